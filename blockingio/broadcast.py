@@ -1,0 +1,123 @@
+"""One source for several readers, each of whom sees every event from its beginning on.
+
+No thread of its own: the reader who needs an event that nobody has asked for yet pulls it, and
+it goes to all; the others wait for that.  So nothing is pulled while nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from threading import RLock
+from typing import Any, Generic, TypeVar, cast
+
+from blockingio.patience import Patience, Turn
+from blockingio.reader import Outcome, Reader, unwrap
+from blockingio.subscription import StreamSubscription
+
+T = TypeVar("T")
+
+
+class Broadcast(Generic[T]):
+    """``open_source`` is called for the first reader.
+
+    ``on_listen`` and ``on_cancel`` get the source's subscription, when the first reader comes
+    and the last one has gone; pausing it holds all readers up, cancelling it ends them.
+    """
+
+    def __init__(self, open_source: Callable[[], Reader[T]],
+                 on_listen: Callable[..., None] | None, on_cancel: Callable[..., None] | None) -> None:  # fmt: skip
+        self._open_source = open_source
+        self._on_listen = on_listen
+        self._on_cancel = on_cancel
+        self._subscription: StreamSubscription[T] = StreamSubscription(None)
+        # Belongs to whoever has the turn, as does pulling.
+        self._turn = Turn()
+        self._source: Reader[T] | None = None
+        # Guards the queues' coming and going; reentrant, as the collector may close a reader inside.
+        self._lock = RLock()
+        self._queues: dict[int, deque[Outcome]] = {}
+        self._numbers = count()
+
+    def enter(self) -> Reader[T]:
+        """A new reader.  It leaves at the end, when it is closed, and when it is let go of."""
+        queue: deque[Outcome] = deque()
+        number = next(self._numbers)
+        with self._lock:
+            is_first = not self._queues
+            self._queues[number] = queue
+        reader = BroadcastReader(self, number, queue)
+        if is_first and self._on_listen is not None:
+            self._on_listen(self._subscription)
+        return reader
+
+    def leave(self, number: int) -> None:
+        """Any number of times."""
+        with self._lock:
+            is_last = self._queues.pop(number, None) is not None and not self._queues
+        if is_last and self._on_cancel is not None:
+            self._on_cancel(self._subscription)
+
+    def advance(self, number: int, queue: deque[Outcome], patience: Patience | None) -> None:
+        """See to it that there is something in the queue.
+
+        Raises OutOfPatience, and StopIteration at the end and for a reader that has left.
+        """
+        if not self._turn.take(patience, unless=queue.__len__):
+            return
+        try:
+            if queue:
+                return
+            if number not in self._queues:
+                raise StopIteration
+            self._pull(patience)
+        finally:
+            self._turn.give()
+
+    def _pull(self, patience: Patience | None) -> None:
+        if not self._subscription._ready(patience):
+            raise StopIteration
+        if self._source is None:
+            self._source = self._open_source()
+        outcome: Outcome
+        try:
+            outcome = self._source.pull(patience), None
+        except StopIteration:
+            self._subscription._finish()
+            raise
+        except Exception as error:
+            outcome = None, error
+        with self._lock:
+            for queue in self._queues.values():
+                queue.append(outcome)
+
+
+class BroadcastReader(Reader[T]):
+    __slots__ = ("_broadcast", "_number", "_queue")
+
+    def __init__(self, broadcast: Broadcast[T], number: int, queue: deque[Outcome]) -> None:
+        self._broadcast = broadcast
+        self._number = number
+        self._queue = queue  # the broadcast appends, under its lock; this reader takes
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """See no more events than have come by now."""
+        self._broadcast.leave(self._number)
+
+    def pull(self, patience: Patience | None) -> T:
+        while True:
+            try:
+                outcome = self._queue.popleft()
+            except IndexError:
+                pass
+            else:
+                return cast(T, unwrap(outcome))
+            try:
+                self._broadcast.advance(self._number, self._queue, patience)
+            except StopIteration:
+                self.close()
+                raise

@@ -1,0 +1,107 @@
+"""Files from a form into a directory, never over another.
+
+A file is written under a name of its own, hidden, as it comes, and linked to its real one when
+it is whole; so nobody sees half a file, and one that fails leaves nothing.  Everything happens
+relative to an open directory: renaming or linking it elsewhere meanwhile changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from errno import EEXIST, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
+
+from blockingio.http_server.form_data import HttpMultipartFormData
+from blockingio.http_server.multipart import MimeMultipart
+from blockingio.http_server.paths import shown
+from blockingio.http_server.safe_open import CAN_OPEN_BELOW, is_name
+
+# Uploads need the calls that go by an open directory.
+CAN_UPLOAD = CAN_OPEN_BELOW and os.link in os.supports_dir_fd and os.rename in os.supports_dir_fd
+
+# What file systems without hard links say (FAT, many network ones).
+_NO_LINKS = frozenset((EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP))
+
+# Bytes of a name: file systems allow 255, and " (9999)" has to find room.
+_MAX_NAME = 240
+
+# Tries for a free name.
+_MAX_COPIES = 10_000
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+def save_uploads(parts: Iterable[MimeMultipart], directory: int) -> list[str]:
+    """Save the files of a multipart/form-data body in an open directory; the names they got.
+
+    Fields that are no files are passed over.  Raises HttpException for a broken body, OSError;
+    files that were whole by then stay.
+    """
+    saved = []
+    for part in parts:
+        filename = HttpMultipartFormData.parse(part).content_disposition.parameters.get("filename")
+        if filename:
+            saved.append(_save(part, clean_name(filename), directory))
+    return saved
+
+
+def clean_name(filename: str) -> str:
+    """What a client calls a file, as the name of a visible file in one directory."""
+    name = _CONTROLS.sub("", filename).replace("\\", "/").rpartition("/")[2].strip(" ").lstrip(".")
+    stem, extension = os.path.splitext(name)
+    data = stem.encode("utf-8", "surrogateescape")
+    room = max(_MAX_NAME - len(extension.encode("utf-8", "surrogateescape")), 1)
+    if len(data) > room:
+        name = data[:room].decode("utf-8", "ignore") + extension
+    if not is_name(name) or len(os.fsencode(name)) > _MAX_NAME:
+        return "upload"
+    return name
+
+
+def _save(content: Iterable[bytes], name: str, directory: int) -> str:
+    temporary = f".{secrets.token_hex(12)}.upload"
+    descriptor = os.open(temporary, _WRITE, 0o666, dir_fd=directory)
+    try:
+        with open(descriptor, "wb") as file:
+            for chunk in content:
+                file.write(chunk)
+        return _give_name(temporary, name, directory)
+    finally:
+        with suppress(FileNotFoundError):  # renamed, where it could not be linked
+            os.unlink(temporary, dir_fd=directory)
+
+
+def _give_name(temporary: str, name: str, directory: int) -> str:
+    for candidate in _candidates(name):
+        if _take_name(temporary, candidate, directory):
+            return candidate
+    raise FileExistsError(EEXIST, f"{shown(name)} and {_MAX_COPIES} names like it are taken")
+
+
+def _take_name(temporary: str, name: str, directory: int) -> bool:
+    try:
+        os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # The name is taken with an empty file first: renaming would replace somebody else's.
+        try:
+            os.close(os.open(name, _WRITE, 0o666, dir_fd=directory))
+        except FileExistsError:
+            return False
+        os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    return True
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    stem, extension = os.path.splitext(name)
+    for number in range(1, _MAX_COPIES):
+        yield f"{stem} ({number}){extension}"

@@ -1,0 +1,235 @@
+"""Credentials, where they apply, and which of them answers a challenge (RFC 9110 11).
+
+Takes what add_credentials was given; gives the value of Authorization or Proxy-Authorization
+for a request, and says after a 401 or 407 whether another try makes sense.  Raises ValueError for
+a name, password or token that cannot be sent.  It opens no socket and calls nobody back.
+
+A store belongs to a client and is shared by its threads; its lock is held only to decide.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_base64
+from collections.abc import Iterable
+from threading import Lock
+from typing import NamedTuple
+
+from blockingio.client.challenge import Challenge, parse_parameters
+from blockingio.client.digest import DigestSession, strength
+from blockingio.values.uri import Uri
+
+# user-id and password have no control character, and user-id no colon (RFC 7617 2).
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# More than b64token (RFC 6750 2.1), since issuers send more; but nothing that would end the value.
+_BEARER_TOKEN = re.compile(r"[\x21-\x7e]++")
+
+# From the challenge one would rather answer to the one that gives most away.
+_BEST, _BEARER, _BASIC = 100, 10, 0
+
+
+class HttpClientCredentials:
+    """What proves who the client's user is; see the three kinds.  Follows dart:io's HttpClientCredentials."""
+
+    _scheme = ""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # never the secret
+
+
+class HttpClientBasicCredentials(HttpClientCredentials):
+    """A user's name and password for the Basic scheme, sent as UTF-8 (RFC 7617).
+
+    ValueError for a colon in the name, or a control character in either.
+    """
+
+    _scheme = "basic"
+
+    def __init__(self, username: str, password: str) -> None:
+        self._authorization = basic_authorization(username, password)
+
+
+class HttpClientBearerCredentials(HttpClientCredentials):
+    """A token for the Bearer scheme (RFC 6750).  ValueError for one with blanks, controls or non-ASCII text."""
+
+    _scheme = "bearer"
+
+    def __init__(self, token: str) -> None:
+        if not _BEARER_TOKEN.fullmatch(token):
+            raise ValueError("a Bearer token is visible ASCII characters only")
+        self._authorization = f"Bearer {token}"
+
+
+class HttpClientDigestCredentials(HttpClientCredentials):
+    """A user's name and password for the Digest scheme (RFC 7616): MD5 and SHA-256, qop none or auth.
+
+    ValueError for a control character in either.
+    """
+
+    _scheme = "digest"
+
+    def __init__(self, username: str, password: str) -> None:
+        _check_text(username, password)
+        self._username = username
+        self._password = password
+
+
+def basic_authorization(username: str, password: str) -> str:
+    """The value of Authorization in the Basic scheme (RFC 7617 2)."""
+    _check_text(username, password)
+    if ":" in username:
+        raise ValueError("a user name for the Basic scheme has no colon")
+    return "Basic " + b2a_base64(f"{username}:{password}".encode(), newline=False).decode("ascii")
+
+
+def _check_text(*texts: str) -> None:
+    for text in texts:
+        found = _CONTROL.search(text)
+        if found:
+            raise ValueError(f"a user name or password contains the control character {found[0]!r}")
+
+
+class Space(NamedTuple):
+    """Where credentials apply: a URL and what is below it, or a proxy (whose scheme is "proxy")."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def of(cls, uri: Uri) -> Space:
+        return cls(uri.scheme, uri.host, uri.port, uri.path)
+
+    @classmethod
+    def of_proxy(cls, host: str, port: int) -> Space:
+        return cls("proxy", host.lower(), port, "")
+
+    def covers(self, other: Space) -> bool:
+        """Whether ``other`` is this or below it, by whole segments: /a covers /a/b, not /ab."""
+        if self[:3] != other[:3]:
+            return False
+        path = self.path
+        return other.path == path or other.path.startswith(path if path.endswith("/") else path + "/") \
+            or path in ("", "/")
+
+
+class Entry:
+    """Credentials for a space; ``session`` is set once a Digest challenge came.  Guarded by the store's lock."""
+
+    __slots__ = ("space", "realm", "credentials", "session")
+
+    def __init__(self, space: Space, realm: str, credentials: HttpClientCredentials) -> None:
+        self.space = space
+        self.realm = realm
+        self.credentials = credentials
+        self.session: DigestSession | None = None
+
+    def fits(self, challenge: Challenge) -> bool:
+        return self.credentials._scheme == challenge.scheme.lower() and challenge.realm in (None, self.realm)
+
+
+class Attempt(NamedTuple):
+    """What one request was sent with."""
+
+    authorization: str
+    entry: Entry | None  # None: from the URL's user information
+    is_proof: bool  # a refusal without stale=true shows the credentials to be wrong
+
+
+class CredentialStore:
+    """All credentials of a client for servers, or for proxies."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._entries: list[Entry] = []  # guarded by _lock
+
+    def add(self, space: Space, realm: str, credentials: HttpClientCredentials) -> None:
+        """Add them; those of the same scheme for the same place are replaced."""
+        if not isinstance(credentials, HttpClientCredentials) or not credentials._scheme:
+            raise TypeError(f"expected Basic, Bearer or Digest credentials, not {type(credentials).__name__}")
+        if not isinstance(realm, str):
+            raise TypeError(f"a realm is a str, not {type(realm).__name__}")
+        with self._lock:
+            self._entries = [entry for entry in self._entries
+                             if (entry.space, entry.realm, entry.credentials._scheme)
+                             != (space, realm, credentials._scheme)]
+            self._entries.append(Entry(space, realm, credentials))
+
+    def authorize(self, space: Space, method: str, target: str, chosen: Entry | None = None) -> Attempt | None:
+        """What to send with a request: of ``chosen``, else of the closest entry that can be sent at once."""
+        if not self._entries:
+            return None
+        with self._lock:
+            entry = chosen or self._closest(space)
+            if entry is None:
+                return None
+            credentials = entry.credentials
+            if isinstance(credentials, (HttpClientBasicCredentials, HttpClientBearerCredentials)):
+                return Attempt(credentials._authorization, entry, True)
+            session = entry.session
+            if session is None:
+                return None
+            value = session.authorization(method, target)
+            return Attempt(value, entry, session.is_challenged and session.count == 1)
+
+    def answer(self, space: Space, challenges: Iterable[Challenge], failed: Attempt | None) -> Entry | None:
+        """The entry to try again with, the strongest scheme first; None where there is none.
+
+        ``failed`` is what the request had been sent with.  Credentials that were refused are
+        forgotten, unless the server says that only the nonce was stale.
+        """
+        ranked = sorted(challenges, key=_rank, reverse=True)
+        with self._lock:
+            refused = failed.entry if failed is not None else None
+            for challenge in ranked:
+                if _rank(challenge) < 0:
+                    break
+                for entry in self._covering(space):
+                    if not entry.fits(challenge):
+                        continue
+                    credentials = entry.credentials
+                    if entry is refused and failed is not None and failed.is_proof and not _is_stale(challenge):
+                        self._entries = [other for other in self._entries if other is not entry]
+                        continue
+                    if isinstance(credentials, HttpClientDigestCredentials):
+                        entry.session = DigestSession(credentials._username, credentials._password, challenge)
+                    return entry
+        return None
+
+    def take_info(self, attempt: Attempt | None, field: str) -> None:
+        """Take the nextnonce from an Authentication-Info or Proxy-Authentication-Info field."""
+        nonce = parse_parameters(field).get("nextnonce")
+        if attempt is None or attempt.entry is None or not nonce:
+            return
+        with self._lock:
+            if attempt.entry.session is not None:
+                attempt.entry.session.use_nonce(nonce)
+
+    def _covering(self, space: Space) -> list[Entry]:
+        """The entries that apply, the closest first."""
+        found = [entry for entry in self._entries if entry.space.covers(space)]
+        return sorted(found, key=lambda entry: -len(entry.space.path))
+
+    def _closest(self, space: Space) -> Entry | None:
+        for entry in self._covering(space):
+            if entry.session is not None or entry.credentials._scheme != "digest":
+                return entry
+        return None
+
+
+def best_challenge(challenges: Iterable[Challenge]) -> Challenge | None:
+    """The one to ask the user for credentials for; where none can be answered, the first."""
+    return max(challenges, key=_rank, default=None)
+
+
+def _rank(challenge: Challenge) -> int:
+    scheme = challenge.scheme.lower()
+    if scheme == "digest":
+        found = strength(challenge)
+        return -1 if found is None else _BEST + found
+    return {"bearer": _BEARER, "basic": _BASIC}.get(scheme, -1)
+
+
+def _is_stale(challenge: Challenge) -> bool:
+    return challenge.parameters.get("stale", "").lower() == "true"

@@ -1,0 +1,171 @@
+"""One connection of a client: made, used by one request after the other, looked at, cut.
+
+It belongs to whoever holds its lease; only ``cut`` is for any thread.  Between its making and
+``begin`` its sockets are held here, so that ``cut`` reaches a connection that is still being made.
+"""
+
+from __future__ import annotations
+
+import socket
+from threading import Lock
+
+from blockingio.client.detached import with_bytes_ahead
+from blockingio.errors import HttpException
+from blockingio.net.address import HttpConnectionInfo
+from blockingio.net.channel import Channel
+from blockingio.net.x509 import X509Certificate
+from blockingio.wire.body import Body
+from blockingio.wire.head import Fields
+from blockingio.wire.limits import DRAIN_SIZE
+from blockingio.wire.source import Source
+
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+
+
+class Connection:
+    __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_block", "seen_fields", "_der",
+                 "_certificate", "_guard", "_held")  # fmt: skip
+
+    channel: Channel  # these three from begin() on
+    source: Source
+    info: HttpConnectionInfo
+
+    def __init__(self) -> None:
+        self.idle_until = 0.0  # the pool's
+        self.cut_reason: str | None = None
+        # The last header section and what was made of it: servers repeat themselves.
+        self.seen_block: bytes | None = None
+        self.seen_fields: Fields | None = None
+        self._der: bytes | None = None
+        self._certificate: X509Certificate | None = None
+        self._guard = Lock()  # between cut() and what it cuts
+        self._held: list[socket.socket | Channel] = []
+
+    # ------------------------------------------------------------ being made
+
+    def hold(self, sock: socket.socket | Channel) -> None:
+        """From now on ``cut`` and ``close`` concern it.  HttpException where it is too late: it is closed."""
+        with self._guard:
+            if self.cut_reason is None:
+                self._held.append(sock)
+                return
+        sock.close()
+        raise HttpException(self.cut_reason)
+
+    def drop(self, sock: socket.socket | Channel) -> None:
+        """Close one that is held."""
+        with self._guard:
+            self._held.remove(sock)
+            sock.close()
+
+    def pass_on(self, sock: socket.socket) -> None:
+        """It is about to be wrapped by another one, which is to be held."""
+        with self._guard:
+            self._held.remove(sock)
+
+    def begin(self, channel: Channel, der: bytes | None) -> None:
+        """The one channel that is held is ready for the first request; ``der`` is the server's certificate."""
+        sock = channel.socket
+        self.info = HttpConnectionInfo._from_socket_addresses(sock.family, sock.getpeername(), sock.getsockname())
+        self.channel = channel
+        self.source = Source(channel.receive)
+        self._der = der
+
+    # ------------------------------------------------------------ in use
+
+    def send(self, data: bytes) -> None:
+        """Send everything.  Raises OSError."""
+        self.channel.socket.sendall(data)
+
+    @property
+    def certificate(self) -> X509Certificate | None:
+        """The server's, None without TLS.  Outlives the connection."""
+        if self._certificate is None and self._der is not None:
+            self._certificate = X509Certificate._from_der(self._der)
+        return self._certificate
+
+    def read_slowly(self, is_slow: bool) -> None:
+        """Take from the socket byte by byte, so that nothing is read that may be meant for somebody else."""
+        receive = self.channel.receive
+        self.source._receive = (lambda size: receive(1)) if is_slow else receive
+
+    def drain(self, body: Body) -> bool:
+        """Read away what is left of a body, as far as it has come already; whether that was all."""
+        sock = self.channel.socket
+        timeout = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            return body.discard(DRAIN_SIZE)
+        finally:
+            sock.settimeout(timeout)
+
+    # ------------------------------------------------------------ the pool's questions
+
+    def is_alive(self) -> bool:
+        """Whether it can take a request: not at its end, and nothing came that nobody asked for."""
+        sock = self.channel.socket
+        timeout = sock.gettimeout()
+        if timeout is not None:
+            sock.settimeout(0)
+        try:
+            # Not the TLS socket's own recv: first, whether there is anything at all.
+            socket.socket.recv(sock, 1, _PEEK)
+            if not self.channel.is_tls:
+                return False  # the end, or a response without a request
+            return self._has_only_tls_records(sock)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            if timeout is not None:
+                sock.settimeout(timeout)
+
+    def _has_only_tls_records(self, sock: socket.socket) -> bool:
+        """Whether what came is TLS's own (session tickets, say), which is taken in, and no end and no data."""
+        timeout = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            sock.recv(1)
+            return False
+        except OSError as error:
+            return error.errno == _TLS_WANTS_READ
+        finally:
+            sock.settimeout(timeout)
+
+    def close(self) -> None:
+        with self._guard:
+            for sock in self._held:
+                sock.close()
+            self._held.clear()
+
+    def cut(self, reason: str) -> None:
+        """End it from any thread: what its owner waits for fails, and says why."""
+        with self._guard:
+            if self.cut_reason is None:
+                self.cut_reason = reason
+            for sock in self._held:
+                if isinstance(sock, Channel):
+                    sock.cut()
+                else:
+                    _shut_down(sock)
+
+    def detach(self) -> socket.socket:
+        """The socket, for somebody else; it first gives what was read too far."""
+        with self._guard:
+            self._held.clear()
+            sock = self.channel.detach()
+        return with_bytes_ahead(sock, self.source.take_pending())
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._held!r}{' cut' if self.cut_reason else ''}>"
+
+
+_TLS_WANTS_READ = 2  # the errno of ssl.SSLWantReadError
+
+
+def _shut_down(sock: socket.socket) -> None:
+    try:
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        pass  # not connected yet, or no more

@@ -1,0 +1,156 @@
+"""One request on one connection: its bytes out, the head of its response in.
+
+Takes a Plan and bytes that are framed already; gives an HttpClientResponse.  Raises HttpException, with the
+request's URI, where the server went away, broke HTTP or was cut off.  An idempotent request whose
+connection had been used before and ends before a byte of a response came is sent once more, on a
+fresh one (RFC 9112 9.3.1): the server may have been about to close it.
+
+Belongs to one thread at a time, but for ``cut``.
+"""
+
+from __future__ import annotations
+
+from blockingio.client.connection import Connection
+from blockingio.client.plan import IDEMPOTENT, Plan
+from blockingio.client.pool import Lease
+from blockingio.client.response import HttpClientResponse
+from blockingio.errors import BadMessage, HttpException
+from blockingio.wire.head import Fields, parse_fields, parse_status_line
+from blockingio.wire.limits import DEFAULT_LIMITS, OUTPUT_BUFFER_SIZE
+from blockingio.wire.source import TIMED_OUT
+
+# Bytes of a request that are kept to be sent once more: what fits the output buffer, and its head.
+_RECORD_SIZE = 2 * OUTPUT_BUFFER_SIZE
+
+# Interim responses (1xx) before the final one: a handful is usual, endless ones must end.
+_MOST_INTERIM = 100
+
+_SWITCHING_PROTOCOLS = 101
+
+_Head = tuple[str, int, str, Fields]
+
+
+class Exchange:
+    __slots__ = ("plan", "lease", "_record", "_record_size", "_early", "cut_reason")
+
+    def __init__(self, plan: Plan, lease: Lease[Connection]) -> None:
+        self.plan = plan
+        self.lease = lease
+        # What has been sent, to send it again; None where that will not be done.
+        self._record: list[bytes] | None = [] if lease.is_reused and plan.method in IDEMPOTENT else None
+        self._record_size = 0
+        self._early: _Head | None = None  # the head of a response that came before all was sent
+        self.cut_reason: str | None = None
+
+    @property
+    def connection(self) -> Connection:
+        connection = self.lease.connection
+        assert connection is not None  # a lease without one is never given to an exchange
+        return connection
+
+    def send(self, data: bytes) -> None:
+        """Send all of it; nothing any more once the server has answered."""
+        if self._early is not None:
+            return
+        if self._record is not None:
+            self._record_size += len(data)
+            if self._record_size <= _RECORD_SIZE:
+                self._record.append(data)
+            else:
+                self._record = None
+        try:
+            self.connection.send(data)
+        except OSError as error:
+            # A server may answer and close before it has read everything (RFC 9112 9.5).
+            self._early = self._read_head()
+            if self._early is None:
+                self._send_again(error)
+
+    def response(self) -> HttpClientResponse:
+        """Wait for the response's head."""
+        plan = self.plan
+        head = self._early
+        while head is None:
+            head = self._read_head()
+            if head is None:
+                self._send_again(None)
+        version, status, reason, fields = head
+        is_kept = (
+            self._early is None
+            and fields.keep_alive
+            and plan.headers.persistent_connection
+            and not (version == "1.0" and fields.chunked)  # RFC 9112 6.1: its framing is faulty
+        )
+        response = HttpClientResponse(plan, self.lease, status, reason, fields, is_kept=is_kept)
+        if plan.attempt is not None or plan.proxy_attempt is not None:
+            plan.client._take_info(plan, response.headers)
+        return response
+
+    def give_up(self) -> None:
+        """The request ends here, and its connection."""
+        self.lease.discard()
+
+    def cut(self, reason: str) -> None:
+        """End it from any thread."""
+        self.cut_reason = reason
+        self.connection.cut(reason)
+
+    def _read_head(self) -> _Head | None:
+        """The final response's head; None where the connection ended before any byte came."""
+        connection = self.connection
+        is_slow = self.plan.takes_over
+        if is_slow:
+            connection.read_slowly(True)
+        try:
+            for interim in range(_MOST_INTERIM):
+                data = connection.source.head(DEFAULT_LIMITS, _nothing)
+                if data is None:
+                    if connection.cut_reason is None and not interim:
+                        return None
+                    raise HttpException("the server ended the connection before its response came")
+                line, _, block = data.partition(b"\r\n")
+                version, status, reason = parse_status_line(line)
+                if block == connection.seen_block and version == "1.1" and connection.seen_fields is not None:
+                    fields = connection.seen_fields
+                else:
+                    fields = parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
+                    if version == "1.1":
+                        connection.seen_block, connection.seen_fields = block, fields
+                if status >= 200 or status == _SWITCHING_PROTOCOLS:
+                    return version, status, reason, fields
+            raise HttpException(f"{_MOST_INTERIM} interim responses came, expected a final one")
+        except TIMED_OUT:
+            raise self._failure("no response came in the time that the socket allows") from None
+        except BadMessage as error:
+            raise self._failure(f"the response is broken: {error.message}") from error
+        except HttpException as error:
+            raise self._failure(error.message) from None
+        except OSError:
+            if connection.cut_reason is not None:
+                raise self._failure("") from None
+            return None
+        finally:
+            if is_slow:
+                connection.read_slowly(False)
+
+    def _send_again(self, error: OSError | None) -> None:
+        """The connection is gone and no response came: do it over where that is safe."""
+        record, self._record = self._record, None
+        if record is None or self.connection.cut_reason is not None:
+            self.lease.discard()
+            raise self._failure(
+                f"the server ended the connection before its response came{f' ({error})' if error else ''}"
+            ) from error
+        self.lease.discard()
+        self.lease = self.plan.client._lease(self.plan, is_fresh=True)
+        if self.cut_reason is not None:
+            self.connection.cut(self.cut_reason)
+        for data in record:
+            self.send(data)
+
+    def _failure(self, message: str) -> HttpException:
+        return HttpException(self.connection.cut_reason or message, self.plan.uri)
+
+
+def _nothing() -> None:
+    """``Source.head`` has nobody to tell that more is waited for."""

@@ -1,0 +1,405 @@
+"""The connections of a client: which are idle, how many there are, and whose turn it is.
+
+A request acquires a Lease for a key (scheme, host, port and proxy) and settles it by ``release`` or
+``discard``; one that is dropped unsettled counts as discarded.  Where a host may have no more
+connections, ``acquire`` waits; those who wait are served in the order in which they came.
+
+The pool decides under its lock and does no I/O there: connections are judged, closed and cut
+outside.  It knows nothing of sockets or HTTP, only what Pooled says.  Expired connections are
+closed by a thread that lives no longer than there are connections, and then one idle_timeout at most.
+
+A lease may be dropped by the garbage collector, in any thread and at any point, also while that
+very thread holds the lock.  So ``__del__`` never waits for the lock: it leaves a note, and whoever
+has the lock, or had it last, reads the notes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Hashable
+from threading import Condition, Lock, Thread, current_thread
+from typing import Final, Generic, Protocol, TypeVar
+
+from blockingio.errors import HttpException, StateError
+
+# Seconds; dart:io's HttpClient.idleTimeout.
+IDLE_TIMEOUT: Final = 15.0
+
+_CUT = "the client was closed with force"
+
+
+class Pooled(Protocol):
+    """What the pool asks of a connection."""
+
+    idle_until: float  # the pool's own mark, on time.monotonic()'s clock
+
+    def is_alive(self) -> bool: ...  # can it take a request, as far as is known without waiting
+    def close(self) -> None: ...  # by its owner; quick
+    def cut(self, reason: str) -> None: ...  # by any thread: its owner's call fails, and says why
+
+
+C = TypeVar("C", bound=Pooled)
+
+
+class _Host(Generic[C]):
+    """What there is for one key.  Guarded by the pool's lock."""
+
+    __slots__ = ("places", "idle", "waiting")
+
+    def __init__(self) -> None:
+        self.places = 0  # connections, and those about to be made
+        self.idle: list[C] = []  # the one used last at the end, and taken first
+        self.waiting: deque[_Waiter[C]] = deque()
+
+
+class _Waiter(Generic[C]):
+    """Someone in the queue; the others are set by whoever wakes it, before it is woken."""
+
+    __slots__ = ("gate", "is_served", "connection", "refusal")
+
+    def __init__(self) -> None:
+        self.gate = Lock()
+        self.gate.acquire()
+        self.is_served = False
+        self.connection: C | None = None  # None: a place, to make one
+        self.refusal: str | None = None
+
+    def serve(self, connection: C | None, refusal: str | None = None) -> None:
+        self.is_served = True
+        self.connection = connection
+        self.refusal = refusal
+        self.gate.release()
+
+
+class Lease(Generic[C]):
+    """A place in the pool, and the connection in it, for one request until its response is read.
+
+    Belongs to one thread at a time.
+    """
+
+    __slots__ = ("pool", "key", "connection", "is_reused", "is_settled")
+
+    def __init__(self, pool: Pool[C], key: Hashable, connection: C | None) -> None:
+        self.pool = pool
+        self.key = key
+        self.connection = connection  # None until ``attach``
+        self.is_reused = connection is not None
+        self.is_settled = False
+
+    def attach(self, connection: C) -> None:
+        """Put a new connection into the place, before it is connected, so that it can be cut."""
+        self.pool._attach(self, connection)
+
+    def release(self) -> None:
+        """The connection can take another request."""
+        if not self.is_settled:
+            self.is_settled = True
+            self.pool._release(self.key, self.connection)
+
+    def discard(self) -> None:
+        """The connection cannot be used any more, or was never made: close it."""
+        if not self.is_settled:
+            self.is_settled = True
+            if self.connection is not None:
+                self.connection.close()
+            self.pool._discard(self.key, self.connection)
+
+    def take_out(self) -> None:
+        """The connection goes to somebody else for good: it is no more the pool's."""
+        if not self.is_settled:
+            self.is_settled = True
+            self.pool._discard(self.key, self.connection)
+
+    def drop(self, *, is_usable: bool) -> None:
+        """``release`` or ``discard`` for a finalizer, which must not wait for a lock."""
+        if not self.is_settled:
+            self.is_settled = True
+            if not is_usable and self.connection is not None:
+                self.connection.close()
+            self.pool._leave_note((self.key, self.connection, is_usable))
+
+    def __del__(self) -> None:
+        self.drop(is_usable=False)
+
+
+class Pool(Generic[C]):
+    def __init__(self) -> None:
+        self.idle_timeout: float | None = IDLE_TIMEOUT  # seconds; None: for ever
+        self._max_per_host: int | None = None
+        self._lock = Lock()
+        # All below is guarded by _lock, but for _notes, whose ends are safe to use without.
+        self._hosts: dict[Hashable, _Host[C]] = {}
+        self._active: set[C] = set()
+        self._is_closed = False
+        self._is_cut = False
+        self._reaper: Thread | None = None
+        self._reap_at = 0.0  # when the reaper looks next
+        self._wake_reaper = Condition(self._lock)
+        # What was dropped: a key, its connection, and whether that can go on; None: the client itself.
+        self._notes: deque[tuple[Hashable, C | None, bool] | None] = deque()
+
+    @property
+    def max_per_host(self) -> int | None:
+        """How many connections a key may have; None: any number."""
+        return self._max_per_host
+
+    @max_per_host.setter
+    def max_per_host(self, limit: int | None) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f"expected at least one connection a host, or None, found {limit}")
+        with self._lock:
+            self._max_per_host = limit
+            for key in list(self._hosts):
+                self._serve_waiting(key)
+        self._read_notes()
+
+    # ------------------------------------------------------------ taking
+
+    def check_open(self) -> None:
+        """StateError once close() was called."""
+        if self._is_closed:
+            raise StateError("the client is closed")
+
+    def acquire(self, key: Hashable, *, is_fresh: bool = False) -> Lease[C]:
+        """A place for a connection, with an idle one in it where there is one; waits for its turn.
+
+        ``is_fresh``: without an idle one.  HttpException where the client is cut.
+        """
+        if self._notes:
+            self._read_notes()
+        connection: C | None = None
+        too_many: C | None = None
+        waiter: _Waiter[C] | None = None
+        with self._lock:
+            if self._is_cut:
+                raise HttpException(_CUT)
+            host = self._hosts.get(key)
+            if host is None:
+                host = self._hosts[key] = _Host()
+            if host.idle and not is_fresh:
+                connection = host.idle.pop()
+                self._active.add(connection)
+            elif self._max_per_host is None or host.places < self._max_per_host:
+                host.places += 1
+            elif host.idle:
+                too_many = host.idle.pop(0)
+            else:
+                waiter = _Waiter()
+                host.waiting.append(waiter)
+        if self._notes:
+            self._read_notes()
+        if too_many is not None:
+            too_many.close()
+        if waiter is not None:
+            connection = self._wait(key, waiter)
+            if connection is not None and is_fresh:
+                connection.close()
+                with self._lock:
+                    self._active.discard(connection)
+                connection = None
+        while connection is not None and not (connection.idle_until > time.monotonic() and connection.is_alive()):
+            connection.close()
+            connection = self._next_idle(key, connection)
+        return Lease(self, key, connection)
+
+    def _wait(self, key: Hashable, waiter: _Waiter[C]) -> C | None:
+        """Until it is the waiter's turn: a connection, or None for a place to make one."""
+        try:
+            waiter.gate.acquire()
+        except BaseException:  # KeyboardInterrupt: leave the queue, and let nobody wait for us
+            with self._lock:
+                if not waiter.is_served:
+                    self._hosts[key].waiting.remove(waiter)
+            if waiter.is_served and waiter.refusal is None:
+                self._release(key, waiter.connection)
+            raise
+        if waiter.refusal is not None:
+            raise HttpException(waiter.refusal)
+        return waiter.connection
+
+    def _next_idle(self, key: Hashable, dead: C) -> C | None:
+        """Another idle connection in place of a dead one, whose place is kept where there is none."""
+        with self._lock:
+            self._active.discard(dead)
+            host = self._hosts[key]
+            if not host.idle:
+                return None
+            connection = host.idle.pop()
+            self._active.add(connection)
+            host.places -= 1
+            return connection
+
+    def _attach(self, lease: Lease[C], connection: C) -> None:
+        starting: Thread | None = None
+        with self._lock:
+            if self._is_cut:
+                raise HttpException(_CUT)
+            lease.connection = connection
+            self._active.add(connection)
+            if self._reaper is None and self.idle_timeout is not None and not self._is_closed:
+                self._reap_at = time.monotonic() + self.idle_timeout
+                starting = self._reaper = Thread(target=self._reap, name="blockingio idle", daemon=True)
+        if starting is not None:
+            try:
+                starting.start()
+            except RuntimeError:  # the system has no thread left: then connections expire when looked at
+                with self._lock:
+                    self._reaper = None
+
+    # ------------------------------------------------------------ giving back
+
+    def _release(self, key: Hashable, connection: C | None) -> None:
+        with self._lock:
+            is_kept = connection is not None and self._take_back(key, connection)
+            if not is_kept:
+                self._forget(key, connection)
+        if not is_kept and connection is not None:
+            connection.close()
+        if self._notes:
+            self._read_notes()
+
+    def _take_back(self, key: Hashable, connection: C) -> bool:
+        """Give it to who waits, or keep it for later; False where it is not wanted.  Under the lock."""
+        host = self._hosts[key]
+        limit = self._max_per_host
+        timeout = self.idle_timeout
+        if self._is_closed and not host.waiting or limit is not None and host.places > limit:
+            return False
+        if host.waiting:
+            connection.idle_until = float("inf")
+            host.waiting.popleft().serve(connection)
+            return True
+        if timeout is not None and timeout <= 0:
+            return False
+        self._active.discard(connection)
+        host.idle.append(connection)
+        connection.idle_until = time.monotonic() + timeout if timeout is not None else float("inf")
+        if connection.idle_until < self._reap_at:
+            self._wake_reaper.notify()
+        return True
+
+    def _discard(self, key: Hashable, connection: C | None) -> None:
+        with self._lock:
+            self._forget(key, connection)
+        if self._notes:
+            self._read_notes()
+
+    def _forget(self, key: Hashable, connection: C | None) -> None:
+        """A place is free.  Under the lock."""
+        if connection is not None:
+            self._active.discard(connection)
+        self._hosts[key].places -= 1
+        self._serve_waiting(key)
+
+    def _serve_waiting(self, key: Hashable) -> None:
+        """Give free places to who waits.  Under the lock."""
+        host = self._hosts[key]
+        while host.waiting and (self._max_per_host is None or host.places < self._max_per_host):
+            host.places += 1
+            host.waiting.popleft().serve(None)
+        if not host.places and not host.waiting:
+            del self._hosts[key]
+
+    def _leave_note(self, note: tuple[Hashable, C | None, bool] | None) -> None:
+        self._notes.append(note)
+        self._read_notes()
+
+    def abandon(self) -> None:
+        """The client is garbage: as ``close``, but it may be called where a lock must not be waited for."""
+        self._leave_note(None)
+
+    def _read_notes(self) -> None:
+        """Do what the notes say, unless another holds the lock: then that one does, after."""
+        while self._notes and self._lock.acquire(blocking=False):
+            unwanted: list[C] = []
+            try:
+                while self._notes:
+                    note = self._notes.popleft()
+                    if note is None:
+                        unwanted += self._close_idle()
+                        continue
+                    key, connection, is_usable = note
+                    if connection is not None and is_usable:
+                        if self._take_back(key, connection):
+                            continue
+                        unwanted.append(connection)
+                    self._forget(key, connection)
+            finally:
+                self._lock.release()
+            for connection in unwanted:
+                connection.close()
+
+    # ------------------------------------------------------------ ending
+
+    def close(self, *, is_forced: bool) -> None:
+        """No new ones; idle ones are closed, and with force active ones cut and those who wait refused."""
+        active: list[C] = []
+        with self._lock:
+            idle = self._close_idle()
+            if is_forced:
+                self._is_cut = True
+                active = list(self._active)
+                for key, host in list(self._hosts.items()):
+                    while host.waiting:
+                        host.waiting.popleft().serve(None, _CUT)
+                    self._serve_waiting(key)
+            reaper = self._reaper
+        for connection in idle:
+            connection.close()
+        for connection in active:
+            connection.cut(_CUT)
+        if reaper is not None and reaper is not current_thread() and reaper.ident is not None:
+            reaper.join()  # it waits for nothing but the lock
+        self._read_notes()
+
+    def _close_idle(self) -> list[C]:
+        """Mark as closed and take out what is idle, for the caller to close.  Under the lock."""
+        self._is_closed = True
+        idle = []
+        for key, host in list(self._hosts.items()):
+            idle += host.idle
+            host.places -= len(host.idle)
+            host.idle = []
+            self._serve_waiting(key)
+        self._wake_reaper.notify()
+        return idle
+
+    def _reap(self) -> None:
+        """Close what has been idle too long; ends when there is no connection any more."""
+        while True:
+            with self._lock:
+                expired, next_time = self._take_expired()
+                if not expired:
+                    if self._is_closed or not self._hosts or self.idle_timeout is None:
+                        self._reaper = None
+                        return
+                    self._reap_at = min(next_time, time.monotonic() + self.idle_timeout)
+                    self._wake_reaper.wait(max(self._reap_at - time.monotonic(), 0))
+            for connection in expired:
+                connection.close()
+            if self._notes:
+                self._read_notes()
+
+    def _take_expired(self) -> tuple[list[C], float]:
+        """The connections whose time is up, taken out; and when the next one's will be.  Under the lock."""
+        now = time.monotonic()
+        expired: list[C] = []
+        next_time = float("inf")
+        for key, host in list(self._hosts.items()):
+            if not host.idle:
+                continue
+            over = [connection for connection in host.idle if connection.idle_until <= now]
+            host.idle = [connection for connection in host.idle if connection.idle_until > now]
+            host.places -= len(over)
+            expired += over
+            next_time = min([next_time, *(connection.idle_until for connection in host.idle)])
+            self._serve_waiting(key)
+        return expired, next_time
+
+    def __repr__(self) -> str:
+        with self._lock:
+            idle = sum(len(host.idle) for host in self._hosts.values())
+            waiting = sum(len(host.waiting) for host in self._hosts.values())
+            state = ", closed" if self._is_closed else ""
+            return f"{len(self._active)} active, {idle} idle, {waiting} waiting{state}"

@@ -1,0 +1,173 @@
+"""Which proxy a URL goes through: find_proxy's answer in its PAC form, and the environment's variables.
+
+Takes the text a find_proxy function gives, or a mapping of environment variables; gives Proxy
+values, None for a direct connection.  Raises HttpException for an answer that makes no sense.
+It opens no socket and resolves no name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from blockingio.client.auth import basic_authorization
+from blockingio.errors import HttpException
+from blockingio.values.uri import Uri
+
+# The port of a proxy whose variable names none, as dart:io has it.
+_ENVIRONMENT_PORT = 1080
+
+# "PROXY" [ userinfo "@" ] ( host / "[" IPv6 "]" ) ":" port, one entry of a PAC answer.
+_PAC_PROXY = re.compile(
+    r"(?i:PROXY|HTTP)[ \t]+(?:([^@ \t]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:@/\[\]\s]+):([0-9]{1,5})"
+)
+# [ scheme "://" ] [ userinfo "@" ] host [ ":" port ] [ "/" anything ], the value of http_proxy.
+_VARIABLE = re.compile(
+    r"(?:([A-Za-z][A-Za-z0-9+.\-]*+)://)?(?:([^/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:@/\[\]\s]+)(?::([0-9]{1,5}))?(?:/.*)?"
+)
+# host [ ":" port ] of a no_proxy entry; an IPv6 address with a port has brackets.
+_NO_PROXY_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*):([0-9]{1,5})")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+
+
+class Proxy(NamedTuple):
+    """A proxy to connect to; ``authorization`` is Basic, from the name and password in its URL."""
+
+    host: str
+    port: int
+    authorization: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Proxy {self.host}:{self.port}>"  # never the secret
+
+
+def parse_proxies(answer: str) -> list[Proxy | None]:
+    """The proxies of "PROXY a:1; PROXY b:2; DIRECT", in the order in which to try them; None is DIRECT.
+
+    A name and a password may stand before the host, percent-encoded: "PROXY user:password@a:1".
+    """
+    if not isinstance(answer, str):
+        raise HttpException(f"find_proxy answered {answer!r}, expected a str such as 'DIRECT' or 'PROXY host:port'")
+    proxies: list[Proxy | None] = []
+    for entry in answer.split(";"):
+        entry = entry.strip()
+        if not entry:
+            continue
+        if entry.upper() == "DIRECT":
+            proxies.append(None)
+            continue
+        found = _PAC_PROXY.fullmatch(entry)
+        port = int(found[3]) if found else 0
+        if found is None or not 0 < port < 65536:
+            shown = entry.rpartition("@")[2]  # what stands before it may be a password
+            raise HttpException(f"a proxy is given as {shown!r}, expected 'DIRECT' or 'PROXY host:port'")
+        proxies.append(Proxy(found[2].strip("[]"), port, _authorization(found[1])))
+    if not proxies:
+        raise HttpException(f"find_proxy answered {answer!r}, which names no proxy and not DIRECT")
+    return proxies
+
+
+def find_proxy_from_environment(url: Uri, environment: Mapping[str, str] | None = None) -> str:
+    """The PAC form of what http_proxy, https_proxy and no_proxy say of a URL; None: this process's environment.
+
+    Lower case goes before upper case.  HTTP_PROXY counts for nothing where REQUEST_METHOD is set: in a
+    CGI program it holds what a client sent as a Proxy field.
+    """
+    if environment is None:
+        environment = os.environ
+    scheme = url.scheme
+    names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY"]
+    if scheme == "http" and "REQUEST_METHOD" in environment:
+        del names[1]
+    text = _first(environment, *names).strip()
+    if not text or scheme not in ("http", "https"):
+        return "DIRECT"
+    if _is_excepted(url, _first(environment, "no_proxy", "NO_PROXY")):
+        return "DIRECT"
+    found = _VARIABLE.fullmatch(text)
+    if found is None:
+        return f"PROXY {text}"  # parse_proxies says what is wrong with it
+    kind, user, host, port = found.groups()
+    word = "SOCKS" if kind is not None and kind.lower().startswith("socks") else "PROXY"
+    return f"{word} {user + '@' if user else ''}{host}:{port or _ENVIRONMENT_PORT}"
+
+
+def _first(environment: Mapping[str, str], *names: str) -> str:
+    """The first variable that is set, even to nothing."""
+    for name in names:
+        value = environment.get(name)
+        if value is not None:
+            return value
+    return ""
+
+
+def _is_excepted(url: Uri, no_proxy: str) -> bool:
+    """Whether an entry of no_proxy fits: a name and all below it, an address, a network, or "*".
+
+    Entries are separated by commas or blanks; ":port" limits one to that port, and a leading dot or
+    "*." changes nothing.
+    """
+    host = url.host.lower().rstrip(".")
+    address = _address(host)
+    for entry in no_proxy.replace(",", " ").lower().split():
+        if entry == "*":
+            return True
+        found = _NO_PROXY_PORT.fullmatch(entry)
+        if found:
+            if int(found[2]) != url.port:
+                continue
+            entry = found[1]
+        if address is not None:
+            if _is_within(address, entry.strip("[]")):
+                return True
+            continue
+        name = entry.removeprefix("*").strip(".")
+        if name and (host == name or host.endswith("." + name)):
+            return True
+    return False
+
+
+def _is_within(address: bytes, entry: str) -> bool:
+    """Whether the address is the entry's, or in its network (as 10.0.0.0/8)."""
+    network, slash, length = entry.partition("/")
+    raw = _address(network)
+    if raw is None or len(raw) != len(address):
+        return False
+    bits = len(raw) * 8
+    if slash:
+        if not (length.isascii() and length.isdigit() and len(length) <= 3 and int(length) <= bits):
+            return False
+        bits -= int(length)
+    else:
+        bits = 0
+    return int.from_bytes(raw) >> bits == int.from_bytes(address) >> bits
+
+
+def _address(host: str) -> bytes | None:
+    """The bytes of an IP address, those of IPv4 where it is mapped into IPv6; None for a name."""
+    try:
+        if ":" not in host:
+            return socket.inet_pton(socket.AF_INET, host)
+        raw = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    except (OSError, ValueError):  # the latter for what cannot be a C string
+        return None
+    mapped = raw[:12] == bytes(10) + b"\xff\xff"
+    return raw[12:] if mapped else raw
+
+
+def _authorization(user_info: str | None) -> str | None:
+    if not user_info:
+        return None
+    username, _, password = user_info.partition(":")
+    try:
+        return basic_authorization(_decoded(username), _decoded(password))
+    except ValueError as error:
+        raise HttpException(f"the name and password for a proxy cannot be sent: {error}") from None
+
+
+def _decoded(text: str) -> str:
+    """Percent-decoded; a % that starts no pair stays, passwords are written by people."""
+    return _PERCENT.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "replace"), text)

@@ -1,0 +1,82 @@
+"""What a redirect means: whether one is followed, with which method, to where, and with which fields.
+
+Takes methods, statuses, URIs and field names; gives answers.  Raises HttpException for a Location
+that leads nowhere.  It knows no connection (RFC 9110 15.4, dart:io's HttpClientRequest.followRedirects).
+"""
+
+from __future__ import annotations
+
+from blockingio.errors import HttpException
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.uri import Uri
+
+_STATUSES = frozenset((301, 302, 303, 307, 308))
+_SEE_OTHER = 303
+
+# What is for one server's eyes.
+_SENSITIVE = frozenset(("authorization", "cookie", "cookie2", "proxy-authenticate", "proxy-authorization",
+                        "www-authenticate"))  # fmt: skip
+# What describes a body: a request that is sent again has none.
+_FRAMING = ("content-length", "transfer-encoding", "trailer", "expect")
+_CONTENT = ("content-encoding", "content-language", "content-location", "content-type")
+
+
+class RedirectInfo:
+    """One redirect that was followed: its status, and where it led with which method.
+
+    ``location`` is absolute.  Follows dart:io's RedirectInfo.
+    """
+
+    __slots__ = ("status_code", "method", "location")
+
+    def __init__(self, status_code: int, method: str, location: Uri) -> None:
+        self.status_code = status_code
+        self.method = method
+        self.location = location
+
+    def __repr__(self) -> str:
+        return f"<RedirectInfo {self.status_code} {self.method} {self.location}>"
+
+
+def is_redirect(method: str, status: int) -> bool:
+    """Whether this answer to that method is one that dart:io follows by itself."""
+    if method in ("GET", "HEAD"):
+        return status in _STATUSES
+    return method == "POST" and status == _SEE_OTHER
+
+
+def next_method(method: str, status: int) -> str:
+    """303 asks for another document in place of an answer; everything else is asked for again."""
+    return "GET" if status == _SEE_OTHER and method != "HEAD" else method
+
+
+def resolve(location: str, base: Uri) -> Uri:
+    """Where a Location leads (RFC 9110 10.2.2); HttpException where it is no http or https URL."""
+    try:
+        uri = base.resolve(location)
+    except ValueError as error:
+        raise HttpException(f"a redirect's Location is {location!r}: {error}", base) from None
+    if uri.scheme not in ("http", "https") or not uri.host:
+        raise HttpException(f"a redirect leads to {str(uri)!r}, expected an http or https URL", base)
+    return uri
+
+
+def is_trusted(uri: Uri, first: Uri) -> bool:
+    """Whether what was meant for the first URL of a chain may be sent to another one."""
+    return (
+        (uri.host == first.host or uri.host.endswith("." + first.host))
+        and uri.port == first.port
+        and not (first.scheme == "https" and uri.scheme != "https")
+    )
+
+
+def carry_over(headers: HttpHeaders, *, is_trusted: bool, is_other_method: bool) -> None:
+    """Take out of a copy of a request's fields what must not be in the next one."""
+    for name in _FRAMING:
+        headers.remove_all(name)
+    if is_other_method:
+        for name in _CONTENT:
+            headers.remove_all(name)
+    if not is_trusted:
+        for name in _SENSITIVE:
+            headers.remove_all(name)

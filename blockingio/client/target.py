@@ -1,0 +1,71 @@
+"""What a URI is on the wire: the host to look up, the Host field, and the request target.
+
+Takes a Uri; gives ASCII text.  Raises ValueError for a host that no name server can be asked for, and for
+a method or target that is none (RFC 9110 7.2, 9.1; RFC 9112 3.2).
+"""
+
+from __future__ import annotations
+
+import re
+
+from blockingio.values.grammar import TOKEN_RE
+from blockingio.values.percent import decode_strict
+from blockingio.values.uri import Uri
+
+_PLAIN_HOST = re.compile(r"[a-z0-9\-._]++")
+_TARGET = re.compile(r"[\x21-\x7e]++")
+
+
+def clean_method(method: str) -> str:
+    """The method in upper case, as dart:io sends it; ValueError where it is no token."""
+    if not isinstance(method, str):
+        raise TypeError(f"a method is a str, not {type(method).__name__}")
+    if not TOKEN_RE.fullmatch(method):
+        raise ValueError(f"a method is a token (RFC 9110 9.1), found {method[:80]!r}")
+    return method.upper()
+
+
+def host_name(uri: Uri) -> str:
+    """The host as name servers and certificates have it: IDNA for international names, no brackets."""
+    host = uri.host
+    if _PLAIN_HOST.fullmatch(host):
+        return host
+    if ":" in host:
+        return host.replace("%25", "%")  # a zone
+    try:
+        return decode_strict(host).encode("idna").decode("ascii").lower()
+    except UnicodeError as error:
+        raise ValueError(f"the host {host!r} is no name that can be looked up: {error}") from None
+
+
+def host_field(uri: Uri) -> str:
+    """The value of Host: the port is left out where it is the scheme's, a zone always (RFC 6874 3)."""
+    host = host_name(uri)
+    if ":" in host:
+        host = f"[{host.partition('%')[0]}]"
+    return f"{host}:{uri.port}" if uri.has_port else host
+
+
+def origin_form(uri: Uri) -> str:
+    """The path, with a slash where it lacks one, and the query; never the fragment."""
+    path = uri.path
+    if path[:1] != "/":
+        path = "/" + path
+    return _checked(f"{path}?{uri.query}" if uri.has_query else path)
+
+
+def absolute_form(uri: Uri) -> str:
+    """The whole URI but user information and fragment, for a proxy."""
+    return _checked(f"{uri.scheme}://{host_field(uri)}{origin_form(uri)}")
+
+
+def authority_form(uri: Uri) -> str:
+    """host:port, for CONNECT."""
+    host = host_name(uri)
+    return _checked(f"[{host.partition('%')[0]}]:{uri.port}" if ":" in host else f"{host}:{uri.port}")
+
+
+def _checked(target: str) -> str:
+    if not _TARGET.fullmatch(target):
+        raise ValueError(f"a request target is visible ASCII, found {target[:200]!r}")
+    return target

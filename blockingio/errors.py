@@ -1,0 +1,51 @@
+"""The errors of this package that Python has no name for.
+
+Everything else is Python's own: OSError from the system, ValueError for a value
+that cannot go on the wire or be parsed, TypeError for the wrong type.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blockingio.client.response import RedirectInfo
+    from blockingio.values.uri import Uri
+
+
+class HttpException(Exception):
+    """The peer broke HTTP or went away mid-message, or a message can no longer be what was promised.
+
+    ``uri`` is the request's, or None where it is not known.  Follows dart:io's HttpException.
+    """
+
+    def __init__(self, message: str, uri: Uri | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.uri = uri
+
+    def __str__(self) -> str:
+        return self.message if self.uri is None else f"{self.message}, uri = {self.uri}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+class RedirectException(HttpException):
+    """A redirect that is not followed; ``redirects`` lists those that were, oldest first."""
+
+    def __init__(self, message: str, redirects: list[RedirectInfo]) -> None:
+        super().__init__(message)
+        self.redirects = redirects
+
+
+class BadMessage(HttpException):
+    """What the peer sent is not HTTP; ``status`` is what a server answers it with."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StateError(RuntimeError):
+    """The right call at the wrong time: headers that have gone, no element in a stream."""

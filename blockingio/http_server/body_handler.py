@@ -1,0 +1,210 @@
+"""HttpBodyHandler: a message's body, read whole and as what its Content-Type says it is.
+
+text/* becomes a str, application/json and +json what ``json.loads`` gives, both kinds of form a
+dict, anything else bytes.  A request with a broken body is answered 400, and the HttpException
+goes on to the caller; a response with one is the HttpException alone.  How much a body may be
+is the server's ``max_body_size``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from blockingio.errors import BadMessage, HttpException, StateError
+from blockingio.http_server.charset import decode
+from blockingio.http_server.form_data import HttpMultipartFormData
+from blockingio.http_server.multipart import MimeMultipartTransformer
+from blockingio.stream import Stream, StreamTransformer
+from blockingio.values.header_value import ContentType
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.uri import Uri
+
+if TYPE_CHECKING:
+    from blockingio.client.response import HttpClientResponse
+    from blockingio.server.request import HttpRequest
+
+
+class HttpBody:
+    """A body and what it was taken for.
+
+    ``type`` is "text" (``body`` is a str), "json" (what ``json.loads`` gave), "form" (a dict of
+    str and HttpBodyFileUpload by name) or "binary" (bytes).
+    """
+
+    __slots__ = ("type", "body")
+
+    type: str
+    body: Any
+
+    def __init__(self, type: str, body: Any) -> None:
+        self.type = type
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.type!r}, {self.body!r})"
+
+
+class HttpRequestBody(HttpBody):
+    """A request's body, with the request that it came in."""
+
+    __slots__ = ("request",)
+
+    request: HttpRequest
+
+    def __init__(self, request: HttpRequest, type: str, body: Any) -> None:
+        super().__init__(type, body)
+        self.request = request
+
+
+class HttpClientResponseBody(HttpBody):
+    """A response's body, with the response that it came in."""
+
+    __slots__ = ("response",)
+
+    response: HttpClientResponse
+
+    def __init__(self, response: HttpClientResponse, type: str, body: Any) -> None:
+        super().__init__(type, body)
+        self.response = response
+
+
+class HttpBodyFileUpload:
+    """A file in a form.
+
+    ``filename`` is what the client calls it, "" where it gives no name: not to be trusted as a
+    path.  ``content`` is a str for text/*, application/json and where no type is given.
+    """
+
+    __slots__ = ("filename", "content_type", "content")
+
+    filename: str
+    content_type: ContentType | None
+    content: str | bytes
+
+    def __init__(self, filename: str, content_type: ContentType | None, content: str | bytes) -> None:
+        self.filename = filename
+        self.content_type = content_type
+        self.content = content
+
+    def __repr__(self) -> str:
+        return f"HttpBodyFileUpload({self.filename!r}, {self.content_type!r}, {len(self.content)} long)"
+
+
+class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
+    """Turns requests into their bodies: ``server.transform(HttpBodyHandler())``.
+
+    ``default_encoding`` is that of text and forms whose type names no charset.  A request with
+    a broken body is answered and passed over.  Follows package:http_server's HttpBodyHandler.
+    """
+
+    def __init__(self, *, default_encoding: str = "utf-8") -> None:
+        self._default_encoding = default_encoding
+
+    def bind(self, stream: Iterable[HttpRequest]) -> Stream[HttpRequestBody]:
+        """The bodies of the requests, each read when it is asked for."""
+        return Stream.from_iterable(_Bodies(stream, self._default_encoding))
+
+    @staticmethod
+    def process_request(request: HttpRequest, *, default_encoding: str = "utf-8") -> HttpRequestBody:
+        """Read a request's body.
+
+        Raises HttpException where it is broken; the request has been answered then: 400, or
+        the status that its framing asks for (413 for one over ``max_body_size``).
+        """
+        try:
+            return HttpRequestBody(request, *_process(request, request.headers, default_encoding))
+        except HttpException as error:
+            _refuse(request, error)
+
+    @staticmethod
+    def process_response(response: HttpClientResponse, *, default_encoding: str = "utf-8") -> HttpClientResponseBody:
+        """Read a response's body.  Raises HttpException where it is broken."""
+        return HttpClientResponseBody(response, *_process(response, response.headers, default_encoding))
+
+
+class _Bodies(Iterator[HttpRequestBody]):
+    """Keeps no request while it waits for the next one, so that a dropped one is noticed."""
+
+    def __init__(self, requests: Iterable[HttpRequest], default_encoding: str) -> None:
+        self._requests = iter(requests)
+        self._default_encoding = default_encoding
+
+    def __next__(self) -> HttpRequestBody:
+        while True:
+            try:
+                return HttpBodyHandler.process_request(next(self._requests), default_encoding=self._default_encoding)
+            except HttpException:
+                continue  # answered already
+
+
+def _refuse(request: HttpRequest, error: HttpException) -> NoReturn:
+    response = request.response
+    try:
+        response.status_code = error.status if isinstance(error, BadMessage) else 400
+        response.close()
+    except StateError:
+        response.add_error(error)  # an answer had been begun: it cannot be completed as a good one
+    if error.uri is None:
+        error.uri = request.uri
+    raise error
+
+
+def _process(chunks: Iterable[bytes], headers: HttpHeaders, default_encoding: str) -> tuple[str, Any]:
+    content_type = headers.content_type
+    if content_type is None:
+        return "binary", b"".join(chunks)
+    primary, sub = content_type.primary_type, content_type.sub_type
+    charset = content_type.charset or default_encoding
+    if primary == "multipart" and sub == "form-data":
+        return "form", _read_form(chunks, content_type.parameters.get("boundary"), default_encoding)
+    data = b"".join(chunks)
+    if primary == "text":
+        return "text", decode(data, charset)
+    if primary == "application" and sub == "json" or sub.endswith("+json"):
+        # RFC 8259 8.1: UTF-8, whatever the default is.
+        return "json", _parse_json(decode(data, content_type.charset or "utf-8"))
+    if primary == "application" and sub == "x-www-form-urlencoded":
+        return "form", _parse_urlencoded(data, charset)
+    return "binary", data
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"the body is no JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _parse_urlencoded(data: bytes, charset: str) -> dict[str, str]:
+    try:
+        return Uri.split_query_string(decode(data, charset), encoding=charset)
+    except (ValueError, LookupError) as error:
+        raise BadMessage(f"the form is not x-www-form-urlencoded: {error}") from error
+
+
+def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: str) -> dict[str, Any]:
+    try:
+        parts = MimeMultipartTransformer(boundary or "").bind(chunks)
+    except ValueError as error:
+        raise BadMessage(f"the Content-Type is multipart/form-data: {error}") from error
+    form: dict[str, Any] = {}
+    for part in parts:
+        field = HttpMultipartFormData.parse(part, default_encoding=default_encoding)
+        parameters = field.content_disposition.parameters
+        name = parameters.get("name")
+        if name is None:
+            raise BadMessage(f"a part's Content-Disposition is {field.content_disposition}, expected a name in it")
+        filename = parameters.get("filename")
+        content: str | bytes = "".join(field) if field.is_text else b"".join(field)
+        if filename is None and isinstance(content, str):
+            form[name] = content
+        else:
+            # RFC 7578 4.2 leaves a file's name to the client: what is no text is a file all the same.
+            form[name] = HttpBodyFileUpload(filename or "", field.content_type, content)
+    return form

@@ -1,0 +1,204 @@
+"""Names below a root to open files and directories, without a way out.
+
+Takes a root and segments that are names already (decoded, split), gives a descriptor with its
+stat.  Each segment is opened relative to the directory before it and never through a link, so
+that between checking and opening there is no moment in which a link could be put in the way;
+links are read and walked by the same steps.  A descriptor is all the caller gets: to open by
+path again would be that moment.  Where the system cannot open relative to a directory
+(Windows) what was opened is held against the root afterwards.
+
+Raises OSError: FileNotFoundError for what is not there and for what is outside, which nobody
+can tell apart; PermissionError for what may not be read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from errno import ELOOP, EMLINK, ENOENT, ENOTDIR
+
+# Links in one path: Linux allows 40.
+MAX_LINKS = 40
+
+# O_NONBLOCK: a fifo without a writer must not hold us up before its stat says that it is one.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+# To pass through a directory takes no right to read it.
+_THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | _NOFOLLOW | _DIRECTORY
+
+CAN_OPEN_BELOW = bool(_NOFOLLOW) and bool(_DIRECTORY) and os.open in os.supports_dir_fd
+
+# What open() says of a link with O_NOFOLLOW: Linux, macOS and POSIX; FreeBSD; with O_DIRECTORY as well.
+_IS_LINK = (ELOOP, EMLINK, ENOTDIR)
+
+# What no name may hold where "\\" separates: separators, streams of a file, patterns; and what
+# Windows takes for a device or strips.
+_NOT_ON_WINDOWS = re.compile(
+    r'[\x00-\x1f<>:"|?*]|[. ]\Z|(?i:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|\Z)')
+
+
+class Opened:
+    """An open file or directory; whoever has it closes it.
+
+    ``descriptor`` is -1 for a directory where the system opens none (Windows).
+    """
+
+    __slots__ = ("descriptor", "stat")
+
+    def __init__(self, descriptor: int, status: os.stat_result) -> None:
+        self.descriptor = descriptor
+        self.stat = status
+
+    def close(self) -> None:
+        """Give the descriptor back.  Idempotent."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def is_name(segment: str, *, windows: bool = os.name == "nt") -> bool:
+    """Whether a decoded path segment can be the name of one directory entry."""
+    if segment in ("", ".", "..") or "/" in segment or "\\" in segment or "\0" in segment:
+        return False
+    return not windows or _NOT_ON_WINDOWS.search(segment) is None
+
+
+def open_below(root: str, names: Sequence[str], *, follow_links: bool = True, jail: bool = True) -> Opened:
+    """Open what ``names`` lead to from ``root``; each must be one of which ``is_name`` is true.
+
+    Links are followed where ``follow_links``, while ``jail`` only as long as they stay below the
+    root: an absolute one has to name the root.  The root itself may be reached through links.
+    """
+    if follow_links and not jail:
+        return _open_path(os.path.join(root, *names))
+    if not CAN_OPEN_BELOW:
+        return _open_and_check(root, names, follow_links, jail)
+    if not names:
+        return _open_path(root)
+    if len(names) == 1:
+        # By far the most common case needs no descriptor for the directory.
+        try:
+            descriptor = os.open(f"{root}/{names[0]}", _READ | _NOFOLLOW)
+        except OSError as error:
+            if error.errno not in _IS_LINK:
+                raise
+        else:
+            return _with_stat(descriptor)
+    walk = _Walk(root, follow_links)
+    try:
+        return walk.to(names)
+    finally:
+        walk.close()
+
+
+class _Walk:
+    """A way down from a root, step by step; one descriptor for each directory on it.
+
+    ``..`` in a link goes back to the descriptor of the directory above, which is the one that
+    was come through, wherever someone may have moved it meanwhile.
+    """
+
+    def __init__(self, root: str, follow_links: bool) -> None:
+        self._root = root
+        self._follow_links = follow_links
+        self._links = 0
+        self._directories = [os.open(root, _DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY))]
+
+    def close(self) -> None:
+        while self._directories:
+            os.close(self._directories.pop())
+
+    def to(self, names: Sequence[str]) -> Opened:
+        left = list(reversed(names))
+        while left:
+            name = left.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                self._up()
+                continue
+            here = self._directories[-1]
+            try:
+                if not left:
+                    return _with_stat(os.open(name, _READ | _NOFOLLOW, dir_fd=here))
+                self._directories.append(os.open(name, _THROUGH, dir_fd=here))
+            except OSError as error:
+                if error.errno not in _IS_LINK:
+                    raise
+                left.extend(self._read_link(name, error))
+        # A link to a directory that it is itself in, or to the root.
+        return _with_stat(os.open(".", _READ, dir_fd=self._directories[-1]))
+
+    def _up(self) -> None:
+        if len(self._directories) == 1:
+            raise _outside()
+        os.close(self._directories.pop())
+
+    def _read_link(self, name: str, refusal: OSError) -> list[str]:
+        """The steps that a link stands for, the first of them last."""
+        self._links += 1
+        if not self._follow_links or self._links > MAX_LINKS:
+            raise _outside()
+        try:
+            target = os.readlink(name, dir_fd=self._directories[-1])
+        except OSError:
+            raise refusal from None  # no link: a file where a directory was expected
+        if target.startswith("/"):
+            target = self._below_root(target)
+            while len(self._directories) > 1:
+                os.close(self._directories.pop())
+        return target.split("/")[::-1]
+
+    def _below_root(self, target: str) -> str:
+        """What an absolute link's target adds to the root."""
+        for root in (os.path.abspath(self._root), os.path.realpath(self._root)):
+            prefix = root.rstrip("/") + "/"
+            if f"{target}/".startswith(prefix):
+                return target[len(prefix):]
+        raise _outside()
+
+
+def _open_path(path: str) -> Opened:
+    try:
+        descriptor = os.open(path, _READ)
+    except PermissionError:
+        if os.name != "nt" or not os.path.isdir(path):
+            raise
+        return Opened(-1, os.stat(path))
+    return _with_stat(descriptor)
+
+
+def _with_stat(descriptor: int) -> Opened:
+    try:
+        return Opened(descriptor, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _open_and_check(root: str, names: Sequence[str], follow_links: bool, jail: bool) -> Opened:
+    """open_below where nothing can be opened relative to a directory.
+
+    The path without links is found after opening.  It has to be below the root, to be the one
+    asked for where links are not followed, and to lead to the very file that is open.
+    """
+    opened = _open_path(os.path.join(root, *names))
+    try:
+        real_root = os.path.realpath(root)
+        real = os.path.realpath(os.path.join(root, *names))
+        if jail and not os.path.join(real, "").startswith(os.path.join(real_root, "")):
+            raise _outside()
+        if not follow_links and os.path.normcase(real) != os.path.normcase(os.path.join(real_root, *names)):
+            raise _outside()
+        if not os.path.samestat(os.lstat(real), opened.stat):
+            raise _outside()
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _outside() -> FileNotFoundError:
+    return FileNotFoundError(ENOENT, "no such file below the root")

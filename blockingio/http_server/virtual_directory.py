@@ -1,0 +1,227 @@
+"""VirtualDirectory: static files below a root.
+
+A URI's path becomes names (paths.py), the names an open file or directory (safe_open.py), the
+file an answer (file_response.py), the directory a page (listing.py) or whatever its owner makes
+of it.  Everything from the opening on goes by descriptor, never again by path.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from errno import EMFILE, ENFILE, ENOMEM
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blockingio.http_server.file_response import respond
+from blockingio.http_server.listing import listing_page, read_entries
+from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
+from blockingio.http_server.paths import decode_path, encode_path
+from blockingio.http_server.safe_open import Opened, open_below
+from blockingio.server.compression import accepts_gzip
+from blockingio.stream import Stream, StreamSubscription
+from blockingio.values.header_value import ContentType
+from blockingio.values.headers import HttpHeaders
+
+if TYPE_CHECKING:
+    from blockingio.server.request import HttpRequest
+
+_ALLOW = "GET, HEAD"
+
+# What the system says when it has no more to give: the client may come back.
+_EXHAUSTED = frozenset((EMFILE, ENFILE, ENOMEM))
+
+_SERVICE_UNAVAILABLE = 503
+
+
+class VirtualDirectory:
+    """Static files below a root, safely.
+
+    Never serves outside ``root`` while ``jail_root`` is set, whatever the URI's encoding or the
+    links on disk.  ``path_prefix`` is what paths have to begin with; it is left out below the
+    root.  The root need not exist: what is not there is 404.  A precompressed ``name.gz`` beside
+    ``name`` is sent to clients that take gzip.  Any number of threads may serve from one object.
+    Follows package:http_server's VirtualDirectory.
+    """
+
+    def __init__(self, root: str | Path, *, path_prefix: str | None = None) -> None:
+        """ValueError for a ``path_prefix`` with ".." or what else can be no name in it."""
+        self.root = Path(root)
+        #: Directories without a directory_handler are listed, else 404.
+        self.allow_directory_listing = False
+        #: Links are followed, while jail_root is set only to what is below the root.
+        self.follow_links = True
+        #: Links and serve_file do not lead outside the root.
+        self.jail_root = True
+        #: Answers for a directory, instead of a listing: called with its path and the request.
+        self.directory_handler: Callable[[Path, HttpRequest], object] | None = None
+        #: Writes the page for what is refused; response.status_code is set when it is called.
+        self.error_page_handler: Callable[[HttpRequest], object] | None = None
+        #: HTML above the table of a listing.
+        self._listing_form = ""
+        decoded = decode_path(path_prefix or "")
+        if decoded is None:
+            raise ValueError(f"expected a path as /static for path_prefix, found {path_prefix!r}")
+        self._prefix = decoded[0]
+
+    def __repr__(self) -> str:
+        prefix = f" at {encode_path(self._prefix)}" if self._prefix else ""
+        return f"<VirtualDirectory {str(self.root)!r}{prefix}>"
+
+    def serve(self, requests: Stream[HttpRequest]) -> StreamSubscription[HttpRequest]:
+        """Answer all of a stream's requests, on a thread of its own."""
+        return requests.listen(self.serve_request)
+
+    def serve_request(self, request: HttpRequest) -> None:
+        """Answer one request with what its path leads to."""
+        if request.method not in ("GET", "HEAD"):
+            request.response.headers.set("allow", _ALLOW)
+            self._refuse(request, 405)
+            return
+        decoded = decode_path(request.uri.path)
+        prefix = self._prefix
+        if decoded is None or decoded[0][:len(prefix)] != prefix:
+            self._refuse(request, 404)
+            return
+        names, is_directory = decoded[0][len(prefix):], decoded[1]
+        opened = self._open(names, request)
+        if opened is None:
+            return
+        with closing(opened):
+            mode = opened.stat.st_mode
+            if stat.S_ISREG(mode) and not is_directory:
+                self._serve_opened(opened, names, request)
+            elif not stat.S_ISDIR(mode):
+                self._refuse(request, 404)
+            elif is_directory:
+                self._serve_directory(opened, names, request)
+            else:
+                # Made anew from the names: it begins with one slash, so it stays on this host.
+                uri = request.uri
+                location = encode_path(decoded[0])
+                request.response.redirect(f"{location}?{uri.query}" if uri.has_query else location, status=301)
+
+    def serve_file(self, file: str | Path, request: HttpRequest) -> None:
+        """Answer a request with this file, whatever its path and method are.
+
+        For handlers: where response.status_code is no longer 200 (an error page), it stays, and the
+        file is sent whole.  404 where it is no readable file, or outside the root and ``jail_root``
+        is set or ``follow_links`` is not.
+        """
+        names = self._names_of(Path(file))
+        if names is None:
+            self._refuse(request, 404)
+            return
+        opened = self._open(names, request)
+        if opened is None:
+            return
+        with closing(opened):
+            if stat.S_ISREG(opened.stat.st_mode):
+                self._serve_opened(opened, names, request)
+            else:
+                self._refuse(request, 404)
+
+    def _names_of(self, file: Path) -> tuple[str, ...] | None:
+        """The way to a file from the root; None where it is not below it, and has to be."""
+        file = file.absolute()
+        if ".." in file.parts:
+            file = Path(os.path.realpath(file))
+        for root in (self.root.absolute(), Path(os.path.realpath(self.root))):
+            if file.is_relative_to(root):
+                return file.relative_to(root).parts
+        # As one "name" that is absolute, which open_below joins to the root: it has no jail to walk in then.
+        return (str(file),) if self.follow_links and not self.jail_root else None
+
+    def _open(self, names: Sequence[str], request: HttpRequest) -> Opened | None:
+        """What the names lead to; None where that is refused, and has been."""
+        try:
+            return open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
+        except PermissionError:
+            status = 403
+        except OSError as error:
+            status = _SERVICE_UNAVAILABLE if error.errno in _EXHAUSTED else 404
+        except UnicodeError:
+            status = 404  # a name that the file system's encoding cannot write
+        self._refuse(request, status)
+        return None
+
+    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest) -> None:
+        takes_gzip = _takes_gzip(request.headers)
+        gzipped = self._open_gzipped(names)
+        if gzipped is None:
+            status = respond(request, names[-1], opened, None, takes_gzip)
+        else:
+            with closing(gzipped):
+                status = respond(request, names[-1], opened, gzipped, takes_gzip)
+        if status:
+            self._refuse(request, status)
+
+    def _open_gzipped(self, names: Sequence[str]) -> Opened | None:
+        """The precompressed neighbour of a file, None where there is none to be served."""
+        *directory, name = names
+        # Most files have none, and this costs less than a failed open.  What it says of links that
+        # lead outside is of no use to anybody: open_below decides.
+        if name.endswith(".gz") or not os.access(os.path.join(self.root, *directory, f"{name}.gz"), os.R_OK):
+            return None
+        try:
+            opened = open_below(str(self.root), (*directory, f"{name}.gz"),
+                                follow_links=self.follow_links, jail=self.jail_root)
+        except OSError:
+            return None
+        if stat.S_ISREG(opened.stat.st_mode):
+            return opened
+        opened.close()
+        return None
+
+    def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
+        if self.directory_handler is not None:
+            self.directory_handler(Path(self.root, *names), request)
+        elif self.allow_directory_listing:
+            self._list(directory, names, request)
+        else:
+            self._refuse(request, 404)
+
+    def _list(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
+        def look_behind(name: str) -> os.stat_result | None:
+            try:
+                with closing(open_below(str(self.root), (*names, name),
+                                        follow_links=self.follow_links, jail=self.jail_root)) as opened:
+                    return opened.stat
+            except OSError:
+                return None
+
+        place = directory.descriptor if directory.descriptor >= 0 else os.path.join(self.root, *names)
+        entries = read_entries(place, look_behind)
+        self._send_page(request, listing_page(names, entries, self._listing_form))
+
+    def _refuse(self, request: HttpRequest, status: int) -> None:
+        response = request.response
+        # A handler that was called for an error may meet one itself: that one gets the small page.
+        if response.status_code < 400:
+            response.status_code = status
+            if self.error_page_handler is not None:
+                self.error_page_handler(request)
+                return
+        title = escape(f"{response.status_code} {response.reason_phrase}")
+        self._send_page(request, page(title, f"<h1>{title}</h1>\n"))
+
+    def _send_page(self, request: HttpRequest, html: str) -> None:
+        response = request.response
+        response.headers.content_type = ContentType.HTML
+        response.headers.set("content-security-policy", CONTENT_SECURITY_POLICY)
+        response.write(html)
+        response.close()
+
+
+def _takes_gzip(headers: HttpHeaders) -> bool:
+    values = headers._values.get("accept-encoding")
+    return values is not None and _weighs_gzip(", ".join(values))
+
+
+# Browsers send a handful of different ones.
+@lru_cache(maxsize=64)
+def _weighs_gzip(field: str) -> bool:
+    return accepts_gzip(HttpHeaders._from_fields([("accept-encoding", field)]))

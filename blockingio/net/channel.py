@@ -1,0 +1,223 @@
+"""One connected socket: receive, send, timeouts, and an end in stages.
+
+The reading half and the writing half each have one owner at a time, which need not be
+the same thread; on TLS both halves have the same one, because OpenSSL's objects are not
+for two threads at once.  ``cut`` may be called by any thread at any time; ``close`` only
+by the one that knows that nobody else reads or writes any more, because a closed
+socket's number may at once be another client's.
+
+This module does not import ssl: a TLS socket is handled through socket.socket's methods,
+and its errors are OSErrors.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic
+
+# send() that never waits.  A system without it (Windows) may wait here, in the writer's thread.
+_DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
+
+# The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
+_TLS_WANTS = (2, 3)
+
+# Bytes of input that are read away at the end at most.
+_LINGER_SIZE = 1024 * 1024
+
+
+class Channel:
+    """A plain socket.  Timeouts are the kernel's: they cost a call when they change, not at each read."""
+
+    __slots__ = ("socket", "receive", "_receive_timeout", "_lock", "_open")
+
+    is_tls = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        # receive(size): b"" at the end of input; BlockingIOError or TimeoutError when nothing came
+        # in time; OSError when the connection broke.
+        self.receive: Callable[[int], bytes] = sock.recv
+        self._receive_timeout: float | None = None
+        self._lock = Lock()  # between cut() and close(): nobody shuts a number down that is another's
+        self._open = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.socket.fileno()}{'' if self._open else ' closed'}>"
+
+    def set_receive_timeout(self, seconds: float | None) -> None:
+        """How long each receive waits from now on; None: for ever."""
+        if seconds != self._receive_timeout:
+            self._receive_timeout = seconds
+            _set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, seconds)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Send what the kernel takes without waiting; the number of bytes, perhaps 0.  Raises OSError."""
+        try:
+            return self.socket.send(data, _DONT_WAIT)
+        except BlockingIOError:
+            return 0
+
+    def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
+        """Send everything.  Raises TimeoutError when nothing was taken for ``timeout`` seconds, OSError."""
+        _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
+        try:
+            self.socket.sendall(data)
+        except BlockingIOError:
+            raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
+
+    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
+        """Send ``count`` bytes of a file from ``offset``; fewer where it ends before.  Raises as send_all."""
+        _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
+        if not hasattr(os, "sendfile"):
+            return _copy_file(self, descriptor, offset, count, timeout)
+        done = 0
+        while done < count:
+            try:
+                sent = os.sendfile(self.socket.fileno(), descriptor, offset + done, min(count - done, 1 << 30))
+            except BlockingIOError:
+                raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
+            if not sent:
+                break
+            done += sent
+        return done
+
+    def half_close(self) -> None:
+        """Nothing more will be sent: the peer reads to the end.  Never raises."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it is gone already: just what is wanted
+
+    def linger(self, seconds: float) -> None:
+        """Read input away until it ends or the time is up, so that a reset cannot overtake our last bytes.
+
+        For after ``half_close`` (RFC 9112 9.6).  Never raises.
+        """
+        end = monotonic() + seconds
+        left = _LINGER_SIZE
+        try:
+            while left > 0 and (wait := end - monotonic()) > 0:
+                self._set_linger_timeout(wait)
+                data = socket.socket.recv(self.socket, 65536)
+                if not data:
+                    return
+                left -= len(data)
+        except OSError:
+            return
+
+    def _set_linger_timeout(self, seconds: float) -> None:
+        self.set_receive_timeout(seconds)
+
+    def cut(self) -> None:
+        """End both directions at once, from any thread: who reads or writes notices.  Never raises."""
+        with self._lock:
+            if self._open:
+                try:
+                    # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
+                    socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+                except OSError:
+                    pass  # not connected any more
+
+    def close(self) -> None:
+        """Give the socket back; for the one thread that still has it.  Idempotent."""
+        with self._lock:
+            self._open = False
+            self.socket.close()
+
+    def detach(self) -> socket.socket:
+        """The socket, without timeouts; the channel lets go of it."""
+        with self._lock:
+            self._open = False
+            self.set_receive_timeout(None)
+            _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, None)
+            return self.socket
+
+
+class TlsChannel(Channel):
+    """A socket of ssl.SSLContext.wrap_socket.  Timeouts are Python's: OpenSSL knows none of the kernel's."""
+
+    __slots__ = ()
+
+    is_tls = True
+
+    def handshake(self, timeout: float | None) -> None:
+        """Raises OSError (ssl.SSLError is one), TimeoutError where it takes longer than ``timeout`` seconds."""
+        self.socket.settimeout(timeout)
+        self._receive_timeout = timeout
+        self.socket.do_handshake()  # type: ignore[attr-defined]
+
+    def set_receive_timeout(self, seconds: float | None) -> None:
+        if seconds != self._receive_timeout:
+            self._receive_timeout = seconds
+            self.socket.settimeout(seconds)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        self.socket.settimeout(0)
+        sent = 0
+        try:
+            # One call sends one record, so that a client that does not read costs no more than its buffers.
+            while sent < len(data):
+                sent += self.socket.send(memoryview(data)[sent:])
+        except OSError as error:
+            if error.errno not in _TLS_WANTS:
+                raise
+        finally:
+            self.socket.settimeout(self._receive_timeout)
+        return sent
+
+    def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
+        self.socket.settimeout(timeout)
+        try:
+            self.socket.sendall(data)
+        finally:
+            self.socket.settimeout(self._receive_timeout)
+
+    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
+        return _copy_file(self, descriptor, offset, count, timeout)
+
+    def half_close(self) -> None:
+        try:
+            self.socket.settimeout(0)
+            self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, does not wait for the peer's
+        except (OSError, ValueError):
+            pass  # would have waited, or is gone already
+        try:
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def _set_linger_timeout(self, seconds: float) -> None:
+        self.socket.settimeout(seconds)
+
+    def detach(self) -> socket.socket:
+        with self._lock:
+            self._open = False
+            self.socket.settimeout(None)
+            return self.socket
+
+
+def _copy_file(channel: Channel, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
+    """send_file where the kernel cannot do it."""
+    done = 0
+    while done < count:
+        data = os.pread(descriptor, min(count - done, 256 * 1024), offset + done)
+        if not data:
+            break
+        channel.send_all(data, timeout)
+        done += len(data)
+    return done
+
+
+def _set_kernel_timeout(sock: socket.socket, option: int, seconds: float | None) -> None:
+    """SO_RCVTIMEO or SO_SNDTIMEO; zero means for ever to the kernel, so a short time is a millisecond."""
+    milliseconds = 0 if seconds is None else max(int(seconds * 1000), 1)
+    if sys.platform == "win32":
+        value = struct.pack("@I", milliseconds)
+    else:
+        value = struct.pack("@ll", milliseconds // 1000, milliseconds % 1000 * 1000)
+    sock.setsockopt(socket.SOL_SOCKET, option, value)

@@ -1,0 +1,347 @@
+"""Waiting for the next event of something, and giving that up without losing the event.
+
+A Reader is an iterator that can also be asked with a Patience: until a deadline, or until
+somebody ends it.  ``pull`` gives the next event, raises StopIteration at the end and
+OutOfPatience when there was none in time; the event that then comes is kept for whoever
+pulls next.  Any number of threads may pull: each event goes to one of them.
+
+    InstantReader   over containers, which never block
+    IteratorReader  over any iterator; a timed wait takes a helper thread
+    HookReader      over a stream that waits by itself (``Stream._next_within``)
+
+No frame in here holds an event while the next one is awaited: a server notices by its
+references that a request was dropped.  Knows nothing of Stream but three names on it:
+``_stream_reader``, ``_next_within`` and ``_put_back``, and where to note what is kept for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread, local
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from blockingio.patience import OutOfPatience, Patience, Turn
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+# What one call of next() came to: the event, or the error that it raised.
+Outcome = tuple[Any, BaseException | None]
+
+# Seconds that a helper thread waits for more work before it ends.  A thread for each event would
+# cost ten times the event; a longer wait would be a thread that is left behind.
+HELPER_LINGER = 0.05
+
+# Their iterators are done without ever blocking: a wait for them needs no deadline.
+_INSTANT = frozenset((bytearray, bytes, dict, frozenset, list, range, set, str, tuple))
+
+
+class Reader(Generic[T]):
+    """An iterator over events that can be waited for with patience."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        return self.pull(None)
+
+    def pull(self, patience: Patience | None) -> T:
+        """The next event; None waits for ever.  Raises StopIteration, OutOfPatience and what the source raises."""
+        raise NotImplementedError
+
+
+class InstantReader(Reader[T]):
+    __slots__ = ("_iterator",)
+
+    def __init__(self, iterator: Iterator[T]) -> None:
+        self._iterator = iterator
+
+    def pull(self, patience: Patience | None) -> T:
+        return next(self._iterator)
+
+
+class _Keeping(Reader[T]):
+    """What is kept here is noted on ``home``, the stream that it came from, for that one's next reader.
+
+    The note is an attribute; a stream whose ``__slots__`` have no place for it goes without, and
+    what is kept waits for the next reader of the same view.
+    """
+
+    __slots__ = ("_kept", "_home", "_kept_lock")
+
+    def __init__(self, home: object) -> None:
+        self._home: Any = home
+        self._kept: list[Outcome] = []  # oldest first
+        self._kept_lock = Lock()  # guards changes of _kept, and of the note
+
+    def _keep(self, outcome: Outcome) -> None:
+        with self._kept_lock:
+            self._kept.append(outcome)
+            self._note()
+
+    def _take_kept(self) -> Outcome | None:
+        with self._kept_lock:
+            if len(self._kept) <= 1:
+                self._unnote()  # first: who sees nothing kept here must not be sent here by the note
+            return self._kept.pop(0) if self._kept else None
+
+    def _note(self) -> None:
+        home = self._home
+        if home is None:
+            return
+        readers = getattr(home, "_kept_readers", ())
+        if self not in readers:
+            try:
+                home._kept_readers = (*readers, self)
+            except AttributeError:
+                self._home = None  # no place there
+
+    def _unnote(self) -> None:
+        home = self._home
+        if home is not None and self in (readers := getattr(home, "_kept_readers", ())):
+            home._kept_readers = tuple(reader for reader in readers if reader is not self)
+
+
+def unwrap(outcome: Outcome) -> Any:
+    """The event; raises the error where it is one."""
+    event, error = outcome
+    if error is None:
+        return event
+    try:
+        raise error
+    finally:
+        del outcome, error  # they would hold their own traceback
+
+
+class _Fetch:
+    """One call of next() on the helper's thread, for the reader who has this patience."""
+
+    __slots__ = ("patience", "outcome", "abandoned")
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self.outcome: Outcome | None = None
+        self.abandoned = False
+
+
+class _Helper:
+    """Calls next() on a daemon thread, so that a reader need not wait for ever.
+
+    The thread ends at the source's end; as soon as next() returns, where the reader has gone
+    meanwhile; else once no reader has asked for HELPER_LINGER seconds.  ``note`` is called when
+    a reader gives up, and ``keep`` with what then comes of it, by the helper's thread.
+    """
+
+    __slots__ = ("_iterator", "_note", "_keep", "_lock", "_orders", "_idle")
+
+    def __init__(self, iterator: Iterator[Any], note: Callable[[], None], keep: Callable[[Outcome], None]) -> None:
+        self._iterator = iterator
+        self._note = note
+        self._keep = keep
+        self._lock = Lock()  # guards _idle, and who is first: a fetch's outcome or its reader's leaving
+        self._orders: SimpleQueue[_Fetch] = SimpleQueue()
+        self._idle = False  # there is a thread, and it waits for an order
+
+    def begin(self, patience: Patience) -> _Fetch:
+        fetch = _Fetch(patience)
+        with self._lock:
+            idle, self._idle = self._idle, False
+        if idle:
+            self._orders.put(fetch)
+        else:
+            Thread(target=self._work, args=([fetch],), name="blockingio next", daemon=True).start()
+        return fetch
+
+    def outcome_of(self, fetch: _Fetch) -> Outcome:
+        """What came of it.  Raises OutOfPatience (or what a signal's handler does); then ``keep`` gets it."""
+        try:
+            while fetch.outcome is None:
+                fetch.patience.wait()
+            return fetch.outcome
+        except BaseException:
+            with self._lock:
+                outcome = fetch.outcome
+                if outcome is None:
+                    fetch.abandoned = True
+                    self._note()
+            if outcome is not None:
+                self._keep(outcome)
+            raise
+
+    def _work(self, first: list[_Fetch]) -> None:
+        fetch: _Fetch | None = first.pop()  # a list, because the Thread holds its arguments to the end
+        while fetch is not None:
+            more = self._call(fetch)
+            fetch = None  # and with it the event
+            if more:
+                fetch = self._next_order()
+
+    def _call(self, fetch: _Fetch) -> bool:
+        """False where the thread is to end."""
+        try:
+            outcome: Outcome = next(self._iterator), None
+        except BaseException as error:  # for the reader, whatever it is
+            outcome = None, error
+        is_end = isinstance(outcome[1], StopIteration)
+        with self._lock:
+            abandoned = fetch.abandoned
+            if not abandoned:
+                self._idle = not is_end
+                fetch.outcome = outcome
+        if abandoned:
+            self._keep(outcome)
+            return False
+        fetch.patience.ring()
+        return not is_end
+
+    def _next_order(self) -> _Fetch | None:
+        try:
+            return self._orders.get(timeout=HELPER_LINGER)
+        except Empty:
+            with self._lock:
+                if self._idle:
+                    self._idle = False
+                    return None
+        return self._orders.get()  # a reader has just counted on this thread, and is about to order
+
+
+class IteratorReader(_Keeping[T]):
+    """Over an iterator, one call of next() at a time: whoever else pulls waits its turn.
+
+    A wait with a deadline is a helper's call; one that can only be ended is made on the waiting
+    thread, which then stays in it until the iterator returns.
+    """
+
+    __slots__ = ("_iterator", "_turn", "_helper")
+
+    def __init__(self, iterator: Iterator[T], home: object = None) -> None:
+        super().__init__(home)
+        self._iterator = iterator
+        self._turn = Turn()
+        self._helper: _Helper | None = None  # made by the first who has the turn and a deadline
+
+    def pull(self, patience: Patience | None) -> T:
+        self._turn.take(patience)
+        if patience is not None and patience.deadline is not None and not patience.ended and not self._kept:
+            return self._fetch(patience)
+        try:
+            if patience is not None and patience.ended:
+                raise OutOfPatience
+            if self._kept and (outcome := self._take_kept()) is not None:
+                return cast(T, unwrap(outcome))
+            if patience is None:
+                return next(self._iterator)
+            return self._next_unless_ended(patience)
+        finally:
+            self._turn.give()
+
+    def _fetch(self, patience: Patience) -> T:
+        """Gives the turn back, or leaves that to the helper."""
+        self._turn.pass_on()
+        try:
+            if self._helper is None:
+                self._helper = _Helper(self._iterator, self._note, self._keep_late)
+            fetch = self._helper.begin(patience)
+        except BaseException:  # no thread to be had
+            self._turn.give()
+            raise
+        outcome = self._helper.outcome_of(fetch)  # where that raises, the turn is the helper's
+        self._turn.give()
+        return cast(T, unwrap(outcome))
+
+    def _next_unless_ended(self, patience: Patience) -> T:
+        patience.on_end(self._note)
+        try:
+            event = next(self._iterator)
+        except Exception as error:
+            if not patience.ended:
+                raise
+            self._keep((None, error))
+            raise OutOfPatience from None
+        finally:
+            patience.on_end(None)
+        if patience.ended:
+            self._keep((event, None))
+            raise OutOfPatience
+        self._unnote()  # of a pause that was over before the event came
+        return event
+
+    def _keep_late(self, outcome: Outcome) -> None:
+        self._keep(outcome)
+        self._turn.give()
+
+
+class Waitable(Protocol[T_co]):
+    """The part of a stream that waits by itself."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+
+    def _next_within(self, seconds: float) -> T_co: ...
+
+    def _put_back(self, event: Any) -> bool: ...
+
+
+class HookReader(_Keeping[T]):
+    """Over a stream with a ``_next_within`` of its own, which any number of threads may read.
+
+    Each thread has an iterator of its own: a server's knows by it when its loop asks for the next
+    request, and so is done with the last.  A wait that was ended gives what came of it back to
+    the stream (``_put_back``), or keeps it.
+    """
+
+    __slots__ = ("_stream", "_own")
+
+    def __init__(self, stream: Waitable[T]) -> None:
+        super().__init__(stream)
+        self._stream = stream
+        self._own = local()
+
+    def pull(self, patience: Patience | None) -> T:
+        if patience is not None and patience.ended:
+            raise OutOfPatience
+        if self._kept and (outcome := self._take_kept()) is not None:
+            return cast(T, unwrap(outcome))
+        if patience is None:
+            return next(self._iterator())
+        left = patience.left()
+        try:
+            event = next(self._iterator()) if left is None else self._stream._next_within(left)
+        except TimeoutError:
+            if left is None:
+                raise
+            raise OutOfPatience from None
+        except StopIteration:
+            raise
+        except Exception as error:
+            if not patience.ended:
+                raise
+            self._keep((None, error))
+            raise OutOfPatience from None
+        if patience.ended:
+            if not self._stream._put_back(event):
+                self._keep((event, None))
+            raise OutOfPatience
+        return event
+
+    def _iterator(self) -> Iterator[T]:
+        try:
+            return cast("Iterator[T]", self._own.iterator)
+        except AttributeError:
+            iterator = iter(self._stream)
+            if not isinstance(iterator, Reader):  # else it is for what was kept this very moment
+                self._own.iterator = iterator
+            return iterator
+
+
+def reader_of(iterable: Iterable[T]) -> Reader[T]:
+    """The one who reads it.  TypeError where it is not iterable."""
+    kind = type(iterable)
+    if kind in _INSTANT:
+        return InstantReader(iter(iterable))
+    if hasattr(kind, "_stream_reader"):  # a Stream knows better
+        return cast("Reader[T]", cast(Any, iterable)._stream_reader())
+    iterator = iter(iterable)
+    return iterator if isinstance(iterator, Reader) else IteratorReader(iterator)

@@ -1,0 +1,1 @@
+"""HttpServer and what it hands out."""

@@ -1,0 +1,70 @@
+"""AccessRecord: what an access log is told of each answer."""
+
+from __future__ import annotations
+
+import logging
+from time import localtime, strftime
+from typing import TYPE_CHECKING
+
+from blockingio.values.headers import HttpHeaders
+
+if TYPE_CHECKING:
+    from blockingio.server.core import Core
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class AccessRecord:
+    """One answered request; ``str(record)`` is its line in the common log format with the time taken.
+
+    ``remote`` is the client's address, ``time`` the Unix time of the answer's end, ``seconds`` from the
+    request's head to there, ``body_size`` bytes of body that were sent.  ``method``, ``target`` and
+    ``version`` are "-" where the request could not be read; ``user`` is None unless somebody sets it.
+    """
+
+    __slots__ = ("remote", "user", "time", "method", "target", "version", "status", "body_size", "seconds",
+                 "request_headers")  # fmt: skip
+
+    def __init__(self, remote: str, user: str | None, time: float, method: str, target: str, version: str,
+                 status: int, body_size: int, seconds: float, request_headers: HttpHeaders) -> None:
+        self.remote = remote
+        self.user = user
+        self.time = time
+        self.method = method
+        self.target = target
+        self.version = version
+        self.status = status
+        self.body_size = body_size
+        self.seconds = seconds
+        self.request_headers = request_headers
+
+    def common_log_line(self) -> str:
+        """``127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.1" 200 13 0.000412``."""
+        now = localtime(self.time)
+        date = f"{now.tm_mday:02}/{_MONTHS[now.tm_mon - 1]}/{now.tm_year}:{strftime('%H:%M:%S %z', now)}"
+        request = f"{self.method} {_quoted(self.target)} HTTP/{self.version}" if self.method != "-" else "-"
+        user = _quoted(self.user).replace(" ", "%20") if self.user else "-"
+        return f'{self.remote} - {user} [{date}] "{request}" {self.status} {self.body_size or "-"} {self.seconds:.6f}'
+
+    __str__ = common_log_line
+
+    def __repr__(self) -> str:
+        return f"<AccessRecord {self.common_log_line()}>"
+
+
+def _quoted(text: str) -> str:
+    """Nothing in a line of the log may pass for another field or another line."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return escaped if escaped.isascii() and escaped.isprintable() else ascii(escaped)[1:-1]
+
+
+def log_access(core: Core, record: AccessRecord) -> None:
+    """Tell the server's access log; what it raises is the owner's mistake, and goes to the error log."""
+    access_log = core.access_log
+    try:
+        if isinstance(access_log, logging.Logger):
+            access_log.info("%s", record)
+        elif access_log is not None:
+            access_log(record)
+    except Exception:
+        logging.getLogger("blockingio").exception("the access log failed")

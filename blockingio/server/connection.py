@@ -1,0 +1,330 @@
+"""The life of one connection: its thread reads heads and hands over requests.
+
+    receive head -> parse -> wait for the last response -> hand over -> receive head ...
+
+A socket has two halves.  The writing half belongs to the open response, then to nobody.  The
+reading half belongs to this thread, except from the hand-over of a request with a body until
+its response is closed.  ``_turn`` is locked while a response is open: this thread takes it
+before a hand-over, the response gives it back (``response_done``).  So whoever finds it free
+knows that nobody writes.
+
+This thread keeps no reference to a request it has handed over: one that is dropped without
+close() must be noticed.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+from blockingio.errors import BadMessage
+from blockingio.net.address import HttpConnectionInfo
+from blockingio.net.channel import Channel, TlsChannel
+from blockingio.net.x509 import X509Certificate
+from blockingio.server.access import AccessRecord, log_access
+from blockingio.server.core import Core, date_line, log
+from blockingio.server.relay import Relay
+from blockingio.server.request import HttpRequest
+from blockingio.server.response import HttpResponse
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.status import HttpStatus
+from blockingio.wire.body import request_body
+from blockingio.wire.head import Fields, parse_fields, parse_request_line
+from blockingio.wire.limits import DRAIN_SIZE, LINGER_TIME
+from blockingio.wire.source import TIMED_OUT, Source, Truncated
+
+if TYPE_CHECKING:
+    import socket
+
+    from blockingio.wire.body import Body
+
+_NO_FIELDS = HttpHeaders._from_fields([])
+
+
+class Connection:
+    """One client.  ``run`` is the thread; everything else may be called from others where it says so."""
+
+    __slots__ = ("core", "channel", "certificate", "broken", "idle_since", "hands_over", "_peer", "_family", "_source", "_turn",
+                 "_last", "_reads_ahead", "_head_due", "_cut", "_detached", "_relay", "_read_too_far",
+                 "_client_is_done")  # fmt: skip
+
+    def __init__(self, core: Core, sock: socket.socket, peer: Any) -> None:
+        self.core = core
+        self.channel = Channel(sock)
+        self.certificate: X509Certificate | None = None
+        self.broken = False  # the client is known to be gone
+        self.idle_since = monotonic()
+        self.hands_over = False  # close() waits for its end: no request comes on the queue behind the close
+        self._peer = peer
+        self._family = sock.family
+        self._source = Source(self._receive)
+        self._turn = threading.Lock()
+        # Written by response_done before it frees _turn, read by this thread once it has it.
+        self._last = False  # no further request is answered on this connection
+        self._reads_ahead = False  # this thread is in receive() while a response is open
+        self._head_due: float | None = None  # when the head that is coming must be whole, on the monotonic clock
+        self._cut = False
+        self._client_is_done = False
+        self._detached = False
+        self._relay: Relay | None = None  # set by detach(); then this thread only passes on
+        self._read_too_far = b""
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.remote} {'idle' if self.is_idle else 'active'}>"
+
+    # ---------------------------------------------------------------- what others ask, from any thread
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self.core.tls is None else "https"
+
+    @property
+    def authority(self) -> str:
+        """The server's own, for a request that names none."""
+        return self.core.name
+
+    @property
+    def info(self) -> HttpConnectionInfo | None:
+        if not self._peer:
+            return None
+        return HttpConnectionInfo._from_socket_addresses(self._family, self._peer, ("", self.core.port))
+
+    @property
+    def remote(self) -> str:
+        """The client's address; "-" on a Unix-domain socket."""
+        return self._peer[0] if isinstance(self._peer, tuple) else "-"
+
+    @property
+    def is_idle(self) -> bool:
+        """No response is open and no head is on its way."""
+        return not self._turn.locked() and self._head_due is None
+
+    @property
+    def is_open(self) -> bool:
+        """A response is open, or about to be."""
+        return self._turn.locked()
+
+    @property
+    def is_closing(self) -> bool:
+        """The last response is done; the client has yet to close."""
+        return self._last
+
+    def cut(self) -> None:
+        """End it at once, in both directions; its thread notices and closes the socket."""
+        self._cut = True
+        self.channel.cut()
+
+    # ---------------------------------------------------------------- the thread
+
+    def run(self) -> None:
+        """Serve until the client or the server has had enough.  Never raises; the socket gets closed."""
+        core = self.core
+        try:
+            if core.tls is None or self._handshake():
+                self._serve()
+        except Exception:
+            log.exception("a connection failed in the server itself: please report this")
+            self.channel.cut()
+        self._turn.acquire()  # the last response writes until it is closed
+        if self._relay is not None:
+            self._relay.pass_in(self._source.take_pending() + self._read_too_far)
+        elif not self._detached:
+            self._close()
+        core.connections.discard(self)
+        core.made_room()
+
+    def _handshake(self) -> bool:
+        """TLS, under header_timeout; False where it comes to nothing (RFC 8446)."""
+        tls = self.core.tls
+        assert tls is not None
+        try:
+            sock = tls.wrap_socket(self.channel.socket, server_side=True, do_handshake_on_connect=False)
+        except OSError:
+            return False  # the client has gone already
+        self.channel = channel = TlsChannel(sock)
+        if self._cut:
+            return False  # somebody cut the channel that has just been replaced
+        try:
+            channel.handshake(self.core.header_timeout)
+        except OSError:
+            return False
+        der = sock.getpeercert(True)
+        if der is not None:
+            try:
+                self.certificate = X509Certificate._from_der(der)
+            except ValueError:
+                return False  # OpenSSL could read it, and we cannot: better nobody than somebody unknown
+        self.idle_since = monotonic()
+        return True
+
+    def _serve(self) -> None:
+        core, channel, source, turn = self.core, self.channel, self._source, self._turn
+        last_head = b""
+        method = target = version = ""
+        fields = Fields(b"", "")
+        wait = core.idle_timeout
+        while True:
+            # ------------------------------------------------ receive
+            channel.set_receive_timeout(wait)
+            try:
+                head = source.head(core.limits, self._before_wait)
+                if head is None:
+                    return
+                # -------------------------------------------- parse: clients repeat themselves
+                if head != last_head:
+                    line, _, block = head.partition(b"\r\n")
+                    method, target, version = parse_request_line(line, core.limits)
+                    if block != fields.block or version != fields.version:
+                        fields = parse_fields(block, version, core.limits, of_request=True)
+                    last_head = head
+                body: Body | None = None
+                if fields.content_length > 0 or fields.chunked:
+                    body = request_body(source, fields, core.limits)
+            except BadMessage as error:
+                if not isinstance(error, Truncated):
+                    self._refuse(error)
+                return
+            except TIMED_OUT:
+                wait = self._patience()
+                if wait is None or wait > 0:
+                    continue
+                return
+            except OSError:
+                self.broken = True
+                return
+            self._head_due = None
+            wait = core.idle_timeout
+
+            # ------------------------------------------------ hand over
+            turn.acquire()
+            self.hands_over = True
+            if self._last or self._cut or core.closing:
+                self.hands_over = False
+                source.unread(len(head) + 4)  # for a relay; else it is answered by the close
+                turn.release()
+                return
+            keep = fields.keep_alive
+            plain = keep and body is None and version == "1.1" and method != "HEAD" and method != "CONNECT"
+            response = HttpResponse(self, method, target, version, fields, body, plain)
+            request = HttpRequest(self, method, target, version, fields, body, response)
+            # Ahead only where nothing of this request is left to read, nothing but a request can come,
+            # and reading does not meet writing inside one TLS object.
+            self._reads_ahead = ahead = plain and not channel.is_tls and b"upgrade" not in fields.connection
+            if body is not None:
+                channel.set_receive_timeout(core.body_timeout)
+            core.requests.put(request)
+            self.hands_over = False
+            del request, response
+            if ahead:
+                continue
+
+            # ------------------------------------------------ or wait
+            turn.acquire()
+            turn.release()
+            if self._last:
+                # A client that said close sends nothing more: no answer can be lost to a reset.
+                self._client_is_done = not keep and not source.pending and (body is None or body.finished)
+                return
+            if body is not None:
+                with body.lock:  # a handler's thread may still be in read()
+                    if not body.discard(DRAIN_SIZE):
+                        self._last = True
+                        return
+
+    def _before_wait(self) -> None:
+        """A head is on its way: from its first byte on it has header_timeout."""
+        now = monotonic()
+        limit = self.core.header_timeout
+        if self._head_due is None:
+            self._head_due = now + (limit if limit is not None else float("inf"))
+        if limit is None:
+            self.channel.set_receive_timeout(None)
+        elif self._head_due > now:
+            self.channel.set_receive_timeout(self._head_due - now)
+        else:
+            raise BadMessage(f"a request head was not whole within {limit:g} seconds", 408)
+
+    def _patience(self) -> float | None:
+        """Nothing came in time.  How long to wait on: a response is open, or was until lately; 0: no longer."""
+        limit = self.core.idle_timeout
+        if self._last or self._cut:
+            return 0
+        if limit is None or self._turn.locked():
+            return limit
+        return max(self.idle_since + limit - monotonic(), 0)
+
+    def _receive(self, size: int) -> bytes:
+        """The channel's receive(); what comes after the socket was handed over goes that way."""
+        data = self.channel.receive(size)
+        if self._relay is not None:
+            self._read_too_far = data
+            return b""
+        return data
+
+    def _refuse(self, error: BadMessage) -> None:
+        """Answer what was no request, whole and valid, once the last response is done; the connection ends."""
+        self._turn.acquire()
+        try:
+            if self._last or self._cut:
+                return
+            core = self.core
+            try:
+                phrase = HttpStatus(error.status).phrase
+            except ValueError:
+                phrase = "Bad Request"
+            body = f"{error.status} {phrase}: {error.message}\n".encode("latin-1", "replace")
+            try:
+                self.channel.send_now(
+                    b"HTTP/1.1 %d %b\r\n%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+                    % (error.status, phrase.encode("ascii"), core.error_fields(), core.server_line(),
+                       date_line(time()), len(body), body)
+                )  # fmt: skip
+            except OSError:
+                self.broken = True
+            self._last = True
+            if core.access_log is not None:
+                log_access(core, AccessRecord(self.remote, None, time(), "-", "-", "-", error.status, len(body), 0.0,
+                                              _NO_FIELDS))  # fmt: skip
+        finally:
+            self._turn.release()
+
+    def _close(self) -> None:
+        """In stages: nothing more from us, read away what still comes, close (RFC 9112 9.6)."""
+        channel = self.channel
+        if not (self._cut or self.broken):
+            lingers = self._last and not self._client_is_done
+            if lingers or channel.is_tls:
+                channel.half_close()
+            if lingers:
+                channel.linger(LINGER_TIME)
+        channel.close()
+
+    # ---------------------------------------------------------------- for the response
+
+    def response_done(self, keep: bool) -> None:
+        """The response is closed: on its thread, and its last act, since from here on the socket may be closed."""
+        self.idle_since = monotonic()
+        if not keep or self.core.closing:
+            self._last = True
+            if self._reads_ahead:
+                # The connection's thread waits for input: the client's end of it, or our patience's.
+                self.channel.half_close()
+                self.core.timekeeper.schedule(LINGER_TIME, self.channel.cut)
+        self._turn.release()
+        if self.core.closing and not self._last:
+            self.cut()  # close() has just begun, and took this connection for a busy one
+
+    def detach(self) -> socket.socket:
+        """Let go of the socket, for the response's thread; what was read too far comes out of it first."""
+        self._last = True
+        if self._reads_ahead or self._source.pending:
+            # This connection's thread may be in receive(), or has read what belongs to the new owner.
+            self._relay = Relay(self.channel)
+            sock = self._relay.theirs
+            self.core.threads.run(self._relay.pass_out)
+        else:
+            self._detached = True
+            sock = self.channel.detach()
+        self._turn.release()
+        return sock

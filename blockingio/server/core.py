@@ -1,0 +1,134 @@
+"""What the threads of one server share.
+
+An HttpServer is its owner's handle; its threads hold this instead, so that a server which
+is dropped without close() can be noticed and closed.
+
+Settings are written by the owner and read by every thread, one attribute at a time; each is
+read anew for each connection or request.  ``connections`` is changed by add and discard and
+read by list(), each one step of the interpreter.  ``requests`` is a queue.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from queue import SimpleQueue
+from time import time
+from typing import TYPE_CHECKING
+
+from blockingio.server.session import Sessions
+from blockingio.server.threads import Threads
+from blockingio.server.timekeeper import Timekeeper
+from blockingio.values.date import HttpDate
+from blockingio.values.headers import HttpHeaders
+from blockingio.wire.limits import DEFAULT_LIMITS, Limits
+from blockingio.wire.sink import codec_of
+
+if TYPE_CHECKING:
+    import ssl
+
+    from blockingio.server.access import AccessRecord
+    from blockingio.server.connection import Connection
+    from blockingio.server.request import HttpRequest
+
+log = logging.getLogger("blockingio")
+
+DEFAULT_RESPONSE_HEADERS = (
+    ("content-type", "text/plain; charset=utf-8"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-content-type-options", "nosniff"),
+    ("x-xss-protection", "1; mode=block"),
+)
+
+# Names that the library writes into a head itself; where one of them is a default header, no head
+# is made in advance.
+_FRAMING_NAMES = frozenset(("connection", "content-length", "date", "server", "transfer-encoding"))
+
+# Seconds: see HttpServer's attributes of these names.
+IDLE_TIMEOUT = 120.0
+HEADER_TIMEOUT = 20.0
+BODY_TIMEOUT = 60.0
+SESSION_TIMEOUT = 20 * 60.0
+
+MAX_CONNECTIONS = 10_000
+
+
+class Signal:
+    """Something on the queue of requests that is none: it wakes who waits there."""
+
+    __slots__ = ()
+
+
+class Core:
+    def __init__(self, name: str, port: int, tls: ssl.SSLContext | None) -> None:
+        self.name = name  # for threads and messages: "127.0.0.1:8080"
+        self.port = port
+        self.tls = tls
+        self.closing = False  # set once, by close()
+        self.requests: SimpleQueue[HttpRequest | Signal] = SimpleQueue()
+        self.connections: set[Connection] = set()
+        self.threads = Threads(f"blockingio {name}")
+        self.timekeeper = Timekeeper(f"blockingio timer {name}")
+        self.sessions = Sessions(self.timekeeper, SESSION_TIMEOUT)
+        # What the listener wants to know: a connection has ended, so there is room.
+        self.made_room: Callable[[], None] = lambda: None
+
+        self.auto_compress = False
+        self.default_response_headers = HttpHeaders()
+        for field, value in DEFAULT_RESPONSE_HEADERS:
+            self.default_response_headers.set(field, value)
+        self.idle_timeout: float | None = IDLE_TIMEOUT
+        self.header_timeout: float | None = HEADER_TIMEOUT
+        self.body_timeout: float | None = BODY_TIMEOUT
+        self.server_header: str | None = None
+        self.limits: Limits = DEFAULT_LIMITS
+        self.max_connections: int | None = MAX_CONNECTIONS
+        self.access_log: Callable[[AccessRecord], object] | logging.Logger | None = None
+
+        # The head of a plain 200 up to its Content-Length, for the current second.
+        self._plain_head = b""
+        self._plain_head_until = 0.0
+        self._plain_head_made_of: bytes | None = None
+        self._codec = ""
+        self._codec_made_of: bytes | None = None
+
+    def plain_head(self) -> bytes | None:
+        """Status line, default headers, Server and Date of a 200; None where the defaults have framing in them.
+
+        Several threads may make it at once: each makes the same, and an attribute is set in one step.
+        """
+        now = time()
+        fields = self.default_response_headers._encode()
+        if now >= self._plain_head_until or fields is not self._plain_head_made_of or now < self._plain_head_until - 1:
+            if not _FRAMING_NAMES.isdisjoint(self.default_response_headers._values):
+                return None
+            self._plain_head = b"HTTP/1.1 200 OK\r\n" + fields + self.server_line() + date_line(now)
+            self._plain_head_made_of = fields
+            self._plain_head_until = float(int(now) + 1)
+        return self._plain_head
+
+    def default_codec(self) -> str:
+        """Python's name for the charset of the default Content-Type."""
+        fields = self.default_response_headers._encode()
+        if fields is not self._codec_made_of:
+            self._codec = codec_of(self.default_response_headers)
+            self._codec_made_of = fields
+        return self._codec
+
+    def forget_plain_head(self) -> None:
+        self._plain_head_until = 0.0
+
+    def error_fields(self) -> bytes:
+        """The default headers for an answer that the server makes itself, in plain text."""
+        headers = self.default_response_headers._copy()
+        for name in (*_FRAMING_NAMES, "content-encoding"):
+            headers.remove_all(name)
+        headers.set("content-type", "text/plain; charset=utf-8")
+        return headers._encode()
+
+    def server_line(self) -> bytes:
+        return b"" if self.server_header is None else b"server: %b\r\n" % self.server_header.encode("latin-1")
+
+
+def date_line(now: float) -> bytes:
+    return b"date: %b\r\n" % HttpDate._format_timestamp(int(now)).encode("ascii")

@@ -1,0 +1,225 @@
+"""Sockets in, threads out: accept connections and give each a thread.
+
+The accepting thread waits in a selector for a connection or for its own wake-up: nothing polls.
+Where no more connections can be had, because there are ``max_connections`` or the system is out
+of descriptors, it gives up the longest idle one and waits until one has ended; the newcomers
+wait in the kernel's backlog.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+import socketserver
+import sys
+import threading
+from typing import Any
+
+from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.server.connection import Connection
+from blockingio.server.core import Core, log
+
+# Connections that may wait to be accepted where the user names no number: what the system has at most.
+DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
+
+# What accept() says when the system has no room for one more; the newcomer waits in the backlog.
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+# Seconds until accept() is tried again after that, should no connection of ours end before.
+_RETRY_TIME = 0.5
+
+_FAMILIES = {
+    InternetAddressType.IPV4: socket.AF_INET,
+    InternetAddressType.IPV6: socket.AF_INET6,
+    InternetAddressType.UNIX: getattr(socket, "AF_UNIX", socket.AF_INET),
+}
+
+
+def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: bool, shared: bool) -> socket.socket:
+    """A listening socket.  Raises OSError, the system's own, naming address and port."""
+    is_unix = address.type is InternetAddressType.UNIX
+    sock = socket.socket(_FAMILIES[address.type], socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32" and not is_unix:
+            # Not SO_REUSEPORT: a second server on the port is an error, what its last one left behind is none.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared and not is_unix:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if address.type is InternetAddressType.IPV6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(_is_v6_only(address, v6_only)))
+        sock.bind(address.address if is_unix else _socket_address(address, port))
+        sock.listen(backlog or DEFAULT_BACKLOG)
+    except OverflowError:
+        sock.close()
+        raise ValueError(f"a port is a number from 0 to 65535, got {port}") from None
+    except OSError as error:
+        sock.close()
+        where = address.address if is_unix else f"{bracketed(address)}:{port}"
+        raise type(error)(error.errno, f"cannot listen on {where}: {error.strerror or error}") from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def bracketed(address: InternetAddress) -> str:
+    """As it stands in a URL (RFC 3986 3.2.2)."""
+    return f"[{address.address}]" if address.type is InternetAddressType.IPV6 else address.address
+
+
+def _is_v6_only(address: InternetAddress, v6_only: bool) -> bool:
+    # Only the wildcard can take IPv4 too.
+    return v6_only or address != InternetAddress.ANY_IP_V6
+
+
+def _socket_address(address: InternetAddress, port: int) -> Any:
+    if address.type is InternetAddressType.IPV6:
+        host, _, zone = address.address.partition("%")
+        scope = 0
+        if zone:
+            scope = int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
+        return host, port, 0, scope
+    return address.address, port
+
+
+class Listener(socketserver.ThreadingTCPServer):
+    """A ThreadingTCPServer whose threads are used again, and whose loop can be stopped at once.
+
+    ``serve_forever`` runs on a thread of the listener's own from ``start`` until ``stop``; the
+    socket is its maker's to close.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, core: Core, sock: socket.socket) -> None:
+        # Not TCPServer's: it would make a socket of its own.
+        socketserver.BaseServer.__init__(self, sock.getsockname(), socketserver.BaseRequestHandler)
+        self.socket = sock
+        self._core = core
+        self._timeout = sock.gettimeout()
+        self._wake_up, self._woken = socket.socketpair()
+        self._woken.setblocking(False)
+        self._wake_up.setblocking(False)
+        self._stopping = False
+        self._waits_for_room = False
+        self._thread: threading.Thread | None = None
+        core.made_room = self._room_was_made
+
+    def start(self) -> None:
+        self.socket.setblocking(False)
+        if self.socket.family != getattr(socket, "AF_UNIX", None):
+            # Inherited by what is accepted.  A response is one write, and the next must not wait for an ACK.
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._thread = threading.Thread(
+            target=self.serve_forever, name=f"blockingio accept {self._core.name}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop and wait until it has ended; the socket gets its own timeout back."""
+        self._stopping = True
+        self._wake()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        self._wake_up.close()
+        self._woken.close()
+        try:
+            self.socket.settimeout(self._timeout)
+        except OSError:
+            pass  # its owner has closed it before us
+
+    def serve_forever(self, poll_interval: float = 0) -> None:
+        """Accept until ``stop``.  Never raises."""
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._woken, selectors.EVENT_READ)
+                while not self._stopping:
+                    timeout = self._accept_waiting()
+                    if timeout is None:
+                        selector.register(self.socket, selectors.EVENT_READ)
+                        selector.select()
+                        selector.unregister(self.socket)
+                    else:
+                        selector.select(timeout)
+                    self._forget_wakes()
+        except (OSError, ValueError):
+            if not self._stopping:
+                log.exception("the server cannot accept connections any more")
+
+    def _accept_waiting(self) -> float | None:
+        """Accept what waits in the backlog.  Seconds to pause where there is no room; None: until one comes."""
+        core = self._core
+        while not self._stopping:
+            most = core.max_connections
+            if most is not None and len(core.connections) >= most:
+                self._waits_for_room = True
+                if len(core.connections) >= most:
+                    self._evict()
+                    return _RETRY_TIME
+            self._waits_for_room = False
+            try:
+                sock, peer = self.get_request()
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    self._waits_for_room = True
+                    self._evict()
+                    return _RETRY_TIME
+                if error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
+                    raise  # the socket itself is gone
+                continue  # that client has gone before it was accepted
+            self.process_request(sock, peer)
+        return 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for the connection, perhaps a used one."""
+        core = self._core
+        if sys.platform != "linux":
+            request.setblocking(True)  # elsewhere it has the listening socket's mode
+        try:
+            connection = Connection(core, request, client_address)
+            core.connections.add(connection)
+            if core.closing:
+                connection.cut()  # close() may have looked at the connections before
+            core.threads.run(connection.run)
+        except RuntimeError:  # no more threads: as with descriptors, the longest idle one makes room
+            core.connections.discard(connection)
+            connection.cut()
+            connection.channel.close()
+            self._evict()
+
+    def _evict(self) -> None:
+        """The longest idle connection makes room."""
+        idle = [connection for connection in list(self._core.connections) if connection.is_idle]
+        if idle:
+            min(idle, key=lambda connection: connection.idle_since).cut()
+
+    def _room_was_made(self) -> None:
+        """A connection has ended: on its thread."""
+        if self._waits_for_room:
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
+            self._wake_up.send(b"\0")
+        except OSError:
+            pass  # full, so it will wake; or closed, so it has ended
+
+    def _forget_wakes(self) -> None:
+        try:
+            self._woken.recv(4096)
+        except BlockingIOError:
+            pass
+
+
+def remove_socket_file(address: InternetAddress) -> None:
+    """A Unix-domain socket leaves its name behind in the file system."""
+    if address.type is InternetAddressType.UNIX and not address.address.startswith("\0"):
+        try:
+            os.unlink(address.address)
+        except OSError:
+            pass  # somebody else was so kind

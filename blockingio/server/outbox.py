@@ -1,0 +1,124 @@
+"""What a client has not taken yet: a slow reader costs a thread of its own, not the handler's.
+
+A response is sent without waiting as far as the kernel takes it.  What is left goes in here,
+and a thread sends it at the client's pace.  The writing half of the connection belongs to that
+thread for as long as anything is in here, else to the response's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from threading import Condition
+
+from blockingio.net.channel import Channel
+from blockingio.wire.limits import OUTBOX_SIZE
+
+
+class Outbox:
+    """The unsent rest of one response, in order.
+
+    ``_condition`` guards everything; sending happens outside of it, by the one thread that
+    ``_sending`` stands for.
+    """
+
+    def __init__(self, channel: Channel, timeout: float | None, run: Callable[[Callable[[], None]], None]) -> None:
+        self._channel = channel
+        self._timeout = timeout
+        self._run = run  # gives a task a thread
+        self._condition = Condition()
+        self._waiting: deque[bytes | memoryview | FilePart] = deque()
+        self._size = 0
+        self._sending = False
+        self._then: Callable[[bool], None] | None = None
+        self.failed = False  # the client is gone, or a file was shorter than promised
+
+    def put(self, data: bytes | memoryview | FilePart) -> bool:
+        """Send it after what is in here; waits while that is over OUTBOX_SIZE.  False once the client is gone."""
+        size = 0 if isinstance(data, FilePart) else len(data)
+        with self._condition:
+            while self._size > OUTBOX_SIZE and not self.failed:
+                self._condition.wait()
+            if self.failed:
+                if isinstance(data, FilePart):
+                    data.close()
+                return False
+            self._waiting.append(data)
+            self._size += size
+            if not self._sending:
+                self._sending = True
+                self._run(self._send)
+        return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is left to send."""
+        return self._sending
+
+    def wait(self) -> bool:
+        """Until all is sent; False where it failed."""
+        with self._condition:
+            while self._sending:
+                self._condition.wait()
+            return not self.failed
+
+    def finish(self, then: Callable[[bool], None]) -> None:
+        """Call ``then(all went well)`` once all is sent: now, or later on the sending thread."""
+        with self._condition:
+            if self._sending:
+                self._then = then
+                return
+        then(not self.failed)
+
+    def _send(self) -> None:
+        while True:
+            with self._condition:
+                if self.failed:
+                    self._drop_waiting()
+                if not self._waiting:
+                    self._size = 0
+                    self._sending = False
+                    # Taken in the same step: from here on another thread may own the writing half.
+                    then, self._then = self._then, None
+                    self._condition.notify_all()
+                    break
+                data = self._waiting.popleft()
+                self._size -= 0 if isinstance(data, FilePart) else len(data)
+                self._condition.notify_all()
+            try:
+                if isinstance(data, FilePart):
+                    self.failed = not data.send(self._channel, self._timeout)
+                else:
+                    self._channel.send_all(data, self._timeout)
+            except OSError:
+                self.failed = True
+        if then is not None:
+            then(not self.failed)
+
+    def _drop_waiting(self) -> None:
+        for data in self._waiting:
+            if isinstance(data, FilePart):
+                data.close()
+        self._waiting.clear()
+
+
+class FilePart:
+    """A stretch of an open file, by a descriptor of its own."""
+
+    def __init__(self, descriptor: int, offset: int, count: int) -> None:
+        self._descriptor = os.dup(descriptor)
+        self._offset = offset
+        self._count = count
+
+    def send(self, channel: Channel, timeout: float | None) -> bool:
+        """False where the file has become shorter.  Raises OSError."""
+        try:
+            return channel.send_file(self._descriptor, self._offset, self._count, timeout) == self._count
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,205 @@
+"""HttpRequest: a request as its handler sees it.
+
+A request is made by its connection's thread and then belongs to whoever takes it off the
+server.  Names, values and the Uri become objects when somebody asks.  Its body is read by the
+handler straight from the connection, until the response is closed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from blockingio.errors import BadMessage, StateError
+from blockingio.net.address import HttpConnectionInfo
+from blockingio.server.session import SESSION_COOKIE, HttpSession
+from blockingio.stream import Stream
+from blockingio.values.cookie import Cookie
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.uri import Uri
+from blockingio.wire.body import Body
+from blockingio.wire.head import Fields
+from blockingio.wire.limits import BODY_RECEIVE_SIZE
+from blockingio.wire.sink import CLOSED
+
+if TYPE_CHECKING:
+    from blockingio.net.x509 import X509Certificate
+    from blockingio.server.connection import Connection
+    from blockingio.server.response import HttpResponse
+
+_NO_TRAILERS = HttpHeaders._from_fields([])
+
+# What a proxy in front may say of the request it took; anything else is not believed.
+_FORWARDED_HOST = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class HttpRequest(Stream[bytes]):
+    """A request; iterating it yields the body in chunks as they come, decoded from chunked.
+
+    ``read`` makes it a binary file: ``json.load(request)`` works.  Follows dart:io's HttpRequest.
+    """
+
+    __slots__ = ("method", "protocol_version", "response", "_target", "_fields", "_body", "_connection",
+                 "_uri", "_cookies", "__weakref__")  # fmt: skip
+
+    def __init__(self, connection: Connection, method: str, target: str, version: str, fields: Fields,
+                 body: Body | None, response: HttpResponse) -> None:
+        self.method = method
+        self.protocol_version = version
+        self.response = response
+        self._target = target
+        self._fields = fields
+        self._body = body
+        self._connection = connection
+        self._uri: Uri | None = None
+        self._cookies: list[Cookie] | None = None
+
+    def __repr__(self) -> str:
+        return f"<HttpRequest {self.method} {self._target} HTTP/{self.protocol_version}>"
+
+    # ---------------------------------------------------------------- the head
+
+    @property
+    def uri(self) -> Uri:
+        """The request target as it came: for most requests a path and perhaps a query (RFC 9112 3.2)."""
+        if self._uri is None:
+            self._uri = Uri._from_target(self._target)
+        return self._uri
+
+    @property
+    def requested_uri(self) -> Uri:
+        """What the client asked for, as a whole (RFC 9112 3.3).
+
+        Scheme and authority are those that a proxy in front names in X-Forwarded-Proto and
+        X-Forwarded-Host, else those of the target, of Host, or of the server's own address.
+        """
+        uri = self.uri
+        headers = self.headers
+        proto = _first(headers, "x-forwarded-proto").lower()
+        scheme = proto if proto in ("http", "https") else uri.scheme or self._connection.scheme
+        host = _first(headers, "x-forwarded-host")
+        if not _FORWARDED_HOST.fullmatch(host):
+            host = uri.authority or self._fields.host or self._connection.authority
+        if self._target == "*":
+            path = ""
+        elif self.method == "CONNECT":
+            host, path = self._target, ""
+        else:
+            path = uri.path or "/"
+        authority = Uri._from_target(f"http://{host}/")
+        return Uri(
+            scheme=scheme, host=authority.host, port=_explicit_port(host), path=path,
+            query=uri.query if uri.has_query else None,
+        )  # fmt: skip
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """The header fields; immutable."""
+        return self._fields.headers
+
+    @property
+    def cookies(self) -> list[Cookie]:
+        """What the Cookie fields hold, in order; a pair that is no cookie is left out."""
+        if self._cookies is None:
+            self._cookies = Cookie._parse_cookie_header(self.headers.get_all("cookie"))
+        return self._cookies
+
+    @property
+    def content_length(self) -> int:
+        """Bytes of the body; 0 without one, -1 where it is not known in advance (RFC 9112 6.3)."""
+        return 0 if self._body is None else self._body.length
+
+    @property
+    def persistent_connection(self) -> bool:
+        """Whether the client means to use the connection again (RFC 9112 9.3)."""
+        return self._fields.keep_alive
+
+    @property
+    def session(self) -> HttpSession:
+        """The client's session, a new one where it brought none that still lives.
+
+        StateError where a new one is asked for after the response's head, which carries its cookie, has gone.
+        """
+        response = self.response
+        if response._session is None:
+            sessions = self._connection.core.sessions
+            for cookie in self.cookies:
+                if cookie.name == SESSION_COOKIE:
+                    response._session = sessions.find(cookie.value)
+                    if response._session is not None:
+                        return response._session
+            response._start_session(sessions)
+        assert response._session is not None
+        return response._session
+
+    @property
+    def certificate(self) -> X509Certificate | None:
+        """The client's certificate; None where it gave none, or was not asked for one."""
+        return self._connection.certificate
+
+    @property
+    def connection_info(self) -> HttpConnectionInfo | None:
+        """Who is at the other end; None on a socket without addresses."""
+        return self._connection.info
+
+    # ---------------------------------------------------------------- the body
+
+    @property
+    def trailers(self) -> HttpHeaders:
+        """The fields behind a chunked body, once it is read; immutable."""
+        if self._body is None or not self._body.trailers:
+            return _NO_TRAILERS
+        return HttpHeaders._from_fields(self._body.trailers, self.protocol_version)
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes of the body, fewer only at its end; all that is left for -1 or None.
+
+        Raises HttpException where the client went away, was too slow or broke the framing, or sent
+        more than ``max_body_size``; StateError once the response is closed.
+        """
+        if self._body is None:
+            return b""
+        if size is None or size < 0:
+            return b"".join(self)
+        parts = []
+        while size > 0 and (data := self._read_some(min(size, BODY_RECEIVE_SIZE))):
+            parts.append(data)
+            size -= len(data)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self._read_some(BODY_RECEIVE_SIZE):
+            yield data
+
+    # As a file to Python.
+    def readable(self) -> bool:
+        """True, as a file's."""
+        return True
+
+    def _read_some(self, limit: int) -> bytes:
+        body = self._body
+        if body is None:
+            return b""
+        response = self.response
+        with body.lock:  # the connection's thread takes it when the response is closed
+            if body.finished:
+                return b""
+            if response._phase == CLOSED:
+                raise StateError("the response is closed, and the body went with it: read first, close last")
+            response._send_continue()
+            try:
+                return body.read_some(limit)
+            except BadMessage as error:
+                response._body_failed(error)
+                raise
+
+
+def _first(headers: HttpHeaders, name: str) -> str:
+    """The first member of a list that each proxy may have added to; "" where there is none."""
+    return headers[name].partition(",")[0].strip() if name in headers else ""
+
+
+def _explicit_port(authority: str) -> int | None:
+    port = authority.rpartition(":")[2] if not authority.endswith("]") else ""
+    return int(port) if port.isdigit() and port.isascii() else None

@@ -1,0 +1,563 @@
+"""HttpResponse: the answer to one request, written straight to the connection.
+
+The writing half of the connection belongs to the open response, and so to whatever thread
+works on it; once it is closed, to nobody.  What the client does not take at once an Outbox sends.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+import zlib
+from concurrent.futures import Future, InvalidStateError
+from time import monotonic, time
+from typing import TYPE_CHECKING, NoReturn
+
+from blockingio.errors import BadMessage, HttpException, StateError
+from blockingio.net.address import HttpConnectionInfo
+from blockingio.server.access import AccessRecord, log_access
+from blockingio.server.compression import accepts_gzip, is_compressible
+from blockingio.server.core import date_line
+from blockingio.server.outbox import FilePart, Outbox
+from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
+from blockingio.values.cookie import Cookie, SameSite
+from blockingio.values.grammar import FIELD_VALUE_RE
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.status import HttpStatus
+from blockingio.values.uri import Uri
+from blockingio.wire.body import Body
+from blockingio.wire.head import Fields
+from blockingio.wire.limits import DRAIN_SIZE
+from blockingio.wire.sink import BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, UNTIL_CLOSE, Compressor, IOSink
+from blockingio.wire.source import Truncated
+
+if TYPE_CHECKING:
+    import socket
+
+    from blockingio.server.connection import Connection
+    from blockingio.server.timekeeper import Appointment
+
+_STARTED = "the response has begun: headers are set before the first write, flush or close"
+
+
+class HttpResponse(IOSink):
+    """The answer.  The head goes out with the first byte that leaves; a body that is closed
+    before it outgrows the buffer is sent with its Content-Length in one write.
+
+    Socket errors are swallowed: once the client is gone, writes do nothing.
+    As a context manager it closes itself; an exception inside makes it a 500 if nothing was
+    sent, else aborts the connection, and goes on up.  A response dropped without close() is
+    closed, with a ResourceWarning.  One thread at a time may work on it.  Follows dart:io's HttpResponse.
+    """
+
+    __slots__ = ("_connection", "_method", "_target", "_version", "_fields", "_body", "_plain", "_keep", "_gone",
+                 "_status_code", "_reason_phrase", "_headers", "_cookies", "_session", "_outbox", "_done",
+                 "_deadline", "_appointment", "_started_at", "_holds_body_back")  # fmt: skip
+
+    def __init__(self, connection: Connection, method: str, target: str, version: str, fields: Fields,
+                 body: Body | None, plain: bool) -> None:
+        # IOSink's, set here: a call of its own would cost each request one more frame.
+        self._phase = OPEN
+        self._parts = []
+        self._size = self._written = 0
+        self._declared = -1
+        self._framing = COUNTED
+        self._codec = self._compressor = None
+        self.buffer_output = True
+
+        self._connection = connection
+        self._method = method
+        self._target = target
+        self._version = version
+        self._fields = fields
+        self._body = body
+        # Nothing about request or response asks for more than the head that is made in advance.
+        self._plain = plain
+        self._keep = True  # the connection is used again; decided when the head is made
+        self._gone = False  # nothing can be sent any more
+        self._status_code = 200
+        self._reason_phrase: str | None = None
+        self._headers: HttpHeaders | None = None  # None: the default ones, untouched
+        self._cookies: list[Cookie] | None = None
+        self._session: HttpSession | None = None
+        self._outbox: Outbox | None = None
+        self._done: Future[HttpResponse] | None = None
+        self._deadline: float | None = None
+        self._appointment: Appointment | None = None
+        self._holds_body_back = fields.expects_continue and body is not None
+        self._started_at = 0.0 if connection.core.access_log is None else monotonic()
+
+    def __repr__(self) -> str:
+        phase = ("open", "buffering", "streaming", "closed")[self._phase]
+        return f"<HttpResponse {self._status_code} {phase}{'' if self.is_connected else ' disconnected'}>"
+
+    # ---------------------------------------------------------------- what it says
+
+    @property
+    def status_code(self) -> int:
+        """200 until set.  Setting it raises ValueError outside of 100 to 999, StateError once it has begun."""
+        return self._status_code
+
+    @status_code.setter
+    def status_code(self, status: int) -> None:
+        if self._phase != OPEN:
+            raise StateError("the response has begun: status_code is set before the first write, flush or close")
+        if not 100 <= status <= 999:
+            raise ValueError(f"a status code has three digits, got {status!r}")
+        self._status_code = int(status)
+        self._plain = False
+
+    @property
+    def reason_phrase(self) -> str:
+        """The registered one until set.  Setting it: ValueError for CR, LF and the like, StateError once begun."""
+        if self._reason_phrase is not None:
+            return self._reason_phrase
+        return _phrase(self._status_code)
+
+    @reason_phrase.setter
+    def reason_phrase(self, phrase: str) -> None:
+        if self._phase != OPEN:
+            raise StateError("the response has begun: reason_phrase is set before the first write, flush or close")
+        if not FIELD_VALUE_RE.fullmatch(phrase):
+            raise ValueError(f"a reason phrase is one line of latin-1 text, got {phrase!r}")
+        self._reason_phrase = phrase
+        self._plain = False
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """The header fields, at first the server's default ones; immutable once the response has begun."""
+        if self._headers is None:
+            self._headers = self._connection.core.default_response_headers._copy(self._version)
+            if self._phase != OPEN:
+                self._headers._freeze(_STARTED)
+            else:
+                self._plain = False
+        return self._headers
+
+    @property
+    def cookies(self) -> list[Cookie]:
+        """Sent with Set-Cookie; change the list before the response begins."""
+        if self._cookies is None:
+            self._cookies = []
+            self._plain = False
+        return self._cookies
+
+    @property
+    def content_length(self) -> int:
+        """Bytes of the body; -1: not known in advance.  Setting it once begun: HttpException."""
+        return self.headers.content_length
+
+    @content_length.setter
+    def content_length(self, length: int) -> None:
+        self.headers.content_length = length
+
+    @property
+    def persistent_connection(self) -> bool:
+        """Whether the connection may be used again.  Setting it once begun: HttpException."""
+        return self._fields.keep_alive and self.headers.persistent_connection
+
+    @persistent_connection.setter
+    def persistent_connection(self, persistent: bool) -> None:
+        self.headers.persistent_connection = persistent
+
+    @property
+    def connection_info(self) -> HttpConnectionInfo | None:
+        """Who is at the other end; None on a socket without addresses."""
+        return self._connection.info
+
+    @property
+    def is_connected(self) -> bool:
+        """False once the client is known to be gone: a write failed, or its connection broke."""
+        outbox = self._outbox
+        return not (self._gone or self._connection.broken or (outbox is not None and outbox.failed))
+
+    @property
+    def done(self) -> Future[HttpResponse]:
+        """Completes with this response once it is closed and handed to the system as a whole.
+
+        Where it never can be, because the client went away or it was aborted, with an HttpException.
+        """
+        done = self._done
+        if done is None:
+            done = self._done = Future()
+            if self._phase == CLOSED and (self._outbox is None or not self._outbox.busy):
+                self._complete(done)
+        return done
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds from when it is set; then the response is cut off, and further data ignored.  None: no limit."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, seconds: float | None) -> None:
+        if self._appointment is not None:
+            self._appointment.cancel()
+            self._appointment = None
+        self._deadline = seconds
+        if seconds is not None and self._phase != CLOSED:
+            self._appointment = self._connection.core.timekeeper.schedule(max(seconds, 0), self._expire)
+
+    # ---------------------------------------------------------------- its end
+
+    def close(self) -> None:
+        """Send what is left; the connection goes on with the next request.  Idempotent.
+
+        Raises HttpException where a content_length was set and less was written.
+        """
+        if self._phase == CLOSED:
+            return
+        try:
+            if self._gone:
+                self._parts = []
+            else:
+                self._send_rest()
+        except BaseException:
+            self._give_up()
+            raise
+        self._phase = CLOSED
+        outbox = self._outbox
+        if outbox is None:
+            self._finish(not self._gone)
+        else:
+            outbox.finish(self._finish)
+
+    def redirect(self, location: Uri | str, *, status: int = 302) -> None:
+        """Answer with Location and close (RFC 9110 15.4).
+
+        Raises StateError once the response has begun, ValueError for a location with CR, LF or NUL.
+        """
+        if self._phase != OPEN:
+            raise StateError("the response has begun: redirect() comes before the first write, flush or close")
+        self.status_code = status
+        text = str(location)
+        self.headers.set("location", text if text.isascii() else str(Uri.parse(text)))
+        self.close()
+
+    def detach_socket(self, *, write_headers: bool = True) -> socket.socket:
+        """Take the connection over, for another protocol; the server lets go of it.
+
+        ``write_headers`` sends the head first, whatever was written behind it.  Raises StateError where
+        the response has been closed.
+        """
+        if self._phase == CLOSED:
+            raise StateError("the response is closed, and its connection is used for the next request")
+        if self._phase == OPEN:
+            self._lock()
+        if self._phase == BUFFERING:
+            head = self._make_head(-1, detached=True) if write_headers else b""
+            self._transmit(head + self._take_buffered())
+        if self._outbox is not None:
+            self._outbox.wait()
+        self._phase = CLOSED
+        sock = self._connection.detach()
+        self._settle()
+        return sock
+
+    def __enter__(self) -> HttpResponse:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._fail(500)
+
+    def __del__(self) -> None:
+        if self._phase == CLOSED or sys.is_finalizing():
+            return
+        self._close_forgotten()
+
+    def _close_forgotten(self) -> None:
+        """Close for a user who has dropped it."""
+        warnings.warn(f"a response was dropped without close(): {self._method} {self._target}", ResourceWarning,
+                      stacklevel=3, source=self)  # fmt: skip
+        try:
+            self.close()
+        except HttpException:
+            pass  # too little written: the connection has been cut, which is all the client can be told
+
+    def _fail(self, status: int) -> None:
+        """An error came in between: answer with its status if nothing was sent, else abort."""
+        if self._phase == CLOSED:
+            return
+        if self._phase > BUFFERING or self._gone:
+            self._give_up()
+            return
+        self._parts = []
+        self._size = 0
+        self._phase = OPEN
+        self._headers = None
+        self._cookies = None
+        self._codec = None
+        self._status_code = status
+        self._reason_phrase = None
+        self._plain = False
+        self.write(f"{status} {_phrase(status)}\n")
+        self.close()
+
+    def _give_up(self) -> None:
+        if self._phase == CLOSED:
+            return
+        self._phase = CLOSED
+        self._gone = True
+        self._keep = False
+        self._parts = []
+        self._connection.cut()
+        if self._outbox is None:
+            self._finish(False)
+        else:
+            self._outbox.finish(self._finish)
+
+    def _expire(self) -> None:
+        """The deadline has passed: on the timekeeper's thread, so only what any thread may do."""
+        self._gone = True
+        self._connection.cut()
+
+    def _finish(self, sent: bool) -> None:
+        """All is sent, or never will be: the writing half is nobody's now."""
+        if not sent:
+            self._gone = True
+        self._settle()
+        self._connection.response_done(self._keep and sent)
+
+    def _settle(self) -> None:
+        if self._appointment is not None:
+            self._appointment.cancel()
+        if self._done is not None:
+            self._complete(self._done)
+        if self._started_at:
+            self._log()
+
+    def _complete(self, done: Future[HttpResponse]) -> None:
+        try:
+            if self._gone:
+                done.set_exception(HttpException(f"the answer to {self._method} {self._target} was not sent whole"))
+            else:
+                done.set_result(self)
+        except InvalidStateError:
+            pass  # close() and the first look at `done` met, on two threads: both see it completed
+
+    def _log(self) -> None:
+        connection = self._connection
+        log_access(connection.core, AccessRecord(
+            connection.remote, None, time(), self._method, self._target, self._version, self._status_code,
+            0 if self._framing == NO_BODY else self._written, monotonic() - self._started_at, self._fields.headers,
+        ))  # fmt: skip
+
+    # ---------------------------------------------------------------- for IOSink
+
+    def _refuse_late_write(self) -> None:
+        if not self._gone:
+            super()._refuse_late_write()
+
+    def _freeze_headers(self) -> int:
+        if self._headers is None:
+            return -1
+        self._headers._freeze(_STARTED)
+        return self._headers.content_length
+
+    def _choose_compressor(self) -> Compressor | None:
+        if not self._connection.core.auto_compress:
+            return None
+        headers = self.headers
+        if "content-encoding" in headers or self._status_code in (204, 206, 304) or not is_compressible(headers):
+            return None
+        # What follows may change the headers: the user cannot any more, but it is still true to say.
+        self._headers = headers = headers._copy()
+        self._plain = False
+        vary = [text.strip().lower() for text in headers.get("vary", "").split(",")]
+        if "accept-encoding" not in vary and "*" not in vary:
+            headers.add("vary", "Accept-Encoding")
+        compressor = None
+        if accepts_gzip(self._fields.headers):
+            headers.remove_all("content-length")
+            headers._set_trusted("content-encoding", "gzip")
+            if (etag := headers.get("etag", "")).startswith('"'):
+                headers._set_trusted("etag", f"W/{etag}")  # other bytes, same meaning (RFC 9110 8.8.3)
+            compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
+        headers._freeze(_STARTED)
+        return compressor
+
+    def _begin(self, length: int) -> bytes:
+        core = self._connection.core
+        if self._plain and length >= 0 and not core.closing:
+            head = core.plain_head()
+            if head is not None:
+                return b"%bcontent-length: %d\r\n\r\n" % (head, length)
+        return self._make_head(length)
+
+    def _make_head(self, length: int, detached: bool = False) -> bytes:
+        """The head in full; with it how the body is framed (RFC 9112 6.3) and whether the connection stays.
+
+        What follows a head of a connection that is ``detached`` is not HTTP, and has no framing.
+        """
+        headers = self.headers
+        values = headers._values
+        core = self._connection.core
+        status = self._status_code
+        parts = [b"HTTP/1.1 %d %b\r\n" % (status, self.reason_phrase.encode("latin-1"))]
+        informational = status < 200
+        self._keep = not core.closing and self._may_keep(headers)
+
+        framing = b""
+        if detached:
+            self._framing = UNTIL_CLOSE
+            self._keep = False
+        elif informational or status in (204, 304):
+            self._framing = NO_BODY
+            if status == 304 and "content-length" in values:
+                framing = b"content-length: %b\r\n" % values["content-length"][0].encode("ascii")
+        else:
+            if "content-length" in values:
+                framing = b"content-length: %b\r\n" % values["content-length"][0].encode("ascii")
+                self._framing = COUNTED
+            elif length >= 0 and not headers.chunked_transfer_encoding:
+                framing = b"content-length: %d\r\n" % length
+                self._framing = COUNTED
+            elif self._version == "1.1":
+                framing = b"transfer-encoding: chunked\r\n"
+                self._framing = CHUNKED
+            else:
+                self._framing = UNTIL_CLOSE
+                self._keep = False
+            if self._method == "HEAD":
+                if "content-length" not in values and not (self._written or self._size):
+                    framing = b""  # the handler wrote no body, so nobody knows how long GET's would be
+                self._framing = NO_BODY
+            elif self._method == "CONNECT" and status < 300:
+                framing = b""  # a tunnel begins (RFC 9112 6.3)
+                self._framing = NO_BODY
+        parts.append(_without_framing(headers))
+        if "server" not in values:
+            parts.append(core.server_line())
+        if "date" not in values:
+            parts.append(date_line(time()))
+        for cookie in self._cookies or ():
+            parts.append(b"set-cookie: %b\r\n" % str(cookie).encode("latin-1"))
+        if not informational:
+            parts.append(self._connection_line(headers))
+        elif "connection" in values:
+            parts.append(b"connection: %b\r\n" % headers["connection"].encode("latin-1"))
+        parts.append(framing)
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def _may_keep(self, headers: HttpHeaders) -> bool:
+        if not (self._fields.keep_alive and self._keep):
+            return False
+        if "connection" in headers and "close" in headers["connection"].lower():
+            return False
+        body = self._body
+        # Not asked for (100-continue), failed, or more than is worth reading away: a new connection is cheaper.
+        return body is None or body.finished or not (
+            body.failed or body.left > DRAIN_SIZE or self._holds_body_back
+        )
+
+    def _connection_line(self, headers: HttpHeaders) -> bytes:
+        options = [text for text in headers.get("connection", "").split(",") if text.strip()]
+        options = [text.strip() for text in options if text.strip().lower() not in ("close", "keep-alive")]
+        if not self._keep:
+            options.append("close")
+        elif self._version == "1.0":
+            options.append("keep-alive")
+        return b"connection: %b\r\n" % ", ".join(options).encode("latin-1") if options else b""
+
+    def _find_codec(self) -> str:
+        if self._headers is None:
+            return self._connection.core.default_codec()
+        return super()._find_codec()
+
+    def _transmit(self, data: bytes | memoryview) -> None:
+        """Send what the kernel takes now; the rest goes to the outbox, so that a slow client holds nobody up."""
+        if self._gone:
+            return
+        outbox = self._outbox
+        if outbox is None or not outbox.busy:
+            try:
+                sent = self._connection.channel.send_now(data)
+            except OSError:
+                self._gone = True  # swallowed: the client is not there to be told
+                return
+            if sent == len(data):
+                return
+            data = memoryview(data)[sent:]
+        if not self._make_outbox().put(data):
+            self._gone = True
+
+    def _make_outbox(self) -> Outbox:
+        if self._outbox is None:
+            connection = self._connection
+            self._outbox = Outbox(connection.channel, connection.core.body_timeout, connection.core.threads.run)
+        return self._outbox
+
+    def flush(self) -> None:
+        """Send what is buffered, the head too if it has not gone, and wait until the system has taken it."""
+        super().flush()
+        if self._outbox is not None and not self._outbox.wait():
+            self._gone = True
+
+    def _send_file(self, descriptor: int, offset: int, count: int) -> int:
+        """Write ``count`` bytes of an open file from ``offset``; content_length was set to at least that.
+
+        The bytes go from the file to the socket without a copy, on a thread of their own.  A file that
+        becomes shorter meanwhile ends the connection.  Returns ``count``.
+        """
+        if self._phase == CLOSED:
+            self._refuse_late_write()
+            return count
+        if self._phase == OPEN:
+            self._lock()
+        if 0 <= self._declared < self._written + self._size + count:
+            self._fail_length(f"{self._written + self._size + count} bytes written, "
+                              f"expected {self._declared} by content_length")  # fmt: skip
+        self._send_buffered()
+        self._written += count
+        if self._framing == NO_BODY or self._gone:
+            return count
+        if not self._make_outbox().put(FilePart(descriptor, offset, count)):
+            self._gone = True
+        return count
+
+    # ---------------------------------------------------------------- for HttpRequest
+
+    def _start_session(self, sessions: Sessions) -> None:
+        if self._phase != OPEN:
+            raise StateError("the response has begun: use request.session before the first write, so that its "
+                             "cookie can be sent")  # fmt: skip
+        self._session = sessions.create()
+        cookie = Cookie(SESSION_COOKIE, self._session.id)
+        cookie.path = "/"
+        cookie.same_site = SameSite.LAX
+        cookie.secure = self._connection.scheme == "https"
+        self.cookies.append(cookie)
+
+    def _send_continue(self) -> None:
+        """100 before the first read of a body that the client holds back (RFC 9110 10.1.1)."""
+        if self._holds_body_back:
+            self._holds_body_back = False
+            if self._phase <= BUFFERING:
+                self._transmit(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _body_failed(self, error: BadMessage) -> None:
+        """The body cannot be read: say so unless the handler says otherwise; the connection ends with this answer."""
+        self._keep = False
+        self._plain = False
+        if self._phase == OPEN and self._status_code == 200 and not isinstance(error, Truncated):
+            self._status_code = error.status
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HttpStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"
+
+
+def _without_framing(headers: HttpHeaders) -> bytes:
+    """All fields but those that the library writes itself."""
+    if "connection" in headers or "content-length" in headers or "transfer-encoding" in headers:
+        headers = headers._copy()
+        for name in ("connection", "content-length", "transfer-encoding"):
+            headers._drop(name)
+    return headers._encode()

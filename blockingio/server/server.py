@@ -1,0 +1,410 @@
+"""HttpServer: the queue of requests, and the iterator that drains it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from queue import Empty
+from sys import getrefcount
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+
+from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.server.connection import Connection
+from blockingio.server.core import Core, Signal
+from blockingio.server.crew import Crew, Wake
+from blockingio.server.listener import Listener, bracketed, open_socket, remove_socket_file
+from blockingio.server.request import HttpRequest
+from blockingio.stream import Stream
+from blockingio.subscription import StreamSubscription
+from blockingio.values.grammar import FIELD_VALUE_RE
+from blockingio.values.headers import HttpHeaders
+from blockingio.wire.limits import Limits
+from blockingio.wire.sink import CLOSED
+
+if TYPE_CHECKING:
+    import ssl
+
+    from blockingio.net.security import SecurityContext
+    from blockingio.server.access import AccessRecord
+
+T = TypeVar("T")
+
+_CLOSED = Signal()
+
+
+class _Setting(Generic[T]):
+    """An attribute of a server that its threads read too: it lives in the core."""
+
+    def __init__(self, doc: str, check: Callable[[Any], object] | None = None) -> None:
+        self.__doc__ = doc
+        self._check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, server: None, owner: type) -> _Setting[T]: ...
+    @overload
+    def __get__(self, server: HttpServer, owner: type) -> T: ...
+    def __get__(self, server: HttpServer | None, owner: type) -> T | _Setting[T]:
+        if server is None:
+            return self
+        value: T = getattr(server._core, self._name)
+        return value
+
+    def __set__(self, server: HttpServer, value: T) -> None:
+        if self._check is not None and value is not None and not self._check(value):
+            raise ValueError(f"{self._name} cannot be {value!r}")
+        setattr(server._core, self._name, value)
+        server._core.forget_plain_head()
+
+
+class _Limit(_Setting[T]):
+    """A setting that bounds one message: it lives in the core's ``limits``."""
+
+    def __get__(self, server: HttpServer | None, owner: type) -> Any:
+        return self if server is None else getattr(server._core.limits, self._name)
+
+    def __set__(self, server: HttpServer, value: T) -> None:
+        if value is not None and (not isinstance(value, int) or value < 0):
+            raise ValueError(f"{self._name} cannot be {value!r}, expected a number from 0 up")
+        if value is None and self._name != "max_body_size":
+            raise ValueError(f"{self._name} cannot be None: heads are kept in memory")
+        server._core.limits = server._core.limits._replace(**{self._name: value})  # type: ignore[arg-type]
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value > 0
+
+
+def _is_field_value(value: Any) -> bool:
+    return isinstance(value, str) and FIELD_VALUE_RE.fullmatch(value) is not None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+class HttpServer(Stream[HttpRequest]):
+    """A stream of requests.  ``for request in server:`` is the server.
+
+        server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4040)
+        for request in server:
+            request.response.write("Hello, world!")
+            request.response.close()
+
+    Connections are accepted from the first iteration on; until then they wait in the system's
+    backlog.  Any number of threads may iterate one server: each request goes to one of them.
+    Use as a context manager to close it on the way out.  Follows dart:io's HttpServer.
+    """
+
+    auto_compress: _Setting[bool] = _Setting(
+        "Whether responses are gzipped where the client takes it and the type gains by it; False.")  # fmt: skip
+    default_response_headers: _Setting[HttpHeaders] = _Setting(
+        "What each response's headers begin with; change them before requests come.")  # fmt: skip
+    idle_timeout: _Setting[float | None] = _Setting(
+        "Seconds that a connection may wait without a request before it is closed; None: for ever.", _is_duration)
+    server_header: _Setting[str | None] = _Setting(
+        "The Server field of each response (RFC 9110 10.2.4), None: none.", _is_field_value)
+    header_timeout: _Setting[float | None] = _Setting(
+        "Seconds in which a request head, once begun, is whole, else 408; a TLS handshake too.  None: any.",
+        _is_duration)
+    body_timeout: _Setting[float | None] = _Setting(
+        "Seconds that no gap in a body is longer than, else 408 and HttpException from read(); nor in the taking of "
+        "a response, else the client counts as gone.  None: any.", _is_duration)
+    max_header_size: _Limit[int] = _Limit("Bytes of a header section, else 431.")
+    max_header_count: _Limit[int] = _Limit("Fields of a header section, else 431.")
+    max_target_length: _Limit[int] = _Limit("Bytes of a request target, else 414.")
+    max_body_size: _Limit[int | None] = _Limit(
+        "Bytes of a body, else 413; where a chunked body passes it, HttpException from read(), and 413 unless the "
+        "handler answers otherwise.  None: any.")  # fmt: skip
+    max_connections: _Setting[int | None] = _Setting(
+        "Connections at once; for one more the longest idle one is closed, else it waits in the backlog.  None: any.",
+        _is_count)
+    access_log: _Setting[Callable[[AccessRecord], object] | logging.Logger | None] = _Setting(
+        "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
+        "its line at INFO.  None: nothing is logged, and nothing spent on it.")  # fmt: skip
+
+    def __init__(self, sock: socket.socket, address: InternetAddress, *, tls: ssl.SSLContext | None = None,
+                 owns_socket: bool = True) -> None:
+        """For ``bind``, ``bind_secure`` and ``listen_on``."""
+        name = sock.getsockname()
+        self.address = address
+        self.port: int = name[1] if isinstance(name, tuple) else 0
+        is_unix = address.type is InternetAddressType.UNIX
+        self._core = Core("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls)
+        self._socket = sock
+        self._owns_socket = owns_socket
+        # Guards what follows.  Reentrant: close() may be called by a signal handler that came in between.
+        self._lock = threading.RLock()
+        self._listener: Listener | None = None
+        self._iterators = 0  # threads that are in `for request in server`, or will ask again
+
+    # ---------------------------------------------------------------- making one
+
+    @classmethod
+    def bind(cls, address: str | InternetAddress, port: int, *, backlog: int = 0,
+             v6_only: bool = False, shared: bool = False) -> HttpServer:
+        """Listen on an address; a host name takes the first one that it resolves to.
+
+        Port 0 is any free one.  ``backlog`` is how many connections may wait, 0: as many as the system
+        lets.  InternetAddress.ANY_IP_V6 takes IPv4 too unless ``v6_only``.  ``shared``: other processes may bind
+        the same port with it, and the system deals out the connections.  Raises OSError naming address and port.
+        """
+        found = _resolve(address)
+        return cls(open_socket(found, port, backlog=backlog, v6_only=v6_only, shared=shared), found)
+
+    @classmethod
+    def bind_secure(cls, address: str | InternetAddress, port: int, context: SecurityContext | ssl.SSLContext, *,
+                    backlog: int = 0, v6_only: bool = False, request_client_certificate: bool = False,
+                    shared: bool = False) -> HttpServer:
+        """``bind``, for HTTPS (TLS 1.2 and up) with the context's certificate.
+
+        ``request_client_certificate`` asks clients for theirs, which the context's client authorities judge; it is
+        ``request.certificate``.  Raises OSError, as ssl.SSLError where the context has no certificate.
+        """
+        found = _resolve(address)
+        tls = _server_context(context, request_client_certificate)
+        sock = open_socket(found, port, backlog=backlog, v6_only=v6_only, shared=shared)
+        return cls(sock, found, tls=tls)
+
+    @classmethod
+    def listen_on(cls, server_socket: socket.socket) -> HttpServer:
+        """Serve from a socket that listens already; close() leaves it open."""
+        name = server_socket.getsockname()
+        return cls(server_socket, InternetAddress._from_socket_address(server_socket.family, name), owns_socket=False)
+
+    def __repr__(self) -> str:
+        state = " closed" if self._core.closing else ""
+        return f"<HttpServer {self.address.address}:{self.port} connections={len(self._core.connections)}{state}>"
+
+    @property
+    def session_timeout(self) -> float:
+        """Seconds without a request after which a session ends; 20 minutes."""
+        return self._core.sessions.timeout
+
+    @session_timeout.setter
+    def session_timeout(self, seconds: float) -> None:
+        if not _is_duration(seconds):
+            raise ValueError(f"session_timeout cannot be {seconds!r}, expected seconds")
+        self._core.sessions.timeout = seconds
+
+    def connections_info(self) -> HttpConnectionsInfo:
+        """How many connections there are, and what they are doing."""
+        return HttpConnectionsInfo(list(self._core.connections))
+
+    # ---------------------------------------------------------------- requests
+
+    def __iter__(self) -> Iterator[HttpRequest]:
+        """The requests, as they come, until the server is closed and what had come before is taken."""
+        self._begin_iteration()
+        try:
+            get = self._core.requests.get
+            while True:
+                request = get()
+                if isinstance(request, Signal):
+                    if self._ends(request):
+                        return
+                    continue
+                yield request
+                # The loop asks for the next one, and its variable still holds this one.  If nothing else
+                # does, nobody can close the response any more.
+                if (
+                    request.response._phase != CLOSED
+                    and getrefcount(request) <= _LOOP_ONLY
+                    and getrefcount(request.response) <= _REQUEST_ONLY
+                ):
+                    request.response._close_forgotten()
+                request = _CLOSED  # hold nothing while waiting
+        finally:
+            self._end_iteration()
+
+    def _next_within(self, seconds: float) -> HttpRequest:
+        self._begin_iteration()
+        try:
+            end = monotonic() + seconds
+            while True:
+                try:
+                    request = self._core.requests.get(timeout=max(end - monotonic(), 0))
+                except Empty:
+                    raise TimeoutError(f"no request came within {seconds:g} seconds") from None
+                if not isinstance(request, Signal):
+                    return request
+                if self._ends(request):
+                    raise StopIteration
+        finally:
+            self._end_iteration()
+
+    def _ends(self, signal: Signal) -> bool:
+        """Whether a reader is at the end; a signal that is for others goes on to them."""
+        if signal is _CLOSED:
+            self._core.requests.put(signal)
+            return True
+        if isinstance(signal, Wake) and signal.is_wanted():
+            self._core.requests.put(signal)
+            time.sleep(0)  # let its reader have it
+        return False
+
+    def for_each(self, action: Callable[[HttpRequest], object], *, workers: int = 1) -> None:
+        """Call ``action`` with each request, on this thread and ``workers - 1`` more, until the server is closed.
+
+        An exception from the action is logged on "blockingio" and answered with 500, or with the status that
+        a broken request body asks for; the server goes on.  SystemExit and KeyboardInterrupt end it.
+        """
+        Crew(self, action, workers).work_here()
+
+    def listen(self, on_data: Callable[[HttpRequest], object] | None, *,
+               on_error: Callable[[Exception], object] | None = None,
+               on_done: Callable[[], object] | None = None,
+               cancel_on_error: bool = False, workers: int = 1) -> StreamSubscription[HttpRequest]:
+        """``for_each`` in the background, on ``workers`` threads; cancelling it leaves the server open.
+
+        ``on_error`` is told of an exception from ``on_data`` too, once it has been answered and logged.
+        """
+        crew = Crew(self, on_data or _ignore, workers, on_error, on_done, cancel_on_error)
+        return crew.work_in_background()
+
+    # ---------------------------------------------------------------- beginning and end
+
+    def _begin_iteration(self) -> None:
+        with self._lock:
+            self._iterators += 1
+            if self._listener is None and not self._core.closing:
+                self._listener = Listener(self._core, self._socket)
+                self._listener.start()
+
+    def _end_iteration(self) -> None:
+        with self._lock:
+            self._iterators -= 1
+            if self._core.closing and not self._iterators:
+                self._refuse_waiting()
+
+    def close(self, *, force: bool = False) -> None:
+        """Take no more requests; returns once the port is free, and does not wait for active responses.
+
+        From any thread, any number of times.  Iterators end after what is already queued; responses in
+        progress finish; idle connections close.  ``force`` cuts all connections at once.
+        """
+        core = self._core
+        with self._lock:
+            first = not core.closing
+            core.closing = True
+            if first:
+                self._stop_listening()
+                for connection in list(core.connections):
+                    while connection.hands_over:
+                        time.sleep(0)  # a few steps of the interpreter from now it does not
+                core.requests.put(_CLOSED)
+            for connection in list(core.connections):
+                if force or not connection.is_open:
+                    connection.cut()
+            if not self._iterators:
+                self._refuse_waiting()
+        core.sessions.close()
+        core.timekeeper.prune()
+        core.threads.close()
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+        if self._owns_socket:
+            self._socket.close()
+            remove_socket_file(self.address)
+
+    def _refuse_waiting(self) -> None:
+        """The server is closed and nobody will take what is still queued: say so to the clients."""
+        while True:
+            try:
+                request = self._core.requests.get(block=False)
+            except Empty:
+                break
+            if not isinstance(request, Signal):
+                request.response._fail(503)
+        self._core.requests.put(_CLOSED)
+
+    def __enter__(self) -> HttpServer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if sys.is_finalizing() or not hasattr(self, "_lock") or self._core.closing:
+            return
+        if self._owns_socket or self._listener is not None:
+            warnings.warn(f"a server was dropped without close(): {self!r}", ResourceWarning, source=self)
+        self.close()
+
+
+class HttpConnectionsInfo:
+    """Numbers of connections: ``total``, and of these ``active`` (a request or its response is in
+    progress), ``idle`` (waiting for a request) and ``closing`` (waiting for the client to close)."""
+
+    __slots__ = ("total", "active", "idle", "closing")
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self.total = len(connections)
+        self.closing = self.idle = 0
+        for connection in connections:
+            if connection.is_closing:
+                self.closing += 1
+            elif connection.is_idle:
+                self.idle += 1
+        self.active = self.total - self.idle - self.closing
+
+    def __repr__(self) -> str:
+        return (f"<HttpConnectionsInfo total={self.total} active={self.active} "
+                f"idle={self.idle} closing={self.closing}>")  # fmt: skip
+
+
+def _resolve(address: str | InternetAddress) -> InternetAddress:
+    if isinstance(address, InternetAddress):
+        return address
+    return InternetAddress.try_parse(address) or InternetAddress.lookup(address)[0]
+
+
+def _server_context(context: SecurityContext | ssl.SSLContext, request_client_certificate: bool) -> ssl.SSLContext:
+    # Told apart by what they can do: to know their types, ssl would have to be loaded.
+    if hasattr(context, "server_context"):
+        return context._certificate_requesting_context() if request_client_certificate else context.server_context()
+    if not hasattr(context, "wrap_socket"):
+        raise TypeError(f"a context is a SecurityContext or an ssl.SSLContext, got {type(context).__name__}")
+    tls = cast("ssl.SSLContext", context)
+    if request_client_certificate and not tls.verify_mode:
+        tls.verify_mode = type(tls.verify_mode)(1)  # ssl.CERT_OPTIONAL
+    return tls
+
+
+def _ignore(request: HttpRequest) -> None:
+    request.response.close()
+
+
+class _Thing:
+    __slots__ = ("part",)
+
+    part: _Thing
+
+
+def _reference_counts() -> tuple[int, int]:
+    """What getrefcount says, in this interpreter, of what only a loop's variable and its iterator hold,
+    and of what only an attribute of that holds: they differ with how an interpreter counts its own."""
+    counts = []
+
+    def iterate() -> Iterator[_Thing]:
+        thing = _Thing()
+        thing.part = _Thing()
+        yield thing
+        counts.append((getrefcount(thing), getrefcount(thing.part)))
+
+    for _ in iterate():
+        pass
+    return counts[0]
+
+
+_LOOP_ONLY, _REQUEST_ONLY = _reference_counts()

@@ -1,0 +1,134 @@
+"""Sessions: what a server remembers of a client between its requests, in memory, found by a cookie."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from time import monotonic
+from typing import Any
+
+from blockingio.server.timekeeper import Appointment, Timekeeper
+
+SESSION_COOKIE = "BLOCKINGIOSESSID"
+
+# Random bytes of an id: twice what RFC 6265 8.4 and OWASP ask for, so that nobody guesses one.
+_ID_SIZE = 32
+
+
+class HttpSession(MutableMapping[Any, Any]):
+    """A dict that the same client finds again with its next request; follows dart:io's HttpSession.
+
+    Requests of one client may run at once: each single access is safe, several together are yours to lock.
+    """
+
+    def __init__(self, id: str, sessions: Sessions) -> None:
+        self.id = id
+        self.is_new = True  # until the client has sent the cookie back
+        self.on_timeout: Callable[[], object] | None = None
+        self._sessions = sessions
+        self._data: dict[Any, Any] = {}
+        self._last_used = monotonic()
+
+    def __getitem__(self, key: Any, /) -> Any:
+        return self._data[key]
+
+    def __setitem__(self, key: Any, value: Any, /) -> None:
+        self._data[key] = value
+
+    def __delitem__(self, key: Any, /) -> None:
+        del self._data[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        return f"<HttpSession {self.id[:8]}... {'new ' if self.is_new else ''}{self._data!r}>"
+
+    # Two sessions with the same contents are still two.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def destroy(self) -> None:
+        """Forget it: the client's next request gets a new one.  ``on_timeout`` is not called."""
+        self._sessions.forget(self)
+
+
+class Sessions:
+    """All sessions of one server, those unused for longest first; ``_lock`` guards everything."""
+
+    def __init__(self, timekeeper: Timekeeper, timeout: float) -> None:
+        self._timekeeper = timekeeper
+        self._timeout = timeout
+        self._lock = threading.RLock()
+        self._by_id: dict[str, HttpSession] = {}
+        self._appointment: Appointment | None = None
+
+    @property
+    def timeout(self) -> float:
+        """Seconds without a request after which a session ends."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        with self._lock:
+            self._timeout = seconds
+            self._schedule()
+
+    def create(self) -> HttpSession:
+        session = HttpSession(os.urandom(_ID_SIZE).hex(), self)
+        with self._lock:
+            self._by_id[session.id] = session
+            if self._appointment is None:
+                self._schedule()
+        return session
+
+    def find(self, id: str) -> HttpSession | None:
+        """The session with this id, which is then in use again; None where there is none any more."""
+        with self._lock:
+            session = self._by_id.pop(id, None)
+            if session is None:
+                return None
+            if session._last_used + self._timeout <= monotonic():
+                self._by_id[id] = session  # the timekeeper is about to end it
+                return None
+            session._last_used = monotonic()
+            session.is_new = False
+            self._by_id[id] = session  # the youngest is last
+            return session
+
+    def forget(self, session: HttpSession) -> None:
+        with self._lock:
+            self._by_id.pop(session.id, None)
+
+    def close(self) -> None:
+        with self._lock:
+            self._by_id.clear()
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._appointment is not None:
+            self._appointment.cancel()
+            self._appointment = None
+        oldest = min((session._last_used for session in self._by_id.values()), default=None)
+        if oldest is not None:
+            wait = max(oldest + self._timeout - monotonic(), 0)
+            self._appointment = self._timekeeper.schedule(wait, self._end_unused)
+
+    def _end_unused(self) -> None:
+        with self._lock:
+            latest = monotonic() - self._timeout
+            ended = [session for session in self._by_id.values() if session._last_used <= latest]
+            for session in ended:
+                del self._by_id[session.id]
+            self._appointment = None
+            self._schedule()
+        for session in ended:
+            if session.on_timeout is not None:
+                session.on_timeout()

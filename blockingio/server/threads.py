@@ -1,0 +1,78 @@
+"""Threads that are used again: starting one costs as much as several requests.
+
+A connection has one for as long as it lives; so does an answer that its client reads slowly.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+# Seconds that a thread without work waits for some before it ends.
+_IDLE_TIME = 10.0
+
+
+class _Worker:
+    __slots__ = ("task", "wake")
+
+    def __init__(self) -> None:
+        self.task: Callable[[], None] | None = None  # set by run() or close(), before it releases wake
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+
+class Threads:
+    """Daemon threads by demand, without an upper bound: whoever calls ``run`` keeps it.
+
+    Nothing here is locked.  ``_idle`` is shared, and its append, pop and remove are each one
+    step of the interpreter: whoever gets a worker out of it owns that worker's ``task``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._idle: list[_Worker] = []  # the last one to wait is the first to work: its memory is warm
+        self._closed = False
+
+    def run(self, task: Callable[[], None]) -> None:
+        """Call ``task`` on a thread of its own; it must not raise."""
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
+        else:
+            worker.task = task
+            worker.wake.release()
+
+    def close(self) -> None:
+        """Those without work end now, the others after theirs; ``run`` still works."""
+        self._closed = True
+        while self._idle:
+            try:
+                worker = self._idle.pop()
+            except IndexError:
+                return  # run() was quicker
+            worker.wake.release()
+
+    def _work(self, task: Callable[[], None] | None) -> None:
+        worker = _Worker()
+        while task is not None:
+            task()
+            task = worker.task = None
+            if self._closed:
+                return
+            self._idle.append(worker)
+            if self._closed and self._withdraw(worker):
+                return  # close() came in between, and may have missed this one
+            if not worker.wake.acquire(timeout=_IDLE_TIME):
+                if self._withdraw(worker):
+                    return
+                worker.wake.acquire()  # somebody has just taken it, and is about to wake it
+            task = worker.task
+
+    def _withdraw(self, worker: _Worker) -> bool:
+        """Out of the idle ones; False where somebody else was quicker."""
+        try:
+            self._idle.remove(worker)
+        except ValueError:
+            return False
+        return True

@@ -1,0 +1,263 @@
+"""StreamSubscription: what feeds a stream's events to callbacks, and how that is steered.
+
+It holds the callbacks and the state, and starts no thread unless ``_start`` is called.  Who
+feeds it, from any number of threads, does this:
+
+    while subscription._ready():            # waits while it is paused; False once it is over
+        event = ...                         # by a Reader with subscription._patience, which
+                                            # pause() and cancel() end, or woken by on_cancel
+        subscription._deliver(event)        # on_data; what that raises is reported
+        del event                           # nothing keeps it alive during the next wait
+    ... subscription._fail(error)           # an error of the stream
+    ... subscription._finish()              # once, at the end of the stream: on_done, the futures
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock, Thread
+from typing import Any, Generic, TypeVar
+
+from blockingio.patience import OutOfPatience, Patience, Waiters
+from blockingio.reader import Reader
+
+T = TypeVar("T")
+
+_log = logging.getLogger("blockingio")
+
+# inspect.CO_GENERATOR, without importing inspect.
+_GENERATOR_FLAG = 0x20
+
+_LISTENING, _DONE, _CANCELLED = "listening", "done", "cancelled"
+
+
+class StreamSubscription(Generic[T]):
+    """A background thread that feeds a stream's events to callbacks.
+
+    ``Stream.listen`` makes it.  The thread is a daemon; it ends at the end of the stream, or
+    when it is cancelled: at once, unless it is inside the source's own next().  Then it stays
+    until that returns, and leaves what came to the stream's next reader.  Follows dart:async's
+    StreamSubscription.
+    """
+
+    __slots__ = ("_on_data", "_on_error", "_on_done", "_on_cancel", "_cancel_on_error", "_patience",
+                 "_resumed", "_lock", "_pauses", "_state", "_error", "_futures", "_is_settled",
+                 "__weakref__")  # fmt: skip
+
+    def __init__(self, on_data: Callable[[T], object] | None, *,
+                 on_error: Callable[[Exception], object] | None = None,
+                 on_done: Callable[[], object] | None = None,
+                 cancel_on_error: bool = False,
+                 on_cancel: Callable[[], object] | None = None) -> None:  # fmt: skip
+        self._on_data = on_data
+        self._on_error = on_error
+        self._on_done = on_done
+        self._on_cancel = on_cancel  # once, by the thread that cancels, after the state says so
+        self._cancel_on_error = cancel_on_error
+        self._patience = Patience()  # of the one thread that _start made
+        self._resumed = Waiters()  # those whom the pause holds up
+        # Guards all below.  Any thread may pause, resume, cancel and ask for a future; those that
+        # feed end it.
+        self._lock = Lock()
+        self._pauses = 0
+        self._state = _LISTENING
+        self._error: Exception | None = None  # the stream's first one
+        self._futures: list[tuple[Future[Any], Any]] = []
+        self._is_settled = False  # no more futures: they have been told of the end
+
+    def __repr__(self) -> str:
+        return f"<StreamSubscription {'paused' if self._state == _LISTENING and self._pauses else self._state}>"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether there were more calls of ``pause`` than of ``resume``."""
+        return self._pauses > 0
+
+    def pause(self) -> None:
+        """No more events until ``resume``, as many times; what comes meanwhile stays in the stream.
+
+        An on_data that has begun, or is about to, is not held up.
+        """
+        with self._lock:
+            if self._state == _LISTENING:
+                self._pauses += 1
+                self._patience.end()
+
+    def resume(self) -> None:
+        """Take back one ``pause``; nothing where it is not paused."""
+        with self._lock:
+            if self._pauses:
+                self._pauses -= 1
+                if not self._pauses and self._state == _LISTENING:
+                    self._patience.renew()
+        self._resumed.ring()
+
+    def cancel(self) -> None:
+        """No more events, errors or end: returns without waiting, also when called by a callback.
+
+        The stream stays as it is, and a server open.  Futures of ``as_future`` are cancelled.
+        """
+        with self._lock:
+            if self._state != _LISTENING:
+                return
+            self._state = _CANCELLED
+            self._is_settled = True
+            self._pauses = 0
+            self._patience.end()
+        self._resumed.ring()
+        if self._on_cancel is not None:
+            self._on_cancel()
+        for future, _ in self._take_futures():
+            future.cancel()
+
+    def as_future(self, future_value: Any = None) -> Future[Any]:
+        """A future that is ``future_value`` at the end of the stream.
+
+        It fails with the first error, the stream's or on_data's, which cancels the
+        subscription; and is itself cancelled by ``cancel``.  An error that on_data raised before
+        this call has been reported already, and is not repeated.
+        """
+        future: Future[Any] = Future()
+        with self._lock:
+            error = self._error
+            if error is None and not self._is_settled:
+                self._futures.append((future, future_value))
+                return future
+        if error is not None:
+            future.set_exception(error)
+            self.cancel()
+        elif self._state == _DONE:
+            future.set_result(future_value)
+        else:
+            future.cancel()
+        return future
+
+    # ---------------------------------------------------------------- for whoever feeds it
+
+    def _ready(self, patience: Patience | None = None) -> bool:
+        """Wait while it is paused; False once it is over.  Raises OutOfPatience."""
+        if self._pauses:
+            self._resumed.until(lambda: not self._pauses, patience)
+        return self._state == _LISTENING
+
+    def _deliver(self, event: T) -> None:
+        """Call on_data; an Exception from it is reported to on_error, or logged."""
+        if self._on_data is None:
+            return
+        try:
+            self._on_data(event)
+        except Exception as error:
+            self._report(error, "on_data of a stream failed")
+
+    def _fail(self, error: Exception) -> None:
+        """An error of the stream: for on_error, else the log.
+
+        The first is remembered for ``as_future``, which may be called later than it came.
+        """
+        is_first = self._error is None
+        self._report(error, "a stream failed, and nobody listens to its errors", first=error)
+        if is_first:
+            _release_frames(error)
+
+    def _finish(self) -> None:
+        """The end of the stream: on_done, then the futures.  Nothing where it is over already."""
+        with self._lock:
+            if self._state != _LISTENING:
+                return
+            self._state = _DONE
+            self._pauses = 0
+        self._resumed.ring()
+        if self._on_done is not None:
+            self._call(self._on_done)
+        with self._lock:
+            self._is_settled = True
+        for future, value in self._take_futures():
+            if future.set_running_or_notify_cancel():
+                future.set_result(value)
+
+    def _start(self, reader: Reader[T]) -> None:
+        """Feed it from there, on a thread of its own."""
+        Thread(target=self._feed, args=(reader,), name="blockingio listen", daemon=True).start()
+
+    # ---------------------------------------------------------------- inside
+
+    def _feed(self, reader: Reader[T]) -> None:
+        try:
+            while self._ready():
+                try:
+                    event = reader.pull(self._patience)
+                except OutOfPatience:
+                    continue
+                except StopIteration:
+                    self._finish()
+                except Exception as error:
+                    self._fail(error)
+                else:
+                    self._deliver(event)
+                    del event
+        except BaseException as error:  # SystemExit, say: the thread is over, and so is what it feeds
+            self._give_up(error)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        _settle(self._take_futures(), error)
+        self.cancel()
+
+    def _report(self, error: Exception, what: str, first: Exception | None = None) -> None:
+        """To on_error and the futures, else the log; only to the log once it is over.
+
+        on_error comes before the futures, which may be what somebody waits for to look at its work.
+        """
+        is_heard = self._on_error is not None and self._state == _LISTENING
+        if is_heard and self._on_error is not None:
+            self._call(self._on_error, error)
+        with self._lock:
+            self._error = self._error or first
+            futures, self._futures = self._futures, []
+        is_taken = _settle(futures, error)
+        if not is_heard and not is_taken:
+            _log.error("%s: %s", what, error, exc_info=error)
+        if is_taken or self._cancel_on_error:
+            self.cancel()
+
+    def _take_futures(self) -> list[tuple[Future[Any], Any]]:
+        with self._lock:
+            futures, self._futures = self._futures, []
+        return futures
+
+    def _call(self, callback: Callable[..., object], *args: object) -> None:
+        try:
+            callback(*args)
+        except Exception:
+            _log.exception("a callback of a stream's subscription failed")
+
+
+def _settle(futures: list[tuple[Future[Any], Any]], error: BaseException) -> bool:
+    """Whether one of them took it: a future that its owner has cancelled does not."""
+    is_taken = False
+    for future, _ in futures:
+        if future.set_running_or_notify_cancel():
+            future.set_exception(error)
+            is_taken = True
+    return is_taken
+
+
+def _release_frames(error: BaseException) -> None:
+    """Let go of what the functions held that it came through; a request among it would never be seen to be dropped.
+
+    A generator's frame is left alone: it may be in use again, and clearing it would end it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        trace = cause.__traceback__
+        while trace is not None:
+            frame = trace.tb_frame
+            trace = trace.tb_next
+            if not frame.f_code.co_flags & _GENERATOR_FLAG:
+                try:
+                    frame.clear()
+                except RuntimeError:
+                    pass  # still running: those of this thread
+        cause = cause.__context__

@@ -1,0 +1,352 @@
+"""Header fields as they are kept: names without case, a list of texts each, in order.
+
+Takes any value and keeps its text; gives texts, and the bytes of the section.  ValueError for a
+name or text that cannot go on the wire, HttpException for a change once they are frozen.
+What single fields mean is HttpHeaders' (headers.py), but for what couples Content-Length and
+Transfer-Encoding: a message has one of them at most (RFC 9112 6.2).
+
+An object belongs to one thread at a time.  The lists in ``_values`` are never changed in place,
+only replaced: so a copy shares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from blockingio.errors import HttpException
+from blockingio.values.date import HttpDate
+from blockingio.values.grammar import CONTENT_LENGTH_RE, FIELD_VALUE_RE, OWS
+from blockingio.values.header_names import SINGLE_VALUED, known_names, lower_name
+
+RECEIVED: Final = "the headers of a received message cannot be changed"
+
+
+class HeaderStore(MutableMapping[str, str]):
+    """Fields by name; see HttpHeaders, the one subclass."""
+
+    __slots__ = ("_values", "_fields", "_version", "_locked", "_encoded", "_case", "_unfolded", "_port")
+
+    _values: dict[str, list[str]]       # lower-case name -> its texts, never empty
+    _fields: list[tuple[str, str]]      # what _values is made from on first use (received ones only)
+    _version: str                       # "1.0" or "1.1": what a missing Connection field means
+    _locked: str | None                 # why they cannot be changed, None while they can
+    _encoded: bytes | None              # what _encode gave, until the next change
+    _case: dict[str, str] | None        # lower-case name -> as preserve_header_case wants it written
+    _unfolded: frozenset[str] | None    # names that no_folding was called for
+    _port: int | None                   # a port that was set before there is a host
+
+    def __init__(self) -> None:
+        self._values = {}
+        self._version = "1.1"
+        self._locked = self._encoded = self._case = self._unfolded = self._port = None
+
+    @classmethod
+    def _from_fields(cls, fields: list[tuple[str, str]], version: str = "1.1") -> Self:
+        """The fields of a received message, checked by the parser, immutable.
+
+        ``fields`` is kept and not copied: nobody may change it.
+        """
+        self = cls.__new__(cls)
+        self._fields = fields
+        self._version = version
+        self._locked = RECEIVED
+        self._encoded = self._case = self._unfolded = self._port = None
+        return self
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            # Reached only while the slot is empty: most received headers are never looked into,
+            # and a slot read later costs nothing more.
+            if name != "_values":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            values = {field.lower(): [text] for field, text in self._fields}
+            if len(values) < len(self._fields):
+                values = {}
+                for field, text in self._fields:
+                    values.setdefault(field.lower(), []).append(text)
+            self._values = values
+            return values
+
+    def _copy(self, version: str | None = None) -> Self:
+        """A copy that can be changed, for a message of this or that version."""
+        copy = self.__class__.__new__(self.__class__)
+        copy._values = self._values.copy()
+        copy._version = version or self._version
+        copy._locked = None
+        copy._encoded = self._encoded
+        copy._case = self._case and self._case.copy()
+        copy._unfolded = self._unfolded
+        copy._port = self._port
+        return copy
+
+    def _freeze(self, reason: str) -> None:
+        """From now on every change raises HttpException with this message."""
+        self._locked = reason
+
+    def _check_mutable(self) -> None:
+        if self._locked is not None:
+            raise HttpException(self._locked)
+
+    # ------------------------------------------------------------ reading
+
+    def __getitem__(self, key: str, /) -> str:
+        values = self._values.get(_folded(key))
+        if values is None:
+            raise KeyError(key)
+        return values[0] if len(values) == 1 else ", ".join(values)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        if self._case is None:
+            return iter(self._values)
+        return iter([self._case.get(name, name) for name in self._values])
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def value(self, name: str) -> str | None:
+        """The one value of the field, None where it is absent; HttpException where there are several."""
+        values = self._values.get(_folded(name))
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise HttpException(f"expected one value for the field {name!r}, found {len(values)}")
+        return values[0]
+
+    def get_all(self, name: str) -> list[str]:
+        """The values of the field in order, as a new list; empty where it is absent."""
+        return list(self._values.get(_folded(name), ()))
+
+    def for_each(self, action: Callable[[str, list[str]], object]) -> None:
+        """Call ``action`` with the name and the values of each field."""
+        for name, values in list(zip(self, self._values.values())):
+            action(name, list(values))
+
+    # ------------------------------------------------------------ changing
+
+    def add(self, name: str, value: object, *, preserve_header_case: bool = False) -> None:
+        """Append a value, or replace it where the field takes only one (RFC 9110 5.3).
+
+        A datetime is written as an HTTP date, a list adds each of its items, other objects are
+        ``str(value)``.  With ``preserve_header_case`` the name is written as it is spelled here.
+        ValueError for what cannot go on the wire, TypeError for bytes and None, HttpException
+        once the headers are immutable.
+        """
+        if self._locked is not None:
+            raise HttpException(self._locked)
+        lower = known_names.get(name) or lower_name(name)
+        texts = _texts(value)
+        if texts:
+            if lower in SINGLE_VALUED:
+                texts = texts[-1:]
+            elif lower in self._values:
+                texts = self._values[lower] + texts
+            self._put(lower, texts)
+        if preserve_header_case or self._case is not None:
+            self._spell(lower, name, preserve_header_case)
+
+    def set(self, name: str, value: object, *, preserve_header_case: bool = False) -> None:
+        """Remove the values of the field, then ``add`` this one; nothing is removed if that raises."""
+        if self._locked is not None:
+            raise HttpException(self._locked)
+        lower = known_names.get(name) or lower_name(name)
+        texts = _texts(value)
+        if not texts:
+            self._drop(lower)
+        elif len(texts) > 1 and lower in SINGLE_VALUED:
+            self._put(lower, texts[-1:])
+        else:
+            self._put(lower, texts)
+        if preserve_header_case or self._case is not None:
+            self._spell(lower, name, preserve_header_case)
+
+    def __setitem__(self, key: str, value: Any, /) -> None:
+        self.set(key, value)
+
+    def remove(self, name: str, value: object) -> None:
+        """Remove one value of the field, compared as ``add`` would write it; nothing if it is absent."""
+        self._check_mutable()
+        lower = known_names.get(name) or lower_name(name)
+        left = list(self._values.get(lower, ()))
+        for text in _texts(value):
+            if text in left:
+                left.remove(text)
+        if left:
+            self._put(lower, left)
+        else:
+            self._drop(lower)
+
+    def remove_all(self, name: str) -> None:
+        """Remove the field; nothing if it is absent."""
+        self._check_mutable()
+        self._drop(known_names.get(name) or lower_name(name))
+
+    def __delitem__(self, key: str, /) -> None:
+        self._check_mutable()
+        if key not in self:
+            raise KeyError(key)
+        self._drop(key.lower())
+
+    def no_folding(self, name: str) -> None:
+        """Write each value of the field on a line of its own; Set-Cookie always is."""
+        self._check_mutable()
+        self._unfolded = (self._unfolded or frozenset()) | {known_names.get(name) or lower_name(name)}
+        self._encoded = None
+
+    def clear(self) -> None:
+        """Remove all fields."""
+        self._check_mutable()
+        self._values = {}
+        self._encoded = self._case = self._port = None
+
+    def _set_trusted(self, name: str, text: str) -> None:
+        """Set a field to text that the library made: a lower-case name, nothing is checked."""
+        self._values[name] = [text]
+        self._encoded = None
+
+    def _put(self, lower: str, texts: list[str]) -> None:
+        if lower == "content-length":
+            if not CONTENT_LENGTH_RE.fullmatch(texts[0]):
+                raise ValueError(f"Content-Length is 1 to 18 digits, found {texts[0][:80]!r}")
+            texts = [str(int(texts[0]))]
+            self._remove_chunked()
+        elif lower == "transfer-encoding":
+            if self._version == "1.0":
+                raise HttpException("HTTP/1.0 knows no Transfer-Encoding")
+            self._values.pop("content-length", None)
+        self._values[lower] = texts
+        self._encoded = None
+
+    def _drop(self, lower: str) -> None:
+        self._values.pop(lower, None)
+        self._encoded = None
+        if self._case is not None:
+            self._case.pop(lower, None)
+
+    def _spell(self, lower: str, name: str, preserve: bool) -> None:
+        if self._case is None:
+            self._case = {}
+        if preserve and lower in self._values:
+            self._case[lower] = name
+        else:
+            self._case.pop(lower, None)
+        self._encoded = None
+
+    def _tokens(self, lower: str) -> list[str]:
+        """The members of a list-valued field, in lower case."""
+        return [token for text in self._values.get(lower, ())
+                for member in text.split(",") if (token := member.strip(OWS).lower())]
+
+    def _without(self, lower: str, token: str) -> None:
+        """Remove one member from a list-valued field, wherever it stands."""
+        left = []
+        for text in self._values.get(lower, ()):
+            members = [member.strip(OWS) for member in text.split(",")]
+            kept = [member for member in members if member and member.lower() != token]
+            if len(kept) == len(members):
+                left.append(text)
+            elif kept:
+                left.append(", ".join(kept))
+        if left:
+            self._values[lower] = left
+            self._encoded = None
+        else:
+            self._drop(lower)
+
+    def _remove_chunked(self) -> None:
+        if "transfer-encoding" in self._values:
+            self._without("transfer-encoding", "chunked")
+
+    # ------------------------------------------------------------ the section as a whole
+
+    def _section(self, end: str) -> str:
+        case, unfolded = self._case or {}, self._unfolded or ()
+        lines = []
+        for lower, values in self._values.items():
+            name = case.get(lower, lower) if case else lower
+            if len(values) == 1:
+                lines.append(f"{name}: {values[0]}{end}")
+            elif lower == "set-cookie" or lower in unfolded:
+                lines.extend([f"{name}: {text}{end}" for text in values])
+            else:
+                # RFC 9110 5.3; a Cookie field is no list, its pairs are joined by ";" (RFC 6265 4.2).
+                separator = "; " if lower == "cookie" else ", "
+                lines.append(f"{name}: {separator.join(values)}{end}")
+        return "".join(lines)
+
+    def _encode(self) -> bytes:
+        """"name: value\\r\\n" for every field, without the blank line; kept until the next change."""
+        encoded = self._encoded
+        if encoded is None:
+            self._encoded = encoded = self._section("\r\n").encode("latin-1")
+        return encoded
+
+    def __str__(self) -> str:
+        return self._section("\n")
+
+    def __repr__(self) -> str:
+        state = "" if self._locked is None else ", immutable"
+        return f"<{type(self).__name__} {dict(zip(self, self._values.values()))}{state}>"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, HeaderStore):
+            return self._values == other._values
+        if isinstance(other, Mapping):
+            lowered = {name.lower(): text for name, text in other.items() if isinstance(name, str)}
+            return len(lowered) == len(other) and {name: self[name] for name in self._values} == lowered
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> Self:
+        return self._copy()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self._copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self._values, self._version, self._case, self._unfolded, self._port)
+
+
+def _restore(cls: type[HeaderStore], values: dict[str, list[str]], version: str,
+             case: dict[str, str] | None, unfolded: frozenset[str] | None, port: int | None) -> HeaderStore:
+    self = cls()
+    self._values, self._version = values, version
+    self._case, self._unfolded, self._port = case, unfolded, port
+    return self
+
+
+def _folded(name: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a field name is a str, not {type(name).__name__}")
+    return name.lower()
+
+
+def _texts(value: object) -> list[str]:
+    """The texts of a value, checked, without blanks around them."""
+    if type(value) is str:
+        # Printable ASCII is nearly all there is, and these two are faster than any pattern.
+        if value.isascii() and value.isprintable():
+            return [value.strip()]
+        return [_checked(value)]
+    if isinstance(value, str):
+        return [_checked(str.__str__(value))]
+    if isinstance(value, datetime):
+        return [HttpDate.format(value)]
+    if value is None or isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"a field value cannot be {type(value).__name__}")
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return [text for item in value for text in _texts(item)]
+    return [_checked(str(value))]
+
+
+def _checked(text: str) -> str:
+    if FIELD_VALUE_RE.fullmatch(text):
+        return text.strip(OWS)
+    end = FIELD_VALUE_RE.match(text).end()  # type: ignore[union-attr]
+    expected = "latin-1 text" if text[end] > "\xff" else "no control character but HTAB"
+    raise ValueError(f"expected {expected} in a field value, found {text[end]!r} at character {end}")

@@ -1,0 +1,1 @@
+"""Bytes to message and back, for server and client alike; knows callables, never a socket."""

@@ -1,0 +1,235 @@
+"""Bytes to a message's head: the start line and the header section, checked to the letter.
+
+A head is what ``Source.head`` gives: its lines with CRLF between them.  One pattern
+checks a line, one checks the whole header section; what framing needs is taken out
+once, names and values become objects when somebody asks.  Everything malformed is a
+BadMessage with the status for it (RFC 9112).
+"""
+
+from __future__ import annotations
+
+import re
+from socket import AF_INET6, inet_pton
+
+from blockingio.errors import BadMessage
+from blockingio.values.headers import HttpHeaders
+from blockingio.wire.limits import CONTENT_LENGTH_DIGITS, REQUEST_LINE_REST, Limits
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+
+# request-line = method SP request-target SP HTTP-version (RFC 9112 3).  A target is taken with any
+# visible ASCII but "#": browsers send more in a query than RFC 3986 grants.
+_REQUEST_LINE = re.compile(rb"(%b) ([\x21\x22\x24-\x7e]++) HTTP/(\d)\.(\d)" % _TOKEN)
+
+# status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 4), the last SP optional as
+# every browser has it.
+_STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*+))?")
+
+# header section = *( field-name ":" OWS field-value OWS CRLF ), no obs-fold (RFC 9112 5).
+_FIELDS = re.compile(rb"(?:%b:[\t\x20-\x7e\x80-\xff]*+(?:\r\n|\Z))*+" % _TOKEN)
+# One field of a section that _FIELDS has checked; words and blanks, so that no run of blanks is tried twice.
+_FIELD = re.compile(r"([^:]++):[ \t]*+([^ \t\r]*+(?:[ \t]++[^ \t\r]++)*+)[ \t]*+(?:\r\n|\Z)")
+_FRAMING = re.compile(
+    rb"(?:\A|\n)(content-length|transfer-encoding|connection|expect|host):[ \t]*([^\r]*)", re.IGNORECASE
+)
+
+# obs-fold = OWS CRLF RWS (RFC 9112 5.2)
+_OBS_FOLD = re.compile(rb"[ \t]*+\r\n[ \t]++")
+
+# Host = uri-host [ ":" port ] (RFC 9110 7.2), and the authority of an absolute-form target.
+_HOST = re.compile(
+    rb"(\[(?:[0-9A-Fa-f:.]++|[vV][0-9A-Fa-f]++\.[0-9A-Za-z\-._~!$&'()*+,;=:]++)\]"
+    rb"|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++)(?::(\d{0,5}+))?"
+)
+_ABSOLUTE_FORM = re.compile(rb"(?i:https?)://([^/?]++)(?:[/?].*+)?")
+_BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+class Fields:
+    """A header section: what framing needs of it, and its text for whoever wants the rest."""
+
+    __slots__ = ("block", "version", "content_length", "chunked", "keep_alive", "connection",
+                 "expects_continue", "host", "_headers")  # fmt: skip
+
+    def __init__(self, block: bytes, version: str) -> None:
+        self.block = block
+        self.version = version
+        self.content_length = -1  # -1: none
+        self.chunked = False
+        self.keep_alive = version == "1.1"
+        self.connection: tuple[bytes, ...] = ()  # the options of Connection, in lower case
+        self.expects_continue = False
+        self.host: str | None = None
+        self._headers: HttpHeaders | None = None
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """All of them; immutable, so one object serves every message that repeats the section."""
+        # Two threads that ask at once may each make one: they are equal, and the last one stays.
+        if self._headers is None:
+            self._headers = HttpHeaders._from_fields(field_list(self.block), self.version)
+        return self._headers
+
+
+def field_list(block: bytes) -> list[tuple[str, str]]:
+    """Names and values of a checked header section, in order, as received but for the blanks around."""
+    return _FIELD.findall(block.decode("latin-1")) if block else []
+
+
+def parse_request_line(line: bytes, limits: Limits) -> tuple[str, str, str]:
+    """Method, target and version ("1.0" or "1.1") of a request line."""
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise BadMessage(f"the request line is {_shown(line)}, expected method, target and HTTP-version")
+    method, target, major, minor = match.groups()
+    if len(line) - len(target) > REQUEST_LINE_REST:
+        raise BadMessage(f"the method has {len(method)} bytes, expected a few", 414)
+    if major != b"1":
+        raise BadMessage(f"the request is in HTTP/{major.decode()}.{minor.decode()}, expected HTTP/1.1", 505)
+    if len(target) > limits.max_target_length:
+        raise BadMessage(
+            f"the request target has {len(target)} bytes, expected no more than {limits.max_target_length}", 414
+        )
+    if target[0] != 47 or b"%" in target or method == b"CONNECT":
+        _check_target(method, target)
+    return method.decode("ascii"), target.decode("ascii"), "1.0" if minor == b"0" else "1.1"
+
+
+def _check_target(method: bytes, target: bytes) -> None:
+    """The four forms of RFC 9112 3.2, each with the methods that may have it."""
+    if method == b"CONNECT":  # authority-form, and nothing else
+        authority = _HOST.fullmatch(target)
+        if authority is None or not authority[2] or not _is_host(target):
+            raise BadMessage(f"the target of CONNECT is {_shown(target)}, expected host:port")
+        return
+    if target == b"*":  # asterisk-form
+        if method != b"OPTIONS":
+            raise BadMessage(f"the target * is for OPTIONS, not for {method.decode()}")
+        return
+    if target[0] != 47:  # not origin-form, so absolute-form
+        match = _ABSOLUTE_FORM.fullmatch(target)
+        if match is None or not _is_host(match[1]):
+            raise BadMessage(f"the request target is {_shown(target)}, expected a path or an http URI")
+    if _BAD_PERCENT.search(target.partition(b"?")[0]):
+        raise BadMessage(f"the request target is {_shown(target)}, expected two hex digits after each %")
+
+
+def parse_status_line(line: bytes) -> tuple[str, int, str]:
+    """Version, status and reason phrase of a status line."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise BadMessage(f"the status line is {_shown(line)}, expected HTTP-version, three digits and a reason")
+    major, minor, status, reason = match.groups()
+    if major != b"1":
+        raise BadMessage(f"the response is in HTTP/{major.decode()}.{minor.decode()}, expected HTTP/1.1")
+    return "1.0" if minor == b"0" else "1.1", int(status), (reason or b"").decode("latin-1")
+
+
+def parse_fields(block: bytes, version: str, limits: Limits, *, of_request: bool) -> Fields:
+    """A header section, checked, with what framing needs."""
+    if len(block) > limits.max_header_size:
+        raise BadMessage(
+            f"the header section has {len(block)} bytes, expected no more than {limits.max_header_size}", 431
+        )
+    if not of_request and (b"\r\n " in block or b"\r\n\t" in block):
+        block = _OBS_FOLD.sub(b" ", block)  # a user agent has to (RFC 9112 5.2)
+    if block:
+        check_field_lines(block)
+        count = block.count(b"\n") + 1
+        if count > limits.max_header_count:
+            raise BadMessage(f"the header section has {count} fields, expected {limits.max_header_count} at most", 431)
+    fields = Fields(block, version)
+    hosts = []
+    transfer_encoding: list[bytes] = []
+    for name, value in _FRAMING.findall(block):
+        name = name.lower()
+        value = value.rstrip(b" \t")
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"connection":
+            fields.connection += tuple(option.strip(b" \t").lower() for option in value.split(b","))
+        elif name == b"content-length":
+            _take_content_length(fields, value, of_request)
+        elif name == b"transfer-encoding":
+            transfer_encoding.append(value)
+        elif of_request and version == "1.1":
+            if value.lower() != b"100-continue":
+                raise BadMessage(f"Expect is {_shown(value)}, expected 100-continue", 417)
+            fields.expects_continue = True
+    if transfer_encoding:
+        _take_transfer_encoding(fields, b",".join(transfer_encoding), of_request)
+    if fields.connection:
+        if b"close" in fields.connection:
+            fields.keep_alive = False
+        elif b"keep-alive" in fields.connection:
+            fields.keep_alive = True
+    if of_request:
+        _take_host(fields, hosts)
+    return fields
+
+
+def check_field_lines(block: bytes) -> None:
+    """Raise BadMessage unless every line is a field (RFC 9112 5.1): also for trailers."""
+    if not _FIELDS.fullmatch(block):
+        for line in block.split(b"\r\n"):
+            if not line or not _FIELDS.fullmatch(line):
+                raise BadMessage(f"a header line is {_shown(line)}, expected a name, a colon and a value")
+        raise BadMessage(f"the header section ends in {_shown(block[-16:])}, expected a field")
+
+
+def _take_content_length(fields: Fields, value: bytes, of_request: bool) -> None:
+    if not of_request:  # repeated by careless servers: one value is one value (RFC 9110 8.6)
+        values = {text.strip(b" \t") for text in value.split(b",")}
+        if fields.content_length >= 0:
+            values.add(b"%d" % fields.content_length)
+        value = values.pop() if len(values) == 1 else value
+    elif fields.content_length >= 0:
+        raise BadMessage("Content-Length is there twice")
+    if not value.isdigit() or (fields.content_length >= 0 and int(value[:20]) != fields.content_length):
+        raise BadMessage(f"Content-Length is {_shown(value)}, expected digits")
+    if len(value) > CONTENT_LENGTH_DIGITS:
+        raise BadMessage(f"Content-Length has {len(value)} digits", 413)
+    fields.content_length = int(value)
+
+
+def _take_transfer_encoding(fields: Fields, value: bytes, of_request: bool) -> None:
+    """chunked, alone, in HTTP/1.1 and without Content-Length: all else has been used to smuggle."""
+    codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
+    if fields.version == "1.0" and of_request:
+        raise BadMessage("Transfer-Encoding in an HTTP/1.0 request")
+    if fields.content_length >= 0:
+        raise BadMessage("Content-Length together with Transfer-Encoding")
+    if codings != [b"chunked"]:
+        unknown = any(coding.partition(b";")[0].strip(b" \t") not in (b"chunked", b"") for coding in codings)
+        raise BadMessage(f"Transfer-Encoding is {_shown(value)}, expected chunked", 501 if unknown else 400)
+    fields.chunked = True
+
+
+def _take_host(fields: Fields, hosts: list[bytes]) -> None:
+    """RFC 9112 3.2: exactly one in 1.1, at most one in 1.0, and well-formed."""
+    if len(hosts) != 1:
+        if hosts or fields.version == "1.1":
+            raise BadMessage(f"there are {len(hosts)} Host fields, expected one")
+        return
+    if hosts[0] and not _is_host(hosts[0]):
+        raise BadMessage(f"Host is {_shown(hosts[0])}, expected a host and perhaps a port")
+    fields.host = hosts[0].decode("ascii")
+
+
+def _is_host(text: bytes) -> bool:
+    match = _HOST.fullmatch(text)
+    if match is None or int(match[2] or 0) > 65535:
+        return False
+    host = match[1].decode("ascii")
+    if host[0] != "[" or host[1] in "vV":
+        return True
+    try:
+        inet_pton(AF_INET6, host[1:-1])
+    except OSError:
+        return False
+    return True
+
+
+def _shown(data: bytes) -> str:
+    """For a message: at most 60 bytes, as Python writes them."""
+    return repr(data[:60])[1:] + ("..." if len(data) > 60 else "")

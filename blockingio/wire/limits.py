@@ -1,0 +1,53 @@
+"""Every bound on what a peer may make us hold, do or wait for: unit, default, reason.
+
+The first group are defaults of settings that a server's owner can change; the
+rest are fixed, because no honest peer comes near them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# Bytes asked of the kernel at once: for a head (nearly all fit; small, because each idle
+# connection holds a buffer of this size while it waits) and for a body.
+HEAD_RECEIVE_SIZE = 4 * KIB
+BODY_RECEIVE_SIZE = 64 * KIB
+
+# Bytes of output held back so that head and body leave in one write, with a Content-Length.
+OUTPUT_BUFFER_SIZE = 64 * KIB
+
+# Bytes of output that may wait for a slow reader before the writing thread has to wait too.
+OUTBOX_SIZE = 1 * MIB
+
+# Bytes of an unread body that are read away to save the connection; past it a new one is cheaper.
+DRAIN_SIZE = 256 * KIB
+
+# Seconds that input is still read away after our last byte, so that a reset does not
+# overtake the answer (RFC 9112 9.6).
+LINGER_TIME = 2.0
+
+# Bytes of one chunk-size line with its extensions, and of all extensions of one body: nobody
+# uses them, but they could make a body that is nearly all overhead.
+CHUNK_LINE_SIZE = 4 * KIB
+CHUNK_EXTENSIONS_SIZE = 16 * KIB
+
+# Bytes of a request line beside its target: method, blanks, version.
+REQUEST_LINE_REST = 256
+
+# Decimal digits of a Content-Length that can be meant: 18 are an exabyte.
+CONTENT_LENGTH_DIGITS = 18
+
+
+class Limits(NamedTuple):
+    """What one message may take.  A status in brackets is the server's answer to more."""
+
+    max_header_size: int = 64 * KIB  # bytes of a header section (431)
+    max_header_count: int = 128  # fields in it (431)
+    max_target_length: int = 16 * KIB  # bytes of a request target (414)
+    max_body_size: int | None = None  # bytes of a body (413); None: any
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,287 @@
+"""IOSink: objects in, a framed message out: encode, buffer, compress, frame, one write.
+
+What a message starts with and where its bytes go is the subclass's: it supplies
+``headers`` and the methods under "for a subclass".  A sink belongs to one thread
+at a time.
+
+    open       nothing written; the headers may change
+    buffering  something written, nothing sent; the headers may not
+    streaming  the head is sent
+    closed     all is sent, or the message has been given up
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from blockingio.errors import HttpException, StateError
+from blockingio.values.headers import HttpHeaders
+from blockingio.wire.limits import OUTPUT_BUFFER_SIZE
+
+if TYPE_CHECKING:
+    Buffer = bytes | bytearray | memoryview
+
+OPEN, BUFFERING, STREAMING, CLOSED = range(4)
+
+# How a body is delimited, once the head is made.
+COUNTED, CHUNKED, UNTIL_CLOSE, NO_BODY = range(4)
+
+
+class Compressor(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self, mode: int = ..., /) -> bytes: ...
+
+
+_SYNC_FLUSH = 2  # zlib.Z_SYNC_FLUSH: all input so far can be decoded; zlib itself is only loaded by who compresses
+
+
+def codec_of(headers: HttpHeaders) -> str:
+    """Python's name for the charset that the Content-Type names, latin-1 where it names none; LookupError."""
+    content_type = headers.content_type
+    charset = content_type.charset if content_type is not None else None
+    return codecs.lookup(charset or "latin-1").name
+
+
+class IOSink:
+    """What HttpResponse and HttpClientRequest share, and a file to Python.
+
+    ``print(..., file=sink)``, ``json.dump(obj, sink)``, ``csv.writer(sink)`` and
+    ``shutil.copyfileobj(f, sink)`` work.  Follows dart:io's IOSink.
+    """
+
+    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_compressor",
+                 "buffer_output", "__weakref__")  # fmt: skip
+
+    def __init__(self) -> None:
+        self._phase = OPEN
+        self._parts: list[bytes] = []  # written and not yet sent ...
+        self._size = 0  # ... and its bytes
+        self._written = 0  # bytes of all that was sent before that
+        self._declared = -1  # the content_length that was set, -1: none
+        self._framing = COUNTED
+        self._codec: str | None = None  # None: not looked up yet
+        self._compressor: Compressor | None = None
+        self.buffer_output = True
+
+    # ---------------------------------------------------------------- for a subclass
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """The header fields; immutable once something has been written."""
+        raise NotImplementedError
+
+    def _freeze_headers(self) -> int:
+        """Make the headers immutable; the content_length that was set, -1 where none was."""
+        raise NotImplementedError
+
+    def _begin(self, length: int) -> bytes:
+        """The head, for a body of ``length`` bytes (-1: not known yet); sets ``_framing``."""
+        raise NotImplementedError
+
+    def _find_codec(self) -> str:
+        """Python's name for the charset of the Content-Type."""
+        codec = codec_of(self.headers)
+        if self._phase != OPEN:
+            self._codec = codec  # the Content-Type cannot change any more
+        return codec
+
+    def _transmit(self, data: bytes) -> None:
+        """Send; swallow nothing that the caller must know."""
+        raise NotImplementedError
+
+    def _choose_compressor(self) -> Compressor | None:
+        """What encodes the content, None to send it as it is; asked once, before ``_begin``."""
+        return None
+
+    def _give_up(self) -> None:
+        """The message cannot be completed: cut the connection; the phase becomes closed."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- text
+
+    @property
+    def encoding(self) -> str:
+        """The charset of the Content-Type, latin-1 where it names none; LookupError for one Python lacks."""
+        return self._codec or self._find_codec()
+
+    @encoding.setter
+    def encoding(self, encoding: str) -> None:
+        self._codec = codecs.lookup(encoding).name
+
+    def write(self, obj: object) -> int:
+        """Write bytes as they are, a str encoded, anything else as ``str(obj)``.
+
+        Returns the number of characters, for bytes of bytes, as a file does.
+        Raises ValueError where the encoding has no such character, StateError after close(),
+        HttpException where it is more than the content_length that was set.
+        """
+        if isinstance(obj, (bytes, bytearray, memoryview)):
+            data = bytes(obj)
+            self._add(data)
+            return len(data)
+        text = obj if isinstance(obj, str) else str(obj)
+        try:
+            data = text.encode(self._codec or self._find_codec())
+        except UnicodeEncodeError as error:
+            found = text[error.start]
+            raise ValueError(
+                f"{found!r} cannot be written in {error.encoding}: set headers.content_type "
+                f"with charset=utf-8 before the first write"
+            ) from None
+        self._add(data)
+        return len(text)
+
+    def writeln(self, obj: object = "") -> None:
+        """``write(obj)`` and a line feed."""
+        self.write(obj)
+        self.write("\n")
+
+    def write_all(self, objects: Iterable[object], separator: str = "") -> None:
+        """Write each object, ``separator`` between them."""
+        between = False
+        for obj in objects:
+            if between and separator:
+                self.write(separator)
+            self.write(obj)
+            between = True
+
+    def write_char_code(self, char_code: int) -> None:
+        """Write the character with this Unicode code point."""
+        self.write(chr(char_code))
+
+    def write_char_codes(self, char_codes: Iterable[int]) -> None:
+        """Write the characters with these Unicode code points."""
+        self.write("".join(map(chr, char_codes)))
+
+    def writelines(self, lines: Iterable[object]) -> None:
+        """``write_all(lines)``, under a file's name for it."""
+        self.write_all(lines)
+
+    @property
+    def closed(self) -> bool:
+        """True after close(), as a file's."""
+        return self._phase == CLOSED
+
+    def readable(self) -> bool:
+        """False: a file that is only written."""
+        return False
+
+    def writable(self) -> bool:
+        """True, as a file's."""
+        return True
+
+    def seekable(self) -> bool:
+        """False, as a pipe's."""
+        return False
+
+    # ---------------------------------------------------------------- bytes
+
+    def add(self, data: Buffer) -> None:
+        """Write bytes.  Raises TypeError for anything else, and what ``write`` raises."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"add() takes bytes, got {type(data).__name__}: use write() for text")
+        self._add(bytes(data))
+
+    def add_stream(self, stream: Iterable[Buffer]) -> None:
+        """Write each of the stream's events as it comes."""
+        for data in stream:
+            self.add(data)
+
+    def add_error(self, error: Exception) -> None:
+        """The message cannot be completed: the connection is aborted, so that the peer notices."""
+        if self._phase != CLOSED:
+            self._give_up()
+
+    def flush(self) -> None:
+        """Send what is buffered, the head too if it has not gone."""
+        if self._phase == CLOSED:
+            return
+        if self._phase == OPEN:
+            self._lock()
+        self._send_buffered(sync=True)
+
+    def close(self) -> Any:
+        raise NotImplementedError
+
+    def _add(self, data: bytes) -> None:
+        if self._phase == OPEN:
+            self._lock()
+        elif self._phase == CLOSED:
+            self._refuse_late_write()
+            return
+        size = self._size + len(data)
+        if 0 <= self._declared < self._written + size:
+            self._fail_length(f"{self._written + size} bytes written, expected {self._declared} by content_length")
+        self._parts.append(data)
+        self._size = size
+        if size >= OUTPUT_BUFFER_SIZE or not self.buffer_output:
+            self._send_buffered()
+
+    def _refuse_late_write(self) -> None:
+        raise StateError("write() after close(): write first, close last")
+
+    def _lock(self) -> None:
+        """From the first write on the headers stand."""
+        self._declared = self._freeze_headers()
+        self._phase = BUFFERING
+
+    def _fail_length(self, message: str) -> NoReturn:
+        self._give_up()
+        raise HttpException(message)
+
+    def _take_buffered(self) -> bytes:
+        parts = self._parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._written += self._size
+        self._parts = []
+        self._size = 0
+        return data
+
+    def _send_buffered(self, sync: bool = False) -> None:
+        """Send what there is; more may come."""
+        head = b""
+        if self._phase == BUFFERING:
+            self._compressor = self._choose_compressor()
+            head = self._begin(-1)
+            self._phase = STREAMING
+        data = self._take_buffered() if self._size else b""
+        if self._framing == NO_BODY:
+            data = b""
+        elif self._compressor is not None:
+            data = self._compressor.compress(data)
+            if sync:
+                data += self._compressor.flush(_SYNC_FLUSH)
+        if data and self._framing == CHUNKED:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if head or data:
+            self._transmit(head + data if head else data)
+
+    def _send_rest(self) -> None:
+        """Send what there is, and the end of the message."""
+        if self._phase == OPEN:
+            self._lock()
+        data = self._take_buffered() if self._size else b""
+        if self._phase == BUFFERING:
+            compressor = self._choose_compressor() if data else None
+            if compressor is not None:
+                data = compressor.compress(data) + compressor.flush()
+            head = self._begin(len(data))
+            self._check_complete()
+            self._phase = STREAMING
+            self._transmit(head if self._framing == NO_BODY else head + data)
+            return
+        self._check_complete()
+        if self._framing == NO_BODY:
+            return
+        if self._compressor is not None:
+            data = self._compressor.compress(data) + self._compressor.flush()
+        if self._framing == CHUNKED:
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+        if data:
+            self._transmit(data)
+
+    def _check_complete(self) -> None:
+        if self._declared > self._written and self._framing != NO_BODY:
+            self._fail_length(f"{self._written} bytes written, expected {self._declared} by content_length")

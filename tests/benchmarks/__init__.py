@@ -1,0 +1,15 @@
+"""How fast blockingio is beside others, in one run: `make bench`, or `python -m tests.benchmarks --help`.
+
+Nothing here is a test: figures depend on the machine, so they are printed and not asserted.
+
+    __main__     the command line, and the order of the sections
+    server       GETs with nine browser-like fields: kept alive, and a connection for each
+    client       GETs by keep-alive, and a download of 64 MiB
+    files        a file of 64 MiB, and small ones by keep-alive
+    memory       what an idle connection costs
+    imports      what the import costs
+    contender    a contender's process: started, asked for its port, always ended
+    load         the load: wrk where it is installed, else a generator of our own
+    report       rounds in turn, medians and tables
+    contenders/  a script for each contender, by what it does (hello, files, get, download)
+"""

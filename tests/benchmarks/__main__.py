@@ -1,0 +1,43 @@
+"""The command line of the benchmarks."""
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+
+from tests.benchmarks import client, files, imports, memory, server
+from tests.benchmarks.report import Options
+
+SECTIONS = {"server": server.run, "client": client.run, "files": files.run, "memory": memory.run,
+            "import": imports.run}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks",
+                                     description="How fast blockingio is beside others.")
+    parser.add_argument("--only", metavar="SECTIONS", default=",".join(SECTIONS),
+                        help=f"some of {','.join(SECTIONS)} (default: all)")
+    parser.add_argument("--seconds", type=int, default=2,
+                        help="length of one measurement (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3,
+                        help="measurements of each, in turn (default: %(default)s)")
+    arguments = parser.parse_args()
+    names = arguments.only.split(",")
+    if unknown := set(names) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if arguments.seconds < 1 or arguments.rounds < 1:
+        parser.error("--seconds and --rounds are at least 1")
+    begin = time.monotonic()
+    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    for name in names:
+        SECTIONS[name](Options(arguments.seconds, arguments.rounds))
+    print(f"\n{time.monotonic() - begin:.0f} s in all")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Clients that read large bodies piece by piece, and the server they read from."""

@@ -1,0 +1,1 @@
+"""Servers of the files in a directory; argv is the directory."""

@@ -1,0 +1,29 @@
+"""http.server's SimpleHTTPRequestHandler at its best: HTTP/1.1, no log, the head leaves with what follows."""
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.benchmarks.contenders import BACKLOG, announce
+
+
+class Handler(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            pass
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = BACKLOG
+
+
+server = Server(("127.0.0.1", 0), partial(Handler, directory=sys.argv[1]))
+announce(server.server_address[1])
+server.serve_forever()

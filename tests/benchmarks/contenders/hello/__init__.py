@@ -1,0 +1,1 @@
+"""Servers of the same 13 bytes."""

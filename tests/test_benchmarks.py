@@ -1,0 +1,67 @@
+"""The benchmarks run: no figure is asserted, only that there is one, and that nothing is left behind."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+
+from tests.benchmarks.contender import Contender, Unavailable, run_client, started
+from tests.benchmarks.load import drive, request
+from tests.benchmarks.report import in_turn, print_table
+
+
+@pytest.mark.parametrize("script", ["ceiling", "http_server", "blockingio"])
+@pytest.mark.parametrize("close", [False, True])
+def test_a_contender_answers_the_load(script: str, close: bool) -> None:
+    with Contender(f"hello.{script}", *(["close"] if close else [])) as contender:
+        load = drive(contender.port, "/", 2, 0.05, close)
+        assert load.rate > 0 and load.p99 > 0 and load.errors == 0
+        os.kill(contender.pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(contender.pid, 0)
+
+
+def test_the_generator_counts_what_is_not_answered() -> None:
+    with Contender("download.source") as contender:
+        assert drive(contender.port, "/x", 2, 0.05, False).errors > 0
+
+
+def test_the_generator_is_a_process_too() -> None:
+    with Contender("hello.ceiling") as contender:
+        command = [sys.executable, "-m", "tests.benchmarks.load", str(contender.port), "/", "2", "0.05", "0"]
+        rate, p99, errors = json.loads(subprocess.check_output(command))
+    assert rate > 0 and p99 > 0 and errors == 0
+
+
+def test_a_download_is_measured() -> None:
+    with Contender("download.source") as contender:
+        answer = run_client("download.recv", contender.port, "/1000", "/100000", "0.05")
+    assert answer["rate"] > 0 and answer["total"] > 100000
+
+
+def test_what_cannot_run_is_left_out_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with started(["hello.nonesuch", "hello.ceiling"]) as contenders:
+        assert [contender.label for contender in contenders] == ["ceiling"]
+    assert "without nonesuch: " in capsys.readouterr().err
+    with pytest.raises(Unavailable, match="nonesuch"):
+        run_client("get.nonesuch", 1, "1")
+
+
+def test_the_request_has_nine_fields() -> None:
+    assert request("/", False).count(b": ") == 9 and request("/", True).count(b": ") == 10
+
+
+def test_measures_are_taken_in_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    taken: list[str] = []
+    results = in_turn("a title", {name: partial(taken.append, name) for name in "ab"}, 2)
+    assert taken == ["a", "b", "a", "b"] and list(results) == ["a", "b"]
+    assert "a title, round 2 of 2: b" in capsys.readouterr().err
+
+
+def test_a_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("title", ["rate"], [["one", "1"], ["three", "1,000"]], "a note")
+    assert capsys.readouterr().out == "\ntitle\n           rate\n  one         1\n  three   1,000\n  a note\n"

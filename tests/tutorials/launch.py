@@ -1,0 +1,29 @@
+"""Run a tutorial's program as it is, except that it gets a free port instead of the one in its text.
+
+launch.py PROGRAM PORT: the program must ask for PORT on 127.0.0.1, which is what its chapter says.
+"""
+from __future__ import annotations
+
+import runpy
+import signal
+import sys
+from typing import Any
+
+from blockingio import HttpServer, InternetAddress
+
+
+def on_a_free_port(bind: Any, expected: int) -> Any:
+    def bind_somewhere(address: InternetAddress, port: int, *arguments: Any) -> HttpServer:
+        assert (address, port) == (InternetAddress.LOOPBACK_IP_V4, expected), f"{port} on {address}"
+        server: HttpServer = bind(address, 0, *arguments)
+        return server
+
+    return staticmethod(bind_somewhere)
+
+
+program, port = sys.argv[1], int(sys.argv[2])
+for name in "bind", "bind_secure":
+    setattr(HttpServer, name, on_a_free_port(getattr(HttpServer, name), port))
+# Whoever runs the tests in the background may have them started with SIGINT ignored, which is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_path(program, run_name="__main__")

@@ -1,0 +1,35 @@
+"""The tutorials' text says what the programs do."""
+from __future__ import annotations
+
+import re
+import textwrap
+
+import pytest
+
+from tests.tutorials.programs import TUTORIALS
+
+README = (TUTORIALS / "README.rst").read_text(encoding="utf-8")
+SERVERS = {"hello_world_server.py": 4040, "hello_world_server_secure.py": 4047,
+           "number_thinker.py": 4041, "basic_writer_server.py": 4049}
+
+
+@pytest.mark.parametrize("name, port", SERVERS.items())
+def test_each_server_has_its_chapter(name: str, port: int) -> None:
+    scheme = "https" if "secure" in name else "http"
+    assert f"python tutorials/{name}\n" in README or f"python ../tutorials/{name}\n" in README
+    assert f"    Listening on {scheme}://127.0.0.1:{port}/\n" in README
+    assert re.search(rf"^``{name}`` +{scheme}://127.0.0.1:{port}/ ", README, re.MULTILINE)
+
+
+def code_blocks() -> list[str]:
+    return re.findall(r"^\.\. code-block:: (?:python|html)\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
+
+
+def test_the_code_in_the_text_is_the_code_in_the_programs() -> None:
+    lines = {line.strip() for file in (*TUTORIALS.glob("*.py"), *TUTORIALS.glob("*.html"))
+             for line in file.read_text(encoding="utf-8").splitlines()}
+    blocks = code_blocks()
+    assert len(blocks) > 10
+    for block in blocks:
+        missing = [line for line in textwrap.dedent(block).splitlines() if line.strip() not in lines | {""}]
+        assert not missing

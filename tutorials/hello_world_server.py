@@ -1,0 +1,12 @@
+"""The smallest server: it answers every request with a greeting. See README.rst."""
+
+from blockingio import HttpServer, InternetAddress
+
+server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4040)
+try:
+    print(f"Listening on http://{server.address.host}:{server.port}/")
+    for request in server:
+        request.response.write("Hello, world!")
+        request.response.close()
+except KeyboardInterrupt:
+    server.close()

@@ -1,0 +1,38 @@
+"""Thinks of a number from 0 to 9 and lets you guess it: GET /?q=5. See README.rst."""
+
+import random
+
+from blockingio import HttpServer, HttpStatus, InternetAddress
+
+NUMBERS = [str(number) for number in range(10)]
+
+
+def think() -> str:
+    number = random.choice(NUMBERS)
+    print(f"I am thinking of {number}.")
+    return number
+
+
+server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4041)
+try:
+    print(f"Listening on http://{server.address.host}:{server.port}/")
+    number = think()
+    for request in server:
+        response = request.response
+        guess = request.uri.query_parameters.get("q")
+        if request.method != "GET":
+            response.status_code = HttpStatus.METHOD_NOT_ALLOWED
+            response.headers["allow"] = "GET"
+            response.writeln(f"Unsupported request: {request.method}.  Guess with GET.")
+        elif guess not in NUMBERS:
+            response.status_code = HttpStatus.BAD_REQUEST
+            response.writeln("Guess a number from 0 to 9, like this: /?q=5")
+        elif guess == number:
+            response.writeln("true")
+            response.writeln("I am thinking of another number.")
+            number = think()
+        else:
+            response.writeln("false")
+        response.close()
+except KeyboardInterrupt:
+    server.close()
