@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> None:
     site = Site(options.directory, SiteOptions(
-        listing=options.listing, index=options.index, spa=options.spa, cors=options.cors, cache=options.cache,
+        listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors, cache=options.cache,
         upload=options.upload, auth=options.auth))
     server.auto_compress = options.gzip
     if not options.quiet:

@@ -13,7 +13,7 @@ from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
 from blockingio.patience import Patience, Turn
-from blockingio.reader import Outcome, Reader, unwrap
+from blockingio.reader import Outcome, Reader
 from blockingio.subscription import StreamSubscription
 
 T = TypeVar("T")
@@ -80,17 +80,20 @@ class Broadcast(Generic[T]):
             raise StopIteration
         if self._source is None:
             self._source = self._open_source()
-        outcome: Outcome
         try:
-            outcome = self._source.pull(patience), None
+            event = self._source.pull(patience)
         except StopIteration:
             self._subscription._finish()
             raise
         except Exception as error:
-            outcome = None, error
+            self._spread(None, error)
+        else:
+            self._spread(event, None)
+
+    def _spread(self, event: T | None, error: Exception | None) -> None:
         with self._lock:
             for queue in self._queues.values():
-                queue.append(outcome)
+                queue.append(Outcome(event, error))
 
 
 class BroadcastReader(Reader[T]):
@@ -115,7 +118,7 @@ class BroadcastReader(Reader[T]):
             except IndexError:
                 pass
             else:
-                return cast(T, unwrap(outcome))
+                return cast(T, outcome.take())
             try:
                 self._broadcast.advance(self._number, self._queue, patience)
             except StopIteration:

@@ -35,7 +35,7 @@ class SiteOptions(NamedTuple):
     """How the directory is served; see the command's help."""
 
     listing: bool = True
-    index: bool = True
+    index_page: bool = True
     spa: bool = False
     cors: bool = False
     cache: int | None = None  # seconds; None: browsers ask each time whether they have the newest
@@ -81,7 +81,7 @@ class Site(VirtualDirectory):
     # ---------------------------------------------------------------- files
 
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
-        if not (self._options.index and self._serve_if_file((*names, INDEX), request)):
+        if not (self._options.index_page and self._serve_if_file((*names, INDEX), request)):
             super()._serve_directory(directory, names, request)
 
     def _refuse(self, request: HttpRequest, status: int) -> None:

@@ -16,6 +16,10 @@ from time import monotonic
 from blockingio.errors import StateError
 
 
+# Seconds: what a lock can wait, with room for those who add it to a clock.
+_LONGEST = TIMEOUT_MAX / 2
+
+
 class OutOfPatience(BaseException):
     """A wait was given up.  No Exception, so that nobody's handler of errors takes it for one."""
 
@@ -56,8 +60,8 @@ class Patience:
         return self._bell.ended
 
     def left(self) -> float | None:
-        """Seconds to the deadline, at least 0 and no more than a lock can wait; None without one."""
-        return None if self.deadline is None else min(max(self.deadline - monotonic(), 0.0), TIMEOUT_MAX)
+        """Seconds to the deadline, at least 0 and no more than the system can wait; None without one."""
+        return None if self.deadline is None else min(max(self.deadline - monotonic(), 0.0), _LONGEST)
 
     def end(self) -> None:
         """Give up, from any thread: a wait in progress raises OutOfPatience, and so do all that follow."""
@@ -79,11 +83,19 @@ class Patience:
     def wait(self) -> None:
         """Sleep until ``ring``, perhaps for no reason.  Raises OutOfPatience."""
         bell = self._bell
-        if not bell.ended and bell.rung.wait(self.left()):
-            bell.rung.clear()
-            if not bell.ended:
-                return
+        while not bell.ended:
+            if bell.rung.wait(self.left()):
+                bell.rung.clear()
+                if not bell.ended:
+                    return
+            elif self.deadline is not None and self.deadline <= monotonic():
+                break
         raise OutOfPatience
+
+    def check(self) -> None:
+        """Raises OutOfPatience where it is over: for who goes on without waiting."""
+        if self._bell.ended or self.deadline is not None and self.deadline <= monotonic():
+            raise OutOfPatience
 
     def sleep(self, seconds: float) -> None:
         """Wait for the time to pass.  Raises OutOfPatience where it does not last that long."""

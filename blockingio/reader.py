@@ -26,15 +26,44 @@ from blockingio.patience import OutOfPatience, Patience, Turn
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-# What one call of next() came to: the event, or the error that it raised.
-Outcome = tuple[Any, BaseException | None]
-
 # Seconds that a helper thread waits for more work before it ends.  A thread for each event would
 # cost ten times the event; a longer wait would be a thread that is left behind.
 HELPER_LINGER = 0.05
 
 # Their iterators are done without ever blocking: a wait for them needs no deadline.
 _INSTANT = frozenset((bytearray, bytes, dict, frozenset, list, range, set, str, tuple))
+
+# Guards the notes on all streams: there are few, and they are short.
+_notes_lock = Lock()
+
+
+class Outcome:
+    """What one call of next() came to: the event, or the error that it raised.
+
+    Can be taken once, and is empty then: a frame with an error's outcome among its variables
+    would be in that error's traceback, and the two would keep each other and all they hold.
+    """
+
+    __slots__ = ("_event", "_error")
+
+    def __init__(self, event: Any = None, error: BaseException | None = None) -> None:
+        self._event = event
+        self._error = error
+
+    def take(self) -> Any:
+        """The event; raises the error where it is one."""
+        event, error = self._event, self._error
+        self._event = self._error = None
+        if error is None:
+            return event
+        try:
+            raise error
+        finally:
+            del error
+
+    @property
+    def is_end(self) -> bool:
+        return isinstance(self._error, StopIteration)
 
 
 class Reader(Generic[T]):
@@ -92,28 +121,20 @@ class _Keeping(Reader[T]):
         home = self._home
         if home is None:
             return
-        readers = getattr(home, "_kept_readers", ())
-        if self not in readers:
-            try:
-                home._kept_readers = (*readers, self)
-            except AttributeError:
-                self._home = None  # no place there
+        with _notes_lock:
+            readers = getattr(home, "_kept_readers", ())
+            if self not in readers:
+                try:
+                    home._kept_readers = (*readers, self)
+                except AttributeError:
+                    self._home = None  # no place there
 
     def _unnote(self) -> None:
         home = self._home
-        if home is not None and self in (readers := getattr(home, "_kept_readers", ())):
-            home._kept_readers = tuple(reader for reader in readers if reader is not self)
-
-
-def unwrap(outcome: Outcome) -> Any:
-    """The event; raises the error where it is one."""
-    event, error = outcome
-    if error is None:
-        return event
-    try:
-        raise error
-    finally:
-        del outcome, error  # they would hold their own traceback
+        if home is None or self not in getattr(home, "_kept_readers", ()):
+            return
+        with _notes_lock:
+            home._kept_readers = tuple(reader for reader in home._kept_readers if reader is not self)
 
 
 class _Fetch:
@@ -182,10 +203,10 @@ class _Helper:
     def _call(self, fetch: _Fetch) -> bool:
         """False where the thread is to end."""
         try:
-            outcome: Outcome = next(self._iterator), None
+            outcome = Outcome(next(self._iterator))
         except BaseException as error:  # for the reader, whatever it is
-            outcome = None, error
-        is_end = isinstance(outcome[1], StopIteration)
+            outcome = Outcome(error=error)
+        is_end = outcome.is_end  # it may be taken at once
         with self._lock:
             abandoned = fetch.abandoned
             if not abandoned:
@@ -231,7 +252,7 @@ class IteratorReader(_Keeping[T]):
             if patience is not None and patience.ended:
                 raise OutOfPatience
             if self._kept and (outcome := self._take_kept()) is not None:
-                return cast(T, unwrap(outcome))
+                return cast(T, outcome.take())
             if patience is None:
                 return next(self._iterator)
             return self._next_unless_ended(patience)
@@ -250,7 +271,7 @@ class IteratorReader(_Keeping[T]):
             raise
         outcome = self._helper.outcome_of(fetch)  # where that raises, the turn is the helper's
         self._turn.give()
-        return cast(T, unwrap(outcome))
+        return cast(T, outcome.take())
 
     def _next_unless_ended(self, patience: Patience) -> T:
         patience.on_end(self._note)
@@ -259,12 +280,12 @@ class IteratorReader(_Keeping[T]):
         except Exception as error:
             if not patience.ended:
                 raise
-            self._keep((None, error))
+            self._keep(Outcome(error=error))
             raise OutOfPatience from None
         finally:
             patience.on_end(None)
         if patience.ended:
-            self._keep((event, None))
+            self._keep(Outcome(event))
             raise OutOfPatience
         self._unnote()  # of a pause that was over before the event came
         return event
@@ -303,7 +324,7 @@ class HookReader(_Keeping[T]):
         if patience is not None and patience.ended:
             raise OutOfPatience
         if self._kept and (outcome := self._take_kept()) is not None:
-            return cast(T, unwrap(outcome))
+            return cast(T, outcome.take())
         if patience is None:
             return next(self._iterator())
         left = patience.left()
@@ -318,11 +339,11 @@ class HookReader(_Keeping[T]):
         except Exception as error:
             if not patience.ended:
                 raise
-            self._keep((None, error))
+            self._keep(Outcome(error=error))
             raise OutOfPatience from None
         if patience.ended:
             if not self._stream._put_back(event):
-                self._keep((event, None))
+                self._keep(Outcome(event))
             raise OutOfPatience
         return event
 

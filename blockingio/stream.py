@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from functools import wraps
 from operator import index as as_index
 from threading import Lock
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
 from blockingio.broadcast import Broadcast
 from blockingio.errors import StateError
@@ -131,7 +131,11 @@ class Stream(Generic[T]):
         """All that ``convert`` makes of each event, one by one."""
         return self._view(lambda source: ExpandReader(source, convert))
 
-    def async_map(self, convert: Callable[[T], S | Future[S]]) -> Stream[S]:
+    @overload
+    def async_map(self, convert: Callable[[T], Future[S]]) -> Stream[S]: ...
+    @overload
+    def async_map(self, convert: Callable[[T], S | Future[S]]) -> Stream[S]: ...
+    def async_map(self, convert: Callable[[T], Any]) -> Stream[Any]:
         """Like ``map``; where ``convert`` gives a Future, its result, before the next event is asked for."""
         return self._view(lambda source: AsyncMapReader(source, convert))
 
@@ -191,7 +195,8 @@ class Stream(Generic[T]):
         after the last wait, at the end of the stream, or, if the wait was given up, as soon as the
         stream's next() returns.  Containers, ``periodic``, a server and views of these take none.
         """
-        return self._view(lambda source: TimeoutReader(source, time_limit, on_timeout))
+        limit = max(time_limit, 0)
+        return self._view(lambda source: TimeoutReader(source, limit, on_timeout))
 
     def transform(self, transformer: StreamTransformer[T, S] | Callable[[Stream[T]], Iterable[S]]) -> Stream[S]:
         """What ``transformer.bind(self)`` gives, or ``transformer(self)`` where it has no bind."""
@@ -295,7 +300,7 @@ class Stream(Generic[T]):
 
     def join(self, separator: str = "") -> str:
         """The events as strings, one behind the other."""
-        return separator.join(str(event) for event in self)
+        return separator.join(map(str, self))
 
     def to_list(self) -> list[T]:
         """All events."""

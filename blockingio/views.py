@@ -2,7 +2,8 @@
 
 An error from below, or from a callback, goes on to whoever pulls; the next pull goes on behind
 it.  A callback is called by the thread that pulls, outside of any time limit.  A view with a
-state of its own lets one thread pull at a time, so that each event goes to one of them.
+state of its own lets one thread pull at a time, so that each event goes to one of them.  One
+that leaves events out looks at the patience after each: the source may never need to wait.
 
 Classes, not generators: a generator is dead after the first error, and so are islice and chain;
 and its frame would hold the last event while the next one is awaited.
@@ -18,7 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from blockingio.errors import StateError
 from blockingio.patience import OutOfPatience, Patience, Turn
-from blockingio.reader import Outcome, Reader, reader_of, unwrap
+from blockingio.reader import Outcome, Reader, reader_of
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -50,6 +51,8 @@ class WhereReader(Reader[T]):
             if self._test(event):
                 return event
             del event
+            if patience is not None:
+                patience.check()
 
 
 class HandleErrorReader(Reader[T]):
@@ -71,6 +74,8 @@ class HandleErrorReader(Reader[T]):
                 if self._test is not None and not self._test(error):
                     raise
                 self._on_error(error)
+            if patience is not None:
+                patience.check()
 
 
 class _InTurn(Reader[S]):
@@ -126,6 +131,8 @@ class SkipReader(_View[T, T]):
         while self._left > 0:
             self._source.pull(patience)
             self._left -= 1
+            if patience is not None:
+                patience.check()
         return self._source.pull(patience)
 
 
@@ -159,6 +166,8 @@ class SkipWhileReader(_View[T, T]):
                 self._test = None
                 return event
             del event
+            if patience is not None:
+                patience.check()
         return self._source.pull(patience)
 
 
@@ -180,6 +189,8 @@ class DistinctReader(_View[T, T]):
                 self._last = event
                 return event
             del event, last
+            if patience is not None:
+                patience.check()
 
 
 class ExpandReader(_View[T, S]):
@@ -198,13 +209,15 @@ class ExpandReader(_View[T, S]):
             if self._inner is None:
                 events = self._convert(self._source.pull(patience))
                 if events is None and self._skips_none:
-                    continue
+                    events = ()
                 self._inner = reader_of(cast("Iterable[S]", events))
                 del events
             try:
                 return self._inner.pull(patience)
             except StopIteration:
                 self._inner = None
+            if patience is not None:
+                patience.check()
 
 
 class AsyncMapReader(_View[T, S]):
@@ -280,13 +293,13 @@ class EventSink(Generic[T]):
 
     def add(self, event: T) -> None:
         """The stream gives this event next."""
-        self._put((event, None))
+        self._put(Outcome(event))
 
     def add_error(self, error: Exception) -> None:
         """The stream raises this error next."""
         if not isinstance(error, Exception):
             raise TypeError(f"expected an Exception, found {error!r}")
-        self._put((None, error))
+        self._put(Outcome(error=error))
 
     def close(self) -> None:
         """The stream ends behind what was added."""
@@ -324,7 +337,7 @@ class TimeoutReader(Reader[T]):
             except IndexError:
                 pass
             else:
-                return cast(T, unwrap(outcome))
+                return cast(T, outcome.take())
             if self._is_closed:
                 raise StopIteration
             own = patience if self._is_silent else self._limited(patience)
@@ -352,7 +365,7 @@ class TimeoutReader(Reader[T]):
         try:
             on_timeout(sink)
         except Exception as error:
-            sink._outcomes.append((None, error))
+            sink._outcomes.append(Outcome(error=error))
         finally:
             sink._is_over = True
             self._outcomes.extend(sink._outcomes)

@@ -68,7 +68,8 @@ def leaves_nothing_behind() -> Iterator[None]:
     leftovers = Leftovers()
     yield
     left = leftovers.after(PATIENCE)
-    assert not left, "left behind: " + ", ".join(left)
+    if left:
+        pytest.fail("left behind: " + ", ".join(left), pytrace=False)
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +83,8 @@ def logs_no_error(request: pytest.FixtureRequest) -> Iterator[None]:
     logger.addHandler(errors)
     yield
     logger.removeHandler(errors)
-    if "caplog" not in request.fixturenames:
-        assert not errors.texts, "logged: " + "\n".join(errors.texts)
+    if errors.texts and "caplog" not in request.fixturenames:
+        pytest.fail("logged: " + "\n".join(errors.texts), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -80,13 +80,13 @@ class RawClient:
             sock.close()
             raise
         self.seconds = seconds
-        self._received = b""
+        self._received = bytearray()
 
     @classmethod
     def on(cls, sock: socket.socket, *, seconds: float = PATIENCE) -> RawClient:
         """A client on a socket that is connected already: one of a pair, a Unix-domain one."""
         client = cls.__new__(cls)
-        client.socket, client.seconds, client._received = sock, seconds, b""
+        client.socket, client.seconds, client._received = sock, seconds, bytearray()
         return client
 
     def send(self, data: bytes) -> RawClient:
@@ -159,19 +159,19 @@ class RawClient:
     def _receive(self, deadline: float) -> bytes:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError(f"no more came within {self.seconds} s after {self._received!r}")
+            raise TimeoutError(f"no more came within {self.seconds} s after {self._last()!r}")
         self.socket.settimeout(left)
         try:
             data = self.socket.recv(65536)
         except TimeoutError:
-            raise TimeoutError(f"no more came within {self.seconds} s after {self._received!r}") from None
+            raise TimeoutError(f"no more came within {self.seconds} s after {self._last()!r}") from None
         self._received += data
         return data
 
     def _read_through(self, mark: bytes, deadline: float) -> bytes:
         while (at := self._received.find(mark)) < 0:
             if not self._receive(deadline):
-                raise EOFError(f"the connection ended before {mark!r}, after {self._received!r}")
+                raise EOFError(f"the connection ended before {mark!r}, after {self._last()!r}")
         return self._take(at + len(mark))
 
     def _read_exactly(self, size: int, deadline: float) -> bytes:
@@ -203,8 +203,13 @@ class RawClient:
         return b"".join(chunks), _parse_fields(lines)
 
     def _take(self, size: int) -> bytes:
-        taken, self._received = self._received[:size], self._received[size:]
+        taken = bytes(self._received[:size])
+        del self._received[:size]
         return taken
+
+    def _last(self) -> bytes:
+        """The end of what came and was not read, for a message."""
+        return bytes(self._received[-200:])
 
 
 def _parse_fields(lines: list[bytes]) -> list[tuple[str, str]]:

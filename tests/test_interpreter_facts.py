@@ -53,7 +53,7 @@ class Script:
     def __init__(self, code: str, *, preface: str = PREFACE) -> None:
         source = textwrap.dedent(preface) + textwrap.dedent(code)
         self.process = subprocess.Popen([sys.executable, "-W", "error", "-c", source], cwd=ROOT, text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
         self.port = 0
 
     def __enter__(self) -> Script:
@@ -65,8 +65,10 @@ class Script:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # it, and what it forked
+        except ProcessLookupError:
+            pass
         self.process.communicate()
 
     def signal(self, number: signal.Signals) -> None:
@@ -96,11 +98,12 @@ class Load:
         try:
             with RawClient(port) as client:
                 while True:
-                    body = client.get().body
+                    response = client.get()
                     with self._lock:
                         self.answered += 1
-                        if body != b"hello":
-                            self.cut.append(repr(body))
+                        # 503: it came in time, but the loop that would have taken it has ended.
+                        if (response.status, response.body) != (200, b"hello") and response.status != 503:
+                            self.cut.append(repr(response))
         except EOFError as error:
             if not str(error).endswith("after b''"):
                 self.cut.append(str(error))
@@ -132,7 +135,7 @@ CTRL_C = """
     deadline = time.monotonic() + 5
     while threading.active_count() > 1 and time.monotonic() < deadline:
         time.sleep(0.01)
-    print(threading.enumerate())
+    print(threading.active_count())
 """
 
 
@@ -143,7 +146,7 @@ def test_ctrl_c_in_the_middle_of_load(loop: str) -> None:
             script.signal(signal.SIGINT)
         status, out, err = script.end()
     assert (status, err) == (0, "")
-    assert out.startswith("interrupted\n") and out.count("Thread") == 1, out
+    assert out == "interrupted\n1\n"
     assert not load.cut
 
 
@@ -154,7 +157,7 @@ def test_ctrl_c_while_nothing_comes(loop: str) -> None:
         began = time.monotonic()
         script.signal(signal.SIGINT)
         status, out, err = script.end()
-    assert (status, err) == (0, "") and out.startswith("interrupted\n")
+    assert (status, out, err) == (0, "interrupted\n1\n", "")
     assert time.monotonic() - began < 2
 
 

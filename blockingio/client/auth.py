@@ -24,6 +24,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # More than b64token (RFC 6750 2.1), since issuers send more; but nothing that would end the value.
 _BEARER_TOKEN = re.compile(r"[\x21-\x7e]++")
 
+# How often a request is tried with credentials: a callback that always says yes must end somewhere.
+MOST_TRIES = 20
+
 # From the challenge one would rather answer to the one that gives most away.
 _BEST, _BEARER, _BASIC = 100, 10, 0
 
@@ -144,6 +147,10 @@ class CredentialStore:
         self._lock = Lock()
         self._entries: list[Entry] = []  # guarded by _lock
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._entries
+
     def add(self, space: Space, realm: str, credentials: HttpClientCredentials) -> None:
         """Add them; those of the same scheme for the same place are replaced."""
         if not isinstance(credentials, HttpClientCredentials) or not credentials._scheme:
@@ -158,8 +165,6 @@ class CredentialStore:
 
     def authorize(self, space: Space, method: str, target: str, chosen: Entry | None = None) -> Attempt | None:
         """What to send with a request: of ``chosen``, else of the closest entry that can be sent at once."""
-        if not self._entries:
-            return None
         with self._lock:
             entry = chosen or self._closest(space)
             if entry is None:
@@ -197,14 +202,14 @@ class CredentialStore:
                     return entry
         return None
 
-    def take_info(self, attempt: Attempt | None, field: str) -> None:
-        """Take the nextnonce from an Authentication-Info or Proxy-Authentication-Info field."""
-        nonce = parse_parameters(field).get("nextnonce")
-        if attempt is None or attempt.entry is None or not nonce:
-            return
-        with self._lock:
-            if attempt.entry.session is not None:
-                attempt.entry.session.use_nonce(nonce)
+    def take_info(self, attempt: Attempt, fields: Iterable[str]) -> None:
+        """Take the nextnonce from Authentication-Info or Proxy-Authentication-Info fields (RFC 7616 3.5)."""
+        for field in fields:
+            nonce = parse_parameters(field).get("nextnonce")
+            if nonce and attempt.entry is not None:
+                with self._lock:
+                    if attempt.entry.session is not None:
+                        attempt.entry.session.use_nonce(nonce)
 
     def _covering(self, space: Space) -> list[Entry]:
         """The entries that apply, the closest first."""

@@ -7,7 +7,7 @@ It belongs to whoever holds its lease; only ``cut`` is for any thread.  Between 
 from __future__ import annotations
 
 import socket
-from threading import Lock
+from threading import RLock
 
 from blockingio.client.detached import with_bytes_ahead
 from blockingio.errors import HttpException
@@ -23,7 +23,7 @@ _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 
 class Connection:
-    __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_block", "seen_fields", "_der",
+    __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_fields", "_der",
                  "_certificate", "_guard", "_held")  # fmt: skip
 
     channel: Channel  # these three from begin() on
@@ -34,11 +34,11 @@ class Connection:
         self.idle_until = 0.0  # the pool's
         self.cut_reason: str | None = None
         # The last header section and what was made of it: servers repeat themselves.
-        self.seen_block: bytes | None = None
         self.seen_fields: Fields | None = None
         self._der: bytes | None = None
         self._certificate: X509Certificate | None = None
-        self._guard = Lock()  # between cut() and what it cuts
+        # Between cut() and what it cuts.  Reentrant, because a finalizer may close in the midst of it.
+        self._guard = RLock()
         self._held: list[socket.socket | Channel] = []
 
     # ------------------------------------------------------------ being made

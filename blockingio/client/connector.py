@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
-from blockingio.client.auth import Attempt, CredentialStore, Entry, Space, best_challenge
+from blockingio.client.auth import MOST_TRIES, Attempt, CredentialStore, Entry, Space, best_challenge
 from blockingio.client.challenge import parse_challenges
 from blockingio.client.connection import Connection
 from blockingio.client.dial import Deadline, connect, named
@@ -25,9 +25,6 @@ from blockingio.values.uri import Uri
 from blockingio.wire.head import Fields, parse_fields, parse_status_line
 from blockingio.wire.limits import DEFAULT_LIMITS
 from blockingio.wire.source import Source, TIMED_OUT
-
-# How often credentials are tried on one proxy or server: a callback that always says yes must end somewhere.
-MOST_TRIES = 20
 
 
 class ConnectSettings(NamedTuple):

@@ -20,12 +20,12 @@ class _ReadAhead(_Base):
 
     _ahead: bytes
 
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         if not self._ahead:
-            return super().recv(bufsize, flags)
-        data = self._ahead[:bufsize]
+            return super().recv(buflen, flags)
+        data = self._ahead[:buflen]
         if not flags & socket.MSG_PEEK:
-            self._ahead = self._ahead[bufsize:]
+            self._ahead = self._ahead[buflen:]
         return data
 
     def recv_into(self, buffer: Any, nbytes: int | None = 0, flags: int = 0) -> int:

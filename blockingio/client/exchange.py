@@ -31,21 +31,21 @@ _Head = tuple[str, int, str, Fields]
 
 
 class Exchange:
-    __slots__ = ("plan", "lease", "_record", "_record_size", "_early", "cut_reason")
+    __slots__ = ("plan", "lease", "cut_reason", "_record", "_record_size", "_early")
 
     def __init__(self, plan: Plan, lease: Lease[Connection]) -> None:
         self.plan = plan
         self.lease = lease
+        self.cut_reason: str | None = None
         # What has been sent, to send it again; None where that will not be done.
         self._record: list[bytes] | None = [] if lease.is_reused and plan.method in IDEMPOTENT else None
         self._record_size = 0
         self._early: _Head | None = None  # the head of a response that came before all was sent
-        self.cut_reason: str | None = None
 
     @property
     def connection(self) -> Connection:
         connection = self.lease.connection
-        assert connection is not None  # a lease without one is never given to an exchange
+        assert connection is not None  # an exchange is only given a lease that has one
         return connection
 
     def send(self, data: bytes) -> None:
@@ -82,8 +82,11 @@ class Exchange:
             and not (version == "1.0" and fields.chunked)  # RFC 9112 6.1: its framing is faulty
         )
         response = HttpClientResponse(plan, self.lease, status, reason, fields, is_kept=is_kept)
-        if plan.attempt is not None or plan.proxy_attempt is not None:
-            plan.client._take_info(plan, response.headers)
+        if plan.attempt is not None:
+            plan.client._credentials.take_info(plan.attempt, response.headers.get_all("authentication-info"))
+        if plan.proxy_attempt is not None:
+            fields_of_proxy = response.headers.get_all("proxy-authentication-info")
+            plan.client._proxy_credentials.take_info(plan.proxy_attempt, fields_of_proxy)
         return response
 
     def give_up(self) -> None:
@@ -102,23 +105,7 @@ class Exchange:
         if is_slow:
             connection.read_slowly(True)
         try:
-            for interim in range(_MOST_INTERIM):
-                data = connection.source.head(DEFAULT_LIMITS, _nothing)
-                if data is None:
-                    if connection.cut_reason is None and not interim:
-                        return None
-                    raise HttpException("the server ended the connection before its response came")
-                line, _, block = data.partition(b"\r\n")
-                version, status, reason = parse_status_line(line)
-                if block == connection.seen_block and version == "1.1" and connection.seen_fields is not None:
-                    fields = connection.seen_fields
-                else:
-                    fields = parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
-                    if version == "1.1":
-                        connection.seen_block, connection.seen_fields = block, fields
-                if status >= 200 or status == _SWITCHING_PROTOCOLS:
-                    return version, status, reason, fields
-            raise HttpException(f"{_MOST_INTERIM} interim responses came, expected a final one")
+            return self._final_head(connection)
         except TIMED_OUT:
             raise self._failure("no response came in the time that the socket allows") from None
         except BadMessage as error:
@@ -133,17 +120,34 @@ class Exchange:
             if is_slow:
                 connection.read_slowly(False)
 
+    def _final_head(self, connection: Connection) -> _Head | None:
+        for interim in range(_MOST_INTERIM):
+            data = connection.source.head(DEFAULT_LIMITS, _nothing)
+            if data is None:
+                if not interim and connection.cut_reason is None:
+                    return None
+                raise HttpException("the server ended the connection before its response came")
+            line, _, block = data.partition(b"\r\n")
+            version, status, reason = parse_status_line(line)
+            fields = connection.seen_fields
+            if fields is None or block != fields.block or version != fields.version:
+                fields = parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
+            if status >= 200 or status == _SWITCHING_PROTOCOLS:
+                connection.seen_fields = fields
+                return version, status, reason, fields
+        raise HttpException(f"{_MOST_INTERIM} interim responses came, expected a final one")
+
     def _send_again(self, error: OSError | None) -> None:
         """The connection is gone and no response came: do it over where that is safe."""
         record, self._record = self._record, None
         if record is None or self.connection.cut_reason is not None:
             self.lease.discard()
-            raise self._failure(
-                f"the server ended the connection before its response came{f' ({error})' if error else ''}"
-            ) from error
+            cause = f" ({error})" if error is not None else ""
+            raise self._failure(f"the server ended the connection before its response came{cause}") from error
         self.lease.discard()
         self.lease = self.plan.client._lease(self.plan, is_fresh=True)
         if self.cut_reason is not None:
+            # It was cut while there was no connection to be cut.
             self.connection.cut(self.cut_reason)
         for data in record:
             self.send(data)

@@ -6,16 +6,22 @@ Making the head of it is here too: the request line and the fields (RFC 9112 3).
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from blockingio.client.auth import Attempt, Entry
+from blockingio.client.auth import Attempt, CredentialStore, Entry
 from blockingio.client.connection import Connection
 from blockingio.client.pool import Lease
 from blockingio.client.proxy import Proxy
-from blockingio.client.redirect import RedirectInfo
-from blockingio.client.target import absolute_form, authority_form, origin_form
+from blockingio.client.redirect import RedirectInfo, carry_over, is_trusted, next_method, resolve
+from blockingio.client.target import absolute_form, authority_form, clean_method, host_field, origin_form
+from blockingio.errors import RedirectException
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
+
+if TYPE_CHECKING:
+    from blockingio.client.exchange import Exchange
+    from blockingio.client.response import HttpClientResponse
 
 # Methods that may be sent again where it is not known whether they have been done (RFC 9110 9.2.2).
 IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
@@ -23,23 +29,34 @@ IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
 # Methods for which an empty body is worth a Content-Length (RFC 9110 8.6).
 EXPECTS_CONTENT = frozenset(("POST", "PUT", "PATCH"))
 
+# dart:io's HttpClientRequest.maxRedirects.
+MAX_REDIRECTS = 5
+
 
 class Opener(Protocol):
-    """What a plan asks of its client."""
+    """What a plan's owners ask of the client."""
 
     auto_uncompress: bool
+    authenticate: Callable[[Uri, str, str | None], bool] | None
+    authenticate_proxy: Callable[[str, int, str, str | None], bool] | None
+    _credentials: CredentialStore
+    _proxy_credentials: CredentialStore
 
-    def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]: ...
-    def _is_answered(self, plan: Plan, status: int, headers: HttpHeaders) -> Entry | None: ...
-    def _authorize(self, plan: Plan, chosen: Entry | None) -> None: ...
-    def _take_info(self, plan: Plan, headers: HttpHeaders) -> None: ...
+    def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]:
+        """A place with a connection that is ready; sets the plan's proxy."""
+
+    def _begin(self, plan: Plan, *, entry: Entry | None = None, proxy_entry: Entry | None = None) -> Exchange:
+        """A connection for the plan, and credentials in its fields: these entries', or those that apply."""
+
+    def _redirect(self, plan: Plan) -> HttpClientResponse:
+        """The response to a plan without a body, further redirects and challenges followed."""
 
 
 class Plan:
     """A request without its body."""
 
     __slots__ = ("client", "method", "uri", "headers", "follow_redirects", "max_redirects", "first_uri",
-                 "redirects", "proxy", "attempt", "proxy_attempt", "chosen")  # fmt: skip
+                 "redirects", "proxy", "attempt", "proxy_attempt")  # fmt: skip
 
     def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders) -> None:
         self.client = client
@@ -47,11 +64,11 @@ class Plan:
         self.uri = uri
         self.headers = headers
         self.follow_redirects = True
-        self.max_redirects = 5  # dart:io's
+        self.max_redirects = MAX_REDIRECTS
         self.first_uri = uri  # of the chain of redirects that led here
         self.redirects: list[RedirectInfo] = []
         self.proxy: Proxy | None = None  # the one that the connection goes through
-        self.attempt: Attempt | None = None  # what was put into Authorization, and ...
+        self.attempt: Attempt | None = None  # what the library put into Authorization, and ...
         self.proxy_attempt: Attempt | None = None  # ... Proxy-Authorization
 
     def again(self) -> Plan:
@@ -64,6 +81,23 @@ class Plan:
         for name, attempt in (("authorization", self.attempt), ("proxy-authorization", self.proxy_attempt)):
             if attempt is not None and plan.headers.get_all(name) == [attempt.authorization]:
                 plan.headers.remove_all(name)
+        return plan
+
+    def redirected(self, status: int, url: Uri | str, method: str | None = None, *, follow_loops: bool = False
+                   ) -> Plan:
+        """The request that a redirect with this status leads to; ``method`` None: as the status has it.
+
+        RedirectException for a URL that is among ``redirects`` already, unless ``follow_loops``.
+        """
+        uri = resolve(url, self.uri)
+        if not follow_loops and any(info.location == uri for info in self.redirects):
+            raise RedirectException(f"the redirects go round in a circle: {uri} comes again", self.redirects)
+        plan = self.again()
+        plan.method = next_method(self.method, status) if method is None else clean_method(method)
+        plan.uri = uri
+        plan.redirects.append(RedirectInfo(status, plan.method, uri))
+        carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri), is_other_method=plan.method != self.method)
+        plan.headers._set_trusted("host", host_field(uri))
         return plan
 
     @property

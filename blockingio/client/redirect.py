@@ -6,12 +6,16 @@ that leads nowhere.  It knows no connection (RFC 9110 15.4, dart:io's HttpClient
 
 from __future__ import annotations
 
+import re
+
 from blockingio.errors import HttpException
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 
 _STATUSES = frozenset((301, 302, 303, 307, 308))
 _SEE_OTHER = 303
+
+_NOT_VISIBLE = re.compile(r"[^\x21-\x7e]")
 
 # What is for one server's eyes.
 _SENSITIVE = frozenset(("authorization", "cookie", "cookie2", "proxy-authenticate", "proxy-authorization",
@@ -50,12 +54,17 @@ def next_method(method: str, status: int) -> str:
     return "GET" if status == _SEE_OTHER and method != "HEAD" else method
 
 
-def resolve(location: str, base: Uri) -> Uri:
-    """Where a Location leads (RFC 9110 10.2.2); HttpException where it is no http or https URL."""
+def resolve(location: Uri | str, base: Uri) -> Uri:
+    """Where a Location leads (RFC 9110 10.2.2); HttpException where it is no http or https URL.
+
+    Text is a field's: its blanks and octets beyond ASCII are percent-encoded, as browsers do.
+    """
     try:
+        if isinstance(location, str):
+            location = Uri.parse(_NOT_VISIBLE.sub(lambda found: f"%{ord(found[0]):02X}", location))
         uri = base.resolve(location)
     except ValueError as error:
-        raise HttpException(f"a redirect's Location is {location!r}: {error}", base) from None
+        raise HttpException(f"a redirect leads to {location!r}: {error}", base) from None
     if uri.scheme not in ("http", "https") or not uri.host:
         raise HttpException(f"a redirect leads to {str(uri)!r}, expected an http or https URL", base)
     return uri

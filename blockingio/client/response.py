@@ -10,15 +10,244 @@ Belongs to one thread at a time.
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 from blockingio.client.connection import Connection
-from blockingio.client.follow import follow, redirected
 from blockingio.client.gzip import GzipReader
 from blockingio.client.plan import Plan
 from blockingio.client.pool import Lease
 from blockingio.client.redirect import RedirectInfo as RedirectInfo
 from blockingio.client.redirect import is_redirect
+from blockingio.errors import HttpException, StateError
+from blockingio.net.address import HttpConnectionInfo
+from blockingio.net.x509 import X509Certificate
+from blockingio.stream import Stream
+from blockingio.values.cookie import Cookie
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.uri import Uri
+from blockingio.wire.body import Body, UntilCloseBody, response_body
+from blockingio.wire.head import Fields
+from blockingio.wire.limits import DEFAULT_LIMITS, DRAIN_SIZE
+
+# Bytes of a body asked for at once, in iteration and in read().
+_CHUNK_SIZE = 64 * 1024
+
+# Most responses have none, and then nothing else needs to be looked up in their fields.
+_CONTENT_ENCODING = re.compile(rb"(?:\A|\n)content-encoding:", re.IGNORECASE)
+_GZIP = frozenset(("gzip", "x-gzip"))  # the latter is to be taken for the former (RFC 9110 8.4.1.3)
+
+
+class HttpClientResponseCompressionState(Enum):
+    """Whether a body was compressed, and still is; follows dart:io's."""
+
+    NOT_COMPRESSED = "not compressed"
+    DECOMPRESSED = "decompressed"
+    COMPRESSED = "compressed"
+
+
+class HttpClientResponse(Stream[bytes]):
+    """A response; iterating it yields the body in chunks as they come, decoded from chunked and gzip.
+
+    The head is here, the body is read as it is asked for.  One that is not read to its end keeps
+    its connection busy until it is dropped.  Follows dart:io's HttpClientResponse.
+    """
+
+    __slots__ = ("status_code", "reason_phrase", "compression_state", "_plan", "_lease", "_connection", "_fields",
+                 "_body", "_read_body", "_is_kept", "_cookies", "_kept_readers", "__weakref__")  # fmt: skip
+
+    def __init__(self, plan: Plan, lease: Lease[Connection], status: int, reason: str, fields: Fields, *,
+                 is_kept: bool) -> None:
+        connection = lease.connection
+        assert connection is not None  # the head came over it
+        self.status_code = status
+        self.reason_phrase = reason
+        self._plan = plan
+        self._lease = lease
+        self._connection = connection
+        self._fields = fields
+        self._is_kept = is_kept  # the connection can take another request after this
+        self._cookies: list[Cookie] | None = None
+        self._body: Body | None = response_body(connection.source, fields, DEFAULT_LIMITS, method=plan.method,
+                                                status=status)
+        self._read_body: Callable[[int], bytes] = _read_nothing if self._body is None else self._body.read_some
+        self.compression_state = HttpClientResponseCompressionState.NOT_COMPRESSED
+        if _CONTENT_ENCODING.search(fields.block) and self._is_gzip():
+            self.compression_state = HttpClientResponseCompressionState.COMPRESSED
+            if plan.client.auto_uncompress:
+                self.compression_state = HttpClientResponseCompressionState.DECOMPRESSED
+                self._read_body = GzipReader(self._read_body).read_some
+        if isinstance(self._body, UntilCloseBody) or self._is_takeover:
+            self._is_kept = False
+        if self._body is None and not self._is_takeover:
+            self._settle()
+
+    # ------------------------------------------------------------ the head
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """The fields as they came; immutable."""
+        return self._fields.headers
+
+    @property
+    def cookies(self) -> list[Cookie]:
+        """The cookies that Set-Cookie sets; one that is malformed is left out (RFC 6265 5.2)."""
+        if self._cookies is None:
+            self._cookies = []
+            for text in self.headers.get_all("set-cookie"):
+                try:
+                    self._cookies.append(Cookie.from_set_cookie_value(text))
+                except ValueError:
+                    continue  # as browsers do: one server's mistake is no reason to lose the response
+        return self._cookies
+
+    @property
+    def content_length(self) -> int:
+        """The Content-Length field in bytes, -1 where there is none: of the compressed body, if it is that."""
+        return self.headers.content_length
+
+    @property
+    def persistent_connection(self) -> bool:
+        """Whether the server keeps the connection open."""
+        return self.headers.persistent_connection
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether ``follow_redirects`` would follow this: 301, 302, 303, 307, 308 to GET and HEAD, 303 to POST."""
+        return is_redirect(self._plan.method, self.status_code)
+
+    @property
+    def redirects(self) -> list[RedirectInfo]:
+        """The redirects that led here, the oldest first."""
+        return self._plan.redirects
+
+    @property
+    def certificate(self) -> X509Certificate | None:
+        """The server's certificate, None without TLS."""
+        return self._connection.certificate
+
+    @property
+    def connection_info(self) -> HttpConnectionInfo | None:
+        """Who is at the two ends of the connection."""
+        return self._connection.info
+
+    # ------------------------------------------------------------ the body
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The chunks of the body that are still to come, of 64 KiB at most."""
+        return iter(self._next_chunk, b"")
+
+    def _next_chunk(self) -> bytes:
+        return self._read_some(_CHUNK_SIZE)
+
+    def read(self, size: int = -1) -> bytes:
+        """The next ``size`` bytes of the body, fewer only at its end; all that is left where it is below 0.
+
+        Raises HttpException where the body ends early or is malformed.
+        """
+        if size is None or size < 0:
+            return b"".join(iter(self._next_chunk, b""))
+        data = self._read_some(size) if size else b""
+        if len(data) == size or not data:
+            return data
+        parts = [data]
+        left = size - len(data)
+        while left and (data := self._read_some(left)):
+            parts.append(data)
+            left -= len(data)
+        return b"".join(parts)
+
+    def _read_some(self, limit: int) -> bytes:
+        """At least one byte and at most ``limit``, or b"" at the end."""
+        try:
+            data = self._read_body(limit)
+        except HttpException as error:
+            self._lease.discard()
+            raise HttpException(self._connection.cut_reason or error.message, self._plan.uri) from error
+        except BaseException:
+            self._lease.discard()  # where it stopped nobody knows
+            raise
+        if not self._lease.is_settled and (self._body is None or self._body.finished) and not self._is_takeover:
+            self._settle()
+        return data
+
+    # ------------------------------------------------------------ what comes after
+
+    def redirect(self, method: str | None = None, url: Uri | None = None, follow_loops: bool = False
+                 ) -> HttpClientResponse:
+        """Follow a redirect by hand: the response to the request that it leads to, without a body.
+
+        ``method`` None: the request's, or GET after a 303; ``url`` None: the Location.  What is left of this
+        body is given up.  max_redirects does not count.  Raises StateError where there is no Location,
+        RedirectException for a URL that is among ``redirects``, unless ``follow_loops``.
+        """
+        if url is None:
+            locations = self.headers.get_all("location")
+            if not locations:
+                raise StateError("the response has no Location to redirect to")
+            plan = self._plan.redirected(self.status_code, locations[0], method, follow_loops=follow_loops)
+        else:
+            plan = self._plan.redirected(self.status_code, url, method, follow_loops=follow_loops)
+        self._dispose()
+        return self._plan.client._redirect(plan)
+
+    def detach_socket(self) -> socket.socket:
+        """The connection, for another protocol: after 101 (Switching Protocols), say.
+
+        What has been read too far comes first from its recv.  The client has nothing more to do with it.
+        StateError where the connection has been given back, because the body was read to its end.
+        """
+        lease = self._lease
+        if lease.is_settled:
+            raise StateError("the response was read to its end, and its connection is in use elsewhere or closed")
+        sock = self._connection.detach()
+        lease.take_out()
+        return sock
+
+    # ------------------------------------------------------------ inside
+
+    @property
+    def _is_takeover(self) -> bool:
+        """Whether what follows on the connection is no HTTP."""
+        return self.status_code == 101 or self._plan.method == "CONNECT" and self.status_code // 100 == 2
+
+    def _is_gzip(self) -> bool:
+        codings = self.headers.get_all("content-encoding")
+        return len(codings) == 1 and codings[0].lower() in _GZIP
+
+    def _settle(self) -> None:
+        """The body has been read."""
+        if self._is_kept and not self._connection.source.pending:
+            self._lease.release()
+        else:
+            self._lease.discard()
+
+    def _dispose(self) -> None:
+        """Read away what is left, so that the connection can be used again, unless that is too much."""
+        body = self._body
+        if not self._lease.is_settled:
+            if body is not None and self._is_kept and body.discard(DRAIN_SIZE):
+                self._settle()
+            else:
+                self._lease.discard()
+
+    def __del__(self) -> None:
+        try:
+            lease = self._lease
+        except AttributeError:  # __init__ did not come so far
+            return
+        if not lease.is_settled:
+            body = self._body
+            is_usable = (self._is_kept and body is not None and not body.failed and self._connection.drain(body)
+                         and not self._connection.source.pending)
+            lease.drop(is_usable=is_usable)
+
+    def __repr__(self) -> str:
+        state = "" if self._lease.is_settled else ", body unread"
+        return f"<HttpClientResponse {self.status_code} {self.reason_phrase} to {self._plan.uri}{state}>"
+
+
+def _read_nothing(limit: int) -> bytes:
+    return b""

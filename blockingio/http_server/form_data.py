@@ -31,8 +31,6 @@ class HttpMultipartFormData(Stream[Any]):
     Follows package:http_server's HttpMultipartFormData.
     """
 
-    __slots__ = ("content_type", "content_disposition", "content_transfer_encoding", "_multipart", "_content")
-
     content_type: ContentType | None
     content_disposition: HeaderValue
     content_transfer_encoding: HeaderValue | None

@@ -46,8 +46,6 @@ class MimeMultipart(Stream[bytes]):
     afterwards is a StateError.  Follows package:mime's MimeMultipart.
     """
 
-    __slots__ = ("_headers", "_content")
-
     def __init__(self, headers: Mapping[str, str], content: Iterator[bytes]) -> None:
         self._headers = headers
         self._content = content

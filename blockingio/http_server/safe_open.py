@@ -36,20 +36,22 @@ _IS_LINK = (ELOOP, EMLINK, ENOTDIR)
 # What no name may hold where "\\" separates: separators, streams of a file, patterns; and what
 # Windows takes for a device or strips.
 _NOT_ON_WINDOWS = re.compile(
-    r'[\x00-\x1f<>:"|?*]|[. ]\Z|(?i:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|\Z)')
+    r'[\x00-\x1f<>:"|?*]|[. ]\Z|\A(?i:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|\Z)')
 
 
 class Opened:
     """An open file or directory; whoever has it closes it.
 
-    ``descriptor`` is -1 for a directory where the system opens none (Windows).
+    ``descriptor`` is -1 for a directory where the system opens none (Windows).  ``direct`` says
+    that no link was passed through on the way from the root.
     """
 
-    __slots__ = ("descriptor", "stat")
+    __slots__ = ("descriptor", "stat", "direct")
 
-    def __init__(self, descriptor: int, status: os.stat_result) -> None:
+    def __init__(self, descriptor: int, status: os.stat_result, direct: bool = False) -> None:
         self.descriptor = descriptor
         self.stat = status
+        self.direct = direct
 
     def close(self) -> None:
         """Give the descriptor back.  Idempotent."""
@@ -85,7 +87,7 @@ def open_below(root: str, names: Sequence[str], *, follow_links: bool = True, ja
             if error.errno not in _IS_LINK:
                 raise
         else:
-            return _with_stat(descriptor)
+            return _with_stat(descriptor, direct=True)
     walk = _Walk(root, follow_links)
     try:
         return walk.to(names)
@@ -122,7 +124,7 @@ class _Walk:
             here = self._directories[-1]
             try:
                 if not left:
-                    return _with_stat(os.open(name, _READ | _NOFOLLOW, dir_fd=here))
+                    return _with_stat(os.open(name, _READ | _NOFOLLOW, dir_fd=here), direct=not self._links)
                 self._directories.append(os.open(name, _THROUGH, dir_fd=here))
             except OSError as error:
                 if error.errno not in _IS_LINK:
@@ -170,9 +172,9 @@ def _open_path(path: str) -> Opened:
     return _with_stat(descriptor)
 
 
-def _with_stat(descriptor: int) -> Opened:
+def _with_stat(descriptor: int, direct: bool = False) -> Opened:
     try:
-        return Opened(descriptor, os.fstat(descriptor))
+        return Opened(descriptor, os.fstat(descriptor), direct)
     except BaseException:
         os.close(descriptor)
         raise

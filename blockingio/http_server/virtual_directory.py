@@ -14,12 +14,16 @@ from contextlib import closing
 from errno import EMFILE, ENFILE, ENOMEM
 from functools import lru_cache
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
-from blockingio.http_server.file_response import respond
+from blockingio.errors import HttpException
+from blockingio.http_server.file_cache import FileCache, KeptFile
+from blockingio.http_server.file_response import add_vary, describe, respond
 from blockingio.http_server.listing import listing_page, read_entries
 from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
 from blockingio.http_server.paths import decode_path, encode_path
+from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.server.compression import accepts_gzip
 from blockingio.stream import Stream, StreamSubscription
@@ -35,6 +39,10 @@ _ALLOW = "GET, HEAD"
 _EXHAUSTED = frozenset((EMFILE, ENFILE, ENOMEM))
 
 _SERVICE_UNAVAILABLE = 503
+
+# What makes the answer to a GET another one than the last.
+_SPECIAL_FIELDS = frozenset(
+    ("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"))
 
 
 class VirtualDirectory:
@@ -66,6 +74,7 @@ class VirtualDirectory:
         if decoded is None:
             raise ValueError(f"expected a path as /static for path_prefix, found {path_prefix!r}")
         self._prefix = decoded[0]
+        self._cache = FileCache()
 
     def __repr__(self) -> str:
         prefix = f" at {encode_path(self._prefix)}" if self._prefix else ""
@@ -81,6 +90,10 @@ class VirtualDirectory:
             request.response.headers.set("allow", _ALLOW)
             self._refuse(request, 405)
             return
+        kept = self._cache.find(request._target, self.root)
+        if kept is not None:
+            self._serve_kept(kept, request)
+            return
         decoded = decode_path(request.uri.path)
         prefix = self._prefix
         if decoded is None or decoded[0][:len(prefix)] != prefix:
@@ -93,7 +106,7 @@ class VirtualDirectory:
         with closing(opened):
             mode = opened.stat.st_mode
             if stat.S_ISREG(mode) and not is_directory:
-                self._serve_opened(opened, names, request)
+                self._serve_opened(opened, names, request, "" if request.uri.has_query else request._target)
             elif not stat.S_ISDIR(mode):
                 self._refuse(request, 404)
             elif is_directory:
@@ -148,16 +161,71 @@ class VirtualDirectory:
         self._refuse(request, status)
         return None
 
-    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest) -> None:
-        takes_gzip = _takes_gzip(request.headers)
-        gzipped = self._open_gzipped(names)
-        if gzipped is None:
-            status = respond(request, names[-1], opened, None, takes_gzip)
+    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest, target: str = "") -> None:
+        """Answer with an open regular file; it may be kept for this target, "" for none."""
+        now = time()
+        media_type = media_type_of(names[-1], opened)
+        plain = Representation(opened, media_type, None, now)
+        neighbour = self._open_gzipped(names)
+        try:
+            gzipped = Representation(neighbour, media_type, "gzip", now) if neighbour is not None else None
+            if target and opened.direct and (neighbour is None or neighbour.direct):
+                self._keep(target, names, plain, gzipped, opened, neighbour)
+            self._answer(plain, gzipped, request)
+        finally:
+            if neighbour is not None:
+                neighbour.close()
+
+    def _answer(self, plain: Representation, gzipped: Representation | None, request: HttpRequest) -> None:
+        if gzipped is not None and _takes_gzip(request.headers):
+            status = respond(request, gzipped, True)
         else:
-            with closing(gzipped):
-                status = respond(request, names[-1], opened, gzipped, takes_gzip)
+            status = respond(request, plain, gzipped is not None)
         if status:
             self._refuse(request, status)
+
+    def _keep(self, target: str, names: Sequence[str], plain: Representation, gzipped: Representation | None,
+              opened: Opened, neighbour: Opened | None) -> None:
+        if plain.size > SMALL_FILE or gzipped is not None and gzipped.size > SMALL_FILE:
+            return
+        directories = [str(self.root)]
+        for name in names[:-1]:
+            directories.append(os.path.join(directories[-1], name))
+        files = [(os.path.join(directories[-1], names[-1]), opened.stat)]
+        if neighbour is not None:
+            files.append((f"{files[0][0]}.gz", neighbour.stat))
+        try:
+            plain.load()
+            if gzipped is not None:
+                gzipped.load()
+        except (HttpException, OSError):
+            return  # it is changing right now; whoever answers meets that as well
+        self._cache.keep(target, self.root, directories, plain, gzipped, files)
+
+    def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:
+        """Answer from memory; a plain GET with headers that were made for the last one."""
+        response = request.response
+        headers = request.headers
+        if response._headers is not None or request.method != "GET" or request.protocol_version != "1.1" or \
+                not _SPECIAL_FIELDS.isdisjoint(headers._values):
+            self._answer(kept.plain, kept.gzipped, request)
+            return
+        content = kept.gzipped if kept.gzipped is not None and _takes_gzip(headers) else kept.plain
+        defaults = response._connection.core.default_response_headers
+        prepared = kept.prepared
+        if prepared is None or prepared[0] is not defaults._encode() or prepared[1] is not content:
+            made = defaults._copy()
+            describe(made, content)
+            made._set_trusted("content-type", content.media_type)
+            if content.coding is not None:
+                made._set_trusted("content-encoding", content.coding)
+            if kept.gzipped is not None:
+                add_vary(made)
+            prepared = kept.prepared = (defaults._encode(), content, made)
+        response._headers = prepared[2]
+        response._plain = False
+        response.add(content.load())
+        response.close()
 
     def _open_gzipped(self, names: Sequence[str]) -> Opened | None:
         """The precompressed neighbour of a file, None where there is none to be served."""

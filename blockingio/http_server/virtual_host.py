@@ -112,8 +112,6 @@ class VirtualHost:
 class _Requests(Stream["HttpRequest"]):
     """One host's requests; ``_queue`` belongs to the condition of the VirtualHost."""
 
-    __slots__ = ("_queue", "_owner")
-
     def __init__(self, owner: VirtualHost) -> None:
         self._queue: deque[HttpRequest] = deque()
         self._owner = owner
@@ -142,6 +140,13 @@ class _Requests(Stream["HttpRequest"]):
                     raise TimeoutError(f"no request came within {seconds} seconds")
                 condition.wait(left)
             return self._queue.popleft()
+
+    def _put_back(self, request: HttpRequest) -> bool:
+        condition = self._owner._condition
+        with condition:
+            self._queue.appendleft(request)
+            condition.notify_all()
+        return True
 
 
 def _key(host: str) -> str:

@@ -17,7 +17,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from time import monotonic
 
 # send() that never waits.  A system without it (Windows) may wait here, in the writer's thread.
@@ -43,7 +43,9 @@ class Channel:
         # in time; OSError when the connection broke.
         self.receive: Callable[[int], bytes] = sock.recv
         self._receive_timeout: float | None = None
-        self._lock = Lock()  # between cut() and close(): nobody shuts a number down that is another's
+        # Between cut() and close(): nobody shuts a number down that is another's.  Reentrant: a signal
+        # handler may call server.close() in the middle of either.
+        self._lock = RLock()
         self._open = True
 
     def __repr__(self) -> str:

@@ -30,13 +30,14 @@ from blockingio.server.response import HttpResponse
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.status import HttpStatus
 from blockingio.wire.body import request_body
-from blockingio.wire.head import Fields, parse_fields, parse_request_line
+from blockingio.wire.head import Fields, parse_request_line
 from blockingio.wire.limits import DRAIN_SIZE, LINGER_TIME
 from blockingio.wire.source import TIMED_OUT, Source, Truncated
 
 if TYPE_CHECKING:
     import socket
 
+    from blockingio.server.timekeeper import Appointment
     from blockingio.wire.body import Body
 
 _NO_FIELDS = HttpHeaders._from_fields([])
@@ -46,8 +47,8 @@ class Connection:
     """One client.  ``run`` is the thread; everything else may be called from others where it says so."""
 
     __slots__ = ("core", "channel", "certificate", "broken", "idle_since", "hands_over", "_peer", "_family", "_source", "_turn",
-                 "_last", "_reads_ahead", "_head_due", "_cut", "_detached", "_relay", "_read_too_far",
-                 "_client_is_done")  # fmt: skip
+                 "_last", "_reads_ahead", "_head_due", "_cut", "_detached", "_relay",
+                 "_client_is_done", "_is_left", "_end_of_patience")  # fmt: skip
 
     def __init__(self, core: Core, sock: socket.socket, peer: Any) -> None:
         self.core = core
@@ -58,17 +59,18 @@ class Connection:
         self.hands_over = False  # close() waits for its end: no request comes on the queue behind the close
         self._peer = peer
         self._family = sock.family
-        self._source = Source(self._receive)
+        self._source = Source(self.channel.receive)
         self._turn = threading.Lock()
         # Written by response_done before it frees _turn, read by this thread once it has it.
         self._last = False  # no further request is answered on this connection
         self._reads_ahead = False  # this thread is in receive() while a response is open
         self._head_due: float | None = None  # when the head that is coming must be whole, on the monotonic clock
         self._cut = False
-        self._client_is_done = False
+        self._client_is_done = False  # it has said close, and sent all of its last request
+        self._end_of_patience: Appointment | None = None
+        self._is_left = False  # by this thread: the last response closes the socket
         self._detached = False
         self._relay: Relay | None = None  # set by detach(); then this thread only passes on
-        self._read_too_far = b""
 
     def __repr__(self) -> str:
         return f"<Connection {self.remote} {'idle' if self.is_idle else 'active'}>"
@@ -126,9 +128,11 @@ class Connection:
         except Exception:
             log.exception("a connection failed in the server itself: please report this")
             self.channel.cut()
+        if self._is_left:
+            return
         self._turn.acquire()  # the last response writes until it is closed
         if self._relay is not None:
-            self._relay.pass_in(self._source.take_pending() + self._read_too_far)
+            self._relay.pass_in(self._source.take_pending())
         elif not self._detached:
             self._close()
         core.connections.discard(self)
@@ -143,6 +147,7 @@ class Connection:
         except OSError:
             return False  # the client has gone already
         self.channel = channel = TlsChannel(sock)
+        self._source = Source(channel.receive)
         if self._cut:
             return False  # somebody cut the channel that has just been replaced
         try:
@@ -176,7 +181,7 @@ class Connection:
                     line, _, block = head.partition(b"\r\n")
                     method, target, version = parse_request_line(line, core.limits)
                     if block != fields.block or version != fields.version:
-                        fields = parse_fields(block, version, core.limits, of_request=True)
+                        fields = core.parse_fields(block, version)
                     last_head = head
                 body: Body | None = None
                 if fields.content_length > 0 or fields.chunked:
@@ -205,12 +210,19 @@ class Connection:
                 turn.release()
                 return
             keep = fields.keep_alive
-            plain = keep and body is None and version == "1.1" and method != "HEAD" and method != "CONNECT"
+            plain = body is None and version == "1.1" and method != "HEAD" and method != "CONNECT"
             response = HttpResponse(self, method, target, version, fields, body, plain)
             request = HttpRequest(self, method, target, version, fields, body, response)
             # Ahead only where nothing of this request is left to read, nothing but a request can come,
             # and reading does not meet writing inside one TLS object.
-            self._reads_ahead = ahead = plain and not channel.is_tls and b"upgrade" not in fields.connection
+            alone = plain and not channel.is_tls and b"upgrade" not in fields.connection
+            self._reads_ahead = ahead = alone and keep
+            if alone and not keep and not source.pending:
+                # The client sends nothing more, so this thread is done: who closes the response closes the socket.
+                self._is_left = self._client_is_done = True
+                core.requests.put(request)
+                self.hands_over = False
+                return
             if body is not None:
                 channel.set_receive_timeout(core.body_timeout)
             core.requests.put(request)
@@ -234,6 +246,8 @@ class Connection:
 
     def _before_wait(self) -> None:
         """A head is on its way: from its first byte on it has header_timeout."""
+        if self._relay is not None:
+            raise Truncated("the socket was handed over")  # what has come is its new owner's
         now = monotonic()
         limit = self.core.header_timeout
         if self._head_due is None:
@@ -253,14 +267,6 @@ class Connection:
         if limit is None or self._turn.locked():
             return limit
         return max(self.idle_since + limit - monotonic(), 0)
-
-    def _receive(self, size: int) -> bytes:
-        """The channel's receive(); what comes after the socket was handed over goes that way."""
-        data = self.channel.receive(size)
-        if self._relay is not None:
-            self._read_too_far = data
-            return b""
-        return data
 
     def _refuse(self, error: BadMessage) -> None:
         """Answer what was no request, whole and valid, once the last response is done; the connection ends."""
@@ -292,6 +298,10 @@ class Connection:
     def _close(self) -> None:
         """In stages: nothing more from us, read away what still comes, close (RFC 9112 9.6)."""
         channel = self.channel
+        if self._end_of_patience is not None:
+            self._end_of_patience.cancel()
+            if self.core.closing:
+                self.core.timekeeper.prune()
         if not (self._cut or self.broken):
             lingers = self._last and not self._client_is_done
             if lingers or channel.is_tls:
@@ -310,7 +320,12 @@ class Connection:
             if self._reads_ahead:
                 # The connection's thread waits for input: the client's end of it, or our patience's.
                 self.channel.half_close()
-                self.core.timekeeper.schedule(LINGER_TIME, self.channel.cut)
+                self._end_of_patience = self.core.timekeeper.schedule(LINGER_TIME, self.channel.cut)
+        if self._is_left:
+            self._close()
+            self.core.connections.discard(self)
+            self.core.made_room()
+            return
         self._turn.release()
         if self.core.closing and not self._last:
             self.cut()  # close() has just begun, and took this connection for a busy one
@@ -327,4 +342,6 @@ class Connection:
             self._detached = True
             sock = self.channel.detach()
         self._turn.release()
+        if self._is_left:
+            self.core.connections.discard(self)
         return sock

@@ -21,6 +21,7 @@ from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
 from blockingio.values.date import HttpDate
 from blockingio.values.headers import HttpHeaders
+from blockingio.wire.head import Fields, parse_fields
 from blockingio.wire.limits import DEFAULT_LIMITS, Limits
 from blockingio.wire.sink import codec_of
 
@@ -44,6 +45,10 @@ DEFAULT_RESPONSE_HEADERS = (
 # is made in advance.
 _FRAMING_NAMES = frozenset(("connection", "content-length", "date", "server", "transfer-encoding"))
 
+# Header sections that are kept parsed: number, and bytes of one at most.
+_KNOWN_COUNT = 64
+_KNOWN_SIZE = 4096
+
 # Seconds: see HttpServer's attributes of these names.
 IDLE_TIMEOUT = 120.0
 HEADER_TIMEOUT = 20.0
@@ -59,19 +64,20 @@ class Signal:
     __slots__ = ()
 
 
+# Ends each iterator after what came before; it stays on the queue.
+CLOSED_SIGNAL = Signal()
+
+# Ends, in a forked child, the iterator that the fork left there.
+FORKED_SIGNAL = Signal()
+
+
 class Core:
     def __init__(self, name: str, port: int, tls: ssl.SSLContext | None) -> None:
         self.name = name  # for threads and messages: "127.0.0.1:8080"
         self.port = port
         self.tls = tls
         self.closing = False  # set once, by close()
-        self.requests: SimpleQueue[HttpRequest | Signal] = SimpleQueue()
-        self.connections: set[Connection] = set()
-        self.threads = Threads(f"blockingio {name}")
-        self.timekeeper = Timekeeper(f"blockingio timer {name}")
-        self.sessions = Sessions(self.timekeeper, SESSION_TIMEOUT)
-        # What the listener wants to know: a connection has ended, so there is room.
-        self.made_room: Callable[[], None] = lambda: None
+        self._start_empty(SESSION_TIMEOUT)
 
         self.auto_compress = False
         self.default_response_headers = HttpHeaders()
@@ -89,8 +95,45 @@ class Core:
         self._plain_head = b""
         self._plain_head_until = 0.0
         self._plain_head_made_of: bytes | None = None
+        self._known_fields: dict[tuple[bytes, str], Fields] = {}
         self._codec = ""
         self._codec_made_of: bytes | None = None
+
+    def _start_empty(self, session_timeout: float) -> None:
+        self.requests: SimpleQueue[HttpRequest | Signal] = SimpleQueue()
+        self.connections: set[Connection] = set()
+        self.threads = Threads(f"blockingio {self.name}")
+        self.timekeeper = Timekeeper(f"blockingio timer {self.name}")
+        self.sessions = Sessions(self.timekeeper, session_timeout)
+        # What the listener wants to know: a connection has ended, so there is room.
+        self.made_room: Callable[[], None] = _nothing
+
+    def after_fork(self) -> None:
+        """In a forked child: its parent's connections, threads and what they wait on are not its own."""
+        for connection in self.connections:
+            connection.channel.socket.close()  # without a word to the client, who is the parent's
+        self.requests.put(FORKED_SIGNAL)
+        self._start_empty(self.sessions.timeout)
+
+    def parse_fields(self, block: bytes, version: str) -> Fields:
+        """A request's header section.  Clients repeat theirs, also on new connections, so the last few are kept.
+
+        What is kept is immutable, and the dict's methods are each one step of the interpreter.  Raises BadMessage.
+        """
+        known = self._known_fields
+        fields = known.get((block, version))
+        if fields is None:
+            fields = parse_fields(block, version, self.limits, of_request=True)
+            if len(block) <= _KNOWN_SIZE:
+                if len(known) >= _KNOWN_COUNT:
+                    known.clear()
+                known[block, version] = fields
+        return fields
+
+    def forget_known(self) -> None:
+        """A setting has changed: what was made with the old one is made anew."""
+        self._plain_head_until = 0.0
+        self._known_fields.clear()
 
     def plain_head(self) -> bytes | None:
         """Status line, default headers, Server and Date of a 200; None where the defaults have framing in them.
@@ -115,9 +158,6 @@ class Core:
             self._codec_made_of = fields
         return self._codec
 
-    def forget_plain_head(self) -> None:
-        self._plain_head_until = 0.0
-
     def error_fields(self) -> bytes:
         """The default headers for an answer that the server makes itself, in plain text."""
         headers = self.default_response_headers._copy()
@@ -128,6 +168,10 @@ class Core:
 
     def server_line(self) -> bytes:
         return b"" if self.server_header is None else b"server: %b\r\n" % self.server_header.encode("latin-1")
+
+
+def _nothing() -> None:
+    """There is no listener yet."""
 
 
 def date_line(now: float) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from blockingio.errors import BadMessage
 from blockingio.server.core import Signal, log
 from blockingio.server.request import HttpRequest
+from blockingio.patience import Patience
 from blockingio.subscription import _LISTENING, StreamSubscription
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ class _CrewSubscription(StreamSubscription[HttpRequest]):
         """Neither paused nor over."""
         return not self._pauses and self._state == _LISTENING
 
+    def _ready(self, patience: Patience | None = None) -> bool:
+        closed = self._crew.is_server_closed  # then nobody may be left to resume it
+        if self._pauses:
+            self._resumed.until(lambda: not self._pauses or closed(), patience)
+        return self._state == _LISTENING and not (self._pauses and closed())
+
+    def server_closed(self) -> None:
+        self._resumed.ring()
+
     def pause(self) -> None:
         super().pause()
         self._crew.wake()
@@ -70,6 +80,14 @@ class Crew:
         self._lock = threading.Lock()  # guards the next two
         self._left = workers  # that have not ended yet
         self._fatal: BaseException | None = None
+        server._crews.add(self)
+
+    def is_server_closed(self) -> bool:
+        return self._core.closing
+
+    def server_closed(self) -> None:
+        """Those who are paused end; from any thread."""
+        self._subscription.server_closed()
 
     def work_here(self) -> None:
         """On this thread and the others, until the server is closed or an action ends it."""

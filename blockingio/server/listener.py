@@ -105,7 +105,7 @@ class Listener(socketserver.ThreadingTCPServer):
         self._wake_up.setblocking(False)
         self._stopping = False
         self._waits_for_room = False
-        self._thread: threading.Thread | None = None
+        self._serving = threading.RLock()  # held by the accept thread for as long as it is in its loop
         core.made_room = self._room_was_made
 
     def start(self) -> None:
@@ -113,17 +113,18 @@ class Listener(socketserver.ThreadingTCPServer):
         if self.socket.family != getattr(socket, "AF_UNIX", None):
             # Inherited by what is accepted.  A response is one write, and the next must not wait for an ACK.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._thread = threading.Thread(
+        threading.Thread(
             target=self.serve_forever, name=f"blockingio accept {self._core.name}", daemon=True
-        )
-        self._thread.start()
+        ).start()
 
     def stop(self) -> None:
         """End the loop and wait until it has ended; the socket gets its own timeout back."""
         self._stopping = True
         self._wake()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        # Not Thread.join(): a Ctrl-C inside Thread.start() leaves a thread that runs and cannot be joined yet.
+        # One that comes to its loop only now finds that it is over.
+        with self._serving:
+            pass
         self._wake_up.close()
         self._woken.close()
         try:
@@ -131,49 +132,65 @@ class Listener(socketserver.ThreadingTCPServer):
         except OSError:
             pass  # its owner has closed it before us
 
+    def forget(self) -> None:
+        """In a forked child, where the thread is not: only let go of what it waited on."""
+        self._wake_up.close()
+        self._woken.close()
+
     def serve_forever(self, poll_interval: float = 0) -> None:
         """Accept until ``stop``.  Never raises."""
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._woken, selectors.EVENT_READ)
-                while not self._stopping:
-                    timeout = self._accept_waiting()
-                    if timeout is None:
-                        selector.register(self.socket, selectors.EVENT_READ)
-                        selector.select()
-                        selector.unregister(self.socket)
-                    else:
-                        selector.select(timeout)
-                    self._forget_wakes()
-        except (OSError, ValueError):
-            if not self._stopping:
-                log.exception("the server cannot accept connections any more")
+        with self._serving:
+            try:
+                if not self._stopping:
+                    self._accept_until_stopped()
+            except (OSError, ValueError):
+                if not self._stopping:
+                    log.exception("the server cannot accept connections any more")
 
-    def _accept_waiting(self) -> float | None:
-        """Accept what waits in the backlog.  Seconds to pause where there is no room; None: until one comes."""
-        core = self._core
+    def _accept_until_stopped(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self.socket, selectors.EVENT_READ)
+            while not self._stopping:
+                ready = [key.fileobj for key, _ in selector.select()]
+                if self._woken in ready:
+                    self._forget_wakes()
+                if self.socket in ready and not self._accept_waiting():
+                    # Those who wait in the backlog must not wake it before there is room.
+                    selector.unregister(self.socket)
+                    if selector.select(_RETRY_TIME):
+                        self._forget_wakes()
+                    selector.register(self.socket, selectors.EVENT_READ)
+
+    def _accept_waiting(self) -> bool:
+        """Accept what waits in the backlog, where somebody does; False where there is no room for it."""
         while not self._stopping:
-            most = core.max_connections
-            if most is not None and len(core.connections) >= most:
+            if self._is_full():
                 self._waits_for_room = True
-                if len(core.connections) >= most:
+                if self._is_full():  # still, after those that end now know that they have to tell
                     self._evict()
-                    return _RETRY_TIME
+                    return False
             self._waits_for_room = False
             try:
                 sock, peer = self.get_request()
             except BlockingIOError:
-                return None
+                return True
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     self._waits_for_room = True
                     self._evict()
-                    return _RETRY_TIME
+                    return False
                 if error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
                     raise  # the socket itself is gone
                 continue  # that client has gone before it was accepted
             self.process_request(sock, peer)
-        return 0
+            if self._is_full():
+                return True  # whether one more waits, the selector knows
+        return True
+
+    def _is_full(self) -> bool:
+        most = self._core.max_connections
+        return most is not None and len(self._core.connections) >= most
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for the connection, perhaps a used one."""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _NO_TRAILERS = HttpHeaders._from_fields([])
 
-# What a proxy in front may say of the request it took; anything else is not believed.
-_FORWARDED_HOST = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+# What is believed of a host that a client or a proxy names.
+_HOST_AND_PORT = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
 class HttpRequest(Stream[bytes]):
@@ -75,23 +75,19 @@ class HttpRequest(Stream[bytes]):
         X-Forwarded-Host, else those of the target, of Host, or of the server's own address.
         """
         uri = self.uri
-        headers = self.headers
-        proto = _first(headers, "x-forwarded-proto").lower()
+        proto = _first(self.headers, "x-forwarded-proto").lower()
         scheme = proto if proto in ("http", "https") else uri.scheme or self._connection.scheme
-        host = _first(headers, "x-forwarded-host")
-        if not _FORWARDED_HOST.fullmatch(host):
-            host = uri.authority or self._fields.host or self._connection.authority
-        if self._target == "*":
-            path = ""
-        elif self.method == "CONNECT":
-            host, path = self._target, ""
+        authority = self._target if self.method == "CONNECT" else uri.authority
+        base = None
+        for host in (_first(self.headers, "x-forwarded-host"), authority, self._fields.host):
+            base = _origin(scheme, host)
+            if base is not None:
+                break
         else:
-            path = uri.path or "/"
-        authority = Uri._from_target(f"http://{host}/")
-        return Uri(
-            scheme=scheme, host=authority.host, port=_explicit_port(host), path=path,
-            query=uri.query if uri.has_query else None,
-        )  # fmt: skip
+            base = Uri.parse(f"{scheme}://{self._connection.authority}")
+        if self.method == "CONNECT" or self._target == "*":
+            return base
+        return base.replace(path=uri.path or "/", query=uri.query if uri.has_query else None)
 
     @property
     def headers(self) -> HttpHeaders:
@@ -200,6 +196,7 @@ def _first(headers: HttpHeaders, name: str) -> str:
     return headers[name].partition(",")[0].strip() if name in headers else ""
 
 
-def _explicit_port(authority: str) -> int | None:
-    port = authority.rpartition(":")[2] if not authority.endswith("]") else ""
-    return int(port) if port.isdigit() and port.isascii() else None
+def _origin(scheme: str, host: str | None) -> Uri | None:
+    """The URI of a host, perhaps with a port; None where it is none, as it may come from anybody."""
+    uri = Uri.try_parse(f"{scheme}://{host}") if host and _HOST_AND_PORT.fullmatch(host) else None
+    return uri if uri is not None and uri.host and 0 < uri.port <= 65535 else None

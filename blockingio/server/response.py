@@ -29,7 +29,6 @@ from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
 from blockingio.wire.limits import DRAIN_SIZE
 from blockingio.wire.sink import BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, UNTIL_CLOSE, Compressor, IOSink
-from blockingio.wire.source import Truncated
 
 if TYPE_CHECKING:
     import socket
@@ -318,7 +317,8 @@ class HttpResponse(IOSink):
         """All is sent, or never will be: the writing half is nobody's now."""
         if not sent:
             self._gone = True
-        self._settle()
+        if self._appointment is not None or self._done is not None or self._started_at:
+            self._settle()
         self._connection.response_done(self._keep and sent)
 
     def _settle(self) -> None:
@@ -379,12 +379,21 @@ class HttpResponse(IOSink):
         headers._freeze(_STARTED)
         return compressor
 
-    def _begin(self, length: int) -> bytes:
-        core = self._connection.core
-        if self._plain and length >= 0 and not core.closing:
-            head = core.plain_head()
+    def _send_rest(self) -> None:
+        # What most requests get, a plain 200 whose body has not outgrown the buffer, in as few steps as can be.
+        if self._plain and self._phase <= BUFFERING:
+            core = self._connection.core
+            head = None if core.auto_compress else core.plain_head()
             if head is not None:
-                return b"%bcontent-length: %d\r\n\r\n" % (head, length)
+                if core.closing or not self._fields.keep_alive:
+                    self._keep = False
+                    head += b"connection: close\r\n"
+                size = self._written = self._size
+                self._transmit(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, b"".join(self._parts)))
+                return
+        super()._send_rest()
+
+    def _begin(self, length: int) -> bytes:
         return self._make_head(length)
 
     def _make_head(self, length: int, detached: bool = False) -> bytes:
@@ -543,7 +552,7 @@ class HttpResponse(IOSink):
         """The body cannot be read: say so unless the handler says otherwise; the connection ends with this answer."""
         self._keep = False
         self._plain = False
-        if self._phase == OPEN and self._status_code == 200 and not isinstance(error, Truncated):
+        if self._phase == OPEN and self._status_code == 200:
             self._status_code = error.status
 
 

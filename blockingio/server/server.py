@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 import threading
@@ -12,11 +13,12 @@ from collections.abc import Callable, Iterator
 from queue import Empty
 from sys import getrefcount
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
-from blockingio.server.core import Core, Signal
+from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal
 from blockingio.server.crew import Crew, Wake
 from blockingio.server.listener import Listener, bracketed, open_socket, remove_socket_file
 from blockingio.server.request import HttpRequest
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CLOSED = Signal()
+# All that have not been collected, for a forked child to put in order.
+_servers: WeakSet[HttpServer] = WeakSet()
 
 
 class _Setting(Generic[T]):
@@ -62,7 +65,7 @@ class _Setting(Generic[T]):
         if self._check is not None and value is not None and not self._check(value):
             raise ValueError(f"{self._name} cannot be {value!r}")
         setattr(server._core, self._name, value)
-        server._core.forget_plain_head()
+        server._core.forget_known()
 
 
 class _Limit(_Setting[T]):
@@ -77,6 +80,7 @@ class _Limit(_Setting[T]):
         if value is None and self._name != "max_body_size":
             raise ValueError(f"{self._name} cannot be None: heads are kept in memory")
         server._core.limits = server._core.limits._replace(**{self._name: value})  # type: ignore[arg-type]
+        server._core.forget_known()
 
 
 def _is_duration(value: Any) -> bool:
@@ -145,6 +149,8 @@ class HttpServer(Stream[HttpRequest]):
         self._lock = threading.RLock()
         self._listener: Listener | None = None
         self._iterators = 0  # threads that are in `for request in server`, or will ask again
+        self._crews: WeakSet[Crew] = WeakSet()
+        _servers.add(self)
 
     # ---------------------------------------------------------------- making one
 
@@ -221,7 +227,7 @@ class HttpServer(Stream[HttpRequest]):
                     and getrefcount(request.response) <= _REQUEST_ONLY
                 ):
                     request.response._close_forgotten()
-                request = _CLOSED  # hold nothing while waiting
+                request = CLOSED_SIGNAL  # hold nothing while waiting
         finally:
             self._end_iteration()
 
@@ -243,7 +249,9 @@ class HttpServer(Stream[HttpRequest]):
 
     def _ends(self, signal: Signal) -> bool:
         """Whether a reader is at the end; a signal that is for others goes on to them."""
-        if signal is _CLOSED:
+        if signal is FORKED_SIGNAL:
+            return True
+        if signal is CLOSED_SIGNAL:
             self._core.requests.put(signal)
             return True
         if isinstance(signal, Wake) and signal.is_wanted():
@@ -281,7 +289,7 @@ class HttpServer(Stream[HttpRequest]):
 
     def _end_iteration(self) -> None:
         with self._lock:
-            self._iterators -= 1
+            self._iterators = max(self._iterators - 1, 0)  # one that a fork left here was not counted again
             if self._core.closing and not self._iterators:
                 self._refuse_waiting()
 
@@ -300,10 +308,12 @@ class HttpServer(Stream[HttpRequest]):
                 for connection in list(core.connections):
                     while connection.hands_over:
                         time.sleep(0)  # a few steps of the interpreter from now it does not
-                core.requests.put(_CLOSED)
+                core.requests.put(CLOSED_SIGNAL)
             for connection in list(core.connections):
                 if force or not connection.is_open:
                     connection.cut()
+            for crew in list(self._crews):
+                crew.server_closed()
             if not self._iterators:
                 self._refuse_waiting()
         core.sessions.close()
@@ -326,7 +336,16 @@ class HttpServer(Stream[HttpRequest]):
                 break
             if not isinstance(request, Signal):
                 request.response._fail(503)
-        self._core.requests.put(_CLOSED)
+        self._core.requests.put(CLOSED_SIGNAL)
+
+    def _after_fork(self) -> None:
+        """In a forked child: what threads did here they do no more.  Iterating serves from the same socket."""
+        self._lock = threading.RLock()
+        self._iterators = 0
+        if self._listener is not None:
+            self._listener.forget()
+            self._listener = None
+        self._core.after_fork()
 
     def __enter__(self) -> HttpServer:
         return self
@@ -371,14 +390,15 @@ def _resolve(address: str | InternetAddress) -> InternetAddress:
 
 def _server_context(context: SecurityContext | ssl.SSLContext, request_client_certificate: bool) -> ssl.SSLContext:
     # Told apart by what they can do: to know their types, ssl would have to be loaded.
+    tls: Any = context
     if hasattr(context, "server_context"):
-        return context._certificate_requesting_context() if request_client_certificate else context.server_context()
-    if not hasattr(context, "wrap_socket"):
+        tls = tls._certificate_requesting_context() if request_client_certificate else tls.server_context()
+    elif not hasattr(context, "wrap_socket"):
         raise TypeError(f"a context is a SecurityContext or an ssl.SSLContext, got {type(context).__name__}")
-    tls = cast("ssl.SSLContext", context)
-    if request_client_certificate and not tls.verify_mode:
-        tls.verify_mode = type(tls.verify_mode)(1)  # ssl.CERT_OPTIONAL
-    return tls
+    elif request_client_certificate and not context.verify_mode:
+        context.verify_mode = type(context.verify_mode)(1)  # ssl.CERT_OPTIONAL
+    served_with: ssl.SSLContext = tls
+    return served_with
 
 
 def _ignore(request: HttpRequest) -> None:
@@ -408,3 +428,12 @@ def _reference_counts() -> tuple[int, int]:
 
 
 _LOOP_ONLY, _REQUEST_ONLY = _reference_counts()
+
+
+def _after_fork() -> None:
+    for server in list(_servers):
+        server._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -55,7 +55,7 @@ class HeaderStore(MutableMapping[str, str]):
         self._encoded = self._case = self._unfolded = self._port = None
         return self
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # pragma: no branch
         def __getattr__(self, name: str) -> Any:
             # Reached only while the slot is empty: most received headers are never looked into,
             # and a slot read later costs nothing more.

@@ -76,25 +76,29 @@ class Source:
         """A head that comes in pieces, or after empty lines."""
         data = bytearray(start)
         searched = 0  # no end before here: each byte is searched once, however small the pieces
-        while True:
-            while data.startswith(b"\r\n"):
-                del data[:2]
-                searched = 0
-            end = data.find(b"\r\n\r\n", max(searched - 3, 0))
-            if end >= 0:
-                self._data = bytes(data)
-                self._at = end + 4
-                return self._data[:end]
-            _check_unfinished(data, max(searched - 1, 0), limits)
-            searched = len(data)
-            before_wait()
-            more = self._receive_in_message(HEAD_RECEIVE_SIZE)
-            if not more:
-                self._data, self._at = bytes(data), 0  # who takes the socket over wants it
-                if not data.strip(b"\r\n"):
-                    return None
-                raise Truncated(f"the connection ended after {len(data)} bytes of a head")
-            data += more
+        try:
+            while True:
+                while data.startswith(b"\r\n"):
+                    del data[:2]
+                    searched = 0
+                end = data.find(b"\r\n\r\n", max(searched - 3, 0))
+                if end >= 0:
+                    self._at = end + 4
+                    return bytes(data[:end])
+                _check_unfinished(data, max(searched - 1, 0), limits)
+                searched = len(data)
+                before_wait()
+                more = self._receive_in_message(HEAD_RECEIVE_SIZE)
+                if not more:
+                    if not data.strip(b"\r\n"):
+                        return None
+                    raise Truncated(f"the connection ended after {len(data)} bytes of a head")
+                data += more
+        except BadMessage:
+            self._at = 0  # all of it is still pending, for whoever takes the connection over
+            raise
+        finally:
+            self._data = bytes(data)
 
     def line(self, limit: int) -> bytes:
         """One line of a chunked body's framing, without its CRLF.

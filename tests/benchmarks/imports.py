@@ -10,7 +10,8 @@ import sys
 from tests.benchmarks.report import Options, print_table, ratio, say
 
 BASE = "import http.server"
-STATEMENTS = [BASE, "import blockingio", "from blockingio import HttpServer", "from blockingio import HttpClient"]
+STATEMENTS = [BASE, "import blockingio",
+              "from blockingio import HttpServer", "from blockingio import HttpClient"]
 # Processes for each statement.  The best counts: whatever else the machine does can only add.
 RUNS = 15
 _TIMED = "import time; begin = time.perf_counter(); {}; print(time.perf_counter() - begin)"

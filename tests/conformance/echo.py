@@ -9,29 +9,33 @@ from tests.conformance.cases import MAX_BODY_SIZE, MAX_HEADER_COUNT, MAX_HEADER_
 from tests.conformance.judge import Summary, grouped
 from tests.peers import serving
 
+WORKERS = 4
+
 
 class Echo:
     """Answers each request with a JSON summary, and remembers which connection it came on.
 
-    A client knows its connection by its own port.  Requests whose body breaks are counted
-    apart; the library answers them.
+    A client knows its connection by its own port.  A request whose body breaks is left to the
+    library to answer: ``raises`` lets the exception out of the handler, else it is caught and the
+    response closed as it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, raises: bool = False) -> None:
+        self._raises = raises
         self._lock = threading.Lock()  # the workers write, the tests read
         self._seen: dict[int, list[Summary]] = {}
-        self._broken: dict[int, int] = {}
 
     def __call__(self, request: HttpRequest) -> None:
         info = request.connection_info
         port = info.remote_port if info else 0
+        try:
+            body = request.read()
+        except HttpException:
+            if self._raises:
+                raise
+            request.response.close()
+            return
         with request.response as response:
-            try:
-                body = request.read()
-            except HttpException:
-                with self._lock:
-                    self._broken[port] = self._broken.get(port, 0) + 1
-                return
             summary = summarized(request, body)
             with self._lock:
                 self._seen.setdefault(port, []).append(summary)
@@ -42,11 +46,6 @@ class Echo:
         """The whole requests that came from this client's port, which are then forgotten."""
         with self._lock:
             return self._seen.pop(port, [])
-
-    def broken_from(self, port: int) -> int:
-        """How many requests of this client's port broke in their body; then forgotten."""
-        with self._lock:
-            return self._broken.pop(port, 0)
 
 
 def summarized(request: HttpRequest, body: bytes) -> Summary:
@@ -65,9 +64,9 @@ def grouped_lower(fields: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 @contextmanager
-def echoing(workers: int = 4) -> Iterator[tuple[HttpServer, Echo]]:
+def echoing(*, raises: bool = False) -> Iterator[tuple[HttpServer, Echo]]:
     """A server with the table's limits, served by Echo until the block ends."""
-    echo = Echo()
-    with serving(echo, workers=workers, max_target_length=MAX_TARGET_LENGTH, max_header_size=MAX_HEADER_SIZE,
+    echo = Echo(raises)
+    with serving(echo, workers=WORKERS, max_target_length=MAX_TARGET_LENGTH, max_header_size=MAX_HEADER_SIZE,
                  max_header_count=MAX_HEADER_COUNT, max_body_size=MAX_BODY_SIZE) as server:
         yield server, echo

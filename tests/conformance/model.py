@@ -20,7 +20,8 @@ _NAME = rb"(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|" + _NAME + rb")(?::[0-9]*)?")
 _SURE_HOST = re.compile(rb"(?:\[::1\]|[0-9A-Za-z\-._]+)(?::[0-9]{1,4})?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)(?:[/?].*)?")
-_SURE_PATH = re.compile(rb"/(?:[0-9A-Za-z\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*(?:\?[!-\"$-~]*)?")
+_SURE_PATH = re.compile(rb"/(?:[0-9A-Za-z\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*"
+                        rb"(?:\?(?:[0-9A-Za-z\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*)?")
 
 #: Trailers that would change what was decided already (RFC 9110 6.5.1): framing and routing for certain.
 _NO_TRAILERS = {b"content-length", b"transfer-encoding", b"host", b"content-encoding", b"content-type",

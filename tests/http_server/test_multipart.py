@@ -37,7 +37,7 @@ CASES: dict[str, tuple[bytes, Parts]] = {
     "neither fields nor content": (b"--b\r\n\r\n--b\r\n\r\n\r\n--b--", [({}, b""), ({}, b"")]),
     "line ends in the content": (b"--b\r\n\r\n\r\n\r\nx\r\n\r\n\r\n--b--", [({}, b"\r\n\r\nx\r\n\r\n")]),
     "nearly boundaries": (
-        b"--b\r\n\r\n--b\r\n\n--b\r\n\r--b\r\n--c\r\n-\r\n--\r\n--b-\r\n--bb\r\n--b x\r\n--b \t-\r\n--b--",
+        b"--b\r\n\r\n--b\r\n\r\n\n--b\r\n\r--b\r\n--c\r\n-\r\n--\r\n--b-\r\n--bb\r\n--b x\r\n--b \t-\r\n--b--",
         [({}, b""), ({}, b"\n--b\r\n\r--b\r\n--c\r\n-\r\n--\r\n--b-\r\n--bb\r\n--b x\r\n--b \t-")]),
     "blanks behind the boundary": (b"--b \t\r\n\r\nx\r\n--b   \r\n\r\ny\r\n--b--  \r\n", [({}, b"x"), ({}, b"y")]),
     "any bytes": (b"--b\r\n\r\n" + bytes(range(256)) + b"\r\n--b--", [({}, bytes(range(256)))]),

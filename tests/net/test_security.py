@@ -1,4 +1,4 @@
-"""SecurityContext by what its contexts do in a handshake, which goes through memory: no socket, no thread."""
+"""SecurityContext: the certificate and the key that it shows, the protocols, and when a context is made."""
 from __future__ import annotations
 
 import os
@@ -8,103 +8,12 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-import trustme
-from cryptography.hazmat.primitives.serialization import (  # trustme brings it along
-    BestAvailableEncryption, Encoding, PrivateFormat, load_pem_private_key)
 
 from blockingio.net import security
-from blockingio.net.security import SecurityContext, X509Certificate
-
-PASSWORD = "s\xe9cret"
-
-
-class Files(NamedTuple):
-    """Certificates for localhost and other.example by one authority, and for localhost by another, in PEM."""
-
-    chain: Path
-    key: Path
-    encrypted_key: Path
-    traditional_key: Path
-    both: Path
-    authority: Path
-    other_chain: Path
-    other_key: Path
-    foreign_chain: Path
-    foreign_key: Path
-    foreign_authority: Path
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    directory = tmp_path_factory.mktemp("pem")
-    files = Files(*(directory / f"{name}.pem" for name in Files._fields))
-    authority, foreign = trustme.CA(), trustme.CA()
-    certificate = authority.issue_cert("localhost", common_name="localhost")
-    other = authority.issue_cert("other.example")
-    stranger = foreign.issue_cert("localhost")
-    for issued, chain, key in ((certificate, files.chain, files.key),
-                               (other, files.other_chain, files.other_key),
-                               (stranger, files.foreign_chain, files.foreign_key)):
-        chain.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
-        key.write_bytes(issued.private_key_pem.bytes())
-    files.encrypted_key.write_bytes(encrypted(files.key, PrivateFormat.PKCS8))
-    files.traditional_key.write_bytes(encrypted(files.key, PrivateFormat.TraditionalOpenSSL))
-    files.both.write_bytes(files.encrypted_key.read_bytes() + files.chain.read_bytes())
-    files.authority.write_bytes(authority.cert_pem.bytes())
-    files.foreign_authority.write_bytes(foreign.cert_pem.bytes())
-    return files
-
-
-def encrypted(key: Path, form: PrivateFormat) -> bytes:
-    return load_pem_private_key(key.read_bytes(), None).private_bytes(
-        Encoding.PEM, form, BestAvailableEncryption(PASSWORD.encode()))
-
-
-def serving(files: Files) -> SecurityContext:
-    context = SecurityContext()
-    context.use_certificate_chain(files.chain)
-    context.use_private_key(files.key)
-    return context
-
-
-def trusting(authority: Path) -> SecurityContext:
-    context = SecurityContext()
-    context.set_trusted_certificates(authority)
-    return context
-
-
-def handshake(server_context: ssl.SSLContext, client_context: ssl.SSLContext, host: str = "localhost",
-              ) -> tuple[ssl.SSLObject, ssl.SSLObject]:
-    """The server's and the client's end once both are content; the error of the first that is not."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    server = server_context.wrap_bio(to_server, to_client, server_side=True)
-    client = client_context.wrap_bio(to_client, to_server, server_hostname=host)
-    unfinished = [client, server]
-    for _ in range(10):
-        for end in unfinished[:]:
-            try:
-                end.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-            unfinished.remove(end)
-        if not unfinished:
-            # In TLS 1.3 a client certificate is refused after the client is done, and this shows it.
-            server.write(b"x")
-            client.read()
-            return server, client
-    raise AssertionError(f"no end to the handshake for {unfinished}")
-
-
-def name_of(end: ssl.SSLObject) -> str:
-    """The subject of the certificate that the other end has shown."""
-    der = end.getpeercert(binary_form=True)
-    return X509Certificate._from_der(der).subject if der else ""
-
-
-# ---------------------------------------------------------------- certificates and keys
+from blockingio.net.security import SecurityContext
+from tests.net.tls import PASSWORD, Files, handshake, name_of, serving, trusting
 
 
 @pytest.mark.parametrize("setup", [
@@ -279,109 +188,6 @@ def test_half_a_pair_is_not_enough(files: Files) -> None:
         for make in context.server_context, context.client_context:
             with pytest.raises(ssl.SSLError, match=re.escape(message)):
                 make()
-
-
-# ---------------------------------------------------------------- trust
-
-
-def test_nobody_is_trusted_until_told(files: Files) -> None:
-    with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(serving(files).server_context(), SecurityContext().client_context())
-
-
-def test_a_name_that_is_not_in_the_certificate(files: Files) -> None:
-    server, client = serving(files).server_context(), trusting(files.authority).client_context()
-    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        handshake(server, client, "other.example")
-
-
-def test_the_common_name_is_no_host_name(files: Files) -> None:
-    authority = trustme.CA()
-    issued = authority.issue_cert("other.example", common_name="localhost")
-    server, client = SecurityContext(), SecurityContext()
-    server.use_certificate_chain_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
-    server.use_private_key_bytes(issued.private_key_pem.bytes())
-    client.set_trusted_certificates_bytes(authority.cert_pem.bytes())
-    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        handshake(server.server_context(), client.client_context(), "localhost")
-
-
-def test_trusted_certificates_add_up(files: Files) -> None:
-    context = trusting(files.foreign_authority)
-    context.set_trusted_certificates_bytes(ssl.PEM_cert_to_DER_cert(files.authority.read_text()))
-    context.set_trusted_certificates(files.authority)  # again: no harm
-    handshake(serving(files).server_context(), context.client_context())
-    assert "trusted=3" in repr(context)
-
-
-def test_several_in_one_file(files: Files) -> None:
-    context = SecurityContext()
-    both = files.foreign_authority.read_bytes() + files.authority.read_bytes()
-    context.set_trusted_certificates_bytes(both)
-    handshake(serving(files).server_context(), context.client_context())
-
-
-def test_a_certificate_that_is_no_root_can_be_trusted_itself(files: Files) -> None:
-    handshake(serving(files).server_context(), trusting(files.chain).client_context())
-
-
-def test_the_system_s_roots(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's place for them, moved by the environment variable that OpenSSL reads for it."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(files.authority))
-    server = serving(files).server_context()
-    handshake(server, SecurityContext(with_trusted_roots=True).client_context())
-    with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(server, SecurityContext().client_context())
-
-
-def test_the_default_context_trusts_the_system_s_roots() -> None:
-    default: SecurityContext = SecurityContext.DEFAULT_CONTEXT
-    assert isinstance(default, SecurityContext)
-    assert "trusted_roots=True" in repr(default)
-    assert default.client_context() is default.client_context()
-
-
-# ---------------------------------------------------------------- client certificates
-
-
-def presenting(chain: Path, key: Path, authority: Path) -> ssl.SSLContext:
-    context = trusting(authority)
-    context.use_certificate_chain(chain)
-    context.use_private_key(key)
-    return context.client_context()
-
-
-@pytest.mark.parametrize("method", ["set_client_authorities", "set_trusted_certificates"])
-def test_a_client_certificate_is_asked_for(method: str, files: Files) -> None:
-    context = serving(files)
-    getattr(context, method)(files.foreign_authority)
-    asking = context._certificate_requesting_context()
-    with_one = presenting(files.foreign_chain, files.foreign_key, files.authority)
-    server, _ = handshake(asking, with_one)
-    assert server.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(files.foreign_chain.read_text())
-    server, _ = handshake(asking, trusting(files.authority).client_context())
-    assert server.getpeercert(binary_form=True) is None
-    with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(asking, presenting(files.chain, files.key, files.authority))
-
-
-def test_a_client_certificate_is_not_asked_for_unless_wanted(files: Files) -> None:
-    context = serving(files)
-    context.set_client_authorities_bytes(files.foreign_authority.read_bytes())
-    client_context = presenting(files.foreign_chain, files.foreign_key, files.authority)
-    server, _ = handshake(context.server_context(), client_context)
-    assert name_of(server) == ""
-    assert context.server_context() is not context._certificate_requesting_context()
-
-
-def test_a_client_does_not_trust_the_client_authorities(files: Files) -> None:
-    context = SecurityContext()
-    context.set_client_authorities(files.authority)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(serving(files).server_context(), context.client_context())
-
-
-# ---------------------------------------------------------------- protocols and settings
 
 
 @pytest.mark.parametrize("accepted, offered, chosen", [

@@ -15,21 +15,32 @@ from tests.tutorials.programs import QUIETLY, Program
 DATA = {"name": "Han Solo", "job": "reluctant hero", "BFF": "Chewbacca", "ship": "Millennium Falcon"}
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """The working directory; beside it lies a file that must stay as it is."""
-    (tmp_path / "outside.txt").write_text("untouched")
-    directory = tmp_path / "work"
+@pytest.fixture(scope="module")
+def working_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program's; beside it lies a file that must stay as it is."""
+    around = tmp_path_factory.mktemp("writer")
+    (around / "outside.txt").write_text("untouched")
+    directory = around / "work"
     directory.mkdir()
     return directory
 
 
-@pytest.fixture
-def writer(directory: Path) -> Iterator[Program]:
-    with Program("basic_writer_server.py", 4049, directory) as program:
+@pytest.fixture(scope="module")
+def writer(working_directory: Path) -> Iterator[Program]:
+    """One program for all tests here: whatever they send, it goes on and has nothing to complain of."""
+    with Program("basic_writer_server.py", 4049, working_directory) as program:
         yield program
-        assert (directory.parent / "outside.txt").read_text() == "untouched"
-        assert sorted(os.listdir(directory.parent)) == ["outside.txt", "work"]
+        assert program.interrupt() == QUIETLY
+
+
+@pytest.fixture
+def directory(working_directory: Path) -> Iterator[Path]:
+    """The working directory, empty."""
+    yield working_directory
+    assert (working_directory.parent / "outside.txt").read_text() == "untouched"
+    assert sorted(os.listdir(working_directory.parent)) == ["outside.txt", "work"]
+    for path in working_directory.iterdir():
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def post(program: Program, target: str, body: bytes | str,
@@ -61,7 +72,6 @@ def test_json_is_written(target: str, name: str, writer: Program, directory: Pat
     assert post(writer, target, body) == (200, "Wrote data for Han Solo.")
     assert os.listdir(directory) == [name]
     assert (directory / name).read_text() == body
-    assert writer.interrupt() == QUIETLY
 
 
 def test_a_file_is_written_over(writer: Program, directory: Path) -> None:
@@ -95,7 +105,6 @@ def test_nothing_is_written_outside_the_directory(target: str, writer: Program, 
     assert sorted(os.listdir(directory)) == before
     assert not os.listdir(directory / "folder")
     assert post(writer, "/file.txt", json.dumps(DATA))[0] == 200  # it goes on
-    assert writer.interrupt() == QUIETLY
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"name=Han", b"{'name': 'Han'}", b'"\xff"', b"[" * 200_000])
@@ -104,7 +113,6 @@ def test_what_is_not_json(body: bytes, writer: Program, directory: Path) -> None
     assert status == 400
     assert text.startswith("Bad request: the body is not JSON: ")
     assert not os.listdir(directory)
-    assert writer.interrupt() == QUIETLY
 
 
 @pytest.mark.parametrize("content_type", [

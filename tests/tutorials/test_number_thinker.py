@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 import requests
@@ -12,10 +11,13 @@ from tests.peers import PATIENCE
 from tests.tutorials.programs import QUIETLY, TUTORIALS, Program
 
 
-@pytest.fixture
-def thinker(tmp_path: Path) -> Iterator[Program]:
-    with Program("number_thinker.py", 4041, tmp_path) as program:
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One program for all tests here; each leaves it before it says which number is next."""
+    with Program("number_thinker.py", 4041, tmp_path_factory.mktemp("thinker")) as program:
         yield program
+        number_of(program)
+        assert program.interrupt() == QUIETLY
 
 
 def number_of(program: Program) -> str:
@@ -37,8 +39,6 @@ def test_guessing(thinker: Program) -> None:
             assert (response.status_code, response.text) == (200, "false\n")
         response = ask(thinker, f"/?q={number}")
         assert (response.status_code, response.text) == (200, "true\nI am thinking of another number.\n")
-    number_of(thinker)
-    assert thinker.interrupt() == QUIETLY
 
 
 @pytest.mark.parametrize("target", [
@@ -51,8 +51,6 @@ def test_a_guess_that_is_none(target: str, thinker: Program) -> None:
     assert response.status_code == 400
     assert response.text == "Guess a number from 0 to 9, like this: /?q=5\n"
     assert ask(thinker, f"/?q={number}").text.startswith("true")
-    number_of(thinker)
-    assert thinker.interrupt() == QUIETLY
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"])

@@ -38,7 +38,8 @@ WRITTEN = [
     (made("a", "b", same_site=SameSite.NONE, secure=True), "a=b; Secure; SameSite=None"),
     (made("a", "b", expires=DATE, max_age=9, domain="d", path="/", secure=True, http_only=True,
           same_site=SameSite.LAX),
-     "a=b; Expires=Wed, 09 Jun 2021 10:18:14 GMT; Max-Age=9; Domain=d; Path=/; Secure; HttpOnly; SameSite=Lax"),
+     "a=b; Expires=Wed, 09 Jun 2021 10:18:14 GMT; Max-Age=9; Domain=d; Path=/; Secure; HttpOnly; "
+     "SameSite=Lax"),
 ]
 
 
@@ -114,7 +115,8 @@ def test_parse_refuses(text: str) -> None:
         Cookie.from_set_cookie_value(text)
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "a=b", "a;b", "a,b", '"a"', "a\n", "\u00e4", "a\\", "a/b", "[a]"])
+@pytest.mark.parametrize("name", [
+    "", " ", "a b", "a=b", "a;b", "a,b", '"a"', "a\n", "\u00e4", "a\\", "a/b", "[a]"])
 def test_bad_names(name: str) -> None:
     with pytest.raises(ValueError, match="a cookie's name is a token"):
         Cookie(name, "x")
@@ -125,7 +127,8 @@ def test_bad_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", [
-    " ", "a b", "a;b", "a,b", '"', '"a', 'a"', '""a""', "a\\b", "\u00e4", "a\r\nSet-Cookie: x", "\x00", "\x7f"])
+    " ", "a b", "a;b", "a,b", '"', '"a', 'a"', '""a""', "a\\b", "\u00e4", "a\r\nSet-Cookie: x", "\x00",
+    "\x7f"])
 def test_bad_values(value: str) -> None:
     with pytest.raises(ValueError, match="a cookie's value is visible ASCII"):
         Cookie("a", value)
@@ -140,7 +143,8 @@ def test_bad_values(value: str) -> None:
     ("path", "/; Secure", ValueError), ("path", "/\x00", ValueError), ("path", "/\u00fc", ValueError),
     ("path", b"/", TypeError), ("max_age", "5", TypeError), ("max_age", 1.5, TypeError),
     ("expires", datetime(2021, 6, 9), ValueError), ("expires", "Wed, 09 Jun 2021 10:18:14 GMT", TypeError),
-    ("same_site", "Lax", TypeError), ("name", None, TypeError), ("value", None, TypeError), ("value", 5, TypeError),
+    ("same_site", "Lax", TypeError), ("name", None, TypeError), ("value", None, TypeError),
+    ("value", 5, TypeError),
 ])
 def test_bad_attributes(attribute: str, setting: object, error: type[Exception]) -> None:
     cookie = Cookie("a", "b")

@@ -101,7 +101,8 @@ def test_a_port_waits_for_its_host() -> None:
 
 
 @pytest.mark.parametrize("host", [
-    "a b", "a/b", "a?b", "a#b", "u@h", "a\r\nb", "a\x00", "\u00fc", "a,b", "a\\b", "[::1]:80", "[x y]", "a]", "h:x/y"])
+    "a b", "a/b", "a?b", "a#b", "u@h", "a\r\nb", "a\x00", "\u00fc", "a,b", "a\\b", "[::1]:80",
+    "[x y]", "a]", "h:x/y"])
 def test_bad_hosts(host: str) -> None:
     headers = headers_for("1.1", ("host", "before"))
     with pytest.raises(ValueError, match="expected a host name or address"):
@@ -133,9 +134,10 @@ def test_content_type() -> None:
     assert headers.content_type is None
     headers.content_type = None
     assert "content-type" not in headers
+    wrong: Any
     for wrong in ("text/html", HeaderValue("text/html")):
         with pytest.raises(TypeError, match="expected a ContentType or None"):
-            headers.content_type = wrong  # type: ignore[assignment]
+            headers.content_type = wrong
     for smuggled in ("a\r\nx: y", "\u20ac"):
         with pytest.raises(ValueError):
             headers.content_type = ContentType("text", "plain", parameters={"a": smuggled})
@@ -204,7 +206,8 @@ def test_content_length_and_chunked_exclude_each_other() -> None:
 
 @pytest.mark.parametrize("values, chunked", [
     ([], False), (["chunked"], True), (["Chunked"], True), (["gzip"], False), (["gzip, chunked"], True),
-    (["gzip", "chunked"], True), (["chunked, gzip"], False), (["chunked", "gzip"], False), ([" chunked ,"], True)])
+    (["gzip", "chunked"], True), (["chunked, gzip"], False), (["chunked", "gzip"], False),
+    ([" chunked ,"], True)])
 def test_chunked_is_read(values: list[str], chunked: bool) -> None:
     headers = HttpHeaders._from_fields([("transfer-encoding", value) for value in values])
     assert headers.chunked_transfer_encoding is chunked
@@ -241,7 +244,8 @@ def test_there_is_no_transfer_encoding_in_1_0() -> None:
     ("1.1", [], True), ("1.1", ["close"], False), ("1.1", ["Close"], False), ("1.1", ["keep-alive"], True),
     ("1.1", ["upgrade"], True), ("1.1", ["upgrade, close"], False), ("1.1", ["upgrade", "close"], False),
     ("1.1", ["keep-alive, close"], False), ("1.1", ["closed"], True), ("1.1", [""], True),
-    ("1.0", [], False), ("1.0", ["keep-alive"], True), ("1.0", ["Keep-Alive"], True), ("1.0", ["close"], False),
+    ("1.0", [], False), ("1.0", ["keep-alive"], True), ("1.0", ["Keep-Alive"], True),
+    ("1.0", ["close"], False),
     ("1.0", ["keep-alive, close"], False), ("1.0", ["upgrade"], False), ("1.0", ["te ,keep-alive"], True),
 ])
 def test_persistent_connection_is_read(version: str, values: list[str], persistent: bool) -> None:
@@ -259,7 +263,8 @@ def test_persistent_connection_is_read(version: str, values: list[str], persiste
     ("1.0", ["te"], True, ["te", "keep-alive"]), ("1.0", ["keep-alive"], True, ["keep-alive"]),
     ("1.0", ["keep-alive", "close"], True, ["keep-alive"]),
 ])
-def test_persistent_connection_is_written(version: str, before: list[str], persistent: bool, after: list[str]) -> None:
+def test_persistent_connection_is_written(version: str, before: list[str], persistent: bool,
+                                          after: list[str]) -> None:
     headers = headers_for(version, *[("connection", value) for value in before])
     headers.persistent_connection = persistent
     assert headers.get_all("connection") == after

@@ -106,14 +106,18 @@ def test_parse_normalizes(text: str, normal: str) -> None:
     ("1a:b", "expected a scheme"), (":80", "expected a scheme"), ("a_b:c", "expected a scheme"),
     ("\u00e4:c", "expected a scheme"), ("-a://h/", "expected a scheme"), ("%41:b", "expected a scheme"),
     ("http://h:x/", r"expected \[user@\]host\[:port\]"), ("http://h:-1/", r"expected \[user@\]host\[:port\]"),
-    ("http://h:1:2/", r"expected \[user@\]host\[:port\]"), ("http://a@b@c/", r"expected \[user@\]host\[:port\]"),
+    ("http://h:1:2/", r"expected \[user@\]host\[:port\]"),
+    ("http://a@b@c/", r"expected \[user@\]host\[:port\]"),
     ("http://[::1", r"expected \[user@\]host\[:port\]"), ("http://::1/", r"expected \[user@\]host\[:port\]"),
-    ("http://[::1]x/", r"expected \[user@\]host\[:port\]"), ("http://a[b]/", r"expected \[user@\]host\[:port\]"),
+    ("http://[::1]x/", r"expected \[user@\]host\[:port\]"),
+    ("http://a[b]/", r"expected \[user@\]host\[:port\]"),
     ("http://h:\u0661/", r"expected \[user@\]host\[:port\]"),
     ("http://h:65536/", "expected a port"), ("http://h:99999/", "expected a port"),
     ("http://h:123456/", "expected a port"), ("http://h:" + "9" * 5000, "expected a port"),
-    ("http://h\\x/", "expected a host"), ("http://h|x/", "expected a host"), ("http://h<x>/", "expected a host"),
-    ("http://h%/", "expected a host"), ("http://h%zz/", "expected a host"), ("http://{h}/", "expected a host"),
+    ("http://h\\x/", "expected a host"), ("http://h|x/", "expected a host"),
+    ("http://h<x>/", "expected a host"),
+    ("http://h%/", "expected a host"), ("http://h%zz/", "expected a host"),
+    ("http://{h}/", "expected a host"),
     ("http://[]/", "expected an IPv6 address"), ("http://[1]/", "expected an IPv6 address"),
     ("http://[::1%]/", "expected an IPv6 address"), ("http://[::1%25]/", "expected an IPv6 address"),
     ("http://[v1]/", "expected an IPv6 address"), ("http://[127.0.0.1]/", "expected an IPv6 address"),
@@ -133,7 +137,8 @@ def test_parse_refuses(text: str, message: str) -> None:
     ("ffff:FFFF::", True),
     (":", False), (":::", False), ("1:2", False), ("1:2:3:4:5:6:7", False), ("1:2:3:4:5:6:7:8:9", False),
     ("1::2::3", False), ("12345::", False), (":1::", False), ("1::2:", False), ("::1.2.3", False),
-    ("::1.2.3.256", False), ("::1.2.3.04", False), ("1.2.3.4::", False), ("1.2.3.4::5", False), ("::g", False),
+    ("::1.2.3.256", False), ("::1.2.3.04", False), ("1.2.3.4::", False), ("1.2.3.4::5", False),
+    ("::g", False),
     ("1:2:3:4:5:6:7:1.2.3.4", False), ("1:2:3:4:5:6:7:8::", False), (".", False),
 ])
 def test_ipv6_literals(address: str, valid: bool) -> None:
@@ -162,11 +167,14 @@ NORMAL_EXAMPLES = [
 ]
 
 ABNORMAL_EXAMPLES = [
-    ("../../../g", "http://a/g"), ("../../../../g", "http://a/g"), ("/./g", "http://a/g"), ("/../g", "http://a/g"),
-    ("g.", "http://a/b/c/g."), (".g", "http://a/b/c/.g"), ("g..", "http://a/b/c/g.."), ("..g", "http://a/b/c/..g"),
+    ("../../../g", "http://a/g"), ("../../../../g", "http://a/g"), ("/./g", "http://a/g"),
+    ("/../g", "http://a/g"),
+    ("g.", "http://a/b/c/g."), (".g", "http://a/b/c/.g"), ("g..", "http://a/b/c/g.."),
+    ("..g", "http://a/b/c/..g"),
     ("./../g", "http://a/b/g"), ("./g/.", "http://a/b/c/g/"), ("g/./h", "http://a/b/c/g/h"),
     ("g/../h", "http://a/b/c/h"), ("g;x=1/./y", "http://a/b/c/g;x=1/y"), ("g;x=1/../y", "http://a/b/c/y"),
-    ("g?y/./x", "http://a/b/c/g?y/./x"), ("g?y/../x", "http://a/b/c/g?y/../x"), ("g#s/./x", "http://a/b/c/g#s/./x"),
+    ("g?y/./x", "http://a/b/c/g?y/./x"), ("g?y/../x", "http://a/b/c/g?y/../x"),
+    ("g#s/./x", "http://a/b/c/g#s/./x"),
     ("g#s/../x", "http://a/b/c/g#s/../x"),
     # "for strict parsers"; the other answer is "for backward compatibility".
     ("http:g", "http:g"),
@@ -182,16 +190,21 @@ def test_resolve_rfc_3986_5_4(reference: str, target: str) -> None:
 
 @pytest.mark.parametrize("base, reference, target", [
     ("http://a", "g", "http://a/g"), ("http://a", "../g", "http://a/g"), ("http://a?q", "g", "http://a/g"),
-    ("http://a", "?y", "http://a?y"), ("http://a/b?q#f", "", "http://a/b?q"), ("http://u@a:81/b", "/g", "http://u@a:81/g"),
+    ("http://a", "?y", "http://a?y"), ("http://a/b?q#f", "", "http://a/b?q"),
+    ("http://u@a:81/b", "/g", "http://u@a:81/g"),
     ("http://a/b", "//h:80/c", "http://h/c"), ("https://a/b", "//h:80/c", "https://h:80/c"),
     ("http://a/b", "HTTPS://H/../c", "https://h/c"), ("http://a/b//c", "../d", "http://a/b/d"),
     ("http://a/b/", "..//../d", "http://a/d"), ("http://a/b/", "..//d", "http://a//d"),
     ("http://a/b", "//h", "http://h"), ("http://a/b", "//h/./x/..", "http://h/"),
-    ("mailto:a@b", "c@d", "mailto:c@d"), ("urn:a/../../b", "", "urn:a/../../b"), ("urn:x", "a/../../b", "urn:/b"),
-    ("urn:x", "../b", "urn:b"), ("urn:x", "./b", "urn:b"), ("urn:x", "..", "urn:"), ("urn:x", "a/..", "urn:/"),
+    ("mailto:a@b", "c@d", "mailto:c@d"), ("urn:a/../../b", "", "urn:a/../../b"),
+    ("urn:x", "a/../../b", "urn:/b"),
+    ("urn:x", "../b", "urn:b"), ("urn:x", "./b", "urn:b"), ("urn:x", "..", "urn:"),
+    ("urn:x", "a/..", "urn:/"),
     ("x:/a", "..//b", "x:/.//b"), ("x:/a/b", "..//..//b", "x:/.//b"),
-    ("a/b/c", "d", "a/b/d"), ("a/b/c", "../d", "a/d"), ("a/b/c", "../../../d", "../d"), ("a/b", "../..", "../"),
-    ("a/b", "..", "./"), ("a/b", ".", "a/"), ("a", "b:c", "b:c"), ("a", "./b:c", "./b:c"), ("/a/b", "../../../c", "/c"),
+    ("a/b/c", "d", "a/b/d"), ("a/b/c", "../d", "a/d"), ("a/b/c", "../../../d", "../d"),
+    ("a/b", "../..", "../"),
+    ("a/b", "..", "./"), ("a/b", ".", "a/"), ("a", "b:c", "b:c"), ("a", "./b:c", "./b:c"),
+    ("/a/b", "../../../c", "/c"),
     ("", "a", "a"), ("?q", "a", "a"), ("?q", "", "?q"), ("../a", "../b", "../../b"),
     ("file:///a/b", "../../c", "file:///c"),
 ])
@@ -214,12 +227,16 @@ def test_normalize_path(text: str, normal: str) -> None:
 # ---------------------------------------------------------------- parts
 
 @pytest.mark.parametrize("text, segments", [
-    ("", []), ("/", []), ("http://h", []), ("/a", ["a"]), ("a", ["a"]), ("/a/", ["a", ""]), ("/a//b", ["a", "", "b"]),
-    ("http://h//a", ["", "a"]), ("/a%20b/%C3%BC/c%2Fd", ["a b", "\u00fc", "c/d"]), ("/%FF%C3", ["\ufffd\ufffd"]),
+    ("", []), ("/", []), ("http://h", []), ("/a", ["a"]), ("a", ["a"]), ("/a/", ["a", ""]),
+    ("/a//b", ["a", "", "b"]),
+    ("http://h//a", ["", "a"]), ("/a%20b/%C3%BC/c%2Fd", ["a b", "\u00fc", "c/d"]),
+    ("/%FF%C3", ["\ufffd\ufffd"]),
     ("/a+b", ["a+b"]), ("/%2e%2e/..", ["..", ".."]), ("/%00", ["\x00"]),
 ])
 def test_path_segments(text: str, segments: list[str]) -> None:
-    assert list(Uri.parse(text).path_segments) == segments
+    uri = Uri.parse(text)
+    assert list(uri.path_segments) == segments
+    assert uri.path_segments is uri.path_segments
 
 
 @pytest.mark.parametrize("query, last, every", [
@@ -247,7 +264,8 @@ def test_query_parameters(query: str, last: dict[str, str], every: dict[str, lis
 
 @pytest.mark.parametrize("text, authority, origin, has_port", [
     ("http://h/x", "h", "http://h", False), ("http://h:80/x", "h", "http://h", False),
-    ("https://u:p@H:8443", "u:p@h:8443", "https://h:8443", True), ("http://[::1]:81/", "[::1]:81", "http://[::1]:81", True),
+    ("https://u:p@H:8443", "u:p@h:8443", "https://h:8443", True),
+    ("http://[::1]:81/", "[::1]:81", "http://[::1]:81", True),
     ("ftp://h:21/", "h:21", None, True), ("/x", "", None, False), ("//h:1/", "h:1", None, True),
     ("http:///x", "", None, False), ("file:///x", "", None, False),
 ])
@@ -308,7 +326,8 @@ def test_as_a_value() -> None:
     ({"scheme": "http", "host": "h", "path_segments": iter(["a"])}, "http://h/a"),
     ({"query": "a b=\u00fc&c=%41#"}, "?a%20b=%C3%BC&c=%41%23"),
     ({"query": ""}, "?"),
-    ({"query_parameters": {"a b": "c&d=e+f", "\u00fc": ["1", "2"], "x": ""}}, "?a+b=c%26d%3De%2Bf&%C3%BC=1&%C3%BC=2&x"),
+    ({"query_parameters": {"a b": "c&d=e+f", "\u00fc": ["1", "2"], "x": ""}},
+     "?a+b=c%26d%3De%2Bf&%C3%BC=1&%C3%BC=2&x"),
     ({"query_parameters": {"a": []}}, "?"),
     ({"query_parameters": {}}, ""),
     ({"fragment": "a b#c"}, "#a%20b%23c"),
@@ -330,7 +349,8 @@ def test_constructor(parts: dict[str, Any], text: str) -> None:
     ({"host": "h", "port": -1}, ValueError), ({"host": "h", "port": 65536}, ValueError),
     ({"host": "h", "port": 1.5}, TypeError),
     ({"path": "a", "path_segments": ["b"]}, ValueError), ({"query": "a", "query_parameters": {}}, ValueError),
-    ({"path_segments": "abc"}, TypeError), ({"query_parameters": {"a": b"c"}}, TypeError), ({"other": 1}, TypeError),
+    ({"path_segments": "abc"}, TypeError), ({"query_parameters": {"a": b"c"}}, TypeError),
+    ({"other": 1}, TypeError),
 ])
 def test_constructor_refuses(parts: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
@@ -437,12 +457,13 @@ def test_targets(target: str, text: str, host: str, path: str, query: str | None
 
 def test_a_target_with_two_slashes_never_names_a_host() -> None:
     uri = Uri._from_target("//evil.example/x/y?z")
-    assert (uri.authority, uri.host, uri.scheme, list(uri.path_segments)) == ("", "", "", ["", "evil.example", "x", "y"])
+    assert (uri.authority, uri.host, uri.scheme) == ("", "", "")
+    assert list(uri.path_segments) == ["", "evil.example", "x", "y"]
     assert uri != Uri.parse("//evil.example/x/y?z")
     # What is made from it reads as the same path, whoever parses it again.
     site = Uri.parse("http://good.example/")
     for made in (uri.replace(query="q"), uri.resolve("w"), uri.resolve("?w"), uri.resolve("#w"),
-                 uri.replace(path_segments=["", "", "evil.example"]), uri.normalize_path().replace(query=None)):
+                 uri.replace(path_segments=["", "", "evil.example"]), uri.normalize_path()):
         assert site.resolve(str(made)).host == "good.example", made
     assert str(uri.replace(scheme="http", host="h")) == "http://h//evil.example/x/y?z"
     assert str(uri.resolve("/a")) == "/a"
@@ -452,21 +473,24 @@ def test_a_target_with_two_slashes_never_names_a_host() -> None:
 def test_targets_never_raise() -> None:
     source = random.Random(1)
     visible = [chr(code) for code in range(0x21, 0x7f) if code != 0x23]
-    tricky = ["/", "//", ":", "?", "@", "[", "]", "%", "%41", "%zz", "://", "http://", "*", "::", "..", "\\", "h:80"]
+    tricky = ["/", "//", ":", "?", "@", "[", "]", "%", "%41", "%zz", "://", "http://", "*", "::", "..",
+              "\\", "h:80"]
     for _ in range(20_000):
         target = "".join(source.choices(visible + tricky * 6, k=source.randrange(12)))
         uri = Uri._from_target(target)
-        for part in (str(uri), uri.path, uri.query, uri.host, uri.authority, uri.path_segments, uri.query_parameters,
-                     uri.query_parameters_all, uri.port, repr(uri)):
+        for part in (str(uri), uri.path, uri.query, uri.host, uri.authority, uri.path_segments,
+                     uri.query_parameters, uri.query_parameters_all, uri.port, repr(uri)):
             assert part is not None
-        for made in (uri.resolve("x"), uri.normalize_path(), uri.replace(scheme="http", host="h"), uri.replace(query="q")):
+        for made in (uri.resolve("x"), uri.normalize_path(), uri.replace(scheme="http", host="h"),
+                     uri.replace(query="q")):
             assert Uri.parse(str(made)) == made
         assert all("\x21" <= character <= "\x7e" for character in str(uri))
 
 
 def test_any_text_parses_or_is_a_value_error() -> None:
     source = random.Random(2)
-    alphabet = [chr(code) for code in range(0x21, 0x7f)] + ["\u00fc", "\U0001f600", "%41", "%C3%BC", "//", "://", "http://"]
+    alphabet = [chr(code) for code in range(0x21, 0x7f)]
+    alphabet += ["\u00fc", "\U0001f600", "%41", "%C3%BC", "//", "://", "http://"]
     parsed = 0
     for _ in range(20_000):
         uri = Uri.try_parse("".join(source.choices(alphabet, k=source.randrange(12))))
@@ -494,7 +518,8 @@ def test_long_input_takes_linear_time() -> None:
     ("", "", ""), ("aZ09-_.~", "aZ09-_.~", "aZ09-_.~"), ("a b+c", "a%20b%2Bc", "a+b%2Bc"),
     ("!*'()", "!*'()", "%21%2A%27%28%29"), ("/?#[]@:&=$,;%", "%2F%3F%23%5B%5D%40%3A%26%3D%24%2C%3B%25",
                                             "%2F%3F%23%5B%5D%40%3A%26%3D%24%2C%3B%25"),
-    ("\u00fc\U0001f600", "%C3%BC%F0%9F%98%80", "%C3%BC%F0%9F%98%80"), ("\x00\n\x7f", "%00%0A%7F", "%00%0A%7F"),
+    ("\u00fc\U0001f600", "%C3%BC%F0%9F%98%80", "%C3%BC%F0%9F%98%80"),
+    ("\x00\n\x7f", "%00%0A%7F", "%00%0A%7F"),
 ])
 def test_encode_components(text: str, component: str, query_component: str) -> None:
     assert Uri.encode_component(text) == component
@@ -509,12 +534,13 @@ def test_decode_component(text: str, decoded: str) -> None:
     assert Uri.decode_component(text) == decoded
 
 
-@pytest.mark.parametrize("text", ["%", "a%4", "%zz", "%%41", "%\u0661\u0661", "%FF", "%C3", "%C3%28", "%ED%A0%80"])
+@pytest.mark.parametrize("text", [
+    "%", "a%4", "%zz", "%%41", "%\u0661\u0661", "%FF", "%C3", "%C3%28", "%ED%A0%80"])
 def test_decode_component_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match="expected two hexadecimal digits|expected percent-encoded utf-8"):
+    with pytest.raises(ValueError, match="two hexadecimal digits|percent-encoded utf-8"):
         Uri.decode_component(text)
     for query in (f"{text}=a", f"a={text}"):
-        with pytest.raises(ValueError, match="expected two hexadecimal digits|expected percent-encoded utf-8"):
+        with pytest.raises(ValueError, match="two hexadecimal digits|percent-encoded utf-8"):
             Uri.split_query_string(query)
 
 
@@ -525,7 +551,8 @@ def test_a_lone_surrogate_is_a_value_error() -> None:
 
 
 @pytest.mark.parametrize("query, encoding, parameters", [
-    ("", "utf-8", {}), ("a=1&a=2&b=c+d", "utf-8", {"a": "2", "b": "c d"}), ("a&b=&=c&&", "utf-8", {"a": "", "b": ""}),
+    ("", "utf-8", {}), ("a=1&a=2&b=c+d", "utf-8", {"a": "2", "b": "c d"}),
+    ("a&b=&=c&&", "utf-8", {"a": "", "b": ""}),
     ("a=%FC", "latin-1", {"a": "\u00fc"}), ("%A4=%A4", "iso-8859-15", {"\u20ac": "\u20ac"}),
 ])
 def test_split_query_string(query: str, encoding: str, parameters: Mapping[str, str]) -> None:

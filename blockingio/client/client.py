@@ -1,0 +1,309 @@
+"""HttpClient: settings, credentials and a pool of connections; its methods open requests.
+
+Takes URLs; gives HttpClientRequests, each with a connection of its own.  Raises ValueError for a URL or method that
+cannot be asked for, OSError where connecting or TLS fails, HttpException where a proxy refuses or its
+configuration makes no sense, StateError once the client is closed.
+
+A client is for any number of threads.  Settings are read when a request is opened; the pool and the
+credentials have locks of their own.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Self
+
+from blockingio import __version__
+from blockingio.client.auth import Attempt, CredentialStore, Entry, HttpClientCredentials, Space, basic_authorization
+from blockingio.client.connection import Connection
+from blockingio.client.connector import Connector, ConnectSettings
+from blockingio.client.exchange import Exchange
+from blockingio.client.follow import follow, run
+from blockingio.client.plan import Plan
+from blockingio.client.pool import Lease, Pool
+from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_proxies
+from blockingio.client.request import HttpClientRequest
+from blockingio.client.response import HttpClientResponse
+from blockingio.client.target import authority_form, clean_method, host_field, host_name, origin_form
+from blockingio.client.tls import ClientTls, TlsHooks
+from blockingio.errors import HttpException
+from blockingio.net.security import SecurityContext
+from blockingio.net.x509 import X509Certificate
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.percent import decode_lenient
+from blockingio.values.uri import Uri
+
+
+class HttpClient:
+    """Makes requests, over connections that are kept and used again; for any number of threads.
+
+    ``context``: certificates and trust for https; None means the system's roots.  TypeError for anything else.
+    Use as a context manager to close it on the way out.  Follows dart:io's HttpClient.
+    """
+
+    DEFAULT_HTTP_PORT: ClassVar[int] = 80
+    DEFAULT_HTTPS_PORT: ClassVar[int] = 443
+
+    def __init__(self, *, context: SecurityContext | ssl.SSLContext | None = None) -> None:
+        self._pool: Pool[Connection] = Pool()
+        self._credentials = CredentialStore()
+        self._proxy_credentials = CredentialStore()
+        self._connector = Connector(ClientTls(context), self._proxy_credentials)
+        #: Seconds for all of connecting, proxies and TLS included; name resolution is the system's.  None: the system's.
+        self.connection_timeout: float | None = None
+        #: Whether bodies in gzip are decoded.
+        self.auto_uncompress = True
+        #: Asked with URL, scheme and realm when a server wants credentials; True: they have been added.
+        self.authenticate: Callable[[Uri, str, str | None], bool] | None = None
+        #: The same for a proxy, with its host and port.
+        self.authenticate_proxy: Callable[[str, int, str, str | None], bool] | None = None
+        #: Asked with certificate, host and port when verification fails; True: go on all the same.
+        self.bad_certificate_callback: Callable[[X509Certificate, str, int], bool] | None = None
+        #: Makes the connected socket for a URL, and the proxy's host and port, None without one.
+        self.connection_factory: Callable[[Uri, str | None, int | None], socket.socket] | None = None
+        #: Says which proxies to try for a URL, as "PROXY host:port; DIRECT".  None: always direct.
+        self.find_proxy: Callable[[Uri], str] | None = HttpClient.find_proxy_from_environment
+        #: Called with each line of the TLS key log; whoever has them can read the connections.
+        self.key_log: Callable[[str], object] | None = None
+        self.user_agent = f"blockingio/{__version__}"
+
+    # ------------------------------------------------------------ settings
+
+    @property
+    def idle_timeout(self) -> float | None:
+        """Seconds for which a connection is kept that nobody uses; None: for ever, 0: not at all."""
+        return self._pool.idle_timeout
+
+    @idle_timeout.setter
+    def idle_timeout(self, seconds: float | None) -> None:
+        self._pool.idle_timeout = seconds
+
+    @property
+    def max_connections_per_host(self) -> int | None:
+        """How many connections there may be to one host; further requests wait.  None: any number."""
+        return self._pool.max_per_host
+
+    @max_connections_per_host.setter
+    def max_connections_per_host(self, most: int | None) -> None:
+        self._pool.max_per_host = most
+
+    @property
+    def user_agent(self) -> str | None:
+        """The User-Agent of new requests; None: none."""
+        return self._template.value("user-agent")
+
+    @user_agent.setter
+    def user_agent(self, user_agent: str | None) -> None:
+        template = HttpHeaders()
+        template._set_trusted("host", "")  # comes first (RFC 9110 7.2), with its value for each request
+        if user_agent is not None:
+            template.set("user-agent", user_agent)
+        template._set_trusted("accept-encoding", "gzip")
+        self._template = template
+
+    @staticmethod
+    def find_proxy_from_environment(url: Uri, *, environment: Mapping[str, str] | None = None) -> str:
+        """What http_proxy, https_proxy and no_proxy say of a URL: "PROXY host:port" or "DIRECT".
+
+        ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080; no_proxy
+        lists names (with all below them), addresses, networks and "*", each perhaps with a port.
+        HTTP_PROXY counts for nothing in a CGI program.
+        """
+        return find_proxy_from_environment(url, environment)
+
+    # ------------------------------------------------------------ requests
+
+    def open(self, method: str, host: str, port: int, path: str) -> HttpClientRequest:
+        """A request by http for ``path``, which may have a query; a slash before it may be left out."""
+        path, _, _ = path.partition("#")
+        path, mark, query = path.partition("?")
+        if path[:1] != "/":
+            path = "/" + path
+        uri = Uri(scheme="http", host=host, port=port, path=path, query=query if mark else None)
+        return self.open_url(method, uri)
+
+    def open_url(self, method: str, url: Uri | str) -> HttpClientRequest:
+        """A request for an http or https URL; its fragment is not sent, its user information as Basic credentials.
+
+        Connects, or waits for a connection, or takes an idle one.
+        """
+        uri = url if isinstance(url, Uri) else Uri.parse(url)
+        method = clean_method(method)
+        if uri.scheme not in ("http", "https"):
+            raise ValueError(f"expected an http or https URL, found {str(uri)!r}")
+        if not uri.host:
+            raise ValueError(f"expected a URL with a host, found {str(uri)!r}")
+        self._pool.check_open()
+        headers = self._template._copy()
+        headers._set_trusted("host", host_field(uri))
+        plan = Plan(self, method, uri, headers)
+        return HttpClientRequest(plan, self._begin(plan))
+
+    def get(self, host: str, port: int, path: str) -> HttpClientRequest:
+        """``open`` with GET."""
+        return self.open("GET", host, port, path)
+
+    def get_url(self, url: Uri | str) -> HttpClientRequest:
+        """``open_url`` with GET."""
+        return self.open_url("GET", url)
+
+    def post(self, host: str, port: int, path: str) -> HttpClientRequest:
+        """``open`` with POST."""
+        return self.open("POST", host, port, path)
+
+    def post_url(self, url: Uri | str) -> HttpClientRequest:
+        """``open_url`` with POST."""
+        return self.open_url("POST", url)
+
+    def put(self, host: str, port: int, path: str) -> HttpClientRequest:
+        """``open`` with PUT."""
+        return self.open("PUT", host, port, path)
+
+    def put_url(self, url: Uri | str) -> HttpClientRequest:
+        """``open_url`` with PUT."""
+        return self.open_url("PUT", url)
+
+    def delete(self, host: str, port: int, path: str) -> HttpClientRequest:
+        """``open`` with DELETE."""
+        return self.open("DELETE", host, port, path)
+
+    def delete_url(self, url: Uri | str) -> HttpClientRequest:
+        """``open_url`` with DELETE."""
+        return self.open_url("DELETE", url)
+
+    def patch(self, host: str, port: int, path: str) -> HttpClientRequest:
+        """``open`` with PATCH."""
+        return self.open("PATCH", host, port, path)
+
+    def patch_url(self, url: Uri | str) -> HttpClientRequest:
+        """``open_url`` with PATCH."""
+        return self.open_url("PATCH", url)
+
+    def head(self, host: str, port: int, path: str) -> HttpClientRequest:
+        """``open`` with HEAD."""
+        return self.open("HEAD", host, port, path)
+
+    def head_url(self, url: Uri | str) -> HttpClientRequest:
+        """``open_url`` with HEAD."""
+        return self.open_url("HEAD", url)
+
+    # ------------------------------------------------------------ credentials
+
+    def add_credentials(self, url: Uri | str, realm: str, credentials: HttpClientCredentials) -> None:
+        """Use them for ``url`` and all below it: Basic and Bearer at once, Digest once challenged for the realm."""
+        uri = url if isinstance(url, Uri) else Uri.parse(url)
+        self._credentials.add(Space.of(uri), realm, credentials)
+
+    def add_proxy_credentials(self, host: str, port: int, realm: str, credentials: HttpClientCredentials) -> None:
+        """Use them for a proxy."""
+        self._proxy_credentials.add(Space.of_proxy(host, port), realm, credentials)
+
+    # ------------------------------------------------------------ the end
+
+    def close(self, *, force: bool = False) -> None:
+        """Refuse new requests, close idle connections, and let the active ones finish; with ``force`` cut them.
+
+        Idempotent, for any thread.
+        """
+        self._pool.close(is_forced=force)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_pool"):
+            self._pool.abandon()
+
+    def __repr__(self) -> str:
+        return f"<HttpClient {self._pool!r}>"
+
+    # ------------------------------------------------------------ what plans ask for
+
+    def _begin(self, plan: Plan, *, entry: Entry | None = None, proxy_entry: Entry | None = None) -> Exchange:
+        """A connection for the plan, and credentials in its fields: these entries', or those that apply."""
+        lease = self._lease(plan, is_fresh=False)
+        try:
+            if entry is not None or plan.uri.user_info or not self._credentials.is_empty:
+                self._authorize(plan, entry)
+            if plan.is_absolute:
+                self._authorize_to_proxy(plan, proxy_entry)
+        except BaseException:
+            lease.discard()
+            raise
+        return Exchange(plan, lease)
+
+    def _redirect(self, plan: Plan) -> HttpClientResponse:
+        """The response to a plan without a body, further redirects and challenges followed."""
+        return follow(run(self._begin(plan), _tell_nobody), _tell_nobody)
+
+    def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]:
+        """A place with a connection that is ready; sets the plan's proxy."""
+        uri = plan.uri
+        host = host_name(uri)
+        *first, last = self._proxies(uri)
+        for proxy in first:
+            try:
+                return self._lease_through(proxy, plan, host, is_fresh)
+            except (OSError, HttpException):
+                continue  # the next one may do; what the last one raises is raised
+        return self._lease_through(last, plan, host, is_fresh)
+
+    def _lease_through(self, proxy: Proxy | None, plan: Plan, host: str, is_fresh: bool) -> Lease[Connection]:
+        uri = plan.uri
+        lease = self._pool.acquire((uri.scheme, host, uri.port, proxy), is_fresh=is_fresh)
+        if lease.connection is None:
+            try:
+                connection = Connection()
+                lease.attach(connection)
+                self._connector.open(connection, uri, proxy, self._connect_settings())
+            except BaseException:
+                lease.discard()
+                raise
+        plan.proxy = proxy
+        return lease
+
+    def _proxies(self, uri: Uri) -> list[Proxy | None]:
+        if self.find_proxy is None:
+            return [None]
+        answer = self.find_proxy(uri)
+        return [None] if answer == "DIRECT" else parse_proxies(answer)
+
+    def _connect_settings(self) -> ConnectSettings:
+        return ConnectSettings(self.connection_timeout, self.user_agent, self.connection_factory,
+                               TlsHooks(self.bad_certificate_callback, self.key_log), self.authenticate_proxy)
+
+    def _authorize(self, plan: Plan, entry: Entry | None) -> None:
+        """Set Authorization, unless the user has."""
+        if entry is None and "authorization" in plan.headers:
+            return
+        uri = plan.uri
+        if entry is None and uri.user_info:
+            username, _, password = uri.user_info.partition(":")
+            plan.attempt = Attempt(basic_authorization(decode_lenient(username), decode_lenient(password)), None, True)
+        else:
+            target = authority_form(uri) if plan.method == "CONNECT" else origin_form(uri)
+            plan.attempt = self._credentials.authorize(Space.of(uri), plan.method, target, entry)
+        if plan.attempt is not None:
+            plan.headers.set("authorization", plan.attempt.authorization)
+
+    def _authorize_to_proxy(self, plan: Plan, entry: Entry | None) -> None:
+        """Set Proxy-Authorization, unless the user has."""
+        proxy = plan.proxy
+        if proxy is None or entry is None and "proxy-authorization" in plan.headers:
+            return
+        if entry is None and proxy.authorization is not None:
+            plan.proxy_attempt = Attempt(proxy.authorization, None, True)
+        else:
+            space = Space.of_proxy(proxy.host, proxy.port)
+            plan.proxy_attempt = self._proxy_credentials.authorize(space, plan.method, origin_form(plan.uri), entry)
+        if plan.proxy_attempt is not None:
+            plan.headers.set("proxy-authorization", plan.proxy_attempt.authorization)
+
+
+def _tell_nobody(exchange: Exchange) -> None:
+    """A redirect by hand has no request that could be aborted."""

@@ -1,0 +1,103 @@
+"""From a response to the request that it asks for: redirects, and challenges that can be answered.
+
+Takes responses; gives the one that is left for the user.  Raises RedirectException where there are too many
+redirects or they go round in a circle, HttpException for a Location that leads nowhere; and what sending
+a request raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from blockingio.client.auth import MOST_TRIES, Entry, Space, best_challenge
+from blockingio.client.challenge import parse_challenges
+from blockingio.client.exchange import Exchange
+from blockingio.client.plan import EXPECTS_CONTENT
+from blockingio.client.redirect import carry_over
+from blockingio.client.response import HttpClientResponse
+from blockingio.errors import RedirectException
+
+
+def follow(response: HttpClientResponse, on_exchange: Callable[[Exchange], None]) -> HttpClientResponse:
+    """Send what the response asks for, and so on; ``on_exchange`` is told of each request before it goes."""
+    tries_left = MOST_TRIES
+    while True:
+        exchange = _redirect(response)
+        if exchange is None and tries_left:
+            tries_left -= 1
+            exchange = _answer_challenge(response)
+        if exchange is None:
+            return response
+        response = run(exchange, on_exchange)
+
+
+def run(exchange: Exchange, on_exchange: Callable[[Exchange], None]) -> HttpClientResponse:
+    """Send a request that has no body; its response."""
+    plan = exchange.plan
+    try:
+        on_exchange(exchange)
+        if plan.method in EXPECTS_CONTENT:
+            plan.headers._set_trusted("content-length", "0")
+        plan.headers._freeze("the request has been sent")
+        exchange.send(plan.head())
+        return exchange.response()
+    except BaseException:
+        exchange.give_up()
+        raise
+
+
+def _redirect(response: HttpClientResponse) -> Exchange | None:
+    """The next request where the response is a redirect to be followed without asking."""
+    plan = response._plan
+    if not (plan.follow_redirects and response.is_redirect and "location" in response.headers):
+        return None
+    response._dispose()
+    if len(plan.redirects) >= plan.max_redirects:
+        raise RedirectException(f"there are more than {plan.max_redirects} redirects", plan.redirects)
+    return plan.client._begin(plan.redirected(response.status_code, response.headers.get_all("location")[0]))
+
+
+def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
+    """The same request with credentials, without its body; None where there are none."""
+    plan = response._plan
+    entry: Entry | None = None
+    proxy_entry: Entry | None = None
+    if response.status_code == 401:
+        entry = _entry_for_server(response)
+    elif response.status_code == 407 and plan.is_absolute:
+        proxy_entry = _entry_for_proxy(response)
+    if entry is None and proxy_entry is None:
+        return None
+    response._dispose()
+    new = plan.again()
+    carry_over(new.headers, is_trusted=True, is_other_method=False)
+    return plan.client._begin(new, entry=entry, proxy_entry=proxy_entry)
+
+
+def _entry_for_server(response: HttpClientResponse) -> Entry | None:
+    challenges = parse_challenges(response.headers.get_all("www-authenticate"))
+    plan = response._plan
+    store = plan.client._credentials
+    space = Space.of(plan.uri)
+    entry = store.answer(space, challenges, plan.attempt)
+    ask = plan.client.authenticate
+    best = best_challenge(challenges)
+    if entry is None and ask is not None and best is not None and ask(plan.uri, best.scheme, best.realm):
+        entry = store.answer(space, challenges, None)
+    return entry
+
+
+def _entry_for_proxy(response: HttpClientResponse) -> Entry | None:
+    challenges = parse_challenges(response.headers.get_all("proxy-authenticate"))
+    plan = response._plan
+    proxy = plan.proxy
+    assert proxy is not None  # is_absolute says so
+    store = plan.client._proxy_credentials
+    space = Space.of_proxy(proxy.host, proxy.port)
+    entry = store.answer(space, challenges, plan.proxy_attempt)
+    ask = plan.client.authenticate_proxy
+    best = best_challenge(challenges)
+    if entry is None and ask is not None and best is not None:
+        if ask(proxy.host, proxy.port, best.scheme, best.realm):
+            entry = store.answer(space, challenges, None)
+    return entry

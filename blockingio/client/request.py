@@ -1,0 +1,283 @@
+"""HttpClientRequest: a request that is being written, and the way to its response.
+
+Takes what the user writes; gives the response.  Raises HttpException, with the request's URI, where the server
+goes away, breaks HTTP or is cut off, and where the body is not what content_length said.  Framing, buffering
+and encoding are IOSink's, one connection's business is Exchange's.
+
+Belongs to one thread at a time, but for ``abort`` and ``done``.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Lock, RLock
+from typing import NoReturn
+from weakref import ref
+
+from blockingio.client.exchange import Exchange
+from blockingio.client.follow import follow
+from blockingio.client.plan import EXPECTS_CONTENT, Plan
+from blockingio.client.response import HttpClientResponse
+from blockingio.errors import HttpException, StateError
+from blockingio.net.address import HttpConnectionInfo
+from blockingio.values.cookie import Cookie
+from blockingio.values.headers import HttpHeaders
+from blockingio.values.uri import Uri
+from blockingio.wire.sink import CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, IOSink
+
+# Guards how each request ended and its future: taken for a moment, once or twice a request.
+_ending = Lock()
+
+_ABORTED = "the request was aborted"
+
+
+class HttpClientRequest(IOSink):
+    """A request: set its headers, write its body, ``close`` it for the response.
+
+    The body goes with a Content-Length if one is set or all of it fits the buffer, else chunked.
+    One that is dropped without close() gives up its connection.  Follows dart:io's HttpClientRequest.
+    """
+
+    __slots__ = ("_plan", "_exchange", "_cookies", "_working", "_response", "_failure", "_done")
+
+    def __init__(self, plan: Plan, exchange: Exchange) -> None:
+        super().__init__()
+        self._plan = plan
+        self._cookies: list[Cookie] | None = None
+        self._working = RLock()  # held by the owner during I/O, so that abort() knows whether to clean up
+        # Guarded by _ending: the exchange that can be cut, and how it ended.
+        self._exchange = exchange
+        self._response: ref[HttpClientResponse] | None = None  # weak: a dropped response must be noticed
+        self._failure: BaseException | None = None
+        self._done: Future[HttpClientResponse] | None = None
+
+    # ------------------------------------------------------------ what is asked for
+
+    @property
+    def method(self) -> str:
+        """The method, in upper case."""
+        return self._plan.method
+
+    @property
+    def uri(self) -> Uri:
+        """The URI that was asked for."""
+        return self._plan.uri
+
+    @property
+    def headers(self) -> HttpHeaders:
+        """The fields; they can be changed until the first write."""
+        return self._plan.headers
+
+    @property
+    def cookies(self) -> list[Cookie]:
+        """Cookies to send, in addition to what a Cookie field says."""
+        if self._cookies is None:
+            self._cookies = []
+        return self._cookies
+
+    @property
+    def content_length(self) -> int:
+        """The body's length in bytes as announced, -1 where it is not known in advance."""
+        return self._plan.headers.content_length
+
+    @content_length.setter
+    def content_length(self, length: int) -> None:
+        self._plan.headers.content_length = length
+
+    @property
+    def persistent_connection(self) -> bool:
+        """Whether the connection may be used again."""
+        return self._plan.headers.persistent_connection
+
+    @persistent_connection.setter
+    def persistent_connection(self, is_persistent: bool) -> None:
+        self._plan.headers.persistent_connection = is_persistent
+
+    @property
+    def follow_redirects(self) -> bool:
+        """Whether redirects are followed without asking: of GET and HEAD, and of POST after a 303, as GET."""
+        return self._plan.follow_redirects
+
+    @follow_redirects.setter
+    def follow_redirects(self, follows: bool) -> None:
+        self._plan.follow_redirects = bool(follows)
+
+    @property
+    def max_redirects(self) -> int:
+        """How many of them, before it is a RedirectException."""
+        return self._plan.max_redirects
+
+    @max_redirects.setter
+    def max_redirects(self, most: int) -> None:
+        self._plan.max_redirects = most
+
+    @property
+    def connection_info(self) -> HttpConnectionInfo | None:
+        """Who is at the two ends of the connection."""
+        return self._exchange.connection.info
+
+    # ------------------------------------------------------------ the end
+
+    @property
+    def done(self) -> Future[HttpClientResponse]:
+        """What close() gives or raises, for another thread to wait for."""
+        with _ending:
+            if self._done is None:
+                self._done = Future()
+                self._done.set_running_or_notify_cancel()
+                if self._failure is not None:
+                    self._done.set_exception(self._failure)
+                elif self._response is not None:
+                    response = self._response()
+                    if response is None:
+                        self._done.set_exception(StateError("the response has been dropped"))
+                    else:
+                        self._done.set_result(response)
+            return self._done
+
+    def close(self) -> HttpClientResponse:
+        """Send what is left of the request and wait for the response's head; redirects are followed first.
+
+        A second call gives the same response.  Raises HttpException, RedirectException, and
+        what abort() was given.
+        """
+        with self._working:
+            if self._phase == CLOSED:
+                return self._ended()
+            try:
+                if "transfer-encoding" in self.headers._values and self._phase != STREAMING:
+                    self.flush()  # it is to be chunked, though it may fit the buffer
+                self._send_rest()
+                self._phase = CLOSED
+                response = follow(self._exchange.response(), self._go_on)
+            except BaseException as error:
+                self._phase = CLOSED
+                self._exchange.give_up()
+                if self._end(failure=error):
+                    raise
+                raise self._reason() from None
+            if not self._end(response=response):
+                self._exchange.give_up()
+                raise self._reason()
+            return response
+
+    def abort(self, exception: Exception | None = None) -> None:
+        """End the request and its connection; close() and ``done`` raise ``exception``, or an HttpException.
+
+        For any thread.  Nothing happens once the response is there; later writes do nothing.
+        """
+        if not self._end(failure=exception or HttpException(_ABORTED, self._plan.uri)):
+            return
+        with _ending:
+            exchange = self._exchange
+        exchange.cut(_ABORTED)
+        # Whoever is at work notices, and cleans up; else nobody else does.
+        if self._working.acquire(blocking=False):
+            try:
+                self._phase = CLOSED
+                self._exchange.give_up()
+            finally:
+                self._working.release()
+
+    def _end(self, *, response: HttpClientResponse | None = None, failure: BaseException | None = None) -> bool:
+        """Set how it ended; False where that is settled already."""
+        with _ending:
+            if self._failure is not None or self._response is not None:
+                return False
+            self._failure = failure
+            if response is not None:
+                self._response = ref(response)
+            done = self._done
+        if done is not None:
+            if response is not None:
+                done.set_result(response)
+            else:
+                done.set_exception(failure)
+        return True
+
+    def _ended(self) -> HttpClientResponse:
+        """What close() gave before."""
+        if self._failure is not None:
+            raise self._failure
+        response = self._response() if self._response is not None else None
+        if response is None:
+            raise StateError("close() was called before, and the response has been dropped")
+        return response
+
+    def _reason(self) -> BaseException:
+        """Why it had ended before what was done now could count."""
+        return self._failure or StateError("the request has ended")
+
+    def _go_on(self, exchange: Exchange) -> None:
+        """A redirect or an answer to a challenge is about to be sent in place of this request."""
+        with _ending:
+            self._exchange = exchange
+            is_aborted = self._failure is not None
+        if is_aborted:
+            raise self._reason()
+
+    # ------------------------------------------------------------ what IOSink asks for
+
+    def _freeze_headers(self) -> int:
+        headers = self._plan.headers
+        if self._cookies:
+            pairs = headers.get_all("cookie") + [f"{cookie.name}={cookie.value}" for cookie in self._cookies]
+            headers._set_trusted("cookie", "; ".join(pairs))
+        headers._freeze("the request's headers have been sent, or stand since its first write")
+        return headers.content_length
+
+    def _begin(self, length: int) -> bytes:
+        headers = self._plan.headers
+        if self._declared >= 0:
+            self._framing = COUNTED
+        elif length >= 0:
+            self._framing = COUNTED if length else NO_BODY
+            if length or self._plan.method in EXPECTS_CONTENT:
+                headers._set_trusted("content-length", str(length))
+        elif "transfer-encoding" in headers._values:
+            if not headers.chunked_transfer_encoding:
+                self._give_up()
+                raise HttpException(f"Transfer-Encoding is {headers['transfer-encoding']!r}, expected chunked", self.uri)
+            self._framing = CHUNKED
+        elif self._size or self._plan.method in EXPECTS_CONTENT:
+            self._framing = CHUNKED
+            headers._set_trusted("transfer-encoding", "chunked")
+        else:
+            # A flush of a GET: a body is not expected by anyone, and many servers would not read it.
+            self._framing = NO_BODY
+            self._declared = 0
+        return self._plan.head()
+
+    def _transmit(self, data: bytes) -> None:
+        with self._working:
+            if self._failure is not None:
+                return  # aborted: writes do nothing
+            try:
+                self._exchange.send(data)
+            except BaseException as error:
+                self._give_up()
+                if self._end(failure=error):
+                    raise
+                raise self._reason() from None
+
+    def _give_up(self) -> None:
+        self._phase = CLOSED
+        self._exchange.give_up()
+
+    def _fail_length(self, message: str) -> NoReturn:
+        self._give_up()
+        failure = HttpException(message, self.uri)
+        self._end(failure=failure)
+        raise failure
+
+    def add_error(self, error: Exception) -> None:
+        """The request cannot be completed: it is aborted with that error."""
+        self.abort(error)
+
+    def _refuse_late_write(self) -> None:
+        if self._failure is None:
+            super()._refuse_late_write()  # after an abort, writes do nothing
+
+    def __repr__(self) -> str:
+        state = "closed" if self._phase == CLOSED else "open" if self._phase == OPEN else "being sent"
+        return f"<HttpClientRequest {self.method} {self.uri} {state}>"

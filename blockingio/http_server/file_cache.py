@@ -1,0 +1,136 @@
+"""Small files kept in memory, for as long as nothing on the way to them has changed.
+
+To open, look at, read and close a file costs a busy server more than all the rest of a request:
+each call lets go of the interpreter and has to get it back.  A kept file costs one look at itself
+and one at each directory between it and the root, which tell of new content and of links put in
+the way.  That a precompressed neighbour came or went shows in the directory that it is in; where
+that is the root, it is looked at once a second.  Only what was opened without passing through a
+link is kept, and only once it has stood unchanged for so long that the next change cannot have
+the same time stamp.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from threading import Lock
+from time import monotonic, time
+
+from blockingio.http_server.representation import Representation
+from blockingio.values.headers import HttpHeaders
+
+# Bytes of all files that one cache holds.
+CACHE_SIZE = 16 * 1024 * 1024
+
+# Entries of one cache: of empty files there may be any number.
+MAX_ENTRIES = 4096
+
+# Seconds that a file or directory has to have been unchanged.  File systems stamp by ticks of
+# some milliseconds (ext4, XFS), of a second (HFS+) or of two (FAT).
+SETTLED_AFTER = 2.5
+
+# Seconds for which the root is taken to have the entries that it had.
+ROOT_LOOKED_AT_EVERY = 1.0
+
+# Characters of a target that may be a key: keys are held as well.
+_MAX_KEY = 512
+
+# What of a stat shows a change: which file it is, of what kind, and when it or its content changed.
+_Identity = tuple[int, int, int, int, int, int]
+_Witness = tuple[str, _Identity]
+
+
+class KeptFile:
+    """A file in memory, with its precompressed neighbour where it has one.
+
+    ``prepared`` is what a plain answer's headers were made of, and the headers.  Any thread sets
+    the attributes that change, each in one step.
+    """
+
+    __slots__ = ("root", "plain", "gzipped", "size", "prepared", "_root_witness", "_witnesses", "_look_again")
+
+    def __init__(self, root: object, plain: Representation, gzipped: Representation | None,
+                 root_witness: _Witness, witnesses: list[_Witness]) -> None:
+        self.root = root
+        self.plain = plain
+        self.gzipped = gzipped
+        self.size = plain.size + (gzipped.size if gzipped is not None else 0)
+        self.prepared: tuple[bytes, Representation, HttpHeaders] | None = None
+        self._root_witness = root_witness
+        self._witnesses = witnesses
+        self._look_again = monotonic() + ROOT_LOOKED_AT_EVERY
+
+    def is_current(self) -> bool:
+        """Whether everything on the way is as it was."""
+        try:
+            for path, identity in self._witnesses:
+                if _identity(os.lstat(path)) != identity:
+                    return False
+            now = monotonic()
+            if now >= self._look_again:
+                path, identity = self._root_witness
+                if _identity(os.lstat(path)) != identity:
+                    return False
+                self._look_again = now + ROOT_LOOKED_AT_EVERY
+        except OSError:
+            return False
+        return True
+
+
+class FileCache:
+    """Kept files by request target.  Any thread may call; ``_lock`` guards changes, a look takes one step."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, KeptFile] = {}
+        self._size = 0
+        self._lock = Lock()
+
+    def find(self, target: str, root: object) -> KeptFile | None:
+        """The file kept for a target of this root, None where there is none that is current."""
+        kept = self._files.get(target)
+        if kept is None:
+            return None
+        if kept.root is root and kept.is_current():
+            return kept
+        self._forget(target)
+        return None
+
+    def keep(self, target: str, root: object, directories: Sequence[str], plain: Representation,
+             gzipped: Representation | None, files: Sequence[tuple[str, os.stat_result]]) -> None:
+        """Keep a file whose bytes are loaded, unless something on the way to it has changed lately.
+
+        ``directories`` are the paths from the root's to the file's, ``files`` its own and its
+        neighbour's path, with their stat when they were opened.
+        """
+        if len(target) > _MAX_KEY:
+            return
+        # The root itself may be reached by a link: its directory then is what is looked at.
+        root_path = os.path.join(directories[0], ".")
+        try:
+            found = [(path, os.lstat(path)) for path in (root_path, *directories[1:])]
+        except OSError:
+            return
+        found += files
+        settled = time() - SETTLED_AFTER
+        if any(max(status.st_mtime, status.st_ctime) > settled or stat.S_ISLNK(status.st_mode)
+               for _, status in found):
+            return
+        root_witness, *witnesses = [(path, _identity(status)) for path, status in found]
+        kept = KeptFile(root, plain, gzipped, root_witness, witnesses)
+        self._forget(target)
+        with self._lock:
+            while self._files and (self._size + kept.size > CACHE_SIZE or len(self._files) >= MAX_ENTRIES):
+                self._size -= self._files.pop(next(iter(self._files))).size
+            self._files[target] = kept
+            self._size += kept.size
+
+    def _forget(self, target: str) -> None:
+        with self._lock:
+            kept = self._files.pop(target, None)
+            if kept is not None:
+                self._size -= kept.size
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode, status.st_dev)

@@ -1,0 +1,151 @@
+"""Every row of the response table, as HttpClient reads it from a server made of a bare socket.
+
+Three ways: in one segment, byte by byte, and with a forged response behind it.  Whatever the row
+is, the client's next request gets its own answer: what was forged is never believed.
+"""
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from blockingio import HttpClient, HttpException
+from tests.conformance.responses_table import GROUPS, RESPONSES, Broken, Got, ResponseCase
+from tests.peers import PATIENCE
+
+FORGED = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+
+#: Rows up to this many bytes go out byte by byte, longer ones in larger pieces.
+SHORT = 6000
+
+
+class Stage:
+    """A server that answers /row as it is told and /good well; it counts its connections."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.pieces: list[bytes] = []  # what /row is answered with, a send() each; set before a request is made
+        self.closes = False
+        self.connections = 0
+        self._threads: list[threading.Thread] = []
+        self._open: list[socket.socket] = []
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connections += 1
+            self._open.append(sock)
+            self._threads.append(threading.Thread(target=self._serve, args=(sock,)))
+            self._threads[-1].start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        received = b""
+        with sock:
+            try:
+                while True:
+                    while b"\r\n\r\n" not in received:
+                        if not (data := sock.recv(65536)):
+                            return
+                        received += data
+                    head, received = received.split(b"\r\n\r\n", 1)
+                    if head.split()[1] != b"/row":
+                        sock.sendall(GOOD)
+                        continue
+                    for piece in self.pieces:
+                        sock.send(piece) if len(piece) == 1 else sock.sendall(piece)
+                    if self.closes:
+                        return
+            except OSError:
+                pass  # the client has heard enough
+
+    def close(self) -> None:
+        # A listener is woken from accept() by its shutdown, not by its close.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._accepting.join(PATIENCE)
+        for sock in self._open:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def fetch(client: HttpClient, row: ResponseCase, stage: Stage) -> Got | str:
+    """What the caller gets; the text of the HttpException where that is raised."""
+    request = client.open("GET" if row.method != "HEAD" else "HEAD", "127.0.0.1", stage.port, "/row")
+    request.follow_redirects = False
+    try:
+        response = request.close()
+        if response.status_code == 101:
+            response.detach_socket().close()
+            return Got(101, response.reason_phrase, b"", None)
+        body = response.read()
+    except HttpException as error:
+        return str(error)
+    fields: dict[str, list[str]] = {}
+    response.headers.for_each(lambda name, values: fields.update({name.lower(): list(values)}))
+    return Got(response.status_code, response.reason_phrase, body, fields)
+
+
+def differences(got: Got | str, row: ResponseCase) -> list[str]:
+    expected = row.outcome
+    if isinstance(got, str):
+        ok = isinstance(expected, Broken) and len(got) > 10
+        return [] if ok else [f"raised {got!r}, expected {expected}"]
+    if isinstance(expected, Broken):
+        if expected.or_got is None:
+            return [f"got {got}, expected an HttpException"]
+        expected = expected.or_got
+    return [f"{part} is {have!r}, expected {want!r}" for part, have, want in zip(Got._fields, got, expected, strict=True)
+            if want is not None and have != want]
+
+
+def try_row(row: ResponseCase, way: str, stage: Stage) -> list[str]:
+    stage.closes = row.closes
+    forged = b"" if row.closes or way != "followed" else FORGED
+    raw = row.raw + forged
+    size = len(raw) or 1
+    if way == "byte by byte":
+        size = 1 if len(raw) <= SHORT else 1000
+    stage.pieces = [raw[at:at + size] for at in range(0, len(raw), size)]
+    with HttpClient() as client:
+        before = stage.connections
+        problems = differences(fetch(client, row, stage), row)
+        if client.get("127.0.0.1", stage.port, "/good").close().read() != b"good":
+            problems.append("the next request got what was not its answer")
+        used = stage.connections - before
+        if used != 1 and row.again and not forged:
+            problems.append("the connection was not used again")
+        if used != 2 and (not row.again or forged):
+            problems.append("the connection was used again")
+    return [f"{row.name} ({row.section}), {way}: {problem}" for problem in problems]
+
+
+@pytest.mark.parametrize("way", ["in one segment", "byte by byte", "followed"])
+@pytest.mark.parametrize("group", GROUPS)
+def test_responses(group: str, way: str) -> None:
+    with Stage() as stage:
+        problems = [problem for row in GROUPS[group] for problem in try_row(row, way, stage)]
+    assert not problems, "\n".join(["", *problems])
+
+
+def test_the_table_is_whole() -> None:
+    assert len(RESPONSES) >= 80
+    assert len({name for name, _ in RESPONSES}) == len(RESPONSES)

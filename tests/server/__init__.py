@@ -1,0 +1,1 @@
+"""Tests of blockingio.server, through real sockets."""

@@ -1,0 +1,613 @@
+"""The body of a request: read, iterated, refused, left unread, cut short, too late."""
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from blockingio import HttpException, HttpRequest, HttpServer, StateError
+from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.server.visits import get, in_background, post, post_chunks, raw_answer, tell, visit
+
+KIB = 1024
+MIB = 1024 * KIB
+#: Seconds of a limit that is to be met.
+SOON = 0.2
+EXPECTING = b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+
+BIG = bytes(range(256)) * 4 * KIB
+
+#: A body by each framing: the whole request, and the bytes it carries.
+FRAMED = {
+    "counted": (post(b"hello, world"), b"hello, world"),
+    "counted in 1.0": (post(b"hello, world", version="1.0"), b"hello, world"),
+    "one chunk": (post_chunks(b"hello, world"), b"hello, world"),
+    "many chunks": (post_chunks(*(b"%d" % number for number in range(500))),
+                    b"".join(b"%d" % number for number in range(500))),
+    "one byte": (post(b"x"), b"x"),
+    "an empty one": (post(b""), b""),
+    "no chunk": (post_chunks(), b""),
+    "none": (get(), b""),
+    "big": (post(BIG), BIG),
+    "big chunks": (post_chunks(BIG, BIG), BIG + BIG),
+}
+framed = pytest.mark.parametrize("raw, body", FRAMED.values(), ids=FRAMED)
+
+
+def body_by(read: Callable[[HttpRequest], bytes]) -> Callable[[HttpRequest], None]:
+    """A handler that reads so and answers what it read."""
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write(read(request))
+        request.response.close()
+
+    return handler
+
+
+def in_pieces(request: HttpRequest) -> bytes:
+    data = b""
+    while piece := request.read(7):
+        assert len(piece) <= 7
+        data += piece
+    return data
+
+
+def copied(request: HttpRequest) -> bytes:
+    target = io.BytesIO()
+    shutil.copyfileobj(request, target)
+    return target.getvalue()
+
+
+# -------------------------------------------------------------------- reading it
+
+WAYS: dict[str, Callable[[HttpRequest], bytes]] = {
+    "read()": lambda request: request.read(),
+    "read(None)": lambda request: request.read(None),  # type: ignore[arg-type]
+    "iterated": lambda request: b"".join(request),
+    "copyfileobj": copied,
+    "as a stream": lambda request: b"".join(request.to_list()),
+}
+
+
+@framed
+@pytest.mark.parametrize("read", WAYS.values(), ids=WAYS)
+def test_a_body_is_read_whole(raw: bytes, body: bytes, read: Callable[[HttpRequest], bytes]) -> None:
+    assert visit(body_by(read), raw).body == body
+
+
+@pytest.mark.parametrize("name", [name for name in FRAMED if "big" not in name])
+def test_a_body_is_read_in_pieces(name: str) -> None:
+    raw, body = FRAMED[name]
+    assert visit(body_by(in_pieces), raw).body == body
+
+
+@pytest.mark.parametrize("name", ["counted", "many chunks"])
+def test_a_body_comes_byte_by_byte(name: str) -> None:
+    raw, body = FRAMED[name]
+    with serving(body_by(lambda request: request.read())) as server, RawClient(server.port) as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(raw)):
+            client.send(raw[at:at + 1])
+        assert client.read_response().body == body
+
+
+@pytest.mark.parametrize("raw", [post(b"0123456789"), post_chunks(b"012", b"3456", b"789")], ids=["counted", "chunked"])
+def test_read_gives_as_much_as_it_was_asked_for(raw: bytes) -> None:
+    """As a file's read() does: less only at the end, whatever the pieces it came in."""
+    seen: list[Any] = []
+
+    def handler(request: HttpRequest) -> None:
+        seen.extend([request.read(0), request.read(4), request.read(5), request.read(5), request.read(5), request.read()])
+        request.response.close()
+
+    visit(handler, raw)
+    assert seen == [b"", b"0123", b"45678", b"9", b"", b""]
+
+
+def test_read_after_part_of_an_iteration() -> None:
+    def read(request: HttpRequest) -> bytes:
+        for chunk in request:
+            assert chunk == b"abc"
+            break
+        first = request.first()
+        assert first == b"def"
+        return chunk + first + request.read(2) + request.read()
+
+    assert visit(body_by(read), post_chunks(b"abc", b"def", b"ghi")).body == b"abcdefghi"
+
+
+def test_a_chunk_is_there_when_it_has_come() -> None:
+    """An iteration does not wait for more than there is."""
+    seen = []
+    came = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        for chunk in request:
+            seen.append(chunk)
+            came.set()
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(3):
+            came.clear()
+            client.send(b"1\r\n%d\r\n" % number)
+            assert came.wait(PATIENCE)
+        client.send(b"0\r\n\r\n")
+        assert client.read_response().status == 200
+    assert seen == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("raw", [post(b'{"a": ["\xc3\xbc", 1.5]}'), post_chunks(b'{"a": ["\xc3', b'\xbc", 1.5]}')])
+def test_json_load(raw: bytes) -> None:
+    seen = []
+
+    def handler(request: HttpRequest) -> None:
+        seen.append(json.load(request))
+        request.response.close()
+
+    visit(handler, raw)
+    assert seen == [{"a": ["\u00fc", 1.5]}]
+
+
+def test_a_body_may_be_read_by_another_thread() -> None:
+    def read(request: HttpRequest) -> bytes:
+        bodies: list[bytes] = []
+        with in_background(lambda: bodies.append(request.read())):
+            pass
+        return bodies[0]
+
+    assert visit(body_by(read), post(BIG)).body == BIG
+
+
+def test_an_echo_that_answers_while_it_reads() -> None:
+    """Both halves at once: neither waits for the other to end."""
+
+    def handler(request: HttpRequest) -> None:
+        for chunk in request:
+            request.response.write(chunk)
+            request.response.flush()
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab")
+        head = client._read_through(b"\r\n\r\n", time.monotonic() + PATIENCE)
+        assert b"transfer-encoding: chunked" in head
+        assert client.read_exactly(7) == b"2\r\nab\r\n"
+        client.send(b"cd")
+        assert client.read_exactly(7) == b"2\r\ncd\r\n"
+        client.send(b"ef")
+        assert client.read_exactly(12) == b"2\r\nef\r\n0\r\n\r\n"
+        assert client.get().body == b""
+
+
+# -------------------------------------------------------------------- trailers
+
+def test_trailers_are_there_once_the_body_is_read() -> None:
+    seen = []
+
+    def handler(request: HttpRequest) -> None:
+        seen.append(list(request.trailers))
+        request.read(1)
+        seen.append(list(request.trailers))
+        request.read()
+        trailers = request.trailers
+        seen.append([(name, trailers.get_all(name)) for name in trailers])
+        assert "x-sum" not in request.headers
+        with pytest.raises(HttpException):
+            trailers.set("a", "b")
+        request.response.close()
+
+    raw = post_chunks(b"abc", trailers=b"X-Sum: 5\r\nx-y: z\r\nX-Sum:  6 \r\n", fields=b"Trailer: X-Sum\r\n")
+    visit(handler, raw)
+    assert seen == [[], [], [("x-sum", ["5", "6"]), ("x-y", ["z"])]]
+
+
+@pytest.mark.parametrize("raw", [get(), post(b"abc"), post_chunks(b"abc")])
+def test_no_trailers(raw: bytes) -> None:
+    seen = []
+
+    def handler(request: HttpRequest) -> None:
+        request.read()
+        seen.append(len(request.trailers))
+        request.response.close()
+
+    visit(handler, raw)
+    assert seen == [0]
+
+
+# ---------------------------------------------------------------- 100-continue
+
+@pytest.mark.parametrize("framing, body", [(b"Content-Length: 3\r\n\r\n", b"abc"),
+                                           (b"Transfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n")],
+                         ids=["counted", "chunked"])
+def test_continue_is_sent_at_the_first_read(framing: bytes, body: bytes) -> None:
+    go_on = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        assert go_on.wait(PATIENCE)
+        request.response.write(request.read())
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(EXPECTING + framing)
+        client.seconds = 0.05
+        with pytest.raises(TimeoutError):
+            client.read_response()  # nobody has asked for the body
+        client.seconds = PATIENCE
+        go_on.set()
+        assert client.read_exactly(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert client.send(body).read_response().body == b"abc"
+        assert client.get().body == b""  # and the connection goes on
+
+
+def test_continue_is_sent_once() -> None:
+    with serving(body_by(in_pieces)) as server, RawClient(server.port) as client:
+        client.send(EXPECTING + b"Content-Length: 20\r\n\r\n")
+        assert client.read_response().status == 100
+        for _ in range(20):
+            client.send(b"x")
+        assert client.read_response().body == b"x" * 20
+
+
+def test_no_continue_where_the_body_is_not_read() -> None:
+    """The final answer stands instead, and the connection ends: whether the body comes now, nobody can know."""
+
+    def handler(request: HttpRequest) -> None:
+        request.response.status_code = 403
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(EXPECTING + b"Content-Length: 3\r\n\r\n")
+        response = client.read_response()
+        assert (response.status, response.header("connection")) == (403, "close")
+        assert client.is_ended()
+
+
+def test_no_continue_after_the_response_began() -> None:
+    def handler(request: HttpRequest) -> None:
+        request.response.write("begun")
+        request.response.flush()
+        request.response.write(request.read())
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(EXPECTING + b"Content-Length: 3\r\n\r\nabc")
+        assert client.read_response().body == b"begunabc"
+
+
+@pytest.mark.parametrize("raw", [
+    get("/", "Expect: 100-continue"),
+    b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+], ids=["without a body", "in 1.0", "of no length"])
+def test_no_continue_where_nothing_waits_for_it(raw: bytes) -> None:
+    """RFC 9110 10.1.1."""
+    assert visit(body_by(lambda request: request.read()), raw).status == 200
+
+
+def test_expectations_that_nobody_knows() -> None:
+    called: list[HttpRequest] = []
+    with serving(called.append) as server, RawClient(server.port) as client:
+        client.send(post(b"abc", "Expect: the-unexpected"))
+        response = client.read_response()
+        assert (response.status, response.header("connection")) == (417, "close")
+        assert client.is_ended()
+    assert not called
+
+
+# ---------------------------------------------------------------------- limits
+
+def test_a_declared_body_past_the_limit() -> None:
+    called: list[HttpRequest] = []
+    with serving(called.append, max_body_size=10) as server, RawClient(server.port) as client:
+        response = client.send(post(b"x" * 11)).read_response()
+        assert (response.status, response.header("connection")) == (413, "close")
+        assert client.is_ended()
+    assert not called
+
+
+def test_a_chunked_body_past_the_limit_in_a_loop() -> None:
+    """The error is the reader's; who does not answer otherwise has answered 413."""
+    errors = []
+
+    def handler(request: HttpRequest) -> None:
+        try:
+            request.read()
+        except HttpException as error:
+            errors.append(str(error))
+        request.response.close()
+
+    with serving(handler, workers=None, max_body_size=10) as server, RawClient(server.port) as client:
+        client.send(post_chunks(b"x" * 6, b"x" * 5))
+        response = client.read_response()
+        assert (response.status, response.header("connection")) == (413, "close")
+        assert client.is_ended()
+    assert len(errors) == 1 and "11" in errors[0] and "10" in errors[0]
+
+
+def test_a_chunked_body_past_the_limit_in_a_worker() -> None:
+    """It is not the handler's failure: nothing is logged."""
+    response = visit(body_by(lambda request: request.read()), post_chunks(b"x" * 11), max_body_size=10)
+    assert (response.status, response.header("connection")) == (413, "close")
+
+
+def test_a_handler_may_answer_a_body_past_the_limit_otherwise() -> None:
+    def handler(request: HttpRequest) -> None:
+        with pytest.raises(HttpException):
+            request.read()
+        with pytest.raises(HttpException):
+            request.read()  # once broken, broken
+        request.response.status_code = 200
+        request.response.write("too much for me")
+        request.response.close()
+
+    with serving(handler, max_body_size=10) as server, RawClient(server.port) as client:
+        response = client.send(post_chunks(b"x" * 11)).read_response()
+        assert (response.status, response.body, response.header("connection")) == (200, b"too much for me", "close")
+        assert client.is_ended()
+
+
+def test_a_body_past_the_limit_after_the_response_began() -> None:
+    """Too late for a status: the client sees that it is not the whole."""
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write("begun")
+        request.response.flush()
+        request.response.write(request.read())
+
+    raw = raw_answer(handler, post_chunks(b"x" * 11), max_body_size=10)
+    assert b"begun" in raw and not raw.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("max_body_size", [10, None])
+def test_a_body_within_the_limit(max_body_size: int | None) -> None:
+    for raw in (post(b"x" * 10), post_chunks(b"x" * 5, b"x" * 5)):
+        assert visit(body_by(lambda request: request.read()), raw, max_body_size=max_body_size).body == b"x" * 10
+
+
+# -------------------------------------------------------------- malformed bodies
+
+@pytest.mark.parametrize("body", [
+    b"3\r\nabcd\r\n0\r\n\r\n", b"x\r\nabc\r\n0\r\n\r\n", b"-1\r\n", b"0x3\r\nabc\r\n", b"3\nabc\n0\n\n", b" 3\r\nabc\r\n", b"\r\n\r\n",
+    b"3 abc\r\n", b"11111111111111111\r\n", b"3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n", b"3\r\nabc\r\n0\r\nbad trailer\r\n\r\n",
+    b"3\r\nabc\r\n0\r\nHost: a\r\n\r\n", b"3;\x00\r\nabc\r\n", b"3" + b";x" * 3000 + b"\r\nabc\r\n",
+], ids=lambda body: repr(body[:20]))
+@pytest.mark.parametrize("caught", [True, False], ids=["caught", "in a worker"])
+def test_a_broken_body_gets_400(body: bytes, caught: bool) -> None:
+    """HttpException from read(), 400 unless the handler says otherwise, and the connection ends."""
+
+    def handler(request: HttpRequest) -> None:
+        if not caught:
+            request.read()
+        with pytest.raises(HttpException):
+            request.read()
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+        response = client.read_response()
+        assert (response.status, response.header("connection")) == (400, "close")
+        assert client.is_ended()
+
+
+# ------------------------------------------------------------------ left unread
+
+@pytest.mark.parametrize("raw", [post(b"x" * 200 * KIB), post_chunks(*[b"x" * 50 * KIB] * 4), post(b"x"), post_chunks(b"x"),
+                                 post_chunks(), post_chunks(b"x", trailers=b"a: b\r\n")],
+                         ids=["counted", "chunked", "a byte", "a chunk", "nothing", "a trailer"])
+@pytest.mark.parametrize("part", [0, 1], ids=["unread", "begun"])
+def test_an_unread_body_is_drained(raw: bytes, part: int) -> None:
+    def handler(request: HttpRequest) -> None:
+        request.read(part)
+        tell(request)
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        for _ in range(2):
+            response = client.send(raw).read_response()
+            assert (response.status, response.header("connection")) == (200, None)
+        assert client.get("/next").body == b"/next"
+
+
+def test_a_body_that_is_too_much_to_drain_ends_the_connection() -> None:
+    """And says so, with an answer that arrives although the client is still sending."""
+    with serving(tell) as server, RawClient(server.port) as client:
+        client.send(b"POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (300 * KIB) + b"x" * 300 * KIB)
+        response = client.read_response()
+        assert (response.body, response.header("connection")) == (b"/big", "close")
+        assert client.is_ended()
+
+
+def test_an_endless_body_that_nobody_reads() -> None:
+    """How much comes is not known before: it is read away up to the limit, then the connection ends."""
+    with serving(tell) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert client.read_response().status == 200
+        chunk = b"10000\r\n" + b"x" * 64 * KIB + b"\r\n"
+        sent = 0
+        with pytest.raises(ConnectionError):
+            while sent < 64 * MIB:
+                client.send(chunk)
+                sent += len(chunk)
+
+
+def test_a_broken_body_that_nobody_reads_ends_the_connection() -> None:
+    with serving(tell) as server, RawClient(server.port) as client:
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nbad\r\nGET /smuggled HTTP/1.1\r\n\r\n")
+        assert client.read_response().body == b"/x"
+        assert client.is_ended()
+
+
+def test_a_slow_unread_body_ends_the_connection() -> None:
+    with serving(tell, body_timeout=SOON) as server, RawClient(server.port) as client:
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        assert client.read_response().body == b"/x"
+        assert client.is_ended()
+
+
+# ------------------------------------------------------------- slow, cut, too late
+
+def test_a_slow_body_gets_408() -> None:
+    errors: list[Exception] = []
+
+    def handler(request: HttpRequest) -> None:
+        try:
+            request.read()
+        except HttpException as error:
+            errors.append(error)
+        request.response.close()
+
+    with serving(handler, body_timeout=SOON) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        response = client.read_response()
+        assert (response.status, response.header("connection")) == (408, "close")
+        assert client.is_ended()
+    assert len(errors) == 1 and "in time" in str(errors[0])
+
+
+@pytest.mark.parametrize("start", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
+                                   b"Transfer-Encoding: chunked\r\n\r\n5", b"Transfer-Encoding: chunked\r\n\r\n",
+                                   b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc", b"Content-Length: 10\r\n\r\n",
+                                   b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n"],
+                         ids=["counted", "in a chunk", "in a size", "no chunk", "behind a chunk", "no byte", "in trailers"])
+@pytest.mark.parametrize("end", ["closed", "reset", "half closed"])
+def test_a_client_that_goes_away_mid_body(start: bytes, end: str) -> None:
+    """HttpException from read(), however it is read; nothing is logged, and the server goes on."""
+    errors: list[Exception] = []
+    began = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path != "/lost":
+            return tell(request)
+        began.set()
+        try:
+            for _ in request:
+                pass
+        except HttpException as error:
+            errors.append(error)
+            with pytest.raises(HttpException):
+                request.read(1)
+        request.response.close()
+
+    with serving(handler) as server:
+        with RawClient(server.port) as client:
+            client.send(b"POST /lost HTTP/1.1\r\nHost: a\r\n" + start)
+            assert began.wait(PATIENCE)
+            if end == "reset":
+                client.reset()
+            elif end == "half closed":
+                client.finish_sending()
+                received = client.read_until_eof()
+                assert received.startswith(b"HTTP/1.1 400 ") and b"connection: close\r\n" in received
+        eventually(lambda: errors)
+        with RawClient(server.port) as client:
+            assert client.get("/good").body == b"/good"
+    assert len(errors) == 1
+
+
+def test_a_worker_whose_client_goes_away_logs_nothing() -> None:
+    done = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        try:
+            request.read()
+        finally:
+            done.set()
+
+    with serving(handler) as server:
+        with RawClient(server.port) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        assert done.wait(PATIENCE)
+        eventually(lambda: not server.connections_info().total)
+
+
+@pytest.mark.parametrize("raw", [post(b"abc"), post_chunks(b"abc"), post(BIG)])
+def test_a_body_after_close(raw: bytes) -> None:
+    """The connection has it then: the wrong time, said as such."""
+    errors: list[Exception] = []
+
+    def handler(request: HttpRequest) -> None:
+        request.response.close()
+        for read in (request.read, lambda: request.read(1), lambda: list(request), request.to_list):
+            try:
+                read()
+            except StateError as error:
+                errors.append(error)
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        assert client.send(raw).read_response().status == 200
+        eventually(lambda: len(errors) == 4)
+
+
+def test_a_body_after_close_that_was_read_before_is_at_its_end() -> None:
+    seen = []
+
+    def handler(request: HttpRequest) -> None:
+        request.read()
+        request.response.close()
+        seen.append(request.read())
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        assert client.send(post(b"abc")).read_response().status == 200
+        eventually(lambda: seen == [b""])
+
+
+def test_close_while_another_thread_reads() -> None:
+    """The reader gets its piece or an error, and the connection is not read by two at once."""
+    results: list[Any] = []
+    reading = threading.Event()
+
+    def read(request: HttpRequest) -> None:
+        reading.set()
+        try:
+            results.append(request.read())
+        except (StateError, HttpException) as error:
+            results.append(error)
+
+    def handler(request: HttpRequest) -> None:
+        thread = threading.Thread(target=read, args=(request,))
+        thread.start()
+        threads.append(thread)
+        assert reading.wait(PATIENCE)
+        tell(request)
+
+    threads: list[threading.Thread] = []
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        assert client.read_response().body == b"/x"
+        client.send(b"def" + get("/next"))
+        threads[0].join(PATIENCE)
+        response = client.read_response() if not client.is_ended() else None
+        assert response is None or response.status == 200
+    assert len(results) == 1
+
+
+def test_a_body_of_a_closed_server_can_still_be_read() -> None:
+    server = HttpServer.bind("127.0.0.1", 0)
+    with RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        request = server.first()
+        server.close()
+        client.send(b"def")
+        assert request.read() == b"abcdef"
+        request.response.close()
+        assert client.read_response().status == 200
+
+
+def test_a_body_of_a_server_closed_by_force() -> None:
+    server = HttpServer.bind("127.0.0.1", 0)
+    with RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        request = server.first()
+        server.close(force=True)
+        with pytest.raises(HttpException):
+            request.read()
+        request.response.close()
+        assert client.is_ended()

@@ -1,0 +1,114 @@
+"""Short ways to ask a server something, for the tests beside this module."""
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from blockingio import HttpRequest, HttpServer
+from tests.peers import PATIENCE, RawClient, RawResponse, serving
+
+Handler = Callable[[HttpRequest], object]
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:
+    """A request without a body, with Host and these fields."""
+    return "\r\n".join([f"{method} {target} HTTP/{version}", "Host: localhost", *fields, "", ""]).encode("latin-1")
+
+
+def post(body: bytes, *fields: str, version: str = "1.1") -> bytes:
+    """A POST with this body, counted."""
+    lines = [f"POST / HTTP/{version}", "Host: localhost", f"Content-Length: {len(body)}", *fields, "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def post_chunks(*chunks: bytes, trailers: bytes = b"", fields: bytes = b"") -> bytes:
+    """A POST with these chunks as its body."""
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" + fields + b"\r\n"
+    return head + body + b"0\r\n" + trailers + b"\r\n"
+
+
+def visit(handler: Handler, raw: bytes = GET, *, method: str = "GET", **settings: Any) -> RawResponse:
+    """What a server with this handler answers to these bytes."""
+    with serving(handler, **settings) as server, RawClient(server.port) as client:
+        return client.send(raw).read_response(method)
+
+
+def raw_answer(handler: Handler, raw: bytes, **settings: Any) -> bytes:
+    """All the bytes that come until the server ends the connection."""
+    with serving(handler, **settings) as server, RawClient(server.port) as client:
+        return client.send(raw).read_until_eof()
+
+
+def tell(request: HttpRequest) -> None:
+    """Answer with the path that was asked for."""
+    request.response.write(request.uri.path)
+    request.response.close()
+
+
+def is_free(port: int) -> bool:
+    """Whether another server could listen there now."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+            sock.listen()
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def in_background(work: Callable[[], object]) -> Iterator[threading.Thread]:
+    """A thread that does this; at the end of the block it must be done."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="in background")
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(PATIENCE)
+    assert not thread.is_alive(), f"{work} goes on"
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def running(server: HttpServer, handler: Handler = tell) -> Iterator[HttpServer]:
+    """Serve it in a plain loop on a thread of its own; the end of the block closes it."""
+
+    def loop() -> None:
+        for request in server:
+            handler(request)
+
+    with in_background(loop):
+        try:
+            yield server
+        finally:
+            server.close(force=True)
+
+
+def small_window(port: int, context: ssl.SSLContext | None = None) -> RawClient:
+    """A client whose kernel takes little before the client itself reads."""
+    sock = socket.socket()
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(PATIENCE)
+        sock.connect(("127.0.0.1", port))
+        return RawClient.on(context.wrap_socket(sock, server_hostname="localhost") if context else sock)
+    except BaseException:
+        sock.close()
+        raise

@@ -1,0 +1,1 @@
+"""Tests of blockingio.wire: bytes in, bytes out, no socket."""
