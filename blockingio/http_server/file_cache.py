@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from threading import Lock
 from time import monotonic, time
 
+from blockingio.http_server.file_response import Prepared
 from blockingio.http_server.representation import Representation
-from blockingio.values.headers import HttpHeaders
 
 # Bytes of all files that one cache holds.
 CACHE_SIZE = 16 * 1024 * 1024
@@ -44,8 +44,8 @@ _Witness = tuple[str, _Identity]
 class KeptFile:
     """A file in memory, with its precompressed neighbour where it has one.
 
-    ``prepared`` is what a plain answer's headers were made of, and the headers.  Any thread sets
-    the attributes that change, each in one step.
+    ``prepared`` is the last plain answer that was made of it.  Any thread sets the attributes
+    that change, each in one step.
     """
 
     __slots__ = ("root", "plain", "gzipped", "size", "prepared", "_root_witness", "_witnesses", "_look_again")
@@ -56,7 +56,7 @@ class KeptFile:
         self.plain = plain
         self.gzipped = gzipped
         self.size = plain.size + (gzipped.size if gzipped is not None else 0)
-        self.prepared: tuple[bytes, Representation, HttpHeaders] | None = None
+        self.prepared: Prepared | None = None
         self._root_witness = root_witness
         self._witnesses = witnesses
         self._look_again = monotonic() + ROOT_LOOKED_AT_EVERY

@@ -14,6 +14,7 @@ from blockingio.errors import HttpException
 from blockingio.http_server.conditional import NOT_MODIFIED, PROCEED, evaluate, range_applies
 from blockingio.http_server.ranges import RangeNotSatisfiable, parse_range
 from blockingio.http_server.representation import SMALL_FILE, Representation
+from blockingio.wire.sink import STREAMING
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
@@ -28,6 +29,8 @@ _BOUNDARY_BYTES = 12
 
 _ANSWERED = 0
 
+_STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
+
 
 def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
     """Answer with a representation; ``varies`` where another one goes to clients that take other codings.
@@ -39,7 +42,7 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
     response = request.response
     headers = response.headers
     if varies:
-        add_vary(headers)
+        _add_vary(headers)
     ranges = None
     if response.status_code == 200:
         fields = request.headers._values
@@ -60,7 +63,7 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
                 except RangeNotSatisfiable:
                     headers.set("content-range", f"bytes */{content.size}")
                     return 416
-        describe(headers, content)
+        _describe(headers, content)
     headers._set_trusted("content-type", content.media_type)
     if content.coding is not None:
         headers._set_trusted("content-encoding", content.coding)
@@ -77,14 +80,57 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
     return _ANSWERED
 
 
-def describe(headers: HttpHeaders, content: Representation) -> None:
+class Prepared:
+    """A whole answer to a plain GET, all but what the moment puts into its head.
+
+    ``defaults`` is the server's default header section that it was made with.
+    """
+
+    __slots__ = ("content", "defaults", "_fields", "_body")
+
+    def __init__(self, content: Representation, defaults: HttpHeaders, varies: bool) -> None:
+        """``content`` is in memory.  Raises what reading it would."""
+        self.content = content
+        self.defaults = defaults._encode()
+        headers = defaults._copy()
+        if varies:
+            _add_vary(headers)
+        _describe(headers, content)
+        headers._set_trusted("content-type", content.media_type)
+        if content.coding is not None:
+            headers._set_trusted("content-encoding", content.coding)
+        self._fields = headers._encode()
+        self._body = content.load()
+
+    def send(self, response: HttpResponse) -> bool:
+        """Send it as a response that nobody has touched; False where that one needs a head of its own.
+
+        A small file is served twice as fast by this as by making and encoding its headers.
+        """
+        core = response._connection.core
+        head = None if core.auto_compress else core.plain_head()
+        if head is None:
+            return False
+        # The head that is made once a second, with our fields in the place of the default ones.
+        head = b"%b%b%b" % (_STATUS_LINE, self._fields, head[len(_STATUS_LINE) + len(self.defaults):])
+        if core.closing or not response._fields.keep_alive:
+            response._keep = False
+            head += b"connection: close\r\n"
+        size = response._written = len(self._body)
+        response._transmit(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, self._body))
+        response._phase = STREAMING
+        response.close()
+        return True
+
+
+def _describe(headers: HttpHeaders, content: Representation) -> None:
     """Set what a 200 or 206 says of a representation, but for its type and coding."""
     headers._set_trusted("etag", content.etag)
     headers._set_trusted("last-modified", content.last_modified)
     headers._set_trusted("accept-ranges", "bytes")
 
 
-def add_vary(headers: HttpHeaders) -> None:
+def _add_vary(headers: HttpHeaders) -> None:
     """Add Accept-Encoding to Vary (RFC 9110 12.5.5)."""
     if "accept-encoding" not in headers.get("vary", "").lower():
         headers.add("vary", "Accept-Encoding")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from blockingio.errors import HttpException
 from blockingio.http_server.file_cache import FileCache, KeptFile
-from blockingio.http_server.file_response import add_vary, describe, respond
+from blockingio.http_server.file_response import Prepared, respond
 from blockingio.http_server.listing import listing_page, read_entries
 from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
 from blockingio.http_server.paths import decode_path, encode_path
@@ -203,29 +203,19 @@ class VirtualDirectory:
         self._cache.keep(target, self.root, directories, plain, gzipped, files)
 
     def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:
-        """Answer from memory; a plain GET with headers that were made for the last one."""
+        """Answer from memory; a plain GET with fields that were made for the last one."""
         response = request.response
-        headers = request.headers
-        if response._headers is not None or request.method != "GET" or request.protocol_version != "1.1" or \
-                not _SPECIAL_FIELDS.isdisjoint(headers._values):
+        if not (response._plain and _SPECIAL_FIELDS.isdisjoint(request.headers._values)):
             self._answer(kept.plain, kept.gzipped, request)
             return
-        content = kept.gzipped if kept.gzipped is not None and _takes_gzip(headers) else kept.plain
+        gzipped = kept.gzipped
+        content = gzipped if gzipped is not None and _takes_gzip(request.headers) else kept.plain
         defaults = response._connection.core.default_response_headers
         prepared = kept.prepared
-        if prepared is None or prepared[0] is not defaults._encode() or prepared[1] is not content:
-            made = defaults._copy()
-            describe(made, content)
-            made._set_trusted("content-type", content.media_type)
-            if content.coding is not None:
-                made._set_trusted("content-encoding", content.coding)
-            if kept.gzipped is not None:
-                add_vary(made)
-            prepared = kept.prepared = (defaults._encode(), content, made)
-        response._headers = prepared[2]
-        response._plain = False
-        response.add(content.load())
-        response.close()
+        if prepared is None or prepared.defaults is not defaults._encode() or prepared.content is not content:
+            prepared = kept.prepared = Prepared(content, defaults, varies=gzipped is not None)
+        if not prepared.send(response):
+            self._answer(kept.plain, gzipped, request)
 
     def _open_gzipped(self, names: Sequence[str]) -> Opened | None:
         """The precompressed neighbour of a file, None where there is none to be served."""

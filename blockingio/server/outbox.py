@@ -7,13 +7,18 @@ thread for as long as anything is in here, else to the response's.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections import deque
 from collections.abc import Callable
 from threading import Condition
+from time import monotonic
 
 from blockingio.net.channel import Channel
-from blockingio.wire.limits import OUTBOX_SIZE
+from blockingio.wire.limits import LINGER_TIME, OUTBOX_SIZE
+
+# Those that are sending.  Changed by add and discard, each one step of the interpreter.
+_sending: set[Outbox] = set()
 
 
 class Outbox:
@@ -48,6 +53,7 @@ class Outbox:
             self._size += size
             if not self._sending:
                 self._sending = True
+                _sending.add(self)
                 self._run(self._send)
         return True
 
@@ -56,11 +62,10 @@ class Outbox:
         """Whether anything is left to send."""
         return self._sending
 
-    def wait(self) -> bool:
-        """Until all is sent; False where it failed."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until all is sent, or the time is up; False where it failed."""
         with self._condition:
-            while self._sending:
-                self._condition.wait()
+            self._condition.wait_for(lambda: not self._sending, seconds)
             return not self.failed
 
     def finish(self, then: Callable[[bool], None]) -> None:
@@ -79,6 +84,7 @@ class Outbox:
                 if not self._waiting:
                     self._size = 0
                     self._sending = False
+                    _sending.discard(self)
                     # Taken in the same step: from here on another thread may own the writing half.
                     then, self._then = self._then, None
                     self._condition.notify_all()
@@ -122,3 +128,16 @@ class FilePart:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+@atexit.register
+def _finish_sending() -> None:
+    """A script that ends with its last answer still on the way gives it a moment: its threads end with it."""
+    end = monotonic() + LINGER_TIME
+    for outbox in list(_sending):
+        outbox.wait(max(end - monotonic(), 0))
+
+
+def forget_sending() -> None:
+    """In a forked child: what its parent sends is not the child's to wait for."""
+    _sending.clear()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-import zlib
 from concurrent.futures import Future, InvalidStateError
 from time import monotonic, time
 from typing import TYPE_CHECKING, NoReturn
@@ -16,19 +15,18 @@ from typing import TYPE_CHECKING, NoReturn
 from blockingio.errors import BadMessage, HttpException, StateError
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.server.access import AccessRecord, log_access
-from blockingio.server.compression import accepts_gzip, is_compressible
-from blockingio.server.core import date_line
+from blockingio.server.compression import compressed_headers, gzip_compressor
 from blockingio.server.outbox import FilePart, Outbox
+from blockingio.server.response_head import Question, make_detached_head, make_head, phrase_of
 from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
 from blockingio.values.cookie import Cookie, SameSite
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
-from blockingio.values.status import HttpStatus
 from blockingio.values.uri import Uri
 from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
 from blockingio.wire.limits import DRAIN_SIZE
-from blockingio.wire.sink import BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, UNTIL_CLOSE, Compressor, IOSink
+from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, Compressor, IOSink
 
 if TYPE_CHECKING:
     import socket
@@ -111,7 +109,7 @@ class HttpResponse(IOSink):
         """The registered one until set.  Setting it: ValueError for CR, LF and the like, StateError once begun."""
         if self._reason_phrase is not None:
             return self._reason_phrase
-        return _phrase(self._status_code)
+        return phrase_of(self._status_code)
 
     @reason_phrase.setter
     def reason_phrase(self, phrase: str) -> None:
@@ -244,7 +242,10 @@ class HttpResponse(IOSink):
         if self._phase == OPEN:
             self._lock()
         if self._phase == BUFFERING:
-            head = self._make_head(-1, detached=True) if write_headers else b""
+            head = b""
+            if write_headers:
+                head = make_detached_head(self._connection.core, Question(self._method, self._version),
+                                          self._status_code, self.reason_phrase, self.headers, self._cookies or ())
             self._transmit(head + self._take_buffered())
         if self._outbox is not None:
             self._outbox.wait()
@@ -292,7 +293,7 @@ class HttpResponse(IOSink):
         self._status_code = status
         self._reason_phrase = None
         self._plain = False
-        self.write(f"{status} {_phrase(status)}\n")
+        self.write(f"{status} {phrase_of(status)}\n")
         self.close()
 
     def _give_up(self) -> None:
@@ -360,24 +361,12 @@ class HttpResponse(IOSink):
     def _choose_compressor(self) -> Compressor | None:
         if not self._connection.core.auto_compress:
             return None
-        headers = self.headers
-        if "content-encoding" in headers or self._status_code in (204, 206, 304) or not is_compressible(headers):
+        headers = compressed_headers(self._status_code, self.headers, self._fields.headers)
+        if headers is None:
             return None
-        # What follows may change the headers: the user cannot any more, but it is still true to say.
-        self._headers = headers = headers._copy()
-        self._plain = False
-        vary = [text.strip().lower() for text in headers.get("vary", "").split(",")]
-        if "accept-encoding" not in vary and "*" not in vary:
-            headers.add("vary", "Accept-Encoding")
-        compressor = None
-        if accepts_gzip(self._fields.headers):
-            headers.remove_all("content-length")
-            headers._set_trusted("content-encoding", "gzip")
-            if (etag := headers.get("etag", "")).startswith('"'):
-                headers._set_trusted("etag", f"W/{etag}")  # other bytes, same meaning (RFC 9110 8.8.3)
-            compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
         headers._freeze(_STARTED)
-        return compressor
+        self._headers = headers
+        return gzip_compressor() if "content-encoding" in headers else None
 
     def _send_rest(self) -> None:
         # What most requests get, a plain 200 whose body has not outgrown the buffer, in as few steps as can be.
@@ -394,83 +383,24 @@ class HttpResponse(IOSink):
         super()._send_rest()
 
     def _begin(self, length: int) -> bytes:
-        return self._make_head(length)
+        head = make_head(
+            self._connection.core, Question(self._method, self._version), self._status_code, self.reason_phrase,
+            self.headers, self._cookies or (), length=length, has_body=self._written + self._size > 0,
+            may_keep=self._may_keep(),
+        )
+        self._framing = head.framing
+        self._keep = head.keep
+        return head.data
 
-    def _make_head(self, length: int, detached: bool = False) -> bytes:
-        """The head in full; with it how the body is framed (RFC 9112 6.3) and whether the connection stays.
-
-        What follows a head of a connection that is ``detached`` is not HTTP, and has no framing.
-        """
-        headers = self.headers
-        values = headers._values
-        core = self._connection.core
-        status = self._status_code
-        parts = [b"HTTP/1.1 %d %b\r\n" % (status, self.reason_phrase.encode("latin-1"))]
-        informational = status < 200
-        self._keep = not core.closing and self._may_keep(headers)
-
-        framing = b""
-        if detached:
-            self._framing = UNTIL_CLOSE
-            self._keep = False
-        elif informational or status in (204, 304):
-            self._framing = NO_BODY
-            if status == 304 and "content-length" in values:
-                framing = b"content-length: %b\r\n" % values["content-length"][0].encode("ascii")
-        else:
-            if "content-length" in values:
-                framing = b"content-length: %b\r\n" % values["content-length"][0].encode("ascii")
-                self._framing = COUNTED
-            elif length >= 0 and not headers.chunked_transfer_encoding:
-                framing = b"content-length: %d\r\n" % length
-                self._framing = COUNTED
-            elif self._version == "1.1":
-                framing = b"transfer-encoding: chunked\r\n"
-                self._framing = CHUNKED
-            else:
-                self._framing = UNTIL_CLOSE
-                self._keep = False
-            if self._method == "HEAD":
-                if "content-length" not in values and not (self._written or self._size):
-                    framing = b""  # the handler wrote no body, so nobody knows how long GET's would be
-                self._framing = NO_BODY
-            elif self._method == "CONNECT" and status < 300:
-                framing = b""  # a tunnel begins (RFC 9112 6.3)
-                self._framing = NO_BODY
-        parts.append(_without_framing(headers))
-        if "server" not in values:
-            parts.append(core.server_line())
-        if "date" not in values:
-            parts.append(date_line(time()))
-        for cookie in self._cookies or ():
-            parts.append(b"set-cookie: %b\r\n" % str(cookie).encode("latin-1"))
-        if not informational:
-            parts.append(self._connection_line(headers))
-        elif "connection" in values:
-            parts.append(b"connection: %b\r\n" % headers["connection"].encode("latin-1"))
-        parts.append(framing)
-        parts.append(b"\r\n")
-        return b"".join(parts)
-
-    def _may_keep(self, headers: HttpHeaders) -> bool:
+    def _may_keep(self) -> bool:
+        """Whether nothing but the response's own headers speaks against using the connection again."""
         if not (self._fields.keep_alive and self._keep):
-            return False
-        if "connection" in headers and "close" in headers["connection"].lower():
             return False
         body = self._body
         # Not asked for (100-continue), failed, or more than is worth reading away: a new connection is cheaper.
         return body is None or body.finished or not (
             body.failed or body.left > DRAIN_SIZE or self._holds_body_back
         )
-
-    def _connection_line(self, headers: HttpHeaders) -> bytes:
-        options = [text for text in headers.get("connection", "").split(",") if text.strip()]
-        options = [text.strip() for text in options if text.strip().lower() not in ("close", "keep-alive")]
-        if not self._keep:
-            options.append("close")
-        elif self._version == "1.0":
-            options.append("keep-alive")
-        return b"connection: %b\r\n" % ", ".join(options).encode("latin-1") if options else b""
 
     def _find_codec(self) -> str:
         if self._headers is None:
@@ -554,19 +484,3 @@ class HttpResponse(IOSink):
         self._plain = False
         if self._phase == OPEN and self._status_code == 200:
             self._status_code = error.status
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HttpStatus(status).phrase
-    except ValueError:
-        return f"Status {status}"
-
-
-def _without_framing(headers: HttpHeaders) -> bytes:
-    """All fields but those that the library writes itself."""
-    if "connection" in headers or "content-length" in headers or "transfer-encoding" in headers:
-        headers = headers._copy()
-        for name in ("connection", "content-length", "transfer-encoding"):
-            headers._drop(name)
-    return headers._encode()

@@ -21,6 +21,7 @@ from blockingio.server.connection import Connection
 from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal
 from blockingio.server.crew import Crew, Wake
 from blockingio.server.listener import Listener, bracketed, open_socket, remove_socket_file
+from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
 from blockingio.stream import Stream
 from blockingio.subscription import StreamSubscription
@@ -431,6 +432,7 @@ _LOOP_ONLY, _REQUEST_ONLY = _reference_counts()
 
 
 def _after_fork() -> None:
+    forget_sending()
     for server in list(_servers):
         server._after_fork()
 
