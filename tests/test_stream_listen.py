@@ -215,7 +215,10 @@ def test_a_pause_that_kept_nothing_leaves_a_users_stream_as_it_was() -> None:
     eventually(lambda: log.calls == [1])
     reading = in_thread(stream.first)  # by an iterator of its own
     eventually(lambda: stream.opened == 2)
-    eventually(lambda: stream.queue.put(2) or reading.done())  # the two share what comes
+    while not reading.done():  # the two share what comes
+        stream.queue.put(2)
+        time.sleep(0.001)
+    assert reading.result() == 2
     stream.queue.put(None)
 
 

@@ -324,7 +324,7 @@ def test_async_map_raises_what_the_future_does_and_goes_on() -> None:
 # ---------------------------------------------------------------- periodic
 
 
-def test_periodic_counts_and_keeps_its_pace() -> None:
+def test_periodic_waits_in_its_readers_thread() -> None:
     before = set(threading.enumerate())
     begin = time.monotonic()
     times = Stream.periodic(0.03, lambda number: (number, time.monotonic() - begin)).take(5).to_list()
@@ -334,30 +334,51 @@ def test_periodic_counts_and_keeps_its_pace() -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_periodic_does_not_drift_with_what_its_reader_takes() -> None:
-    numbers = iter(Stream.periodic(0.1, same))
-    begin = time.monotonic()
-    for _ in range(4):
-        next(numbers)
-        time.sleep(0.06)  # the work on each event, not a wait for anything
-    next(numbers)
-    # The fifth is due at 0.5; with the work added to each period it would come at 0.74.
-    assert 0.5 <= time.monotonic() - begin < 0.7
+class Clock:
+    """In place of the system's; time passes only in `sleep`."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
-def test_periodic_computes_nothing_while_nobody_waits() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("blockingio.views.monotonic", clock.monotonic)
+    monkeypatch.setattr("blockingio.views.sleep", clock.sleep)
+    return clock
+
+
+@pytest.mark.parametrize("work, expected", [
+    ([], [8, 16, 24, 32, 40]),
+    ([4, 7, 0, 6], [8, 16, 24, 32, 40]),  # what its reader does between is no delay
+    ([10, 0, 0, 0], [8, 18, 24, 32, 40]),  # one that is late comes at once, the next in time
+    ([30, 0, 0, 0], [8, 38, 40, 48, 56]),  # of several that were missed, one
+    ([8, 8, 8, 8], [8, 16, 24, 32, 40]),
+    ([12, 12, 12, 12], [8, 20, 32, 44, 56]),
+])  # fmt: skip
+def test_periodic_keeps_its_pace_and_does_not_drift(clock: Clock, work: list[int], expected: list[int]) -> None:
+    numbers: Iterator[tuple[int, float]] = iter(Stream.periodic(8, lambda number: (number, clock.now - 1000)))
+    times = []
+    for seconds in [*work, *[0] * 5][:5]:
+        times.append(next(numbers))
+        clock.sleep(seconds)
+    assert times == list(enumerate(expected))
+
+
+def test_periodic_computes_nothing_while_nobody_waits(clock: Clock) -> None:
     computed: list[int] = []
-    numbers = Stream.periodic(0.2, computed.append)
-    at_once = numbers.timeout(0)
+    numbers = Stream.periodic(8, computed.append)
+    clock.sleep(100)
     numbers.first()
-    time.sleep(0.5)  # two of them are missed: at 0.4 and 0.6
+    assert clock.now == 1108
+    clock.sleep(100)
     assert computed == [0]
-    at_once.first()
-    assert computed == [0, 1]
-    with pytest.raises(TimeoutError):  # the other one is left out; the next is due at 0.8
-        at_once.first()
-    numbers.first()
-    assert computed == [0, 1, 2]
 
 
 def test_periodic_goes_on_behind_an_error_of_the_computation() -> None:

@@ -16,6 +16,7 @@ from blockingio.client.challenge import parse_challenges
 from blockingio.client.connection import Connection
 from blockingio.client.dial import Deadline, connect, named
 from blockingio.client.proxy import Proxy
+from blockingio.client.plan import MOST_INTERIM
 from blockingio.client.target import authority_form, host_name
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import BadMessage, HttpException
@@ -141,15 +142,7 @@ class _Tunnel:
         try:
             sock.settimeout(self._deadline.left())
             sock.sendall(b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (self._target.encode("ascii"), headers._encode()))
-            while True:
-                head = source.head(DEFAULT_LIMITS, self._check_deadline)
-                if head is None:
-                    raise HttpException("it ended the connection")
-                line, _, block = head.partition(b"\r\n")
-                version, status, reason = parse_status_line(line)
-                if status >= 200:
-                    break
-            fields = parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
+            status, reason, fields = self._final_head(source)
             sock.settimeout(timeout)
             return status, reason, fields
         except (HttpException, OSError) as error:
@@ -158,6 +151,17 @@ class _Tunnel:
                             self._proxy.host, self._proxy.port) from None
             raise HttpException(f"the proxy {self._proxy.host}:{self._proxy.port} did not answer CONNECT: {error}",
                                 self._uri) from error
+
+    def _final_head(self, source: Source) -> tuple[int, str, Fields]:
+        for _ in range(MOST_INTERIM):
+            head = source.head(DEFAULT_LIMITS, self._check_deadline)
+            if head is None:
+                raise HttpException("it ended the connection")
+            line, _, block = head.partition(b"\r\n")
+            version, status, reason = parse_status_line(line)
+            if status >= 200:
+                return status, reason, parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
+        raise HttpException(f"{MOST_INTERIM} interim responses came, expected a final one")
 
     def _check_deadline(self) -> None:
         self._deadline.left()

@@ -11,7 +11,7 @@ Belongs to one thread at a time, but for ``cut``.
 from __future__ import annotations
 
 from blockingio.client.connection import Connection
-from blockingio.client.plan import IDEMPOTENT, Plan
+from blockingio.client.plan import IDEMPOTENT, MOST_INTERIM, Plan
 from blockingio.client.pool import Lease
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import BadMessage, HttpException
@@ -21,9 +21,6 @@ from blockingio.wire.source import TIMED_OUT
 
 # Bytes of a request that are kept to be sent once more: what fits the output buffer, and its head.
 _RECORD_SIZE = 2 * OUTPUT_BUFFER_SIZE
-
-# Interim responses (1xx) before the final one: a handful is usual, endless ones must end.
-_MOST_INTERIM = 100
 
 _SWITCHING_PROTOCOLS = 101
 
@@ -121,7 +118,7 @@ class Exchange:
                 connection.read_slowly(False)
 
     def _final_head(self, connection: Connection) -> _Head | None:
-        for interim in range(_MOST_INTERIM):
+        for interim in range(MOST_INTERIM):
             data = connection.source.head(DEFAULT_LIMITS, _nothing)
             if data is None:
                 if not interim and connection.cut_reason is None:
@@ -135,7 +132,7 @@ class Exchange:
             if status >= 200 or status == _SWITCHING_PROTOCOLS:
                 connection.seen_fields = fields
                 return version, status, reason, fields
-        raise HttpException(f"{_MOST_INTERIM} interim responses came, expected a final one")
+        raise HttpException(f"{MOST_INTERIM} interim responses came, expected a final one")
 
     def _send_again(self, error: OSError | None) -> None:
         """The connection is gone and no response came: do it over where that is safe."""

@@ -29,6 +29,9 @@ IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
 # Methods for which an empty body is worth a Content-Length (RFC 9110 8.6).
 EXPECTS_CONTENT = frozenset(("POST", "PUT", "PATCH"))
 
+# Interim responses (1xx) before the final one: a handful is usual, endless ones must end.
+MOST_INTERIM = 100
+
 # dart:io's HttpClientRequest.maxRedirects.
 MAX_REDIRECTS = 5
 

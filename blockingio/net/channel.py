@@ -1,8 +1,7 @@
 """One connected socket: receive, send, timeouts, and an end in stages.
 
 The reading half and the writing half each have one owner at a time, which need not be
-the same thread; on TLS both halves have the same one, because OpenSSL's objects are not
-for two threads at once.  ``cut`` may be called by any thread at any time; ``close`` only
+the same thread (on TLS a DuplexTlsChannel sees to that: net/duplex.py).  ``cut`` may be called by any thread at any time; ``close`` only
 by the one that knows that nobody else reads or writes any more, because a closed
 socket's number may at once be another client's.
 
@@ -23,11 +22,8 @@ from time import monotonic
 # send() that never waits.  A system without it (Windows) may wait here, in the writer's thread.
 _DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
-# The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
-_TLS_WANTS = (2, 3)
-
-# Bytes of input that are read away at the end at most.
-_LINGER_SIZE = 1024 * 1024
+# Pieces of input that are read away at the end at most, each of up to 64 KiB.
+_LINGER_PIECES = 64
 
 
 class Channel:
@@ -75,8 +71,6 @@ class Channel:
     def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
         """Send ``count`` bytes of a file from ``offset``; fewer where it ends before.  Raises as send_all."""
         _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
-        if not hasattr(os, "sendfile"):
-            return _copy_file(self, descriptor, offset, count, timeout)
         done = 0
         while done < count:
             try:
@@ -101,19 +95,17 @@ class Channel:
         For after ``half_close`` (RFC 9112 9.6).  Never raises.
         """
         end = monotonic() + seconds
-        left = _LINGER_SIZE
+        pieces = _LINGER_PIECES
         try:
-            while left > 0 and (wait := end - monotonic()) > 0:
-                self._set_linger_timeout(wait)
-                data = socket.socket.recv(self.socket, 65536)
-                if not data:
-                    return
-                left -= len(data)
+            while pieces and (left := end - monotonic()) > 0 and self._discard_some(left):
+                pieces -= 1
         except OSError:
             return
 
-    def _set_linger_timeout(self, seconds: float) -> None:
+    def _discard_some(self, seconds: float) -> bool:
+        """Read some input away; False at its end.  Raises OSError, also when nothing came in time."""
         self.set_receive_timeout(seconds)
+        return bool(self.socket.recv(65536))
 
     def cut(self) -> None:
         """End both directions at once, from any thread: who reads or writes notices.  Never raises."""
@@ -141,7 +133,10 @@ class Channel:
 
 
 class TlsChannel(Channel):
-    """A socket of ssl.SSLContext.wrap_socket.  Timeouts are Python's: OpenSSL knows none of the kernel's."""
+    """A socket of ssl.SSLContext.wrap_socket, for one thread at a time.
+
+    Timeouts are Python's: OpenSSL knows none of the kernel's.
+    """
 
     __slots__ = ()
 
@@ -158,61 +153,11 @@ class TlsChannel(Channel):
             self._receive_timeout = seconds
             self.socket.settimeout(seconds)
 
-    def send_now(self, data: bytes | memoryview) -> int:
-        self.socket.settimeout(0)
-        sent = 0
-        try:
-            # One call sends one record, so that a client that does not read costs no more than its buffers.
-            while sent < len(data):
-                sent += self.socket.send(memoryview(data)[sent:])
-        except OSError as error:
-            if error.errno not in _TLS_WANTS:
-                raise
-        finally:
-            self.socket.settimeout(self._receive_timeout)
-        return sent
-
-    def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
-        self.socket.settimeout(timeout)
-        try:
-            self.socket.sendall(data)
-        finally:
-            self.socket.settimeout(self._receive_timeout)
-
-    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
-        return _copy_file(self, descriptor, offset, count, timeout)
-
-    def half_close(self) -> None:
-        try:
-            self.socket.settimeout(0)
-            self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, does not wait for the peer's
-        except (OSError, ValueError):
-            pass  # would have waited, or is gone already
-        try:
-            socket.socket.shutdown(self.socket, socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def _set_linger_timeout(self, seconds: float) -> None:
-        self.socket.settimeout(seconds)
-
     def detach(self) -> socket.socket:
         with self._lock:
             self._open = False
             self.socket.settimeout(None)
             return self.socket
-
-
-def _copy_file(channel: Channel, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
-    """send_file where the kernel cannot do it."""
-    done = 0
-    while done < count:
-        data = os.pread(descriptor, min(count - done, 256 * 1024), offset + done)
-        if not data:
-            break
-        channel.send_all(data, timeout)
-        done += len(data)
-    return done
 
 
 def _set_kernel_timeout(sock: socket.socket, option: int, seconds: float | None) -> None:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.net.channel import Channel, TlsChannel
+from blockingio.net.channel import Channel
+from blockingio.net.duplex import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.core import Core, date_line, log
@@ -146,7 +147,7 @@ class Connection:
             sock = tls.wrap_socket(self.channel.socket, server_side=True, do_handshake_on_connect=False)
         except OSError:
             return False  # the client has gone already
-        self.channel = channel = TlsChannel(sock)
+        self.channel = channel = DuplexTlsChannel(sock)
         self._source = Source(channel.receive)
         if self._cut:
             return False  # somebody cut the channel that has just been replaced
@@ -211,25 +212,22 @@ class Connection:
                 return
             keep = fields.keep_alive
             plain = body is None and version == "1.1" and method != "HEAD" and method != "CONNECT"
-            response = HttpResponse(self, method, target, version, fields, body, plain)
-            request = HttpRequest(self, method, target, version, fields, body, response)
-            # Ahead only where nothing of this request is left to read, nothing but a request can come,
-            # and reading does not meet writing inside one TLS object.
-            alone = plain and not channel.is_tls and b"upgrade" not in fields.connection
+            # Ahead only where nothing of this request is left to read, and nothing but a request can come.
+            alone = plain and b"upgrade" not in fields.connection
             self._reads_ahead = ahead = alone and keep
-            if alone and not keep and not source.pending:
-                # The client sends nothing more, so this thread is done: who closes the response closes the socket.
-                self._is_left = self._client_is_done = True
-                core.requests.put(request)
-                self.hands_over = False
-                return
             if body is not None:
                 channel.set_receive_timeout(core.body_timeout)
-            core.requests.put(request)
+            elif alone and not keep and not source.pending:
+                # The client sends nothing more, so this thread is done: who closes the response closes the socket.
+                self._is_left = self._client_is_done = True
+            # No variable here ever holds the request: its handler is to be the only one, at once.
+            core.requests.put(HttpRequest(self, method, target, version, fields, body,
+                                          HttpResponse(self, method, target, version, fields, body, plain)))  # fmt: skip
             self.hands_over = False
-            del request, response
             if ahead:
                 continue
+            if self._is_left:
+                return
 
             # ------------------------------------------------ or wait
             turn.acquire()
@@ -311,6 +309,11 @@ class Connection:
         channel.close()
 
     # ---------------------------------------------------------------- for the response
+
+    def expire(self) -> None:
+        """The response's deadline has passed: on the timekeeper's thread."""
+        self.broken = True
+        self.channel.cut()
 
     def response_done(self, keep: bool) -> None:
         """The response is closed: on its thread, and its last act, since from here on the socket may be closed."""

@@ -193,7 +193,7 @@ class HttpResponse(IOSink):
             self._appointment = None
         self._deadline = seconds
         if seconds is not None and self._phase != CLOSED:
-            self._appointment = self._connection.core.timekeeper.schedule(max(seconds, 0), self._expire)
+            self._appointment = self._connection.core.timekeeper.schedule(max(seconds, 0), self._connection.expire)
 
     # ---------------------------------------------------------------- its end
 
@@ -308,11 +308,6 @@ class HttpResponse(IOSink):
             self._finish(False)
         else:
             self._outbox.finish(self._finish)
-
-    def _expire(self) -> None:
-        """The deadline has passed: on the timekeeper's thread, so only what any thread may do."""
-        self._gone = True
-        self._connection.cut()
 
     def _finish(self, sent: bool) -> None:
         """All is sent, or never will be: the writing half is nobody's now."""

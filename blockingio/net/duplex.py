@@ -1,0 +1,112 @@
+"""A TLS socket whose two halves have an owner each, as a plain socket's have.
+
+OpenSSL's objects are not for two threads at once.  So the socket never blocks, each call into
+OpenSSL is made under a lock, and whoever has to wait does so outside of it, on the socket below.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from threading import Lock
+from time import monotonic
+
+from blockingio.net.channel import TlsChannel
+
+# The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
+_WANTS_READ = 2
+_WANTS_WRITE = 3
+
+
+class DuplexTlsChannel(TlsChannel):
+    """A server's TLS connection: one thread may receive while another sends."""
+
+    __slots__ = ("_inside",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.receive = self._receive
+        self._inside = Lock()  # held for each call into OpenSSL, and never while waiting
+
+    def handshake(self, timeout: float | None) -> None:
+        super().handshake(timeout)
+        self.socket.settimeout(0)
+
+    def set_receive_timeout(self, seconds: float | None) -> None:
+        self._receive_timeout = seconds
+
+    def _receive(self, size: int) -> bytes:
+        end = _end_of(self._receive_timeout)
+        while True:
+            try:
+                with self._inside:
+                    return self.socket.recv(size)
+            except OSError as error:
+                self._wait_as_wanted(error, end)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        sent = 0
+        view = memoryview(data)
+        try:
+            while sent < len(view):
+                with self._inside:
+                    sent += self.socket.send(view[sent:])
+        except OSError as error:
+            if error.errno not in (_WANTS_READ, _WANTS_WRITE):
+                raise
+        return sent
+
+    def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
+        view = memoryview(data)
+        while True:
+            end = _end_of(timeout)  # anew with each piece that was taken
+            view = view[self.send_now(view) :]
+            if not view:
+                return
+            self._wait(select.POLLOUT, end)
+
+    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
+        done = 0
+        while done < count:
+            data = os.pread(descriptor, min(count - done, 256 * 1024), offset + done)
+            if not data:
+                break
+            self.send_all(data, timeout)
+            done += len(data)
+        return done
+
+    def half_close(self) -> None:
+        try:
+            with self._inside:
+                self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, cannot wait for the peer's
+        except (OSError, ValueError):
+            pass  # would have waited, or is gone already
+        try:
+            # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def _discard_some(self, seconds: float) -> bool:
+        self._wait(select.POLLIN, monotonic() + seconds)
+        return bool(socket.socket.recv(self.socket, 65536))  # as it comes: nobody wants to know what it means
+
+    def _wait_as_wanted(self, error: OSError, end: float | None) -> None:
+        if error.errno == _WANTS_READ:
+            self._wait(select.POLLIN, end)
+        elif error.errno == _WANTS_WRITE:
+            self._wait(select.POLLOUT, end)
+        else:
+            raise error
+
+    def _wait(self, event: int, end: float | None) -> None:
+        """Until the socket below is ready, or broken.  Raises TimeoutError at ``end`` on the monotonic clock."""
+        poll = select.poll()
+        poll.register(self.socket.fileno(), event)
+        if not poll.poll(None if end is None else max((end - monotonic()) * 1000, 0)):
+            raise TimeoutError("the peer was too slow")
+
+
+def _end_of(timeout: float | None) -> float | None:
+    return None if timeout is None else monotonic() + timeout

@@ -1,0 +1,429 @@
+"""VirtualDirectory over real sockets: what is found, and how it is answered."""
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from blockingio import HttpRequest, HttpServer, Uri
+from blockingio.http_server import VirtualDirectory
+from tests.peers import PATIENCE, RawClient, RawResponse, serving
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to serve, and beside it what must not be served."""
+    (tmp_path / "secret.txt").write_text("secret")
+    root = tmp_path / "root"
+    (root / "sub" / "deep").mkdir(parents=True)
+    (root / "hello.txt").write_text("Hello, world!")
+    (root / "index.html").write_text("<p>Home</p>")
+    (root / "sub" / "index.html").write_text("<p>Sub</p>")
+    (root / "sub" / "deep" / "a b.css").write_text("p { color: red }")
+    return root
+
+
+@contextmanager
+def site(root: Path, *, path_prefix: str | None = None, server: dict[str, Any] | None = None,
+         **settings: Any) -> Iterator[RawClient]:
+    """A client of a server of that directory."""
+    directory = VirtualDirectory(root, path_prefix=path_prefix)
+    for name, value in settings.items():
+        getattr(directory, name)  # AttributeError for a misspelt one
+        setattr(directory, name, value)
+    with serving(directory.serve_request, **server or {}) as running, RawClient(running.port) as client:
+        yield client
+
+
+def send(client: RawClient, method: str, target: str, *fields: str) -> RawResponse:
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *fields, "", ""]
+    return client.send("\r\n".join(lines).encode("latin-1")).read_response(method)
+
+
+# ------------------------------------------------------------ what is found
+
+
+@pytest.mark.parametrize(("target", "status", "body"), [
+    ("/hello.txt", 200, b"Hello, world!"),
+    ("/hello.txt?x=../y", 200, b"Hello, world!"),
+    ("/%68ello%2Etxt", 200, b"Hello, world!"),
+    ("http://anywhere.example/hello.txt", 200, b"Hello, world!"),
+    ("//hello.txt", 200, b"Hello, world!"),
+    ("/./hello.txt", 200, b"Hello, world!"),
+    ("/sub/deep/a%20b.css", 200, b"p { color: red }"),
+    ("/sub//deep/a%20b.css", 200, b"p { color: red }"),
+    ("/index.html", 200, b"<p>Home</p>"),
+    ("/nothing", 404, None),
+    ("/hello.txt/", 404, None),
+    ("/hello.txt/x", 404, None),
+    ("/sub/deep/nothing/at/all", 404, None),
+    ("/HELLO.TXT", 404, None),
+    ("/hello.txt%20", 404, None),
+    ("/" + "x" * 300, 404, None),
+    ("/" + "x/" * 3000, 404, None),
+])
+def test_targets(root: Path, target: str, status: int, body: bytes | None) -> None:
+    with site(root) as client:
+        response = client.get(target)
+        assert response.status == status
+        if body is not None:
+            assert response.body == body
+
+
+def test_every_name_can_be_asked_for(root: Path) -> None:
+    names = [name.encode() for name in ("ä.txt", "a?b", "a#b", "100%", "%41", "a:b", " ", "...", "a;b=c", "..a")]
+    names.append(b"\xff\xfe")
+    for name in names:
+        Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(name)
+    with site(root) as client:
+        for name in names:
+            response = client.get("/" + "".join(f"%{byte:02x}" for byte in name))
+            assert (response.status, response.body) == (200, name)
+
+
+def test_directories_are_404_unless_something_is_done_with_them(root: Path) -> None:
+    with site(root) as client:
+        for target in ("/", "/sub/", "/sub/deep/"):
+            assert client.get(target).status == 404
+
+
+def test_a_directory_handler_answers_for_directories(root: Path) -> None:
+    seen = []
+
+    def handle(path: Path, request: HttpRequest) -> None:
+        seen.append(path)
+        directory.serve_file(path / "index.html", request)
+
+    directory = VirtualDirectory(root)
+    directory.directory_handler = handle
+    with serving(directory.serve_request) as server, RawClient(server.port) as client:
+        assert client.get("/").body == b"<p>Home</p>"
+        assert client.get("/sub/").body == b"<p>Sub</p>"
+        assert client.get("/sub/deep/").status == 404
+    assert seen == [root, root / "sub", root / "sub/deep"]
+
+
+def test_a_root_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    with site(tmp_path / "later") as client:
+        assert client.get("/a").status == 404
+        (tmp_path / "later").mkdir()
+        (tmp_path / "later" / "a").write_text("now")
+        assert client.get("/a").body == b"now"
+
+
+def test_a_root_that_is_a_file_is_empty(root: Path) -> None:
+    with site(root / "hello.txt") as client:
+        assert client.get("/").status == 404
+        assert client.get("/a").status == 404
+        assert client.get("/a/b").status == 404
+
+
+def test_a_relative_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    with site(Path("sub")) as client:
+        assert client.get("/index.html").body == b"<p>Sub</p>"
+        assert client.get("/deep/a%20b.css").status == 200
+
+
+def test_only_files_are_sent(root: Path) -> None:
+    os.mkfifo(root / "fifo")
+    (root / "sub" / "null").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as sock, site(root, jail_root=False) as client:
+        sock.bind(str(root / "socket"))
+        for target in ("/fifo", "/fifo/", "/socket", "/sub/null"):
+            assert client.get(target).status == 404
+
+
+def test_what_may_not_be_read_is_403(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever runs the tests as root may read everything, so the system is made to refuse.
+    opening = os.open
+
+    def refuse(path: Any, *arguments: Any, **more: Any) -> int:
+        if os.fspath(path).endswith("hello.txt"):
+            raise PermissionError(13, "Permission denied")
+        return opening(path, *arguments, **more)
+
+    with site(root) as client:
+        monkeypatch.setattr(os, "open", refuse)
+        response = client.get("/hello.txt")
+        assert response.status == 403
+        assert b"403 Forbidden" in response.body
+        monkeypatch.undo()
+        assert client.get("/hello.txt").status == 200
+
+
+def test_when_the_system_has_no_descriptors_left_it_is_503(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> int:
+        raise OSError(24, "Too many open files")
+
+    with site(root) as client:
+        monkeypatch.setattr(os, "open", refuse)
+        assert client.get("/hello.txt").status == 503
+        monkeypatch.undo()
+        assert client.get("/hello.txt").status == 200
+
+
+# ------------------------------------------------------------ where directories redirect to
+
+
+@pytest.mark.parametrize(("target", "location"), [
+    ("/sub", "/sub/"),
+    ("/sub?a=b&c=%2F", "/sub/?a=b&c=%2F"),
+    ("/sub?", "/sub/?"),
+    ("/sub/deep", "/sub/deep/"),
+    ("/sub/./deep", "/sub/deep/"),
+    ("//sub", "/sub/"),
+    ("/%73ub", "/sub/"),
+    ("http://evil.example/sub", "/sub/"),
+    ("//evil.example", "/evil.example/"),
+    ("///evil.example", "/evil.example/"),
+    ("/.//evil.example", "/evil.example/"),
+    ("/%0d%0aset-cookie:x=y", "/%0D%0Aset-cookie:x=y/"),
+    ("/sub?\\evil.example", "/sub/?%5Cevil.example"),
+])
+def test_a_directory_without_its_slash_redirects(root: Path, target: str, location: str) -> None:
+    (root / "evil.example").mkdir()
+    (root / "\r\nset-cookie:x=y").mkdir()
+    with site(root) as client:
+        response = client.get(target)
+        assert response.status == 301
+        assert response.header("location") == location
+        assert response.header("set-cookie") is None
+        assert str(Uri.parse("http://localhost/").resolve(location)).startswith("http://localhost/")
+
+
+@pytest.mark.parametrize("target", [
+    "//evil.example/..", "/\\evil.example", "/\\/evil.example", "/%5cevil.example", "//evil.example/%2e%2e",
+    "/%2f/evil.example", "/%2fevil.example",
+])
+def test_what_leads_off_the_host_is_not_there(root: Path, target: str) -> None:
+    (root / "evil.example").mkdir()
+    with site(root) as client:
+        response = client.get(target)
+        assert response.status == 404
+        assert response.header("location") is None
+
+
+# ------------------------------------------------------------ the prefix
+
+
+@pytest.mark.parametrize(("target", "status"), [
+    ("/static/hello.txt", 200), ("/static/files/hello.txt", 404), ("/hello.txt", 404), ("/statichello.txt", 404),
+    ("/static/", 200), ("/static", 301), ("/%73tatic/hello.txt", 200), ("/", 404), ("/static/../hello.txt", 404),
+])
+@pytest.mark.parametrize("prefix", ["/static", "static", "static/", "/static/"])
+def test_a_prefix(root: Path, prefix: str, target: str, status: int) -> None:
+    with site(root, path_prefix=prefix, allow_directory_listing=True) as client:
+        response = client.get(target)
+        assert response.status == status
+        if status == 301:
+            assert response.header("location") == "/static/"
+
+
+def test_a_prefix_of_several_segments(root: Path) -> None:
+    with site(root, path_prefix="/a/b c") as client:
+        assert client.get("/a/b%20c/hello.txt").status == 200
+        assert client.get("/a/hello.txt").status == 404
+        assert client.get("/a/b%20c/sub").header("location") == "/a/b%20c/sub/"
+
+
+def test_a_prefix_that_can_be_none(root: Path) -> None:
+    with pytest.raises(ValueError, match="path_prefix"):
+        VirtualDirectory(root, path_prefix="/a/../b")
+
+
+# ------------------------------------------------------------ methods
+
+
+def test_head_is_get_without_the_body(root: Path) -> None:
+    (root / "large.bin").write_bytes(bytes(300_000))
+    with site(root, allow_directory_listing=True) as client:
+        for target in ("/hello.txt", "/large.bin", "/", "/nothing"):
+            get, head = client.get(target), send(client, "HEAD", target)
+            assert head.status == get.status
+            assert head.body == b""
+            assert sorted(field for field in get.fields if field[0] != "date") == \
+                sorted(field for field in head.fields if field[0] != "date")
+        assert send(client, "HEAD", "/sub").header("location") == "/sub/"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get", "X"])
+def test_other_methods(root: Path, method: str) -> None:
+    with site(root) as client:
+        for target in ("/hello.txt", "/nothing", "/"):
+            response = send(client, method, target, "Content-Length: 0")
+            assert (response.status, response.header("allow")) == (405, "GET, HEAD")
+
+
+def test_options_for_the_server_as_a_whole(root: Path) -> None:
+    with site(root) as client:
+        assert send(client, "OPTIONS", "*").status == 405
+
+
+# ------------------------------------------------------------ serve, serve_file, errors
+
+
+def test_serve_reads_a_stream(root: Path) -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = VirtualDirectory(root).serve(server)
+        with RawClient(server.port) as client:
+            assert client.get("/hello.txt").body == b"Hello, world!"
+            assert client.get("/nothing").status == 404
+        server.close()
+        subscription.as_future().result(PATIENCE)
+
+
+def test_serve_file_whatever_is_asked_for(root: Path) -> None:
+    directory = VirtualDirectory(root)
+    with serving(lambda request: directory.serve_file(root / "hello.txt", request)) as server:
+        with RawClient(server.port) as client:
+            for method, target in (("GET", "/"), ("GET", "/a/../b"), ("POST", "/x"), ("HEAD", "/")):
+                response = send(client, method, target, "Content-Length: 0")
+                assert response.status == 200
+                assert response.header("content-length") == "13"
+            etag = response.header("etag")
+            assert client.get("/", f"If-None-Match: {etag}").status == 304
+            assert client.get("/", "Range: bytes=-6").body == b"world!"
+
+
+@pytest.mark.parametrize(("file", "status"), [
+    ("hello.txt", 200), ("sub/index.html", 200), ("sub/../hello.txt", 200), ("nothing", 404), ("sub", 404),
+    (".", 404), ("../secret.txt", 404), ("sub/../../secret.txt", 404), ("/etc/hostname", 404), ("fifo", 404),
+    ("out.txt", 404), ("in.txt", 200),
+])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_serve_file_keeps_to_the_root(root: Path, file: str, status: int, as_text: bool) -> None:
+    os.mkfifo(root / "fifo")
+    (root / "out.txt").symlink_to("../secret.txt")
+    (root / "in.txt").symlink_to("hello.txt")
+    path = root / file
+    directory = VirtualDirectory(root)
+    with serving(lambda request: directory.serve_file(str(path) if as_text else path, request)) as server:
+        with RawClient(server.port) as client:
+            assert client.get("/").status == status
+
+
+def test_serve_file_by_other_ways_to_the_root(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to("root")
+    monkeypatch.chdir(tmp_path)
+    for served, file in (("root", root / "hello.txt"), ("link", root / "hello.txt"), ("link", "link/hello.txt"),
+                         ("root/sub/..", root / "hello.txt"), (root, "root/hello.txt"), ("root", "./root/hello.txt")):
+        directory = VirtualDirectory(served)
+        with serving(lambda request: directory.serve_file(file, request)) as server:
+            with RawClient(server.port) as client:
+                assert client.get("/").body == b"Hello, world!", (served, file)
+
+
+def test_serve_file_outside_without_the_jail(root: Path, tmp_path: Path) -> None:
+    directory = VirtualDirectory(root)
+    directory.jail_root = False
+    with serving(lambda request: directory.serve_file(tmp_path / "secret.txt", request)) as server:
+        with RawClient(server.port) as client:
+            response = client.get("/")
+            assert response.body == b"secret"
+            assert response.header("content-type") == "text/plain; charset=utf-8"
+            directory.follow_links = False
+            assert client.get("/").status == 404
+
+
+def test_an_error_page_handler_writes_the_page(root: Path) -> None:
+    seen = []
+
+    def handle(request: HttpRequest) -> None:
+        seen.append(request.response.status_code)
+        request.response.write(f"my {request.response.status_code}")
+        request.response.close()
+
+    with site(root, error_page_handler=handle) as client:
+        assert client.get("/nothing").body == b"my 404"
+        assert send(client, "POST", "/", "Content-Length: 0").body == b"my 405"
+        assert client.get("/hello.txt", 'If-Match: "x"').body == b"my 412"
+        response = client.get("/hello.txt", "Range: bytes=99-")
+        assert (response.status, response.body, response.header("content-range")) == (416, b"my 416", "bytes */13")
+    assert seen == [404, 405, 412, 416]
+
+
+def test_an_error_page_may_be_a_file(root: Path) -> None:
+    (root / "404.html").write_text("<p>Lost</p>")
+    directory = VirtualDirectory(root)
+    directory.error_page_handler = lambda request: directory.serve_file(root / "404.html", request)
+    with serving(directory.serve_request) as server, RawClient(server.port) as client:
+        # It is the answer's page, not the resource: neither its validators nor a range mean anything here.
+        for fields in ((), ("Range: bytes=0-1",), ("If-None-Match: *",), ("If-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT",)):
+            response = client.get("/nothing", *fields)
+            assert (response.status, response.body) == (404, b"<p>Lost</p>")
+            assert response.header("content-type") == "text/html; charset=utf-8"
+            assert response.header("etag") is None
+        (root / "404.html").unlink()
+        response = client.get("/nothing")
+        assert response.status == 404
+        assert b"<h1>404 Not Found</h1>" in response.body
+
+
+def test_the_small_page(root: Path) -> None:
+    with site(root) as client:
+        response = client.get("/<script>alert(1)</script>")
+        assert response.status == 404
+        assert response.header("content-type") == "text/html; charset=utf-8"
+        assert "default-src 'none'" in (response.header("content-security-policy") or "")
+        assert b"script" not in response.body
+
+
+# ------------------------------------------------------------ listings
+
+
+def test_a_listing(root: Path) -> None:
+    (root / "<b>.txt").write_bytes(bytes(1234))
+    (root / "in").symlink_to("sub")
+    (root / "out").symlink_to("..")
+    (root / "broken").symlink_to("nothing")
+    with site(root, allow_directory_listing=True) as client:
+        response = client.get("/")
+        html = response.body.decode()
+        assert response.status == 200
+        assert response.header("content-type") == "text/html; charset=utf-8"
+        assert "script-src" not in html and "default-src 'none'" in (response.header("content-security-policy") or "")
+        assert [line.split('href="')[1].split('"')[0] for line in html.splitlines() if "<td>" in line] == \
+            ["./in/", "./sub/", "./%3Cb%3E.txt", "./hello.txt", "./index.html"]
+        assert "&lt;b&gt;.txt" in html
+        assert "1.2 kB" in html
+        assert 'href="../"' in client.get("/sub/").body.decode()
+
+
+def test_a_listing_without_links(root: Path) -> None:
+    (root / "in").symlink_to("sub")
+    with site(root, allow_directory_listing=True, follow_links=False) as client:
+        assert b"./in/" not in client.get("/").body
+        assert client.get("/in/").status == 404
+
+
+def test_all_links_of_a_listing_lead_somewhere(root: Path) -> None:
+    for name in ("a?b", "a#b", "100%", "ä", "c:d", "e&amp;f", '"', "'", "a+b", "\udcff"):
+        (root / name).write_bytes(b"")
+    with serving(_listing(root).serve_request) as server:
+        base = f"http://127.0.0.1:{server.port}/"
+        with requests.Session() as session:
+            html = session.get(base, timeout=PATIENCE).text
+            links = [part.split('"')[0] for part in html.split('href="')[1:]]
+            assert len(links) == 13
+            for link in links:
+                link = link.replace("&amp;", "&").replace("&#39;", "'").replace("&quot;", '"')
+                assert session.get(base + link, timeout=PATIENCE).status_code in (200, 404)
+                assert session.get(base + link, timeout=PATIENCE).status_code == 200
+
+
+def _listing(root: Path) -> VirtualDirectory:
+    directory = VirtualDirectory(root)
+    directory.allow_directory_listing = True
+    return directory
+
+
+def test_repr(root: Path) -> None:
+    assert repr(VirtualDirectory(root)) == f"<VirtualDirectory {str(root)!r}>"
+    assert repr(VirtualDirectory("x", path_prefix="a/b")) == "<VirtualDirectory 'x' at /a/b/>"
