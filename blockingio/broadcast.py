@@ -26,17 +26,16 @@ class Broadcast(Generic[T]):
     and the last one has gone; pausing it holds all readers up, cancelling it ends them.
     """
 
-    def __init__(self, open_source: Callable[[], Reader[T]],
-                 on_listen: Callable[..., None] | None, on_cancel: Callable[..., None] | None) -> None:  # fmt: skip
+    def __init__(self, open_source: Callable[[], Reader[T]], on_listen: Callable[..., None] | None,
+                 on_cancel: Callable[..., None] | None) -> None:  # fmt: skip
         self._open_source = open_source
         self._on_listen = on_listen
         self._on_cancel = on_cancel
         self._subscription: StreamSubscription[T] = StreamSubscription(None)
-        # Belongs to whoever has the turn, as does pulling.
-        self._turn = Turn()
-        self._source: Reader[T] | None = None
-        # Guards the queues' coming and going; reentrant, as the collector may close a reader inside.
+        self._turn = Turn()  # whoever has it may pull
+        # Guards all below; reentrant, as the collector may close a reader inside.
         self._lock = RLock()
+        self._source: Reader[T] | None = None  # stays, once the first reader has opened it
         self._queues: dict[int, deque[Outcome]] = {}
         self._numbers = count()
 
@@ -45,6 +44,8 @@ class Broadcast(Generic[T]):
         queue: deque[Outcome] = deque()
         number = next(self._numbers)
         with self._lock:
+            if self._source is None:
+                self._source = self._open_source()
             is_first = not self._queues
             self._queues[number] = queue
         reader = BroadcastReader(self, number, queue)
@@ -78,8 +79,7 @@ class Broadcast(Generic[T]):
     def _pull(self, patience: Patience | None) -> None:
         if not self._subscription._ready(patience):
             raise StopIteration
-        if self._source is None:
-            self._source = self._open_source()
+        assert self._source is not None
         try:
             event = self._source.pull(patience)
         except StopIteration:

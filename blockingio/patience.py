@@ -15,7 +15,6 @@ from time import monotonic
 
 from blockingio.errors import StateError
 
-
 # Seconds: what a lock can wait, with room for those who add it to a clock.
 _LONGEST = TIMEOUT_MAX / 2
 
@@ -32,11 +31,11 @@ class _Bell:
     def __init__(self) -> None:
         self.ended = False
         self.rung = Event()
-        self.on_end: Callable[[], None] | None = None  # set by the waiting thread, for as long as it cannot be woken
+        self.on_end: Callable[[], None] | None = None  # the waiting thread's, while it cannot be woken
 
 
 class Patience:
-    """How long one reader is willing to wait; None for ``seconds`` is for ever.  One wait at a time sleeps on it."""
+    """How long one thread is willing to wait; None for ``seconds`` is for ever."""
 
     __slots__ = ("deadline", "_bell")
 

@@ -78,7 +78,7 @@ class Reader(Generic[T]):
         return self.pull(None)
 
     def pull(self, patience: Patience | None) -> T:
-        """The next event; None waits for ever.  Raises StopIteration, OutOfPatience and what the source raises."""
+        """The next event; None waits for ever.  Raises StopIteration, OutOfPatience, the source's errors."""
         raise NotImplementedError
 
 
@@ -158,7 +158,8 @@ class _Helper:
 
     __slots__ = ("_iterator", "_note", "_keep", "_lock", "_orders", "_idle")
 
-    def __init__(self, iterator: Iterator[Any], note: Callable[[], None], keep: Callable[[Outcome], None]) -> None:
+    def __init__(self, iterator: Iterator[Any], note: Callable[[], None],
+                 keep: Callable[[Outcome], None]) -> None:  # fmt: skip
         self._iterator = iterator
         self._note = note
         self._keep = keep
@@ -309,7 +310,7 @@ class HookReader(_Keeping[T]):
     """Over a stream with a ``_next_within`` of its own, which any number of threads may read.
 
     Each thread has an iterator of its own: a server's knows by it when its loop asks for the next
-    request, and so is done with the last.  A wait that was ended gives what came of it back to
+    request, and so is done with the last; it has a timed wait, ``within(seconds)``.  A wait that was ended gives what came of it back to
     the stream (``_put_back``), or keeps it.
     """
 
@@ -329,7 +330,13 @@ class HookReader(_Keeping[T]):
             return next(self._iterator())
         left = patience.left()
         try:
-            event = next(self._iterator()) if left is None else self._stream._next_within(left)
+            iterator = self._iterator()
+            if left is None:
+                event = next(iterator)
+            elif hasattr(iterator, "within"):
+                event = iterator.within(left)
+            else:
+                event = self._stream._next_within(left)
         except TimeoutError:
             if left is None:
                 raise

@@ -141,7 +141,7 @@ class Stream(Generic[T]):
 
     def async_expand(self, convert: Callable[[T], Iterable[S] | None]) -> Stream[S]:
         """Like ``expand``, but ``convert`` may give None for no events, and a Future, which is awaited."""
-        return self._view(lambda source: ExpandReader(AsyncMapReader(source, convert), _same, skips_none=True))
+        return self._view(lambda source: ExpandReader(AsyncMapReader(source, convert), _same, True))
 
     def cast(self, type_: type[S]) -> Stream[S]:
         """The same events; TypeError, from the iteration, for one that is not of that type."""
@@ -167,7 +167,7 @@ class Stream(Generic[T]):
         return self._view(lambda source: SkipWhileReader(source, test))
 
     def take(self, count: int) -> Stream[T]:
-        """The first ``count`` events; the one behind them is left for the next reader.  Raises ValueError below 0."""
+        """The first ``count`` events; the next is left to the next reader.  Raises ValueError below 0."""
         number = _checked(count)
         return self._view(lambda source: TakeReader(source, number))
 
@@ -183,8 +183,9 @@ class Stream(Generic[T]):
         """
         return self._view(lambda source: HandleErrorReader(source, on_error, test))
 
-    def timeout(self, time_limit: float, on_timeout: Callable[[EventSink[T]], None] | None = None) -> Stream[T]:
-        """The same events; where one does not come within ``time_limit`` seconds of being asked for, TimeoutError.
+    def timeout(self, time_limit: float,
+                on_timeout: Callable[[EventSink[T]], None] | None = None) -> Stream[T]:  # fmt: skip
+        """The same events; TimeoutError where one takes longer than ``time_limit`` seconds to come.
 
         Iterating again waits again.  With ``on_timeout`` that is called instead, once until the next
         event comes, and may add events and errors, or close the stream.  What came too late is the next
@@ -198,7 +199,8 @@ class Stream(Generic[T]):
         limit = max(time_limit, 0)
         return self._view(lambda source: TimeoutReader(source, limit, on_timeout))
 
-    def transform(self, transformer: StreamTransformer[T, S] | Callable[[Stream[T]], Iterable[S]]) -> Stream[S]:
+    def transform(self, transformer: StreamTransformer[T, S] | Callable[[Stream[T]], Iterable[S]]
+                  ) -> Stream[S]:  # fmt: skip
         """What ``transformer.bind(self)`` gives, or ``transformer(self)`` where it has no bind."""
         bind: Any = getattr(transformer, "bind", transformer)
         bound: Iterable[S] = bind(self)
@@ -245,11 +247,17 @@ class Stream(Generic[T]):
         return _found(self._single_where(_always), "no element: the stream is empty")
 
     def first_where(self, test: Callable[[T], bool], *, or_else: Callable[[], T] | None = None) -> T:
-        """The first event for which ``test`` is true, else what ``or_else`` gives.  Raises StateError without one."""
+        """The first event for which ``test`` is true, else what ``or_else`` gives.
+
+        Raises StateError without one.
+        """
         return _found(self._first_where(test), "no element passes the test", or_else)
 
     def last_where(self, test: Callable[[T], bool], *, or_else: Callable[[], T] | None = None) -> T:
-        """The last event for which ``test`` is true, else what ``or_else`` gives.  Raises StateError without one."""
+        """The last event for which ``test`` is true, else what ``or_else`` gives.
+
+        Raises StateError without one.
+        """
         return _found(self._last_where(test), "no element passes the test", or_else)
 
     def single_where(self, test: Callable[[T], bool], *, or_else: Callable[[], T] | None = None) -> T:
@@ -260,7 +268,7 @@ class Stream(Generic[T]):
         return _found(self._single_where(test), "no element passes the test", or_else)
 
     def element_at(self, index: int) -> T:
-        """The event behind ``index`` others.  Raises ValueError below 0, IndexError where there are not as many."""
+        """The event behind ``index`` others.  Raises ValueError below 0, IndexError past the end."""
         left = _checked(index)
         for event in self:
             if not left:
@@ -336,7 +344,8 @@ class Stream(Generic[T]):
         "blockingio", and without ``cancel_on_error`` the next event follows.  ``on_done`` is called
         at the end, but not once cancelled.
         """
-        subscription = StreamSubscription(on_data, on_error=on_error, on_done=on_done, cancel_on_error=cancel_on_error)
+        subscription = StreamSubscription(on_data, on_error=on_error, on_done=on_done,
+                                          cancel_on_error=cancel_on_error)  # fmt: skip
         subscription._start(self._stream_reader())
         return subscription
 
@@ -389,6 +398,9 @@ class _View(Stream[T]):
         self._open: Callable[[], Reader[T]] | None = open_reader  # None once it is open
         self._reader: Reader[T] | None = None
         self._lock = Lock()  # held while it is opened
+
+    def __repr__(self) -> str:
+        return f"<Stream {'broadcast' if self.is_broadcast else 'unread' if self._open else 'begun'}>"
 
     def __iter__(self) -> Iterator[T]:
         return self._stream_reader()

@@ -68,7 +68,7 @@ class StreamSubscription(Generic[T]):
         self._is_settled = False  # no more futures: they have been told of the end
 
     def __repr__(self) -> str:
-        return f"<StreamSubscription {'paused' if self._state == _LISTENING and self._pauses else self._state}>"
+        return f"<StreamSubscription {'paused' if self._pauses else self._state}>"
 
     @property
     def is_paused(self) -> bool:
@@ -97,7 +97,8 @@ class StreamSubscription(Generic[T]):
     def cancel(self) -> None:
         """No more events, errors or end: returns without waiting, also when called by a callback.
 
-        The stream stays as it is, and a server open.  Futures of ``as_future`` are cancelled.
+        The stream stays as it is, and a server open.  Futures of ``as_future`` are cancelled.  An
+        on_data that has begun, or is about to, is not held up.
         """
         with self._lock:
             if self._state != _LISTENING:
@@ -245,7 +246,7 @@ def _settle(futures: list[tuple[Future[Any], Any]], error: BaseException) -> boo
 
 
 def _release_frames(error: BaseException) -> None:
-    """Let go of what the functions held that it came through; a request among it would never be seen to be dropped.
+    """Let go of what the functions held that it came through: a request would never be seen to be dropped.
 
     A generator's frame is left alone: it may be in use again, and clearing it would end it.
     """

@@ -198,7 +198,8 @@ class ExpandReader(_View[T, S]):
 
     __slots__ = ("_convert", "_skips_none", "_inner")
 
-    def __init__(self, source: Reader[T], convert: Callable[[T], Iterable[S] | None], skips_none: bool = False) -> None:
+    def __init__(self, source: Reader[T], convert: Callable[[T], Iterable[S] | None],
+                 skips_none: bool = False) -> None:  # fmt: skip
         super().__init__(source)
         self._convert = convert
         self._skips_none = skips_none
@@ -322,7 +323,8 @@ class TimeoutReader(Reader[T]):
 
     __slots__ = ("_source", "_limit", "_on_timeout", "_outcomes", "_is_closed", "_is_silent")
 
-    def __init__(self, source: Reader[T], limit: float, on_timeout: Callable[[EventSink[T]], None] | None) -> None:
+    def __init__(self, source: Reader[T], limit: float,
+                 on_timeout: Callable[[EventSink[T]], None] | None) -> None:  # fmt: skip
         self._source = source
         self._limit = limit
         self._on_timeout = on_timeout

@@ -2,6 +2,7 @@
 
 Feed        an iterator; like a generator it stands only one thread in its next().
 QueueStream, Waiting, PuttingBack   streams as others make them.
+Log         the callbacks of a subscription.
 in_thread   calls a function on a thread of its own and gives a Future, to be waited for with PATIENCE.
 references  events that can be seen to be let go of.
 """
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from blockingio.stream import Stream
+from blockingio.stream import Stream, StreamSubscription
 from tests.peers import PATIENCE, eventually
 
 T = TypeVar("T")
@@ -131,6 +132,25 @@ class PuttingBack(Waiting):
     def _put_back(self, event: Any) -> bool:
         self.queue.put(event)
         return True
+
+
+class Log:
+    """The callbacks of a subscription, in the order of their calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def data(self, event: Any) -> None:
+        self.calls.append(event)
+
+    def error(self, error: Exception) -> None:
+        self.calls.append(repr(error))
+
+    def done(self) -> None:
+        self.calls.append("done")
+
+    def listen(self, stream: Stream[Any], **options: Any) -> StreamSubscription[Any]:
+        return stream.listen(self.data, on_error=self.error, on_done=self.done, **options)
 
 
 class Event:

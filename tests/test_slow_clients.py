@@ -1,4 +1,4 @@
-"""Clients that are slow, silent, greedy or gone: each meets its limit, and delays nobody beside it.
+"""Clients that are slow, silent or gone: each meets its limit, and delays nobody beside it.
 
 The limits are set small and the deadlines generous; a client's slowness is a pause between
 two of its bytes, never a wait for the server.
@@ -13,56 +13,22 @@ from collections.abc import Callable
 
 import pytest
 
-from blockingio import HttpException, HttpRequest, HttpServer
-from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
+from blockingio import HttpException, HttpRequest
+from tests.neighbours import NEVER, PAUSE, POST, SOON, assert_others_are_served, assert_refused, hello, pause
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 
-HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
-#: Seconds between two bytes of a client that is slow, as if it were one: the limits are as small.
-PAUSE = 0.03
-#: Seconds of the limits that are to be met here, and of those that are not.
-SOON, NEVER = 0.3, 30.0
 MIB = 1 << 20
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+GET_BIG = GET.replace(b"/", b"/big", 1)
 
 
-def pause() -> None:
-    threading.Event().wait(PAUSE)
-
-
-def hello(request: HttpRequest) -> None:
-    """Answer with the body's length; one that breaks is the library's to answer."""
-    with request.response as response:
-        try:
-            response.write(str(len(request.read())))
-        except HttpException:
-            pass
-
-
-def assert_others_are_served(server: HttpServer, context: ssl.SSLContext | None = None) -> None:
-    """A good client gets its answer within a second, on a connection of its own."""
-    began = time.monotonic()
-    with RawClient(server.port, context=context) as client:
-        response = client.get("/good", "Connection: close")
-        assert client.is_ended()
-    assert response.status == 200
-    assert time.monotonic() - began < 1
-
-
-def assert_refused(client: RawClient, status: int) -> RawResponse:
-    """The next response has this status, is whole, and the last one."""
-    response = client.read_response()
-    assert response.status == status
-    assert response.header("connection") == "close"
-    assert client.is_ended()
-    return response
-
-
-def small_window(port: int) -> RawClient:
+def small_window(port: int, context: ssl.SSLContext | None = None) -> RawClient:
     """A client whose kernel takes little before the client itself reads."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(PATIENCE)
     sock.connect(("127.0.0.1", port))
-    return RawClient.on(sock)
+    return RawClient.on(context.wrap_socket(sock, server_hostname="localhost") if context else sock)
 
 
 def trickle(client: RawClient, data: bytes, between: Callable[[], object] = lambda: None) -> int:
@@ -135,7 +101,7 @@ def test_silence_is_no_slow_head() -> None:
             assert silent.get().status == 200
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["never used", "kept alive"])
+@pytest.mark.parametrize("sent", [b"", GET], ids=["never used", "kept alive"])
 def test_an_idle_connection_is_closed_without_an_answer(sent: bytes) -> None:
     with serving(hello, idle_timeout=SOON, header_timeout=NEVER) as server, RawClient(server.port) as client:
         began = time.monotonic()
@@ -171,11 +137,14 @@ def test_a_handler_at_work_is_no_idle_connection() -> None:
             assert client.read_response().status == 200
 
 
-@pytest.mark.parametrize("start", [b"Content-Length: 10\r\n\r\n", b"Content-Length: 10\r\n\r\nabc",
-                                   b"Transfer-Encoding: chunked\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\na",
-                                   b"Transfer-Encoding: chunked\r\n\r\na\r\nabc",
-                                   b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y"],
-                         ids=["no body", "half a body", "no chunk", "half a size", "half a chunk", "half a trailer"])
+@pytest.mark.parametrize("start", [
+    b"Content-Length: 10\r\n\r\n",
+    b"Content-Length: 10\r\n\r\nabc",
+    b"Transfer-Encoding: chunked\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\na",
+    b"Transfer-Encoding: chunked\r\n\r\na\r\nabc",
+    b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y",
+], ids=["no body", "half a body", "no chunk", "half a size", "half a chunk", "half a trailer"])
 def test_a_body_that_stops_gets_408(start: bytes) -> None:
     raised: list[Exception] = []
 
@@ -188,7 +157,7 @@ def test_a_body_that_stops_gets_408(start: bytes) -> None:
 
     with serving(handler, workers=2, body_timeout=SOON, header_timeout=NEVER) as server:
         with RawClient(server.port) as client:
-            client.send(HEAD + start)
+            client.send(POST + start)
             assert_others_are_served(server)
             assert_refused(client, 408)
     assert len(raised) == 1
@@ -197,7 +166,7 @@ def test_a_body_that_stops_gets_408(start: bytes) -> None:
 def test_a_slow_body_without_gaps_is_taken() -> None:
     """body_timeout is of a gap, not of the body: 20 bytes here take longer than it."""
     with serving(hello, workers=2, body_timeout=SOON) as server, RawClient(server.port) as client:
-        client.send(HEAD + b"Content-Length: 20\r\n\r\n")
+        client.send(POST + b"Content-Length: 20\r\n\r\n")
         trickle(client, b"x" * 20)
         assert_others_are_served(server)
         assert client.read_response().body == b"20"
@@ -211,134 +180,15 @@ def test_a_slow_body_costs_no_loop_that_does_not_read_it() -> None:
         request.response.close()
 
     with serving(handler, body_timeout=NEVER) as server, RawClient(server.port) as client:
-        client.send(HEAD + b"Content-Length: 20\r\n\r\nabc")
+        client.send(POST + b"Content-Length: 20\r\n\r\nabc")
         assert client.read_response().body == b"unread"
         assert_others_are_served(server)
 
 
-# ------------------------------------------------------------------------- size
-
-@pytest.mark.parametrize("limit, head, status", [
-    ({"max_header_size": 1000}, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1000 + b"\r\n\r\n", 431),
-    ({"max_header_size": 1000}, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 300, 431),
-    ({"max_header_count": 10}, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 10 + b"\r\n", 431),
-    ({"max_target_length": 100}, b"GET /" + b"x" * 100 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    ({"max_target_length": 100}, b"GET /" + b"x" * 10_000, 414),
-], ids=["a long field", "fields without an end", "many fields", "a long target", "a target without an end"])
-def test_a_head_past_a_limit(limit: dict[str, int], head: bytes, status: int) -> None:
-    with serving(hello, **limit) as server, RawClient(server.port) as client:
-        client.send(head)
-        assert_refused(client, status)
-        assert_others_are_served(server)
-
-
-def test_a_head_of_many_megabytes_is_refused_before_it_is_all_there() -> None:
-    with serving(hello) as server, RawClient(server.port) as client:
-        try:
-            client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (20 * MIB))
-        except ConnectionError:
-            pass
-        try:
-            assert client.read_response().status == 431
-        except ConnectionError:
-            pass  # a client that goes on sending for ever loses its answer in the end
-        assert_others_are_served(server)
-
-
-def test_a_declared_body_past_the_limit_gets_413_before_it_is_read() -> None:
-    called: list[str] = []
-
-    def handler(request: HttpRequest) -> None:
-        called.append(request.uri.path)
-        hello(request)
-
-    with serving(handler, max_body_size=1000) as server, RawClient(server.port) as client:
-        client.send(HEAD + b"Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
-        assert_refused(client, 413)  # and no 100 before it
-        assert_others_are_served(server)
-    assert called == ["/good"]
-
-
-def test_a_chunked_body_past_the_limit_gets_413_when_it_passes() -> None:
-    raised: list[Exception] = []
-
-    def handler(request: HttpRequest) -> None:
-        with request.response:
-            try:
-                for _ in request:
-                    pass
-            except HttpException as error:
-                raised.append(error)
-
-    chunk = b"100\r\n" + b"x" * 256 + b"\r\n"
-    with serving(handler, workers=2, max_body_size=1000) as server, RawClient(server.port) as client:
-        client.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 3)
-        assert_others_are_served(server)
-        client.send(chunk)
-        assert_refused(client, 413)
-    assert len(raised) == 1
-
-
-def test_a_body_at_the_limit_is_taken() -> None:
-    with serving(hello, max_body_size=1000) as server, RawClient(server.port) as client:
-        assert client.send(HEAD + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000).read_response().body == b"1000"
-        client.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n" + b"x" * 1000 + b"\r\n0\r\n\r\n")
-        assert client.read_response().body == b"1000"
-
-
-# ------------------------------------------------------------- how many at once
-
-def test_the_longest_idle_connection_makes_room() -> None:
-    with serving(hello, max_connections=3) as server:
-        clients = [RawClient(server.port) for _ in range(3)]
-        try:
-            for client in clients:
-                assert client.get().status == 200
-            assert clients[0].get().status == 200  # so the second one is idle for longest now
-            assert_others_are_served(server)
-            assert clients[1].is_ended()
-            assert clients[2].get().status == clients[0].get().status == 200
-        finally:
-            for client in clients:
-                client.close()
-
-
-def test_silent_connections_make_room() -> None:
-    """Idle are those too that have never said anything."""
-    with serving(hello, max_connections=2) as server, RawClient(server.port) as first, RawClient(server.port) as other:
-        eventually(lambda: server.connections_info().total == 2)
-        assert_others_are_served(server)
-        assert first.is_ended()
-        assert other.get().status == 200
-
-
-def test_busy_connections_stay_and_the_newcomer_waits() -> None:
-    go_on = threading.Event()
-
-    def handler(request: HttpRequest) -> None:
-        if request.uri.path == "/busy":
-            assert go_on.wait(PATIENCE)
-        hello(request)
-
-    with serving(handler, workers=3, max_connections=2) as server:
-        with RawClient(server.port) as one, RawClient(server.port) as two:
-            for client in (one, two):
-                client.send(b"GET /busy HTTP/1.1\r\nHost: a\r\n\r\n")
-            eventually(lambda: server.connections_info().active == 2)
-            with RawClient(server.port, seconds=PATIENCE) as newcomer:
-                newcomer.send(b"GET /new HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-                newcomer.socket.settimeout(SOON)
-                with pytest.raises(TimeoutError):
-                    newcomer.socket.recv(1)
-                assert server.connections_info().total == 2
-                go_on.set()
-                assert newcomer.read_response().status == 200
-            assert one.read_response().status == two.read_response().status == 200
-
-
 # -------------------------------------------------------------------------- TLS
 
-@pytest.mark.parametrize("start", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["silent", "half a hello"])
+@pytest.mark.parametrize("start", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
+                         ids=["silent", "half a hello"])
 def test_a_handshake_that_never_ends(start: bytes, tls_contexts: TlsContexts) -> None:
     with serving(hello, context=tls_contexts.server, header_timeout=SOON) as server:
         with RawClient(server.port) as client:
@@ -374,21 +224,23 @@ def big(size: int) -> Callable[[HttpRequest], None]:
     return handler
 
 
-GET_BIG = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-def test_one_thread_serves_others_while_a_client_reads_slowly() -> None:
+@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
+def test_one_thread_serves_others_while_a_client_reads_slowly(is_secure: bool,
+                                                              tls_contexts: TlsContexts) -> None:
     """The loop has one thread: what a slow reader leaves waiting is no business of the loop's."""
     size = MIB // 2
-    with serving(big(size), workers=None, body_timeout=NEVER) as server, small_window(server.port) as client:
+    context = tls_contexts.client if is_secure else None
+    with serving(big(size), context=tls_contexts.server if is_secure else None, workers=None,
+                 body_timeout=NEVER) as server, small_window(server.port, context) as client:
         client.send(GET_BIG)
         taken = 0
         for _ in range(20):
             taken += len(client.socket.recv(1))
-            assert_others_are_served(server)
+            assert_others_are_served(server, context)
             pause()
         assert taken == 20
-        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")  # then all of it, and it is whole
+        # Then all of it, and it is whole.
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         data = client.read_until_eof()
         assert data.count(b"x" * size) == 1 and data.endswith(b"\r\n\r\nx")
 
@@ -404,8 +256,10 @@ def test_a_response_past_every_buffer_reaches_a_slow_reader_whole() -> None:
         assert len(client.read_exactly(size)) == size
 
 
+@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("taken", [0, 1000], ids=["never", "no more"])
-def test_a_client_that_does_not_read_counts_as_gone(taken: int) -> None:
+def test_a_client_that_does_not_read_counts_as_gone(taken: int, is_secure: bool,
+                                                    tls_contexts: TlsContexts) -> None:
     size = 12 * MIB  # past every buffer, the kernel's too
     responses = []
 
@@ -414,36 +268,39 @@ def test_a_client_that_does_not_read_counts_as_gone(taken: int) -> None:
             responses.append(request.response)
         big(size)(request)
 
-    with serving(handler, workers=2, body_timeout=SOON, idle_timeout=NEVER) as server:
-        with small_window(server.port) as client:
+    context = tls_contexts.client if is_secure else None
+    with serving(handler, context=tls_contexts.server if is_secure else None, workers=2, body_timeout=SOON,
+                 idle_timeout=NEVER) as server:
+        with small_window(server.port, context) as client:
             client.send(GET_BIG)
             client.read_exactly(taken)
             eventually(lambda: responses)
-            assert_others_are_served(server)
+            assert_others_are_served(server, context)
             eventually(lambda: not responses[0].is_connected)
             with pytest.raises(HttpException):
                 responses[0].done.result(PATIENCE)
             eventually(lambda: server.connections_info().total == 0)
-            assert_others_are_served(server)
+            assert_others_are_served(server, context)
 
 
 def test_a_client_that_sends_requests_and_never_reads() -> None:
     """A pipeline whose answers nobody takes stops being read, and then counts as gone."""
-    with serving(big(256 * 1024), workers=2, body_timeout=SOON) as server, small_window(server.port) as client:
-        try:
-            client.send(GET_BIG * 200)
-        except ConnectionError:
-            pass
-        assert_others_are_served(server)
-        eventually(lambda: server.connections_info().total == 0)
+    with serving(big(256 * 1024), workers=2, body_timeout=SOON) as server:
+        with small_window(server.port) as client:
+            try:
+                client.send(GET_BIG * 200)
+            except ConnectionError:
+                pass
+            assert_others_are_served(server)
+            eventually(lambda: server.connections_info().total == 0)
 
 
 # ------------------------------------------------------------------------- gone
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-                                  HEAD + b"Content-Length: 100\r\n\r\nabc",
-                                  HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", GET_BIG],
-                         ids=["at once", "in a head", "before the answer", "in a body", "in a chunk", "in the answer"])
+@pytest.mark.parametrize("sent", [
+    b"", b"GET / HT", GET, POST + b"Content-Length: 100\r\n\r\nabc",
+    POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", GET_BIG,
+], ids=["at once", "in a head", "before the answer", "in a body", "in a chunk", "in the answer"])
 def test_clients_that_reset(sent: bytes) -> None:
     def handler(request: HttpRequest) -> None:
         with request.response as response:

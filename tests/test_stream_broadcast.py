@@ -128,11 +128,19 @@ def test_a_timeout_of_one_reader_is_nothing_to_the_others() -> None:
     (lambda s: s.skip(1).where(lambda n: n < 3), [1, 2]),
     (lambda s: s.timeout(PATIENCE), [0, 1, 2, 3]),
 ])  # fmt: skip
-def test_a_view_of_a_broadcast_is_one_too(view: Callable[[Stream[int]], Stream[Any]], expected: list[Any]) -> None:
+def test_a_view_of_one_is_one_too(view: Callable[[Stream[int]], Stream[Any]], expected: object) -> None:
     viewed = view(Stream.from_iterable(range(4)).as_broadcast_stream())
     assert viewed.is_broadcast
     readers = [iter(viewed), iter(viewed)]
     assert [list(reader) for reader in readers] == [expected, expected]
+
+
+def test_a_broadcast_of_a_broadcast_listens_from_its_first_reader_on() -> None:
+    inner = Stream.from_iterable([1, 2, 3]).as_broadcast_stream()
+    outer = inner.map(same).as_broadcast_stream()
+    reader = iter(outer)
+    assert inner.first() == 1
+    assert list(reader) == [1, 2, 3]
 
 
 def test_other_streams_are_none() -> None:

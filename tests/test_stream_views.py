@@ -1,8 +1,6 @@
 """The lazy views: what they give, that they read no more than they need, and hold nothing while they wait."""
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -192,6 +190,22 @@ def test_what_is_not_needed_is_left_for_the_next_reader(
     assert source.first() == left
 
 
+def test_events_may_be_made_of_those_behind_them() -> None:
+    source = Stream.from_iterable(Feed(2, "a", "b", 0, 1, "c", 9))
+    words = source.expand(lambda count: [source.take(count).join()])
+    assert words.take(3).to_list() == ["ab", "", "c"]
+    letters: Stream[Any] = Stream.from_iterable(iter([2, "a", "b", 1, "c"]))
+    assert letters.expand(lambda count: letters.take(int(count))).to_list() == ["a", "b", "c"]
+
+
+def test_it_shows_how_far_it_is() -> None:
+    view = stream(1, 2).map(same)
+    assert repr(view) == "<Stream unread>"
+    view.first()
+    assert repr(view) == "<Stream begun>"
+    assert repr(view.as_broadcast_stream()) == "<Stream broadcast>"
+
+
 def test_take_does_not_ask_for_one_more() -> None:
     feed = Feed(1, 2, 3)
     assert Stream.from_iterable(feed).take(3).to_list() == [1, 2, 3]  # nor waits for it
@@ -257,7 +271,8 @@ def test_handle_error_takes_those_that_pass_the_test() -> None:
     feed.give(3)
     feed.end()
     handled: list[Exception] = []
-    numbers = Stream.from_iterable(feed).handle_error(handled.append, lambda error: isinstance(error, ValueError))
+    source = Stream.from_iterable(feed)
+    numbers = source.handle_error(handled.append, lambda error: isinstance(error, ValueError))
     assert numbers.take(2).to_list() == [1, 2]
     with pytest.raises(KeyError):
         numbers.first()
@@ -321,85 +336,8 @@ def test_async_map_raises_what_the_future_does_and_goes_on() -> None:
     assert numbers.first() == 3
 
 
-# ---------------------------------------------------------------- periodic
-
-
-def test_periodic_waits_in_its_readers_thread() -> None:
-    before = set(threading.enumerate())
-    begin = time.monotonic()
-    times = Stream.periodic(0.03, lambda number: (number, time.monotonic() - begin)).take(5).to_list()
-    assert [number for number, _ in times] == [0, 1, 2, 3, 4]
-    for number, at in times:
-        assert at >= 0.03 * (number + 1) - 0.001
-    assert set(threading.enumerate()) == before
-
-
-class Clock:
-    """In place of the system's; time passes only in `sleep`."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("blockingio.views.monotonic", clock.monotonic)
-    monkeypatch.setattr("blockingio.views.sleep", clock.sleep)
-    return clock
-
-
-@pytest.mark.parametrize("work, expected", [
-    ([], [8, 16, 24, 32, 40]),
-    ([4, 7, 0, 6], [8, 16, 24, 32, 40]),  # what its reader does between is no delay
-    ([10, 0, 0, 0], [8, 18, 24, 32, 40]),  # one that is late comes at once, the next in time
-    ([30, 0, 0, 0], [8, 38, 40, 48, 56]),  # of several that were missed, one
-    ([8, 8, 8, 8], [8, 16, 24, 32, 40]),
-    ([12, 12, 12, 12], [8, 20, 32, 44, 56]),
-])  # fmt: skip
-def test_periodic_keeps_its_pace_and_does_not_drift(clock: Clock, work: list[int], expected: list[int]) -> None:
-    numbers: Iterator[tuple[int, float]] = iter(Stream.periodic(8, lambda number: (number, clock.now - 1000)))
-    times = []
-    for seconds in [*work, *[0] * 5][:5]:
-        times.append(next(numbers))
-        clock.sleep(seconds)
-    assert times == list(enumerate(expected))
-
-
-def test_periodic_computes_nothing_while_nobody_waits(clock: Clock) -> None:
-    computed: list[int] = []
-    numbers = Stream.periodic(8, computed.append)
-    clock.sleep(100)
-    numbers.first()
-    assert clock.now == 1108
-    clock.sleep(100)
-    assert computed == [0]
-
-
-def test_periodic_goes_on_behind_an_error_of_the_computation() -> None:
-    def compute(number: int) -> int:
-        if number == 1:
-            raise ValueError("one")
-        return number
-
-    numbers = Stream.periodic(0, compute)
-    assert numbers.first() == 0
-    with pytest.raises(ValueError, match="one"):
-        numbers.first()
-    assert numbers.take(2).to_list() == [2, 3]
-
-
-def test_a_negative_period_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a period of at least 0 seconds, found -1"):
-        Stream.periodic(-1, same)
-
-
 # ---------------------------------------------------------------- what is held while the next is awaited
+
 
 HOLDS_NOTHING: dict[str, Callable[[Stream[Any]], Stream[Any]]] = {
     "map": lambda s: s.map(same),
@@ -425,7 +363,7 @@ HOLDS_NOTHING: dict[str, Callable[[Stream[Any]], Stream[Any]]] = {
 
 
 @pytest.mark.parametrize("view", HOLDS_NOTHING.values(), ids=HOLDS_NOTHING.keys())
-def test_a_view_holds_no_event_while_it_waits_for_the_next(view: Callable[[Stream[Any]], Stream[Any]]) -> None:
+def test_a_view_holds_no_event_while_it_waits(view: Callable[[Stream[Any]], Stream[Any]]) -> None:
     feed = Feed()
     viewed = view(Stream.from_iterable(feed))
     with references(2) as (events, references_):
@@ -468,7 +406,7 @@ def test_distinct_holds_the_one_that_it_compares_with() -> None:
     lambda s: s.take_while(lambda e: True),
     lambda s: s.skip_while(lambda e: False),
     lambda s: s.timeout(PATIENCE),
-], ids="stream map where take skip expand distinct async_map take_while skip_while timeout".split())  # fmt: skip
+], ids="all map where take skip expand distinct async_map take_while skip_while timeout".split())  # fmt: skip
 def test_each_event_goes_to_one_of_the_threads(view: Callable[[Stream[int]], Stream[int]]) -> None:
     viewed = view(Stream.from_iterable(number for number in range(300)))  # a generator stands one thread only
     readings = [in_thread(viewed.to_list) for _ in range(4)]

@@ -8,4 +8,6 @@ from blockingio.client.client import HttpClient as HttpClient
 from blockingio.client.redirect import RedirectInfo as RedirectInfo
 from blockingio.client.request import HttpClientRequest as HttpClientRequest
 from blockingio.client.response import HttpClientResponse as HttpClientResponse
-from blockingio.client.response import HttpClientResponseCompressionState as HttpClientResponseCompressionState
+from blockingio.client.response import (
+    HttpClientResponseCompressionState as HttpClientResponseCompressionState,
+)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import NamedTuple
 
-from blockingio.client.challenge import Challenge, parse_parameters
+from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession, strength
 from blockingio.values.uri import Uri
 
@@ -53,7 +53,10 @@ class HttpClientBasicCredentials(HttpClientCredentials):
 
 
 class HttpClientBearerCredentials(HttpClientCredentials):
-    """A token for the Bearer scheme (RFC 6750).  ValueError for one with blanks, controls or non-ASCII text."""
+    """A token for the Bearer scheme (RFC 6750).
+
+    ValueError for one with blanks, controls or characters beyond ASCII.
+    """
 
     _scheme = "bearer"
 
@@ -113,12 +116,16 @@ class Space(NamedTuple):
         if self[:3] != other[:3]:
             return False
         path = self.path
-        return other.path == path or other.path.startswith(path if path.endswith("/") else path + "/") \
-            or path in ("", "/")
+        if path in ("", "/") or other.path == path:
+            return True
+        return other.path.startswith(path if path.endswith("/") else path + "/")
 
 
 class Entry:
-    """Credentials for a space; ``session`` is set once a Digest challenge came.  Guarded by the store's lock."""
+    """Credentials for a space; ``session`` is set once a Digest challenge came.
+
+    Guarded by the store's lock.
+    """
 
     __slots__ = ("space", "realm", "credentials", "session")
 
@@ -163,7 +170,8 @@ class CredentialStore:
                              != (space, realm, credentials._scheme)]
             self._entries.append(Entry(space, realm, credentials))
 
-    def authorize(self, space: Space, method: str, target: str, chosen: Entry | None = None) -> Attempt | None:
+    def authorize(self, space: Space, method: str, target: str, chosen: Entry | None = None
+                  ) -> Attempt | None:
         """What to send with a request: of ``chosen``, else of the closest entry that can be sent at once."""
         with self._lock:
             entry = chosen or self._closest(space)
@@ -186,7 +194,7 @@ class CredentialStore:
         """
         ranked = sorted(challenges, key=_rank, reverse=True)
         with self._lock:
-            refused = failed.entry if failed is not None else None
+            refused = failed.entry if failed is not None and failed.is_proof else None
             for challenge in ranked:
                 if _rank(challenge) < 0:
                     break
@@ -194,13 +202,27 @@ class CredentialStore:
                     if not entry.fits(challenge):
                         continue
                     credentials = entry.credentials
-                    if entry is refused and failed is not None and failed.is_proof and not _is_stale(challenge):
+                    if entry is refused and not _is_stale(challenge):
                         self._entries = [other for other in self._entries if other is not entry]
                         continue
                     if isinstance(credentials, HttpClientDigestCredentials):
                         entry.session = DigestSession(credentials._username, credentials._password, challenge)
                     return entry
         return None
+
+    def answer_or_ask(self, space: Space, values: Iterable[str], failed: Attempt | None,
+                      ask: Callable[[str, str | None], bool] | None) -> Entry | None:
+        """``answer`` to the values of a WWW-Authenticate or Proxy-Authenticate field.
+
+        Where there is none, ``ask`` is called with scheme and realm, and may add some; then once more.
+        """
+        challenges = parse_challenges(values)
+        entry = self.answer(space, challenges, failed)
+        # The strongest; where none can be answered, the server's first.
+        best = max(challenges, key=_rank, default=None)
+        if entry is None and ask is not None and best is not None and ask(best.scheme, best.realm):
+            entry = self.answer(space, challenges, None)
+        return entry
 
     def take_info(self, attempt: Attempt, fields: Iterable[str]) -> None:
         """Take the nextnonce from Authentication-Info or Proxy-Authentication-Info fields (RFC 7616 3.5)."""
@@ -221,11 +243,6 @@ class CredentialStore:
             if entry.session is not None or entry.credentials._scheme != "digest":
                 return entry
         return None
-
-
-def best_challenge(challenges: Iterable[Challenge]) -> Challenge | None:
-    """The one to ask the user for credentials for; where none can be answered, the first."""
-    return max(challenges, key=_rank, default=None)
 
 
 def _rank(challenge: Challenge) -> int:

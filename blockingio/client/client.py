@@ -1,8 +1,8 @@
 """HttpClient: settings, credentials and a pool of connections; its methods open requests.
 
-Takes URLs; gives HttpClientRequests, each with a connection of its own.  Raises ValueError for a URL or method that
-cannot be asked for, OSError where connecting or TLS fails, HttpException where a proxy refuses or its
-configuration makes no sense, StateError once the client is closed.
+Takes URLs; gives HttpClientRequests, each with a connection of its own.  Raises ValueError for a URL or
+method that cannot be asked for, OSError where connecting or TLS fails, HttpException where a proxy
+refuses or its configuration makes no sense, StateError once the client is closed.
 
 A client is for any number of threads.  Settings are read when a request is opened; the pool and the
 credentials have locks of their own.
@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
 
 from blockingio import __version__
-from blockingio.client.auth import Attempt, CredentialStore, Entry, HttpClientCredentials, Space, basic_authorization
+from blockingio.client.auth import (
+    Attempt, CredentialStore, Entry, HttpClientCredentials, Space, basic_authorization)
 from blockingio.client.connection import Connection
 from blockingio.client.connector import Connector, ConnectSettings
 from blockingio.client.exchange import Exchange
@@ -26,7 +27,7 @@ from blockingio.client.pool import Lease, Pool
 from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_proxies
 from blockingio.client.request import HttpClientRequest
 from blockingio.client.response import HttpClientResponse
-from blockingio.client.target import authority_form, clean_method, host_field, host_name, origin_form
+from blockingio.client.target import authority_form, clean_method, host_field, http_uri, origin_form
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import HttpException
 from blockingio.net.security import SecurityContext
@@ -39,8 +40,8 @@ from blockingio.values.uri import Uri
 class HttpClient:
     """Makes requests, over connections that are kept and used again; for any number of threads.
 
-    ``context``: certificates and trust for https; None means the system's roots.  TypeError for anything else.
-    Use as a context manager to close it on the way out.  Follows dart:io's HttpClient.
+    ``context``: certificates and trust for https; None means the system's roots.  TypeError for
+    anything else.  Use as a context manager to close it on the way out.  Follows dart:io's HttpClient.
     """
 
     DEFAULT_HTTP_PORT: ClassVar[int] = 80
@@ -51,7 +52,8 @@ class HttpClient:
         self._credentials = CredentialStore()
         self._proxy_credentials = CredentialStore()
         self._connector = Connector(ClientTls(context), self._proxy_credentials)
-        #: Seconds for all of connecting, proxies and TLS included; name resolution is the system's.  None: the system's.
+        #: Seconds for all of connecting, a proxy and TLS included, but not name resolution, which is the
+        #: system's.  None: as long as the system tries.
         self.connection_timeout: float | None = None
         #: Whether bodies in gzip are decoded.
         self.auto_uncompress = True
@@ -107,9 +109,9 @@ class HttpClient:
     def find_proxy_from_environment(url: Uri, *, environment: Mapping[str, str] | None = None) -> str:
         """What http_proxy, https_proxy and no_proxy say of a URL: "PROXY host:port" or "DIRECT".
 
-        ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080; no_proxy
-        lists names (with all below them), addresses, networks and "*", each perhaps with a port.
-        HTTP_PROXY counts for nothing in a CGI program.
+        ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080;
+        no_proxy lists names (with all below them), addresses, networks and "*", each perhaps with a
+        port.  HTTP_PROXY counts for nothing in a CGI program.
         """
         return find_proxy_from_environment(url, environment)
 
@@ -117,17 +119,12 @@ class HttpClient:
 
     def open(self, method: str, host: str, port: int, path: str) -> HttpClientRequest:
         """A request by http for ``path``, which may have a query; a slash before it may be left out."""
-        path, _, _ = path.partition("#")
-        path, mark, query = path.partition("?")
-        if path[:1] != "/":
-            path = "/" + path
-        uri = Uri(scheme="http", host=host, port=port, path=path, query=query if mark else None)
-        return self.open_url(method, uri)
+        return self.open_url(method, http_uri(host, port, path))
 
     def open_url(self, method: str, url: Uri | str) -> HttpClientRequest:
-        """A request for an http or https URL; its fragment is not sent, its user information as Basic credentials.
+        """A request for an http or https URL, by a connection that is idle, awaited or made.
 
-        Connects, or waits for a connection, or takes an idle one.
+        The URL's fragment is not sent, and its user information only as Basic credentials.
         """
         uri = url if isinstance(url, Uri) else Uri.parse(url)
         method = clean_method(method)
@@ -137,8 +134,8 @@ class HttpClient:
             raise ValueError(f"expected a URL with a host, found {str(uri)!r}")
         self._pool.check_open()
         headers = self._template._copy()
-        headers._set_trusted("host", host_field(uri))
         plan = Plan(self, method, uri, headers)
+        headers._set_trusted("host", host_field(uri, plan.host))
         return HttpClientRequest(plan, self._begin(plan))
 
     def get(self, host: str, port: int, path: str) -> HttpClientRequest:
@@ -192,20 +189,25 @@ class HttpClient:
     # ------------------------------------------------------------ credentials
 
     def add_credentials(self, url: Uri | str, realm: str, credentials: HttpClientCredentials) -> None:
-        """Use them for ``url`` and all below it: Basic and Bearer at once, Digest once challenged for the realm."""
+        """Use them for ``url`` and all below it: Basic and Bearer at once, Digest once challenged.
+
+        A challenge is answered where it names this realm, or none.
+        """
         uri = url if isinstance(url, Uri) else Uri.parse(url)
         self._credentials.add(Space.of(uri), realm, credentials)
 
-    def add_proxy_credentials(self, host: str, port: int, realm: str, credentials: HttpClientCredentials) -> None:
-        """Use them for a proxy."""
+    def add_proxy_credentials(self, host: str, port: int, realm: str,
+                              credentials: HttpClientCredentials) -> None:
+        """Use them for a proxy, as those of ``add_credentials``."""
         self._proxy_credentials.add(Space.of_proxy(host, port), realm, credentials)
 
     # ------------------------------------------------------------ the end
 
     def close(self, *, force: bool = False) -> None:
-        """Refuse new requests, close idle connections, and let the active ones finish; with ``force`` cut them.
+        """Refuse new requests, close idle connections, and let the active ones finish.
 
-        Idempotent, for any thread.
+        With ``force`` they are cut, and whoever waits for one gets an HttpException.  Idempotent, for
+        any thread.
         """
         self._pool.close(is_forced=force)
 
@@ -242,20 +244,21 @@ class HttpClient:
         return follow(run(self._begin(plan), _tell_nobody), _tell_nobody)
 
     def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]:
-        """A place with a connection that is ready; sets the plan's proxy."""
-        uri = plan.uri
-        host = host_name(uri)
-        *first, last = self._proxies(uri)
+        """A place with a connection that is ready; ``is_fresh``: a new one, to the same proxy as before."""
+        if is_fresh:
+            # What has been sent is sent again, and it was made for this proxy.
+            return self._lease_through(plan.proxy, plan, is_fresh)
+        *first, last = self._proxies(plan.uri)
         for proxy in first:
             try:
-                return self._lease_through(proxy, plan, host, is_fresh)
+                return self._lease_through(proxy, plan, is_fresh)
             except (OSError, HttpException):
                 continue  # the next one may do; what the last one raises is raised
-        return self._lease_through(last, plan, host, is_fresh)
+        return self._lease_through(last, plan, is_fresh)
 
-    def _lease_through(self, proxy: Proxy | None, plan: Plan, host: str, is_fresh: bool) -> Lease[Connection]:
+    def _lease_through(self, proxy: Proxy | None, plan: Plan, is_fresh: bool) -> Lease[Connection]:
         uri = plan.uri
-        lease = self._pool.acquire((uri.scheme, host, uri.port, proxy), is_fresh=is_fresh)
+        lease = self._pool.acquire((uri.scheme, plan.host, uri.port, proxy), is_fresh=is_fresh)
         if lease.connection is None:
             try:
                 connection = Connection()
@@ -283,8 +286,8 @@ class HttpClient:
             return
         uri = plan.uri
         if entry is None and uri.user_info:
-            username, _, password = uri.user_info.partition(":")
-            plan.attempt = Attempt(basic_authorization(decode_lenient(username), decode_lenient(password)), None, True)
+            username, _, password = map(decode_lenient, uri.user_info.partition(":"))
+            plan.attempt = Attempt(basic_authorization(username, password), None, True)
         else:
             target = authority_form(uri) if plan.method == "CONNECT" else origin_form(uri)
             plan.attempt = self._credentials.authorize(Space.of(uri), plan.method, target, entry)
@@ -300,7 +303,8 @@ class HttpClient:
             plan.proxy_attempt = Attempt(proxy.authorization, None, True)
         else:
             space = Space.of_proxy(proxy.host, proxy.port)
-            plan.proxy_attempt = self._proxy_credentials.authorize(space, plan.method, origin_form(plan.uri), entry)
+            target = origin_form(plan.uri)
+            plan.proxy_attempt = self._proxy_credentials.authorize(space, plan.method, target, entry)
         if plan.proxy_attempt is not None:
             plan.headers.set("proxy-authorization", plan.proxy_attempt.authorization)
 

@@ -7,6 +7,7 @@ It belongs to whoever holds its lease; only ``cut`` is for any thread.  Between 
 from __future__ import annotations
 
 import socket
+from select import POLLIN, poll
 from threading import RLock
 
 from blockingio.client.detached import with_bytes_ahead
@@ -19,12 +20,10 @@ from blockingio.wire.head import Fields
 from blockingio.wire.limits import DRAIN_SIZE
 from blockingio.wire.source import Source
 
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
-
 
 class Connection:
-    __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_fields", "_der",
-                 "_certificate", "_guard", "_held")  # fmt: skip
+    __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_line", "seen_status",
+                 "seen_fields", "_der", "_certificate", "_guard", "_held", "_poll")  # fmt: skip
 
     channel: Channel  # these three from begin() on
     source: Source
@@ -33,7 +32,9 @@ class Connection:
     def __init__(self) -> None:
         self.idle_until = 0.0  # the pool's
         self.cut_reason: str | None = None
-        # The last header section and what was made of it: servers repeat themselves.
+        # The last status line and header section, and what was made of them: servers repeat themselves.
+        self.seen_line = b""
+        self.seen_status = ("", 0, "")
         self.seen_fields: Fields | None = None
         self._der: bytes | None = None
         self._certificate: X509Certificate | None = None
@@ -64,12 +65,15 @@ class Connection:
             self._held.remove(sock)
 
     def begin(self, channel: Channel, der: bytes | None) -> None:
-        """The one channel that is held is ready for the first request; ``der`` is the server's certificate."""
+        """``channel``, which is held, is ready for the first request; ``der``: the server's certificate."""
         sock = channel.socket
-        self.info = HttpConnectionInfo._from_socket_addresses(sock.family, sock.getpeername(), sock.getsockname())
+        remote, local = sock.getpeername(), sock.getsockname()
+        self.info = HttpConnectionInfo._from_socket_addresses(sock.family, remote, local)
         self.channel = channel
         self.source = Source(channel.receive)
         self._der = der
+        self._poll = poll()
+        self._poll.register(sock, POLLIN)
 
     # ------------------------------------------------------------ in use
 
@@ -103,26 +107,13 @@ class Connection:
 
     def is_alive(self) -> bool:
         """Whether it can take a request: not at its end, and nothing came that nobody asked for."""
-        sock = self.channel.socket
-        timeout = sock.gettimeout()
-        if timeout is not None:
-            sock.settimeout(0)
-        try:
-            # Not the TLS socket's own recv: first, whether there is anything at all.
-            socket.socket.recv(sock, 1, _PEEK)
-            if not self.channel.is_tls:
-                return False  # the end, or a response without a request
-            return self._has_only_tls_records(sock)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        finally:
-            if timeout is not None:
-                sock.settimeout(timeout)
+        if not self._poll.poll(0):
+            return True  # nothing came, not even the end
+        return self.channel.is_tls and self._has_only_tls_records()  # else: the end, or what nobody asked for
 
-    def _has_only_tls_records(self, sock: socket.socket) -> bool:
-        """Whether what came is TLS's own (session tickets, say), which is taken in, and no end and no data."""
+    def _has_only_tls_records(self) -> bool:
+        """Whether what came is TLS's own (session tickets, say), which is taken in; no end and no data."""
+        sock = self.channel.socket
         timeout = sock.gettimeout()
         sock.settimeout(0)
         try:

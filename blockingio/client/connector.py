@@ -1,22 +1,22 @@
 """A new connection for a URL: to the server or to a proxy, through a tunnel, with TLS on it.
 
-Takes a place in the pool (a Lease) and says where to; leaves a Connection there that is ready for a
-request.  Raises OSError where connecting or TLS fails, and HttpException where a proxy refuses, or where the
-connection is cut meanwhile.  One Deadline holds for all of it.
+Takes a Connection without a socket and says where to; leaves it ready for a request.  Raises OSError where
+connecting or TLS fails, and HttpException where a proxy refuses, or where the connection is cut
+meanwhile.  One Deadline holds for all of it.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
-from blockingio.client.auth import MOST_TRIES, Attempt, CredentialStore, Entry, Space, best_challenge
-from blockingio.client.challenge import parse_challenges
+from blockingio.client.auth import MOST_TRIES, Attempt, CredentialStore, Entry, Space
 from blockingio.client.connection import Connection
 from blockingio.client.dial import Deadline, connect, named
-from blockingio.client.proxy import Proxy
 from blockingio.client.plan import MOST_INTERIM
+from blockingio.client.proxy import Proxy
 from blockingio.client.target import authority_form, host_name
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import BadMessage, HttpException
@@ -25,7 +25,7 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.head import Fields, parse_fields, parse_status_line
 from blockingio.wire.limits import DEFAULT_LIMITS
-from blockingio.wire.source import Source, TIMED_OUT
+from blockingio.wire.source import TIMED_OUT, Source
 
 
 class ConnectSettings(NamedTuple):
@@ -46,111 +46,116 @@ class Connector:
         self._proxy_credentials = proxy_credentials
 
     def open(self, connection: Connection, uri: Uri, proxy: Proxy | None, settings: ConnectSettings) -> None:
-        """Connect it, closing all that it holds where that fails."""
+        """Connect it; all that it holds is closed where that fails."""
+        way = _Way(connection, uri, proxy, settings, Deadline(settings.timeout))
+        der: bytes | None = None
         try:
-            deadline = Deadline(settings.timeout)
             if uri.scheme == "https":
-                def reach() -> socket.socket:
-                    return self._reach(connection, uri, proxy, settings, deadline)
-
-                channel: Channel = self._tls.open(reach, connection, host_name(uri), uri.port, deadline,
-                                                  settings.hooks)
-                connection.begin(channel, channel.socket.getpeercert(True))  # type: ignore[attr-defined]
+                reach = way.dial if proxy is None else _Tunnel(way, proxy, self._proxy_credentials).open
+                channel: Channel = self._tls.open(
+                    reach, connection, host_name(uri), uri.port, way.deadline, settings.hooks
+                )
+                der = channel.socket.getpeercert(True)  # type: ignore[attr-defined]
             else:
-                sock = self._dial(connection, uri, proxy, settings, deadline)
+                sock = way.dial()
                 connection.pass_on(sock)
                 channel = Channel(sock)
                 connection.hold(channel)
-                connection.begin(channel, None)
+            try:
+                connection.begin(channel, der)
+            except OSError as error:  # it is gone already
+                raise named(error, host_name(uri), uri.port) from None
         except BaseException as error:
             connection.close()
             if connection.cut_reason is not None and isinstance(error, OSError):
                 raise HttpException(connection.cut_reason, uri) from None
             raise
 
-    def _reach(self, connection: Connection, uri: Uri, proxy: Proxy | None, settings: ConnectSettings,
-               deadline: Deadline) -> socket.socket:
-        """A socket to the server itself, through a tunnel where there is a proxy."""
-        if proxy is None:
-            return self._dial(connection, uri, proxy, settings, deadline)
-        return _Tunnel(self, connection, uri, proxy, settings, deadline).open()
 
-    def _dial(self, connection: Connection, uri: Uri, proxy: Proxy | None, settings: ConnectSettings,
-              deadline: Deadline) -> socket.socket:
-        """A socket to the server or the proxy, whichever is first on the way."""
-        if settings.factory is not None:
-            sock = settings.factory(uri, *(proxy[:2] if proxy is not None else (None, None)))
+class _Way(NamedTuple):
+    """From here to the server or the proxy."""
+
+    connection: Connection
+    uri: Uri
+    proxy: Proxy | None
+    settings: ConnectSettings
+    deadline: Deadline
+
+    def dial(self) -> socket.socket:
+        """A socket to whichever of the two is first on the way; held by the connection."""
+        uri, proxy = self.uri, self.proxy
+        if self.settings.factory is not None:
+            host, port = (proxy.host, proxy.port) if proxy is not None else (None, None)
+            sock = self.settings.factory(uri, host, port)
             if not isinstance(sock, socket.socket):
                 raise TypeError(f"connection_factory gave {type(sock).__name__}, expected a connected socket")
-            connection.hold(sock)
+            self.connection.hold(sock)
             return sock
         if proxy is not None:
-            return connect(proxy.host, proxy.port, deadline, connection)
-        return connect(host_name(uri), uri.port, deadline, connection)
+            return connect(proxy.host, proxy.port, self.deadline, self.connection)
+        return connect(host_name(uri), uri.port, self.deadline, self.connection)
 
 
 class _Tunnel:
     """CONNECT (RFC 9110 9.3.6), with credentials where the proxy asks for them."""
 
-    def __init__(self, connector: Connector, connection: Connection, uri: Uri, proxy: Proxy,
-                 settings: ConnectSettings, deadline: Deadline) -> None:
-        self._connector = connector
-        self._connection = connection
-        self._uri = uri
+    def __init__(self, way: _Way, proxy: Proxy, credentials: CredentialStore) -> None:
+        self._way = way
         self._proxy = proxy
-        self._settings = settings
-        self._deadline = deadline
-        self._target = authority_form(uri)
+        self._credentials = credentials
+        self._target = authority_form(way.uri)
         self._space = Space.of_proxy(proxy.host, proxy.port)
+        self._name = f"the proxy {proxy.host}:{proxy.port}"
 
     def open(self) -> socket.socket:
+        """A socket to the server itself; held by the connection."""
         chosen: Entry | None = None
         for _ in range(MOST_TRIES):
             attempt = self._attempt(chosen)
-            sock = self._connector._dial(self._connection, self._uri, self._proxy, self._settings, self._deadline)
+            sock = self._way.dial()
             try:
                 status, reason, fields = self._ask(sock, attempt)
                 if status // 100 == 2:
                     return sock
                 chosen = self._answer(fields, attempt) if status == 407 else None
             except BaseException:
-                self._connection.drop(sock)
+                self._way.connection.drop(sock)
                 raise
-            self._connection.drop(sock)
+            self._way.connection.drop(sock)
             if chosen is None:
                 break
         raise HttpException(
-            f"the proxy {self._proxy.host}:{self._proxy.port} refused CONNECT {self._target}: {status} {reason}",
-            self._uri)
+            f"{self._name} refused CONNECT {self._target}: {status} {reason}".rstrip(), self._way.uri
+        )
 
     def _attempt(self, chosen: Entry | None) -> Attempt | None:
         if self._proxy.authorization is not None:
             return Attempt(self._proxy.authorization, None, True)
-        return self._connector._proxy_credentials.authorize(self._space, "CONNECT", self._target, chosen)
+        return self._credentials.authorize(self._space, "CONNECT", self._target, chosen)
 
     def _ask(self, sock: socket.socket, attempt: Attempt | None) -> tuple[int, str, Fields]:
         """Send CONNECT; the final answer's status, reason and fields."""
         headers = HttpHeaders()
         headers._set_trusted("host", self._target)
-        if self._settings.user_agent is not None:
-            headers.set("user-agent", self._settings.user_agent)
+        if self._way.settings.user_agent is not None:
+            headers.set("user-agent", self._way.settings.user_agent)
         if attempt is not None:
             headers._set_trusted("proxy-authorization", attempt.authorization)
+        deadline = self._way.deadline
         timeout = sock.gettimeout()
         # Byte by byte: what follows belongs to TLS.
         source = Source(lambda size: sock.recv(1))
         try:
-            sock.settimeout(self._deadline.left())
+            sock.settimeout(deadline.left())
             sock.sendall(b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (self._target.encode("ascii"), headers._encode()))
-            status, reason, fields = self._final_head(source)
+            answer = self._final_head(source)
             sock.settimeout(timeout)
-            return status, reason, fields
+            return answer
         except (HttpException, OSError) as error:
             if isinstance(error, TIMED_OUT) or isinstance(error, BadMessage) and error.status == 408:
-                raise named(TimeoutError(f"no answer to CONNECT within {self._deadline.seconds} seconds"),
-                            self._proxy.host, self._proxy.port) from None
-            raise HttpException(f"the proxy {self._proxy.host}:{self._proxy.port} did not answer CONNECT: {error}",
-                                self._uri) from error
+                late = TimeoutError(f"no answer to CONNECT within {deadline.seconds} seconds")
+                raise named(late, self._proxy.host, self._proxy.port) from None
+            raise HttpException(f"{self._name} did not answer CONNECT: {error}", self._way.uri) from error
 
     def _final_head(self, source: Source) -> tuple[int, str, Fields]:
         for _ in range(MOST_INTERIM):
@@ -164,19 +169,11 @@ class _Tunnel:
         raise HttpException(f"{MOST_INTERIM} interim responses came, expected a final one")
 
     def _check_deadline(self) -> None:
-        self._deadline.left()
+        self._way.deadline.left()
 
     def _answer(self, fields: Fields, attempt: Attempt | None) -> Entry | None:
         """What to try next after a 407; None: nothing."""
-        challenges = parse_challenges(fields.headers.get_all("proxy-authenticate"))
-        store = self._connector._proxy_credentials
-        entry = store.answer(self._space, challenges, attempt)
-        if entry is not None or self._settings.authenticate_proxy is None:
-            return entry
-        best = best_challenge(challenges)
-        if best is None:
-            return None
-        proxy = self._proxy
-        if self._settings.authenticate_proxy(proxy.host, proxy.port, best.scheme, best.realm):
-            return store.answer(self._space, challenges, None)
-        return None
+        ask = self._way.settings.authenticate_proxy
+        asked = partial(ask, self._proxy.host, self._proxy.port) if ask is not None else None
+        values = fields.headers.get_all("proxy-authenticate")
+        return self._credentials.answer_or_ask(self._space, values, attempt, asked)

@@ -53,7 +53,7 @@ class Holder(Protocol):
 def connect(host: str, port: int, deadline: Deadline, holder: Holder) -> socket.socket:
     """A socket that is connected to ``host``; it stays with ``holder``."""
     try:
-        addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(_for_system(host), port, 0, socket.SOCK_STREAM)
         return _connect_any(addresses, deadline, holder)
     except OSError as error:
         raise named(error, host, port) from None
@@ -66,6 +66,14 @@ def named(error: OSError, host: str, port: int) -> OSError:
     # What ssl.SSLError and its kin know beside the message.
     vars(again).update(vars(error))
     return again
+
+
+def _for_system(host: str) -> bytes:
+    """The host as the resolver takes it; one that cannot exist is the resolver's own "not known"."""
+    try:
+        return host.encode("ascii") if host.isascii() else host.encode("idna")
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
 
 
 def _connect_any(addresses: Iterable[tuple[Any, ...]], deadline: Deadline, holder: Holder) -> socket.socket:

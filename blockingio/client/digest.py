@@ -38,7 +38,8 @@ def strength(challenge: Challenge) -> int | None:
 class DigestSession:
     """What lasts from one challenge to the next: nonce, how often it was used, the secret's hash."""
 
-    def __init__(self, username: str, password: str, challenge: Challenge, *, cnonce: str | None = None) -> None:
+    def __init__(self, username: str, password: str, challenge: Challenge, *,
+                 cnonce: str | None = None) -> None:
         parameters = challenge.parameters
         name = _algorithm(challenge)
         self._hash_name = _ALGORITHMS[name.removesuffix("-SESS")]
@@ -71,7 +72,8 @@ class DigestSession:
         count = f"{self.count:08x}"
         between = f"{count}:{self._cnonce}:auth:" if self._has_qop else ""
         response = self._hash(f"{self._a1}:{self.nonce}:{between}{a2}".encode("latin-1"))
-        fields = [*self._user, f"realm={quoted(self._realm)}", f"nonce={quoted(self.nonce)}", f"uri={quoted(target)}"]
+        fields = [*self._user, f"realm={quoted(self._realm)}", f"nonce={quoted(self.nonce)}",
+                  f"uri={quoted(target)}"]
         if self._algorithm is not None:
             fields.append(f"algorithm={self._algorithm}")
         if self._has_qop:
@@ -84,7 +86,7 @@ class DigestSession:
         return "Digest " + ", ".join(fields)
 
     def _user_parameters(self, username: str, is_hashed: bool) -> list[str]:
-        """The user's name hashed (RFC 7616 3.4.4), as it is, or as an ext-value where it is not ASCII (3.4)."""
+        """The user's name: hashed (RFC 7616 3.4.4), as it is, or an ext-value where it is not ASCII (3.4)."""
         if is_hashed:
             hashed = self._hash(b"%b:%b" % (username.encode(), self._realm.encode("latin-1")))
             return [f"username={quoted(hashed)}", "userhash=true"]

@@ -125,7 +125,10 @@ class Exchange:
                     return None
                 raise HttpException("the server ended the connection before its response came")
             line, _, block = data.partition(b"\r\n")
-            version, status, reason = parse_status_line(line)
+            if line != connection.seen_line:
+                connection.seen_status = parse_status_line(line)
+                connection.seen_line = line
+            version, status, reason = connection.seen_status
             fields = connection.seen_fields
             if fields is None or block != fields.block or version != fields.version:
                 fields = parse_fields(block, version, DEFAULT_LIMITS, of_request=False)

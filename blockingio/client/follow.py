@@ -8,11 +8,12 @@ a request raises.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from blockingio.client.auth import MOST_TRIES, Entry, Space, best_challenge
-from blockingio.client.challenge import parse_challenges
+from blockingio.client.auth import MOST_TRIES, Entry, Space
 from blockingio.client.exchange import Exchange
 from blockingio.client.plan import EXPECTS_CONTENT
+from blockingio.client.proxy import Proxy
 from blockingio.client.redirect import carry_over
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import RedirectException
@@ -48,6 +49,8 @@ def run(exchange: Exchange, on_exchange: Callable[[Exchange], None]) -> HttpClie
 
 def _redirect(response: HttpClientResponse) -> Exchange | None:
     """The next request where the response is a redirect to be followed without asking."""
+    if response.status_code // 100 != 3:
+        return None
     plan = response._plan
     if not (plan.follow_redirects and response.is_redirect and "location" in response.headers):
         return None
@@ -59,13 +62,15 @@ def _redirect(response: HttpClientResponse) -> Exchange | None:
 
 def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
     """The same request with credentials, without its body; None where there are none."""
+    if response.status_code not in (401, 407):
+        return None
     plan = response._plan
     entry: Entry | None = None
     proxy_entry: Entry | None = None
     if response.status_code == 401:
         entry = _entry_for_server(response)
-    elif response.status_code == 407 and plan.is_absolute:
-        proxy_entry = _entry_for_proxy(response)
+    elif plan.proxy is not None and plan.is_absolute:
+        proxy_entry = _entry_for_proxy(response, plan.proxy)
     if entry is None and proxy_entry is None:
         return None
     response._dispose()
@@ -75,29 +80,18 @@ def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
 
 
 def _entry_for_server(response: HttpClientResponse) -> Entry | None:
-    challenges = parse_challenges(response.headers.get_all("www-authenticate"))
     plan = response._plan
-    store = plan.client._credentials
-    space = Space.of(plan.uri)
-    entry = store.answer(space, challenges, plan.attempt)
-    ask = plan.client.authenticate
-    best = best_challenge(challenges)
-    if entry is None and ask is not None and best is not None and ask(plan.uri, best.scheme, best.realm):
-        entry = store.answer(space, challenges, None)
-    return entry
+    client = plan.client
+    ask = partial(client.authenticate, plan.uri) if client.authenticate is not None else None
+    values = response.headers.get_all("www-authenticate")
+    return client._credentials.answer_or_ask(Space.of(plan.uri), values, plan.attempt, ask)
 
 
-def _entry_for_proxy(response: HttpClientResponse) -> Entry | None:
-    challenges = parse_challenges(response.headers.get_all("proxy-authenticate"))
+def _entry_for_proxy(response: HttpClientResponse, proxy: Proxy) -> Entry | None:
     plan = response._plan
-    proxy = plan.proxy
-    assert proxy is not None  # is_absolute says so
-    store = plan.client._proxy_credentials
+    client = plan.client
+    ask = client.authenticate_proxy
+    asked = partial(ask, proxy.host, proxy.port) if ask is not None else None
+    values = response.headers.get_all("proxy-authenticate")
     space = Space.of_proxy(proxy.host, proxy.port)
-    entry = store.answer(space, challenges, plan.proxy_attempt)
-    ask = plan.client.authenticate_proxy
-    best = best_challenge(challenges)
-    if entry is None and ask is not None and best is not None:
-        if ask(proxy.host, proxy.port, best.scheme, best.realm):
-            entry = store.answer(space, challenges, None)
-    return entry
+    return client._proxy_credentials.answer_or_ask(space, values, plan.proxy_attempt, asked)

@@ -14,7 +14,8 @@ from blockingio.client.connection import Connection
 from blockingio.client.pool import Lease
 from blockingio.client.proxy import Proxy
 from blockingio.client.redirect import RedirectInfo, carry_over, is_trusted, next_method, resolve
-from blockingio.client.target import absolute_form, authority_form, clean_method, host_field, origin_form
+from blockingio.client.target import (
+    absolute_form, authority_form, clean_method, host_field, host_name, origin_form)
 from blockingio.errors import RedirectException
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
@@ -46,7 +47,7 @@ class Opener(Protocol):
     _proxy_credentials: CredentialStore
 
     def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]:
-        """A place with a connection that is ready; sets the plan's proxy."""
+        """A place with a connection that is ready; ``is_fresh``: a new one, to the same proxy as before."""
 
     def _begin(self, plan: Plan, *, entry: Entry | None = None, proxy_entry: Entry | None = None) -> Exchange:
         """A connection for the plan, and credentials in its fields: these entries', or those that apply."""
@@ -58,13 +59,14 @@ class Opener(Protocol):
 class Plan:
     """A request without its body."""
 
-    __slots__ = ("client", "method", "uri", "headers", "follow_redirects", "max_redirects", "first_uri",
-                 "redirects", "proxy", "attempt", "proxy_attempt")  # fmt: skip
+    __slots__ = ("client", "method", "uri", "host", "headers", "follow_redirects", "max_redirects",
+                 "first_uri", "redirects", "proxy", "attempt", "proxy_attempt")  # fmt: skip
 
     def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders) -> None:
         self.client = client
         self.method = method
         self.uri = uri
+        self.host = host_name(uri)  # as name servers have it
         self.headers = headers
         self.follow_redirects = True
         self.max_redirects = MAX_REDIRECTS
@@ -98,9 +100,11 @@ class Plan:
         plan = self.again()
         plan.method = next_method(self.method, status) if method is None else clean_method(method)
         plan.uri = uri
+        plan.host = host_name(uri)
         plan.redirects.append(RedirectInfo(status, plan.method, uri))
-        carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri), is_other_method=plan.method != self.method)
-        plan.headers._set_trusted("host", host_field(uri))
+        carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri),
+                   is_other_method=plan.method != self.method)
+        plan.headers._set_trusted("host", host_field(uri, plan.host))
         return plan
 
     @property

@@ -120,7 +120,8 @@ class Lease(Generic[C]):
             self.pool._leave_note((self.key, self.connection, is_usable))
 
     def __del__(self) -> None:
-        self.drop(is_usable=False)
+        if not self.is_settled:
+            self.drop(is_usable=False)
 
 
 class Pool(Generic[C]):
@@ -198,7 +199,9 @@ class Pool(Generic[C]):
                 with self._lock:
                     self._active.discard(connection)
                 connection = None
-        while connection is not None and not (connection.idle_until > time.monotonic() and connection.is_alive()):
+        while connection is not None:
+            if connection.idle_until > time.monotonic() and connection.is_alive():
+                break
             connection.close()
             connection = self._next_idle(key, connection)
         return Lease(self, key, connection)

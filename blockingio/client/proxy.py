@@ -15,22 +15,26 @@ from typing import NamedTuple
 
 from blockingio.client.auth import basic_authorization
 from blockingio.errors import HttpException
+from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
+
+_VARIABLES = {"http": ("http_proxy", "HTTP_PROXY"), "https": ("https_proxy", "HTTPS_PROXY")}
 
 # The port of a proxy whose variable names none, as dart:io has it.
 _ENVIRONMENT_PORT = 1080
 
+# A name, or an IPv6 address in its brackets.
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[^:@/\[\]\s\x00-\x1f\x7f]+)"
 # "PROXY" [ userinfo "@" ] ( host / "[" IPv6 "]" ) ":" port, one entry of a PAC answer.
 _PAC_PROXY = re.compile(
-    r"(?i:PROXY|HTTP)[ \t]+(?:([^@ \t]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:@/\[\]\s]+):([0-9]{1,5})"
+    rf"(?i:PROXY|HTTP)[ \t]+(?:([^@ \t]*)@)?{_HOST}:([0-9]{{1,5}})"
 )
 # [ scheme "://" ] [ userinfo "@" ] host [ ":" port ] [ "/" anything ], the value of http_proxy.
 _VARIABLE = re.compile(
-    r"(?:([A-Za-z][A-Za-z0-9+.\-]*+)://)?(?:([^/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:@/\[\]\s]+)(?::([0-9]{1,5}))?(?:/.*)?"
+    rf"(?:([A-Za-z][A-Za-z0-9+.\-]*+)://)?(?:([^/]*)@)?{_HOST}(?::([0-9]{{1,5}}))?(?:/.*)?"
 )
 # host [ ":" port ] of a no_proxy entry; an IPv6 address with a port has brackets.
 _NO_PROXY_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*):([0-9]{1,5})")
-_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 class Proxy(NamedTuple):
@@ -50,7 +54,7 @@ def parse_proxies(answer: str) -> list[Proxy | None]:
     A name and a password may stand before the host, percent-encoded: "PROXY user:password@a:1".
     """
     if not isinstance(answer, str):
-        raise HttpException(f"find_proxy answered {answer!r}, expected a str such as 'DIRECT' or 'PROXY host:port'")
+        raise HttpException(f"find_proxy answered {answer!r}, expected the like of 'PROXY host:port; DIRECT'")
     proxies: list[Proxy | None] = []
     for entry in answer.split(";"):
         entry = entry.strip()
@@ -71,21 +75,29 @@ def parse_proxies(answer: str) -> list[Proxy | None]:
 
 
 def find_proxy_from_environment(url: Uri, environment: Mapping[str, str] | None = None) -> str:
-    """The PAC form of what http_proxy, https_proxy and no_proxy say of a URL; None: this process's environment.
+    """The PAC form of what http_proxy, https_proxy and no_proxy say of a URL.
 
-    Lower case goes before upper case.  HTTP_PROXY counts for nothing where REQUEST_METHOD is set: in a
-    CGI program it holds what a client sent as a Proxy field.
+    ``environment`` None: this process's.  Lower case goes before upper case.  HTTP_PROXY counts for
+    nothing where REQUEST_METHOD is set: in a CGI program it holds what a client sent as a Proxy field.
     """
     if environment is None:
         environment = os.environ
     scheme = url.scheme
-    names = [f"{scheme}_proxy", f"{scheme.upper()}_PROXY"]
-    if scheme == "http" and "REQUEST_METHOD" in environment:
-        del names[1]
-    text = _first(environment, *names).strip()
-    if not text or scheme not in ("http", "https"):
+    names = _VARIABLES.get(scheme)
+    if names is None:
         return "DIRECT"
-    if _is_excepted(url, _first(environment, "no_proxy", "NO_PROXY")):
+    lower, upper = names
+    # os.environ is slow to look into, and slowest for what is not there: this is asked for each request.
+    if lower in environment:
+        text = environment[lower].strip()
+    elif upper in environment and not (scheme == "http" and "REQUEST_METHOD" in environment):
+        text = environment[upper].strip()
+    else:
+        return "DIRECT"
+    if not text:
+        return "DIRECT"
+    no_proxy = environment.get("no_proxy")
+    if _is_excepted(url, environment.get("NO_PROXY", "") if no_proxy is None else no_proxy):
         return "DIRECT"
     found = _VARIABLE.fullmatch(text)
     if found is None:
@@ -93,15 +105,6 @@ def find_proxy_from_environment(url: Uri, environment: Mapping[str, str] | None 
     kind, user, host, port = found.groups()
     word = "SOCKS" if kind is not None and kind.lower().startswith("socks") else "PROXY"
     return f"{word} {user + '@' if user else ''}{host}:{port or _ENVIRONMENT_PORT}"
-
-
-def _first(environment: Mapping[str, str], *names: str) -> str:
-    """The first variable that is set, even to nothing."""
-    for name in names:
-        value = environment.get(name)
-        if value is not None:
-            return value
-    return ""
 
 
 def _is_excepted(url: Uri, no_proxy: str) -> bool:
@@ -163,11 +166,6 @@ def _authorization(user_info: str | None) -> str | None:
         return None
     username, _, password = user_info.partition(":")
     try:
-        return basic_authorization(_decoded(username), _decoded(password))
+        return basic_authorization(decode_lenient(username), decode_lenient(password))
     except ValueError as error:
         raise HttpException(f"the name and password for a proxy cannot be sent: {error}") from None
-
-
-def _decoded(text: str) -> str:
-    """Percent-decoded; a % that starts no pair stays, passwords are written by people."""
-    return _PERCENT.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "replace"), text)

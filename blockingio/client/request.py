@@ -1,8 +1,8 @@
 """HttpClientRequest: a request that is being written, and the way to its response.
 
-Takes what the user writes; gives the response.  Raises HttpException, with the request's URI, where the server
-goes away, breaks HTTP or is cut off, and where the body is not what content_length said.  Framing, buffering
-and encoding are IOSink's, one connection's business is Exchange's.
+Takes what the user writes; gives the response.  Raises HttpException, with the request's URI, where the
+server goes away, breaks HTTP or is cut off, and where the body is not what content_length said.
+Framing, buffering and encoding are IOSink's, one connection's business is Exchange's.
 
 Belongs to one thread at a time, but for ``abort`` and ``done``.
 """
@@ -179,7 +179,8 @@ class HttpClientRequest(IOSink):
             finally:
                 self._working.release()
 
-    def _end(self, *, response: HttpClientResponse | None = None, failure: BaseException | None = None) -> bool:
+    def _end(self, *, response: HttpClientResponse | None = None,
+             failure: BaseException | None = None) -> bool:
         """Set how it ended; False where that is settled already."""
         with _ending:
             if self._failure is not None or self._response is not None:
@@ -237,7 +238,8 @@ class HttpClientRequest(IOSink):
         elif "transfer-encoding" in headers._values:
             if not headers.chunked_transfer_encoding:
                 self._give_up()
-                raise HttpException(f"Transfer-Encoding is {headers['transfer-encoding']!r}, expected chunked", self.uri)
+                found = headers["transfer-encoding"]
+                raise HttpException(f"Transfer-Encoding is {found!r}, expected chunked", self.uri)
             self._framing = CHUNKED
         elif self._size or self._plan.method in EXPECTS_CONTENT:
             self._framing = CHUNKED

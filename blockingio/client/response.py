@@ -10,7 +10,6 @@ Belongs to one thread at a time.
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -35,8 +34,6 @@ from blockingio.wire.limits import DEFAULT_LIMITS, DRAIN_SIZE
 # Bytes of a body asked for at once, in iteration and in read().
 _CHUNK_SIZE = 64 * 1024
 
-# Most responses have none, and then nothing else needs to be looked up in their fields.
-_CONTENT_ENCODING = re.compile(rb"(?:\A|\n)content-encoding:", re.IGNORECASE)
 _GZIP = frozenset(("gzip", "x-gzip"))  # the latter is to be taken for the former (RFC 9110 8.4.1.3)
 
 
@@ -55,8 +52,9 @@ class HttpClientResponse(Stream[bytes]):
     its connection busy until it is dropped.  Follows dart:io's HttpClientResponse.
     """
 
-    __slots__ = ("status_code", "reason_phrase", "compression_state", "_plan", "_lease", "_connection", "_fields",
-                 "_body", "_read_body", "_is_kept", "_cookies", "_kept_readers", "__weakref__")  # fmt: skip
+    __slots__ = ("status_code", "reason_phrase", "compression_state", "_plan", "_lease", "_connection",
+                 "_fields", "_body", "_read_body", "_is_kept", "_cookies", "_kept_readers",
+                 "__weakref__")  # fmt: skip
 
     def __init__(self, plan: Plan, lease: Lease[Connection], status: int, reason: str, fields: Fields, *,
                  is_kept: bool) -> None:
@@ -70,11 +68,12 @@ class HttpClientResponse(Stream[bytes]):
         self._fields = fields
         self._is_kept = is_kept  # the connection can take another request after this
         self._cookies: list[Cookie] | None = None
-        self._body: Body | None = response_body(connection.source, fields, DEFAULT_LIMITS, method=plan.method,
-                                                status=status)
-        self._read_body: Callable[[int], bytes] = _read_nothing if self._body is None else self._body.read_some
+        body = response_body(connection.source, fields, DEFAULT_LIMITS, method=plan.method, status=status)
+        self._body: Body | None = body
+        self._read_body: Callable[[int], bytes] = body.read_some if body is not None else _read_nothing
         self.compression_state = HttpClientResponseCompressionState.NOT_COMPRESSED
-        if _CONTENT_ENCODING.search(fields.block) and self._is_gzip():
+        # Most have none, and then nothing needs to be looked up among the fields.
+        if b"content-encoding" in fields.block.lower() and self._is_gzip():
             self.compression_state = HttpClientResponseCompressionState.COMPRESSED
             if plan.client.auto_uncompress:
                 self.compression_state = HttpClientResponseCompressionState.DECOMPRESSED
@@ -105,7 +104,7 @@ class HttpClientResponse(Stream[bytes]):
 
     @property
     def content_length(self) -> int:
-        """The Content-Length field in bytes, -1 where there is none: of the compressed body, if it is that."""
+        """The Content-Length field in bytes, -1 where there is none; of the body before it is decoded."""
         return self.headers.content_length
 
     @property
@@ -115,7 +114,7 @@ class HttpClientResponse(Stream[bytes]):
 
     @property
     def is_redirect(self) -> bool:
-        """Whether ``follow_redirects`` would follow this: 301, 302, 303, 307, 308 to GET and HEAD, 303 to POST."""
+        """Whether ``follow_redirects`` follows this: 301, 302, 303, 307, 308 to GET and HEAD, 303 to POST."""
         return is_redirect(self._plan.method, self.status_code)
 
     @property
@@ -169,7 +168,7 @@ class HttpClientResponse(Stream[bytes]):
         except BaseException:
             self._lease.discard()  # where it stopped nobody knows
             raise
-        if not self._lease.is_settled and (self._body is None or self._body.finished) and not self._is_takeover:
+        if self._body is not None and self._body.finished and not self._lease.is_settled:
             self._settle()
         return data
 
@@ -201,7 +200,7 @@ class HttpClientResponse(Stream[bytes]):
         """
         lease = self._lease
         if lease.is_settled:
-            raise StateError("the response was read to its end, and its connection is in use elsewhere or closed")
+            raise StateError("the response has been read, and its connection is in use elsewhere or closed")
         sock = self._connection.detach()
         lease.take_out()
         return sock
@@ -239,10 +238,14 @@ class HttpClientResponse(Stream[bytes]):
         except AttributeError:  # __init__ did not come so far
             return
         if not lease.is_settled:
-            body = self._body
-            is_usable = (self._is_kept and body is not None and not body.failed and self._connection.drain(body)
-                         and not self._connection.source.pending)
-            lease.drop(is_usable=is_usable)
+            lease.drop(is_usable=self._is_kept and self._has_come())
+
+    def _has_come(self) -> bool:
+        """Whether the rest of the body is here without a wait, and no more than that."""
+        body, connection = self._body, self._connection
+        if body is None or body.failed or not connection.drain(body):
+            return False
+        return not connection.source.pending
 
     def __repr__(self) -> str:
         state = "" if self._lease.is_settled else ", body unread"

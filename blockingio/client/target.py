@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-from blockingio.values.grammar import TOKEN_RE
+from blockingio.values.grammar import ORIGIN_FORM_RE, TOKEN_RE
 from blockingio.values.percent import decode_strict
 from blockingio.values.uri import Uri
 
+_USUAL_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _PLAIN_HOST = re.compile(r"[a-z0-9\-._]++")
 _TARGET = re.compile(r"[\x21-\x7e]++")
 
@@ -20,9 +21,23 @@ def clean_method(method: str) -> str:
     """The method in upper case, as dart:io sends it; ValueError where it is no token."""
     if not isinstance(method, str):
         raise TypeError(f"a method is a str, not {type(method).__name__}")
+    if method in _USUAL_METHODS:
+        return method
     if not TOKEN_RE.fullmatch(method):
         raise ValueError(f"a method is a token (RFC 9110 9.1), found {method[:80]!r}")
     return method.upper()
+
+
+def http_uri(host: str, port: int, path: str) -> Uri:
+    """The http URI of a path with its query, with a slash where it lacks one; a fragment is left out."""
+    path, _, _ = path.partition("#")
+    if path[:1] != "/":
+        path = "/" + path
+    if type(port) is int and _PLAIN_HOST.fullmatch(host) and ORIGIN_FORM_RE.fullmatch(path):
+        # Nothing needs to be encoded, and this is three times faster.
+        return Uri.parse(f"http://{host}:{port}{path}")
+    path, mark, query = path.partition("?")
+    return Uri(scheme="http", host=host, port=port, path=path, query=query if mark else None)
 
 
 def host_name(uri: Uri) -> str:
@@ -38,9 +53,8 @@ def host_name(uri: Uri) -> str:
         raise ValueError(f"the host {host!r} is no name that can be looked up: {error}") from None
 
 
-def host_field(uri: Uri) -> str:
-    """The value of Host: the port is left out where it is the scheme's, a zone always (RFC 6874 3)."""
-    host = host_name(uri)
+def host_field(uri: Uri, host: str) -> str:
+    """The value of Host for a URI with this ``host_name``: no default port, no zone (RFC 6874 3)."""
     if ":" in host:
         host = f"[{host.partition('%')[0]}]"
     return f"{host}:{uri.port}" if uri.has_port else host
@@ -56,7 +70,7 @@ def origin_form(uri: Uri) -> str:
 
 def absolute_form(uri: Uri) -> str:
     """The whole URI but user information and fragment, for a proxy."""
-    return _checked(f"{uri.scheme}://{host_field(uri)}{origin_form(uri)}")
+    return _checked(f"{uri.scheme}://{host_field(uri, host_name(uri))}{origin_form(uri)}")
 
 
 def authority_form(uri: Uri) -> str:

@@ -58,7 +58,8 @@ class ClientTls:
             for line in log.new_lines():
                 hooks.key_log(line)
 
-    def _open(self, connect: Callable[[], socket.socket], handshake: _Handshake, hooks: TlsHooks) -> TlsChannel:
+    def _open(self, connect: Callable[[], socket.socket], handshake: _Handshake, hooks: TlsHooks
+              ) -> TlsChannel:
         ask = hooks.bad_certificate_callback
         try:
             return handshake.verified(connect())

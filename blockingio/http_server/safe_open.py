@@ -5,7 +5,8 @@ stat.  Each segment is opened relative to the directory before it and never thro
 that between checking and opening there is no moment in which a link could be put in the way;
 links are read and walked by the same steps.  A descriptor is all the caller gets: to open by
 path again would be that moment.  Where the system cannot open relative to a directory
-(Windows) what was opened is held against the root afterwards.
+(Windows, where making links takes special rights) what was opened is held against the root
+afterwards, by path: that alone leaves a moment.
 
 Raises OSError: FileNotFoundError for what is not there and for what is outside, which nobody
 can tell apart; PermissionError for what may not be read.

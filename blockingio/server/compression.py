@@ -61,8 +61,9 @@ def accepts_gzip(headers: HttpHeaders) -> bool:
         coding, *parameters = [part.strip() for part in member.split(";")]
         weight = 1.0
         for parameter in parameters:
-            match = _WEIGHT.fullmatch(parameter)
-            weight = float(match[1]) if match else 0.0
+            if parameter[:2].lower() == "q=":
+                match = _WEIGHT.fullmatch(parameter)
+                weight = float(match[1]) if match else 0.0
         if coding.lower() in ("gzip", "x-gzip"):
             gzip = weight
         elif coding == "*":

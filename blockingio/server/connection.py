@@ -315,7 +315,7 @@ class Connection:
         self.broken = True
         self.channel.cut()
 
-    def response_done(self, keep: bool) -> None:
+    def response_done(self, response: HttpResponse, keep: bool) -> None:
         """The response is closed: on its thread, and its last act, since from here on the socket may be closed."""
         self.idle_since = monotonic()
         if not keep or self.core.closing:
@@ -325,25 +325,30 @@ class Connection:
                 self.channel.half_close()
                 self._end_of_patience = self.core.timekeeper.schedule(LINGER_TIME, self.channel.cut)
         if self._is_left:
-            self._close()
+            response._finished = True
             self.core.connections.discard(self)
+            self._close()
             self.core.made_room()
             return
+        # In one step as Ctrl-C sees it, which comes between calls: what is not finished is not released.
+        response._finished = True
         self._turn.release()
         if self.core.closing and not self._last:
             self.cut()  # close() has just begun, and took this connection for a busy one
 
-    def detach(self) -> socket.socket:
+    def detach(self, response: HttpResponse) -> socket.socket:
         """Let go of the socket, for the response's thread; what was read too far comes out of it first."""
         self._last = True
         if self._reads_ahead or self._source.pending:
             # This connection's thread may be in receive(), or has read what belongs to the new owner.
-            self._relay = Relay(self.channel)
-            sock = self._relay.theirs
-            self.core.threads.run(self._relay.pass_out)
+            self._relay = relay = Relay(self.channel)  # from here on that thread leaves all that comes as pending
+            sock = relay.theirs
+            relay.pass_early(self._source.partial)
+            self.core.threads.run(relay.pass_out)
         else:
             self._detached = True
             sock = self.channel.detach()
+        response._finished = True
         self._turn.release()
         if self._is_left:
             self.core.connections.discard(self)

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from time import time
 from typing import TYPE_CHECKING
 
+from blockingio.server.outbox import Budget
 from blockingio.server.session import Sessions
 from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
@@ -105,6 +106,7 @@ class Core:
         self.threads = Threads(f"blockingio {self.name}")
         self.timekeeper = Timekeeper(f"blockingio timer {self.name}")
         self.sessions = Sessions(self.timekeeper, session_timeout)
+        self.budget = Budget()
         # What the listener wants to know: a connection has ended, so there is room.
         self.made_room: Callable[[], None] = _nothing
 

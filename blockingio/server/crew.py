@@ -11,6 +11,7 @@ from blockingio.server.core import Signal, log
 from blockingio.server.request import HttpRequest
 from blockingio.patience import Patience
 from blockingio.subscription import _LISTENING, StreamSubscription
+from blockingio.wire.sink import OPEN
 
 if TYPE_CHECKING:
     from blockingio.server.server import HttpServer
@@ -166,6 +167,7 @@ class Crew:
                 if not subscription._ready():
                     return None
             else:
+                request.response._phase = OPEN
                 return request
 
     def _handle(self, request: HttpRequest) -> None:

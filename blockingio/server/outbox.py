@@ -11,14 +11,31 @@ import atexit
 import os
 from collections import deque
 from collections.abc import Callable
-from threading import Condition
+from threading import Condition, Lock
 from time import monotonic
 
 from blockingio.net.channel import Channel
-from blockingio.wire.limits import LINGER_TIME, OUTBOX_SIZE
+from blockingio.wire.limits import LINGER_TIME, OUTBOX_SIZE, OUTBOXES_SIZE
 
 # Those that are sending.  Changed by add and discard, each one step of the interpreter.
 _sending: set[Outbox] = set()
+
+
+class Budget:
+    """Bytes that all outboxes of a server hold; ``_lock`` guards the sum."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._used = 0
+
+    def use(self, size: int) -> None:
+        """``size`` more; less where it is negative."""
+        with self._lock:
+            self._used += size
+
+    @property
+    def is_spent(self) -> bool:
+        return self._used > OUTBOXES_SIZE
 
 
 class Outbox:
@@ -28,8 +45,10 @@ class Outbox:
     ``_sending`` stands for.
     """
 
-    def __init__(self, channel: Channel, timeout: float | None, run: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, channel: Channel, timeout: float | None, budget: Budget,
+                 run: Callable[[Callable[[], None]], None]) -> None:
         self._channel = channel
+        self._budget = budget
         self._timeout = timeout
         self._run = run  # gives a task a thread
         self._condition = Condition()
@@ -40,17 +59,20 @@ class Outbox:
         self.failed = False  # the client is gone, or a file was shorter than promised
 
     def put(self, data: bytes | memoryview | FilePart) -> bool:
-        """Send it after what is in here; waits while that is over OUTBOX_SIZE.  False once the client is gone."""
-        size = 0 if isinstance(data, FilePart) else len(data)
+        """Send it after what is in here.  False once the client is gone.
+
+        Waits while there is more than OUTBOX_SIZE in here and the budget is spent.
+        """
+        size = _size_of(data)
         with self._condition:
-            while self._size > OUTBOX_SIZE and not self.failed:
+            while self._size > OUTBOX_SIZE and self._budget.is_spent and not self.failed:
                 self._condition.wait()
             if self.failed:
                 if isinstance(data, FilePart):
                     data.close()
                 return False
             self._waiting.append(data)
-            self._size += size
+            self._use(size)
             if not self._sending:
                 self._sending = True
                 _sending.add(self)
@@ -82,7 +104,6 @@ class Outbox:
                 if self.failed:
                     self._drop_waiting()
                 if not self._waiting:
-                    self._size = 0
                     self._sending = False
                     _sending.discard(self)
                     # Taken in the same step: from here on another thread may own the writing half.
@@ -90,8 +111,6 @@ class Outbox:
                     self._condition.notify_all()
                     break
                 data = self._waiting.popleft()
-                self._size -= 0 if isinstance(data, FilePart) else len(data)
-                self._condition.notify_all()
             try:
                 if isinstance(data, FilePart):
                     self.failed = not data.send(self._channel, self._timeout)
@@ -99,14 +118,23 @@ class Outbox:
                     self._channel.send_all(data, self._timeout)
             except OSError:
                 self.failed = True
+            with self._condition:
+                self._use(-_size_of(data))
+                self._condition.notify_all()
+            del data
         if then is not None:
             then(not self.failed)
 
     def _drop_waiting(self) -> None:
         for data in self._waiting:
+            self._use(-_size_of(data))
             if isinstance(data, FilePart):
                 data.close()
         self._waiting.clear()
+
+    def _use(self, size: int) -> None:
+        self._size += size
+        self._budget.use(size)
 
 
 class FilePart:
@@ -128,6 +156,11 @@ class FilePart:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _size_of(data: bytes | memoryview | FilePart) -> int:
+    """Bytes of memory: a file's stay where they are."""
+    return 0 if isinstance(data, FilePart) else len(data)
 
 
 @atexit.register

@@ -22,8 +22,14 @@ class Relay:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._ours, self.theirs = socket.socketpair()
+        self._passed = 0  # bytes that pass_early has passed
         self._lock = Lock()
         self._directions = 2  # those not at their end yet; the last one closes
+
+    def pass_early(self, data: bytes) -> None:
+        """What is here already, for the thread that hands the socket over; it comes again in ``first``."""
+        self._ours.sendall(data)
+        self._passed = len(data)
 
     def pass_out(self) -> None:
         """From the new owner to the client, until the owner ends it."""
@@ -38,7 +44,7 @@ class Relay:
     def pass_in(self, first: bytes) -> None:
         """From the client to the new owner, beginning with what was read too far."""
         try:
-            data = first
+            data = first[self._passed :]
             while True:
                 if data:
                     self._ours.sendall(data)

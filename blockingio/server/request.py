@@ -41,7 +41,7 @@ class HttpRequest(Stream[bytes]):
     """
 
     __slots__ = ("method", "protocol_version", "response", "_target", "_fields", "_body", "_connection",
-                 "_uri", "_cookies", "__weakref__")  # fmt: skip
+                 "_uri", "_cookies", "_kept_readers", "__weakref__")  # fmt: skip
 
     def __init__(self, connection: Connection, method: str, target: str, version: str, fields: Fields,
                  body: Body | None, response: HttpResponse) -> None:

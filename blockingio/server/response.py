@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from blockingio.server.connection import Connection
     from blockingio.server.timekeeper import Appointment
 
+# The first phase of a response: its request is still on the server's queue.
+UNTAKEN = -1
+
 _STARTED = "the response has begun: headers are set before the first write, flush or close"
 
 
@@ -49,17 +52,18 @@ class HttpResponse(IOSink):
 
     __slots__ = ("_connection", "_method", "_target", "_version", "_fields", "_body", "_plain", "_keep", "_gone",
                  "_status_code", "_reason_phrase", "_headers", "_cookies", "_session", "_outbox", "_done",
-                 "_deadline", "_appointment", "_started_at", "_holds_body_back")  # fmt: skip
+                 "_deadline", "_appointment", "_started_at", "_holds_body_back", "_finished")  # fmt: skip
 
     def __init__(self, connection: Connection, method: str, target: str, version: str, fields: Fields,
                  body: Body | None, plain: bool) -> None:
         # IOSink's, set here: a call of its own would cost each request one more frame.
-        self._phase = OPEN
+        self._phase = UNTAKEN
+        self._finished = False  # nothing is left to be done, and the connection knows
         self._parts = []
         self._size = self._written = 0
         self._declared = -1
         self._framing = COUNTED
-        self._codec = self._compressor = None
+        self._codec = self._encoder = self._compressor = None
         self.buffer_output = True
 
         self._connection = connection
@@ -85,7 +89,7 @@ class HttpResponse(IOSink):
         self._started_at = 0.0 if connection.core.access_log is None else monotonic()
 
     def __repr__(self) -> str:
-        phase = ("open", "buffering", "streaming", "closed")[self._phase]
+        phase = ("open", "buffering", "streaming", "closed", "untaken")[self._phase]
         return f"<HttpResponse {self._status_code} {phase}{'' if self.is_connected else ' disconnected'}>"
 
     # ---------------------------------------------------------------- what it says
@@ -122,9 +126,12 @@ class HttpResponse(IOSink):
 
     @property
     def headers(self) -> HttpHeaders:
-        """The header fields, at first the server's default ones; immutable once the response has begun."""
+        """The header fields, at first the server's default ones; immutable once the response has begun.
+
+        They are those of an HTTP/1.1 message, which is what goes out; a client of 1.0 is spared the rest.
+        """
         if self._headers is None:
-            self._headers = self._connection.core.default_response_headers._copy(self._version)
+            self._headers = self._connection.core.default_response_headers._copy()
             if self._phase != OPEN:
                 self._headers._freeze(_STARTED)
             else:
@@ -250,7 +257,7 @@ class HttpResponse(IOSink):
         if self._outbox is not None:
             self._outbox.wait()
         self._phase = CLOSED
-        sock = self._connection.detach()
+        sock = self._connection.detach(self)
         self._settle()
         return sock
 
@@ -264,9 +271,15 @@ class HttpResponse(IOSink):
             self._fail(500)
 
     def __del__(self) -> None:
-        if self._phase == CLOSED or sys.is_finalizing():
+        if self._finished or sys.is_finalizing():
             return
-        self._close_forgotten()
+        if self._phase == UNTAKEN:
+            self._fail(503)  # Ctrl-C came in the moment in which a loop was about to get it
+        elif self._phase != CLOSED:
+            self._close_forgotten()
+        else:
+            self._connection.cut()  # Ctrl-C came in the middle of close(): whether all was sent nobody knows
+            self._finish(False)
 
     def _close_forgotten(self) -> None:
         """Close for a user who has dropped it."""
@@ -289,7 +302,7 @@ class HttpResponse(IOSink):
         self._phase = OPEN
         self._headers = None
         self._cookies = None
-        self._codec = None
+        self._codec = self._encoder = None
         self._status_code = status
         self._reason_phrase = None
         self._plain = False
@@ -315,7 +328,7 @@ class HttpResponse(IOSink):
             self._gone = True
         if self._appointment is not None or self._done is not None or self._started_at:
             self._settle()
-        self._connection.response_done(self._keep and sent)
+        self._connection.response_done(self, self._keep and sent)
 
     def _settle(self) -> None:
         if self._appointment is not None:
@@ -365,7 +378,7 @@ class HttpResponse(IOSink):
 
     def _send_rest(self) -> None:
         # What most requests get, a plain 200 whose body has not outgrown the buffer, in as few steps as can be.
-        if self._plain and self._phase <= BUFFERING:
+        if self._plain and self._phase <= BUFFERING and self._encoder is None:
             core = self._connection.core
             head = None if core.auto_compress else core.plain_head()
             if head is not None:
@@ -421,8 +434,8 @@ class HttpResponse(IOSink):
 
     def _make_outbox(self) -> Outbox:
         if self._outbox is None:
-            connection = self._connection
-            self._outbox = Outbox(connection.channel, connection.core.body_timeout, connection.core.threads.run)
+            core = self._connection.core
+            self._outbox = Outbox(self._connection.channel, core.body_timeout, core.budget, core.threads.run)
         return self._outbox
 
     def flush(self) -> None:

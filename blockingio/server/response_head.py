@@ -49,8 +49,8 @@ def make_head(core: Core, question: Question, status: int, reason: str, headers:
     closes = any(option.lower() == "close" for option in _options(headers))
     keep = may_keep and not core.closing and not closes
     framing, line = _frame(question, status, headers, length, has_body)
-    if framing == UNTIL_CLOSE:
-        keep = False
+    if framing == UNTIL_CLOSE or status < 200 or (question.method == "CONNECT" and status < 300):
+        keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
     return _assemble(core, question, status, reason, headers, cookies, keep, framing, line)
 
 
@@ -71,7 +71,7 @@ def _frame(question: Question, status: int, headers: HttpHeaders, length: int, h
         return NO_BODY, b""  # a tunnel begins
     if declared >= 0:
         framing, line = COUNTED, b"content-length: %d\r\n" % declared
-    elif length >= 0 and not headers.chunked_transfer_encoding:
+    elif length >= 0 and not (headers.chunked_transfer_encoding and question.version == "1.1"):
         framing, line = COUNTED, b"content-length: %d\r\n" % length
     elif question.version == "1.1":
         framing, line = CHUNKED, b"transfer-encoding: chunked\r\n"

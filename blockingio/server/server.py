@@ -23,12 +23,13 @@ from blockingio.server.crew import Crew, Wake
 from blockingio.server.listener import Listener, bracketed, open_socket, remove_socket_file
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
+from blockingio.server.response import UNTAKEN
 from blockingio.stream import Stream
 from blockingio.subscription import StreamSubscription
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.limits import Limits
-from blockingio.wire.sink import CLOSED
+from blockingio.wire.sink import CLOSED, OPEN
 
 if TYPE_CHECKING:
     import ssl
@@ -210,43 +211,18 @@ class HttpServer(Stream[HttpRequest]):
 
     def __iter__(self) -> Iterator[HttpRequest]:
         """The requests, as they come, until the server is closed and what had come before is taken."""
-        self._begin_iteration()
-        try:
-            get = self._core.requests.get
-            while True:
-                request = get()
-                if isinstance(request, Signal):
-                    if self._ends(request):
-                        return
-                    continue
-                yield request
-                # The loop asks for the next one, and its variable still holds this one.  If nothing else
-                # does, nobody can close the response any more.
-                if (
-                    request.response._phase != CLOSED
-                    and getrefcount(request) <= _LOOP_ONLY
-                    and getrefcount(request.response) <= _REQUEST_ONLY
-                ):
-                    request.response._close_forgotten()
-                request = CLOSED_SIGNAL  # hold nothing while waiting
-        finally:
-            self._end_iteration()
+        return _Requests(self)
 
     def _next_within(self, seconds: float) -> HttpRequest:
-        self._begin_iteration()
-        try:
-            end = monotonic() + seconds
-            while True:
-                try:
-                    request = self._core.requests.get(timeout=max(end - monotonic(), 0))
-                except Empty:
-                    raise TimeoutError(f"no request came within {seconds:g} seconds") from None
-                if not isinstance(request, Signal):
-                    return request
-                if self._ends(request):
-                    raise StopIteration
-        finally:
-            self._end_iteration()
+        return _Requests(self).within(seconds)
+
+    def _put_back(self, event: HttpRequest) -> bool:
+        event.response._phase = UNTAKEN
+        self._core.requests.put(event)
+        with self._lock:
+            if self._core.closing and not self._iterators:
+                self._refuse_waiting()
+        return True
 
     def _ends(self, signal: Signal) -> bool:
         """Whether a reader is at the end; a signal that is for others goes on to them."""
@@ -360,6 +336,64 @@ class HttpServer(Stream[HttpRequest]):
         if self._owns_socket or self._listener is not None:
             warnings.warn(f"a server was dropped without close(): {self!r}", ResourceWarning, source=self)
         self.close()
+
+
+class _Requests:
+    """One loop over a server's requests, on one thread."""
+
+    __slots__ = ("_server", "_get", "_last")
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self._last: HttpRequest | None = None
+        server._begin_iteration()
+        self._get = server._core.requests.get
+
+    def __iter__(self) -> Iterator[HttpRequest]:
+        return self
+
+    def __next__(self) -> HttpRequest:
+        if self._last is not None:
+            self._let_go()
+        while isinstance(request := self._get(), Signal):
+            if self._server._ends(request):
+                raise StopIteration
+        self._last = request
+        request.response._phase = OPEN
+        return request
+
+    def within(self, seconds: float) -> HttpRequest:
+        """``next``, but TimeoutError where none comes in that time."""
+        if self._last is not None:
+            self._let_go()
+        end = monotonic() + seconds
+        while True:
+            try:
+                request = self._get(timeout=min(max(end - monotonic(), 0), threading.TIMEOUT_MAX))
+            except Empty:
+                raise TimeoutError(f"no request came within {seconds:g} seconds") from None
+            if not isinstance(request, Signal):
+                self._last = request
+                request.response._phase = OPEN
+                return request
+            if self._server._ends(request):
+                raise StopIteration
+
+    def _let_go(self) -> None:
+        """The loop asks for the next one, and its variable still holds the last.  If nothing else does,
+        nobody can close the response any more."""
+        request, self._last = self._last, None
+        if (
+            request is not None
+            and request.response._phase != CLOSED
+            and getrefcount(request) <= _LOOP_ONLY
+            and getrefcount(request.response) <= _REQUEST_ONLY
+        ):
+            request.response._close_forgotten()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_get") and not sys.is_finalizing():
+            self._server._end_iteration()
 
 
 class HttpConnectionsInfo:

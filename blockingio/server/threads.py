@@ -11,6 +11,10 @@ from collections.abc import Callable
 # Seconds that a thread without work waits for some before it ends.
 _IDLE_TIME = 10.0
 
+# Threads that wait so at most.  Were there thousands, their patience would end at one moment, and
+# they would fight for the interpreter for half a minute.
+_MOST_IDLE = 64
+
 
 class _Worker:
     __slots__ = ("task", "wake")
@@ -58,7 +62,7 @@ class Threads:
         while task is not None:
             task()
             task = worker.task = None
-            if self._closed:
+            if self._closed or len(self._idle) >= _MOST_IDLE:
                 return
             self._idle.append(worker)
             if self._closed and self._withdraw(worker):

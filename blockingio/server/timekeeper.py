@@ -77,7 +77,7 @@ class Timekeeper:
                 first = self._due[0]
                 wait = first.time - monotonic()
                 if first.action is not None and wait > 0:
-                    self._condition.wait(wait)
+                    self._condition.wait(min(wait, threading.TIMEOUT_MAX))
                     continue
                 heapq.heappop(self._due)
                 action, first.action = first.action, None

@@ -19,8 +19,10 @@ BODY_RECEIVE_SIZE = 64 * KIB
 # Bytes of output held back so that head and body leave in one write, with a Content-Length.
 OUTPUT_BUFFER_SIZE = 64 * KIB
 
-# Bytes of output that may wait for a slow reader before the writing thread has to wait too.
+# Bytes of output that may wait for slow readers before the threads that write have to wait too:
+# what each response may have in any case, and all of a server's together.
 OUTBOX_SIZE = 1 * MIB
+OUTBOXES_SIZE = 256 * MIB
 
 # Bytes of an unread body that are read away to save the connection; past it a new one is cheaper.
 DRAIN_SIZE = 256 * KIB

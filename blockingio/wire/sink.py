@@ -34,6 +34,9 @@ class Compressor(Protocol):
     def flush(self, mode: int = ..., /) -> bytes: ...
 
 
+# Codecs that begin with a mark, or shift.
+_STATEFUL = ("utf-16", "utf-32", "utf-8-sig", "utf-7", "iso2022", "hz")
+
 _SYNC_FLUSH = 2  # zlib.Z_SYNC_FLUSH: all input so far can be decoded; zlib itself is only loaded by who compresses
 
 
@@ -51,7 +54,7 @@ class IOSink:
     ``shutil.copyfileobj(f, sink)`` work.  Follows dart:io's IOSink.
     """
 
-    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_compressor",
+    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder", "_compressor",
                  "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +65,7 @@ class IOSink:
         self._declared = -1  # the content_length that was set, -1: none
         self._framing = COUNTED
         self._codec: str | None = None  # None: not looked up yet
+        self._encoder: codecs.IncrementalEncoder | None = None  # for a codec that needs one
         self._compressor: Compressor | None = None
         self.buffer_output = True
 
@@ -123,7 +127,11 @@ class IOSink:
             return len(data)
         text = obj if isinstance(obj, str) else str(obj)
         try:
-            data = text.encode(self._codec or self._find_codec())
+            codec = self._codec or self._find_codec()
+            if self._encoder is None and not codec.startswith(_STATEFUL):
+                data = text.encode(codec)
+            else:
+                data = self._encode_on(text, codec)
         except UnicodeEncodeError as error:
             found = text[error.start]
             raise ValueError(
@@ -132,6 +140,12 @@ class IOSink:
             ) from None
         self._add(data)
         return len(text)
+
+    def _encode_on(self, text: str, codec: str) -> bytes:
+        """Where one piece of text depends on those before it."""
+        if self._encoder is None:
+            self._encoder = codecs.getincrementalencoder(codec)()
+        return self._encoder.encode(text)
 
     def writeln(self, obj: object = "") -> None:
         """``write(obj)`` and a line feed."""
@@ -260,6 +274,8 @@ class IOSink:
 
     def _send_rest(self) -> None:
         """Send what there is, and the end of the message."""
+        if self._encoder is not None and self._phase != OPEN:
+            self._add(self._encoder.encode("", True))
         if self._phase == OPEN:
             self._lock()
         data = self._take_buffered() if self._size else b""
@@ -270,17 +286,22 @@ class IOSink:
             head = self._begin(len(data))
             self._check_complete()
             self._phase = STREAMING
-            self._transmit(head if self._framing == NO_BODY else head + data)
+            self._transmit(head + self._frame_last(data))
             return
         self._check_complete()
-        if self._framing == NO_BODY:
-            return
-        if self._compressor is not None:
+        if self._compressor is not None and self._framing != NO_BODY:
             data = self._compressor.compress(data) + self._compressor.flush()
-        if self._framing == CHUNKED:
-            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+        data = self._frame_last(data)
         if data:
             self._transmit(data)
+
+    def _frame_last(self, data: bytes) -> bytes:
+        """The last of the body, with its end."""
+        if self._framing == NO_BODY:
+            return b""
+        if self._framing == CHUNKED:
+            return b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+        return data
 
     def _check_complete(self) -> None:
         if self._declared > self._written and self._framing != NO_BODY:

@@ -26,17 +26,26 @@ class Truncated(BadMessage):
 
 
 class Source:
-    __slots__ = ("_receive", "_data", "_at")
+    __slots__ = ("_receive", "_data", "_at", "_partial")
 
     def __init__(self, receive: Callable[[int], bytes]) -> None:
         self._receive = receive
         self._data = b""  # what was received last ...
         self._at = 0  # ... and how far it is used up
+        self._partial = bytearray()  # a head that is coming in pieces; only ever grows while it is waited for
 
     @property
     def pending(self) -> bytes:
         """What has been received and not been read."""
         return self._data[self._at :]
+
+    @property
+    def partial(self) -> bytes:
+        """What is here of a head that is coming in pieces: the beginning of what will be ``pending``.
+
+        For another thread, which takes the connection over while this one waits for the rest.
+        """
+        return bytes(self._partial)
 
     def take_pending(self) -> bytes:
         """``pending``, which then counts as read."""
@@ -74,7 +83,7 @@ class Source:
 
     def _slow_head(self, start: bytes, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
         """A head that comes in pieces, or after empty lines."""
-        data = bytearray(start)
+        data = self._partial = bytearray(start)
         searched = 0  # no end before here: each byte is searched once, however small the pieces
         try:
             while True:
@@ -99,6 +108,7 @@ class Source:
             raise
         finally:
             self._data = bytes(data)
+            self._partial = bytearray()
 
     def line(self, limit: int) -> bytes:
         """One line of a chunked body's framing, without its CRLF.

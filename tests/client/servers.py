@@ -6,6 +6,7 @@ answering   a script that gives these responses, one after the other, and keeps 
 
 A script that fails fails the test, at the end of the block.
 """
+
 from __future__ import annotations
 
 import re
@@ -139,7 +140,9 @@ class Server:
     """``port``; ``asked``: all requests that ``answering`` was sent; ``connections``: how many there were."""
 
     def __init__(self, scripts: tuple[Script, ...], host: str, context: ssl.SSLContext | None) -> None:
-        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._listener = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
         self.port: int = self._listener.getsockname()[1]
         self.asked: list[Asked] = []
         self.connections = 0
@@ -199,7 +202,9 @@ class Server:
 
 
 @contextmanager
-def scripted(*scripts: Script, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> Iterator[Server]:
+def scripted(
+    *scripts: Script, host: str = "127.0.0.1", context: ssl.SSLContext | None = None
+) -> Iterator[Server]:
     """A server whose n-th connection is served by the n-th script, further ones by the last."""
     server = Server(scripts, host, context)
     for script in scripts:

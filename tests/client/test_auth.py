@@ -1,4 +1,5 @@
 """Basic, Bearer and Digest: credentials, the examples of the standards, and whole conversations."""
+
 from __future__ import annotations
 
 import base64
@@ -10,8 +11,13 @@ from typing import Any
 import pytest
 
 from blockingio import (
-    HttpClient, HttpClientBasicCredentials, HttpClientBearerCredentials, HttpClientCredentials,
-    HttpClientDigestCredentials, Uri)
+    HttpClient,
+    HttpClientBasicCredentials,
+    HttpClientBearerCredentials,
+    HttpClientCredentials,
+    HttpClientDigestCredentials,
+    Uri,
+)
 from blockingio.client.auth import Space
 from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession
@@ -21,7 +27,9 @@ EMPTY_401 = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n"
 
 
 def challenge(text: str) -> bytes:
-    return b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\nwww-authenticate: %b\r\n\r\nwho?" % text.encode()
+    return (
+        b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\nwww-authenticate: %b\r\n\r\nwho?" % text.encode()
+    )
 
 
 def basic(username: str, password: str) -> str:
@@ -38,12 +46,15 @@ def client() -> Iterator[HttpClient]:
 # ------------------------------------------------------------------ credentials
 
 
-@pytest.mark.parametrize("username, password, expected", [
-    ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),  # RFC 7617 2
-    ("test", "123£", "Basic dGVzdDoxMjPCow=="),  # RFC 7617 2.1
-    ("", "", "Basic Og=="),
-    ("u", "a:b", "Basic dTphOmI="),
-])
+@pytest.mark.parametrize(
+    "username, password, expected",
+    [
+        ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),  # RFC 7617 2
+        ("test", "123£", "Basic dGVzdDoxMjPCow=="),  # RFC 7617 2.1
+        ("", "", "Basic Og=="),
+        ("u", "a:b", "Basic dTphOmI="),
+    ],
+)
 def test_basic(client: HttpClient, username: str, password: str, expected: str) -> None:
     with scripted(answering(OK)) as server:
         client.add_credentials(Uri.parse(server.url()), "r", HttpClientBasicCredentials(username, password))
@@ -78,8 +89,14 @@ def test_digest_that_cannot_be_sent(username: str, password: str) -> None:
         HttpClientDigestCredentials(username, password)
 
 
-@pytest.mark.parametrize("credentials", [
-    HttpClientBasicCredentials("u", "secret"), HttpClientBearerCredentials("secret"), HttpClientDigestCredentials("u", "secret")])
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        HttpClientBasicCredentials("u", "secret"),
+        HttpClientBearerCredentials("secret"),
+        HttpClientDigestCredentials("u", "secret"),
+    ],
+)
 def test_a_repr_tells_no_secret(credentials: HttpClientCredentials) -> None:
     assert "secret" not in repr(credentials)
     assert isinstance(credentials, HttpClientCredentials)
@@ -93,49 +110,88 @@ def test_what_are_no_credentials(client: HttpClient, credentials: Any) -> None:
 
 def test_a_realm_is_a_str(client: HttpClient) -> None:
     with pytest.raises(TypeError):
-        client.add_credentials(Uri.parse("http://a/"), None, HttpClientBasicCredentials("u", "p"))  # type: ignore[arg-type]
+        credentials = HttpClientBasicCredentials("u", "p")
+        client.add_credentials("http://a/", None, credentials)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("url, other, covers", [
-    ("http://a/", "http://a/", True), ("http://a", "http://a/x", True), ("http://a/", "http://a", True),
-    ("http://a/x", "http://a/x", True), ("http://a/x", "http://a/x/y", True), ("http://a/x/", "http://a/x/y", True),
-    ("http://a/x", "http://a/xy", False), ("http://a/x/", "http://a/x", False), ("http://a/x", "http://a/", False),
-    ("http://a/", "http://a:80/", True), ("http://a/", "http://a:81/", False), ("http://a/", "http://b/", False),
-    ("https://a/", "http://a:443/", False), ("http://a/", "https://a/", False), ("http://A/", "http://a/", True),
-])
+@pytest.mark.parametrize(
+    "url, other, covers",
+    [
+        ("http://a/", "http://a/", True),
+        ("http://a", "http://a/x", True),
+        ("http://a/", "http://a", True),
+        ("http://a/x", "http://a/x", True),
+        ("http://a/x", "http://a/x/y", True),
+        ("http://a/x/", "http://a/x/y", True),
+        ("http://a/x", "http://a/xy", False),
+        ("http://a/x/", "http://a/x", False),
+        ("http://a/x", "http://a/", False),
+        ("http://a/", "http://a:80/", True),
+        ("http://a/", "http://a:81/", False),
+        ("http://a/", "http://b/", False),
+        ("https://a/", "http://a:443/", False),
+        ("http://a/", "https://a/", False),
+        ("http://A/", "http://a/", True),
+    ],
+)
 def test_what_is_below_a_url(url: str, other: str, covers: bool) -> None:
     assert Space.of(Uri.parse(url)).covers(Space.of(Uri.parse(other))) is covers
 
 
 # ------------------------------------------------------------------ the examples of the standards
 
-RFC_7616 = ('Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={}, '
-            'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"')
+RFC_7616 = (
+    'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={}, '
+    'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", '
+    'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
+)
 
 
-@pytest.mark.parametrize("algorithm, response", [
-    ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
-    ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
-])
+@pytest.mark.parametrize(
+    "algorithm, response",
+    [
+        ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+        ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+    ],
+)
 def test_rfc_7616_section_3_9_1(algorithm: str, response: str) -> None:
-    session = DigestSession("Mufasa", "Circle of Life", parse_challenges([RFC_7616.format(algorithm)])[0],
-                            cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ")
+    session = DigestSession(
+        "Mufasa",
+        "Circle of Life",
+        parse_challenges([RFC_7616.format(algorithm)])[0],
+        cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+    )
     scheme, _, rest = session.authorization("GET", "/dir/index.html").partition(" ")
     assert scheme == "Digest"
     assert parse_parameters(rest) == {
-        "username": "Mufasa", "realm": "http-auth@example.org", "uri": "/dir/index.html", "algorithm": algorithm,
-        "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", "nc": "00000001",
-        "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", "qop": "auth", "response": response,
-        "opaque": "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"}
+        "username": "Mufasa",
+        "realm": "http-auth@example.org",
+        "uri": "/dir/index.html",
+        "algorithm": algorithm,
+        "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+        "nc": "00000001",
+        "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        "qop": "auth",
+        "response": response,
+        "opaque": "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS",
+    }
 
 
-@pytest.mark.skipif("sha512_256" not in hashlib.algorithms_available, reason="this OpenSSL has no SHA-512/256")
+@pytest.mark.skipif(
+    "sha512_256" not in hashlib.algorithms_available, reason="this OpenSSL has no SHA-512/256"
+)
 def test_rfc_7616_section_3_9_2() -> None:
     """A name that is hashed, and beyond ASCII; the digests are those of erratum 4897."""
-    challenge = parse_challenges(['Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256, '
-                                  'nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", '
-                                  'opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS", charset=UTF-8, userhash=true'])[0]
-    session = DigestSession("Jäsøn Doe", "Secret, or not?", challenge, cnonce="NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v")
+    challenge = parse_challenges(
+        [
+            'Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256, '
+            'nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", '
+            'opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS", charset=UTF-8, userhash=true'
+        ]
+    )[0]
+    session = DigestSession(
+        "Jäsøn Doe", "Secret, or not?", challenge, cnonce="NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v"
+    )
     parameters = parse_parameters(session.authorization("GET", "/doe.json").partition(" ")[2])
     assert parameters["username"] == "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"
     assert parameters["response"] == "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"
@@ -143,8 +199,15 @@ def test_rfc_7616_section_3_9_2() -> None:
 
 
 def test_rfc_2617_section_3_5() -> None:
-    challenge = Challenge("Digest", {"realm": "testrealm@host.com", "qop": "auth,auth-int",
-                                     "nonce": "dcd98b7102dd2f0e8b11d0f600bfb0c093", "opaque": "5ccc069c403ebaf9f0171e9517f40e41"})
+    challenge = Challenge(
+        "Digest",
+        {
+            "realm": "testrealm@host.com",
+            "qop": "auth,auth-int",
+            "nonce": "dcd98b7102dd2f0e8b11d0f600bfb0c093",
+            "opaque": "5ccc069c403ebaf9f0171e9517f40e41",
+        },
+    )
     session = DigestSession("Mufasa", "Circle Of Life", challenge, cnonce="0a4f113b")
     value = session.authorization("GET", "/dir/index.html")
     assert parse_parameters(value.partition(" ")[2])["response"] == "6629fae49393a05397450978507c4ef1"
@@ -153,8 +216,14 @@ def test_rfc_2617_section_3_5() -> None:
 
 def test_rfc_2069_section_2_4() -> None:
     """No qop; the digest is that of the erratum."""
-    challenge = Challenge("Digest", {"realm": "testrealm@host.com", "nonce": "dcd98b7102dd2f0e8b11d0f600bfb0c093",
-                                     "opaque": "5ccc069c403ebaf9f0171e9517f40e41"})
+    challenge = Challenge(
+        "Digest",
+        {
+            "realm": "testrealm@host.com",
+            "nonce": "dcd98b7102dd2f0e8b11d0f600bfb0c093",
+            "opaque": "5ccc069c403ebaf9f0171e9517f40e41",
+        },
+    )
     session = DigestSession("Mufasa", "CircleOfLife", challenge)
     value = session.authorization("GET", "/dir/index.html")
     parameters = parse_parameters(value.partition(" ")[2])
@@ -179,7 +248,9 @@ def test_quotes_and_backslashes_survive() -> None:
 class DigestServer:
     """Checks Digest with nothing of the client's: RFC 7616 3.4.1, in its own words."""
 
-    def __init__(self, algorithm: str = "MD5", qop: str | None = "auth", *, password: str = "pässword") -> None:
+    def __init__(
+        self, algorithm: str = "MD5", qop: str | None = "auth", *, password: str = "pässword"
+    ) -> None:
         self.algorithm = algorithm
         self.qop = qop
         self.password = password
@@ -201,11 +272,15 @@ class DigestServer:
         self.challenges += 1
         qop = f', qop="{self.qop}"' if self.qop else ""
         stale = ", stale=TRUE" if self.is_stale and value is not None else ""
-        return challenge(f'Digest realm="r", nonce="{self.nonce}", algorithm={self.algorithm}, opaque="o"{qop}{stale}')
+        return challenge(
+            f'Digest realm="r", nonce="{self.nonce}", algorithm={self.algorithm}, opaque="o"{qop}{stale}'
+        )
 
     def is_right(self, asked: Asked, value: str) -> bool:
         found = dict(re.findall(r'(\w+)="?([^",]*)"?', value.removeprefix("Digest ")))
-        assert found["uri"] == asked.target and found["opaque"] == "o" and found["algorithm"] == self.algorithm
+        assert (
+            found["uri"] == asked.target and found["opaque"] == "o" and found["algorithm"] == self.algorithm
+        )
         if found["nonce"] != self.nonce:
             return False
         self.counts.append(found.get("nc"))
@@ -223,7 +298,7 @@ class DigestServer:
             expected = h(f"{a1}:{found['nonce']}:{found['nc']}:{found['cnonce']}:auth:{a2}")
         else:
             expected = h(f"{a1}:{found['nonce']}:{a2}")
-        return found["response"] == expected
+        return bool(found["response"] == expected)
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "MD5-sess", "SHA-256-sess"])
@@ -241,9 +316,17 @@ def test_digest(client: HttpClient, algorithm: str, qop: str | None) -> None:
     assert digest.counts == (["00000001", "00000002", "00000003"] if qop else [None] * 3)
 
 
-@pytest.mark.parametrize("text", [
-    'Digest realm="r", nonce="n", qop="auth-int"', 'Digest realm="r", nonce="n", algorithm=SHA-1', 'Digest realm="r"',
-    'Digest realm="other", nonce="n", qop="auth"', "Negotiate", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Digest realm="r", nonce="n", qop="auth-int"',
+        'Digest realm="r", nonce="n", algorithm=SHA-1',
+        'Digest realm="r"',
+        'Digest realm="other", nonce="n", qop="auth"',
+        "Negotiate",
+        "",
+    ],
+)
 def test_a_challenge_that_cannot_be_answered_is_the_users(client: HttpClient, text: str) -> None:
     with scripted(answering(challenge(text))) as server:
         client.add_credentials(Uri.parse(server.url()), "r", HttpClientDigestCredentials("user", "p"))
@@ -312,8 +395,12 @@ def test_nextnonce(client: HttpClient) -> None:
 
 def test_nextnonce_keeps_the_session_key() -> None:
     """RFC 7616 3.4.2: the A1 of -sess is made once, from the challenge's nonce."""
-    session = DigestSession("u", "p", Challenge("Digest", {"realm": "r", "nonce": "n1", "qop": "auth", "algorithm": "MD5-sess"}),
-                            cnonce="c")
+    session = DigestSession(
+        "u",
+        "p",
+        Challenge("Digest", {"realm": "r", "nonce": "n1", "qop": "auth", "algorithm": "MD5-sess"}),
+        cnonce="c",
+    )
     session.use_nonce("n2")
     parameters = parse_parameters(session.authorization("GET", "/").partition(" ")[2])
 
@@ -331,8 +418,14 @@ def test_basic_and_bearer_are_sent_at_once_below_their_url(client: HttpClient) -
     with scripted(always(lambda asked: OK)) as server:
         client.add_credentials(Uri.parse(server.url("/b")), "r", HttpClientBasicCredentials("u", "p"))
         client.add_credentials(Uri.parse(server.url("/b/t")), "r", HttpClientBearerCredentials("token"))
-        expected = {"/": None, "/b": basic("u", "p"), "/b/x": basic("u", "p"), "/bx": None,
-                    "/b/t": "Bearer token", "/b/t/x": "Bearer token"}
+        expected = {
+            "/": None,
+            "/b": basic("u", "p"),
+            "/b/x": basic("u", "p"),
+            "/bx": None,
+            "/b/t": "Bearer token",
+            "/b/t/x": "Bearer token",
+        }
         for path, authorization in expected.items():
             request = client.get_url(server.url(path))
             assert request.headers.value("authorization") == authorization
@@ -355,7 +448,10 @@ def test_credentials_in_the_url(client: HttpClient) -> None:
         for user_info in ("user:p%40ss", "only%20user"):
             client.get_url(f"http://{user_info}@127.0.0.1:{server.port}/").close().read()
         client.close()
-    assert [asked.header("authorization") for asked in server.asked] == [basic("user", "p@ss"), basic("only user", "")]
+    assert [asked.header("authorization") for asked in server.asked] == [
+        basic("user", "p@ss"),
+        basic("only user", ""),
+    ]
 
 
 def guarded(answers: dict[str | None, bytes]) -> Callable[[Asked], bytes]:
@@ -453,13 +549,22 @@ def test_an_exception_in_authenticate_is_the_users(client: HttpClient) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("texts, scheme", [
-    (['Basic realm="r", Digest realm="r", nonce="n", algorithm=MD5', 'Digest realm="r", nonce="n", algorithm=SHA-256'], "Digest"),
-    (['Basic realm="r", Bearer realm="r"'], "Bearer"),
-    (['Negotiate, Basic realm="r"'], "Basic"),
-    (['Digest realm="r", nonce="n", qop="auth-int", Basic realm="r"'], "Basic"),
-    (["Negotiate"], "Negotiate"),
-])
+@pytest.mark.parametrize(
+    "texts, scheme",
+    [
+        (
+            [
+                'Basic realm="r", Digest realm="r", nonce="n", algorithm=MD5',
+                'Digest realm="r", nonce="n", algorithm=SHA-256',
+            ],
+            "Digest",
+        ),
+        (['Basic realm="r", Bearer realm="r"'], "Bearer"),
+        (['Negotiate, Basic realm="r"'], "Basic"),
+        (['Digest realm="r", nonce="n", qop="auth-int", Basic realm="r"'], "Basic"),
+        (["Negotiate"], "Negotiate"),
+    ],
+)
 def test_the_strongest_scheme_is_asked_for(client: HttpClient, texts: list[str], scheme: str) -> None:
     asked_for = []
 
@@ -476,7 +581,11 @@ def test_the_strongest_scheme_is_asked_for(client: HttpClient, texts: list[str],
 
 
 def test_the_strongest_credentials_answer(client: HttpClient) -> None:
-    texts = ('Digest realm="r", nonce="n1", algorithm=MD5', 'Digest realm="r", nonce="n2", algorithm=SHA-256', 'Basic realm="r"')
+    texts = (
+        'Digest realm="r", nonce="n1", algorithm=MD5',
+        'Digest realm="r", nonce="n2", algorithm=SHA-256',
+        'Basic realm="r"',
+    )
     fields = "".join(f"www-authenticate: {text}\r\n" for text in texts).encode()
     with scripted(answering(EMPTY_401 + fields + b"\r\n", OK)) as server:
         client.add_credentials(Uri.parse(server.url()), "r", HttpClientDigestCredentials("u", "p"))
@@ -551,7 +660,7 @@ def test_a_401_without_a_challenge(client: HttpClient) -> None:
 
 def test_a_407_from_no_proxy_is_the_users(client: HttpClient) -> None:
     client.authenticate_proxy = lambda host, port, scheme, realm: True
-    raw = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n"
+    raw = b"HTTP/1.1 407 Who Are You\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n"
     with scripted(answering(raw)) as server:
         assert client.get_url(server.url()).close().status_code == 407
         client.close()

@@ -1,4 +1,5 @@
 """The body of a request: how it is framed, and what happens where it is not what was promised."""
+
 from __future__ import annotations
 
 import csv
@@ -67,7 +68,7 @@ def test_a_body_that_outgrows_the_buffer_is_chunked(client: HttpClient, size: in
 
     def fill(request: HttpClientRequest) -> None:
         for start in range(0, size, 1000):
-            request.add(data[start:start + 1000])
+            request.add(data[start : start + 1000])
 
     asked = post(client, fill)
     assert asked.header("transfer-encoding") == "chunked"
@@ -97,7 +98,7 @@ def test_chunked_on_demand_though_it_would_fit(client: HttpClient) -> None:
 
 
 def test_flush_sends_what_there_is(client: HttpClient) -> None:
-    arrived = []
+    arrived: list[bytes] = []
 
     def script(peer: Peer) -> None:
         while b"first" not in b"".join(arrived):
@@ -127,8 +128,18 @@ def test_without_a_buffer_each_write_goes_out(client: HttpClient) -> None:
     assert asked.body == b"ab"
 
 
-@pytest.mark.parametrize("method, length", [
-    ("GET", None), ("HEAD", None), ("DELETE", None), ("OPTIONS", None), ("POST", "0"), ("PUT", "0"), ("PATCH", "0")])
+@pytest.mark.parametrize(
+    "method, length",
+    [
+        ("GET", None),
+        ("HEAD", None),
+        ("DELETE", None),
+        ("OPTIONS", None),
+        ("POST", "0"),
+        ("PUT", "0"),
+        ("PATCH", "0"),
+    ],
+)
 def test_no_body(client: HttpClient, method: str, length: str | None) -> None:
     """RFC 9110 8.6: an empty body is announced where one could be expected."""
     asked = post(client, lambda request: None, method)
@@ -255,7 +266,9 @@ def test_a_server_that_goes_away_in_the_middle_of_a_request(client: HttpClient) 
 
     with scripted(script) as server:
         request = client.post("127.0.0.1", server.port, "/")
-        with pytest.raises(HttpException, match="the server ended the connection before its response came") as caught:
+        with pytest.raises(
+            HttpException, match="the server ended the connection before its response came"
+        ) as caught:
             for _ in range(1000):
                 request.add(bytes(BUFFER))
         assert caught.value.uri == request.uri

@@ -1,4 +1,5 @@
 """Connections: kept, shared, limited, found dead, timed out, closed."""
+
 from __future__ import annotations
 
 import gc
@@ -66,23 +67,30 @@ def test_a_connection_is_used_again(client: HttpClient) -> None:
     assert [asked.target for asked in server.asked] == ["/1", "/2", "/3"]
 
 
-@pytest.mark.parametrize("response", [
-    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nConnection: foo, CLOSE\r\n\r\nok",
-    b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
-    b"HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\nconnection: keep-alive\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more",
-])
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nConnection: foo, CLOSE\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\nconnection: keep-alive\r\n\r\n"
+        b"2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok and more",
+    ],
+)
 def test_a_connection_that_cannot_go_on_is_closed(client: HttpClient, response: bytes) -> None:
     with scripted(answering(response)) as server:
         read_ok(client.get_url(server.url()).close())
         assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"
 
 
-@pytest.mark.parametrize("response", [
-    b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-])
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+)
 def test_a_connection_that_can_go_on_does(client: HttpClient, response: bytes) -> None:
     with scripted(answering(response, response)) as server:
         read_ok(client.get_url(server.url()).close())
@@ -92,11 +100,16 @@ def test_a_connection_that_can_go_on_does(client: HttpClient, response: bytes) -
 
 
 def test_the_pool_is_keyed_by_scheme_host_port_and_proxy(certificates: Any) -> None:
-    with scripted(always(lambda asked: OK)) as plain, \
-            scripted(always(lambda asked: OK), context=certificates.server_context()) as secure, \
-            HttpClient(context=certificates.client_context()) as client:
+    with (
+        scripted(always(lambda asked: OK)) as plain,
+        scripted(always(lambda asked: OK), context=certificates.server_context()) as secure,
+        HttpClient(context=certificates.client_context()) as client,
+    ):
+
         def factory(url: Uri, proxy_host: str | None, proxy_port: int | None) -> socket.socket:
-            return socket.create_connection(("127.0.0.1", secure.port if url.scheme == "https" else plain.port))
+            return socket.create_connection(
+                ("127.0.0.1", secure.port if url.scheme == "https" else plain.port)
+            )
 
         client.connection_factory = factory
         urls = ["http://localhost/", "http://localhost:81/", "http://other/", "https://localhost:80/"]
@@ -221,8 +234,10 @@ def test_a_tls_connection_that_the_server_closed_is_not_handed_out(certificates:
         peer.socket.close()
         closed.set()
 
-    with scripted(once, answering(OK), context=certificates.server_context()) as server, \
-            HttpClient(context=certificates.client_context()) as client:
+    with (
+        scripted(once, answering(OK), context=certificates.server_context()) as server,
+        HttpClient(context=certificates.client_context()) as client,
+    ):
         client.find_proxy = None
         for _ in range(2):
             read_ok(client.get_url(f"https://localhost:{server.port}/").close())
@@ -247,8 +262,10 @@ def test_a_tls_session_ticket_is_no_end(certificates: Any) -> None:
         connection.set()
         assert peer.is_ended()
 
-    with scripted(script, context=certificates.server_context()) as server, \
-            HttpClient(context=certificates.client_context()) as client:
+    with (
+        scripted(script, context=certificates.server_context()) as server,
+        HttpClient(context=certificates.client_context()) as client,
+    ):
         client.find_proxy = None
         first = client.get_url(f"https://localhost:{server.port}/")  # the tickets are there, unread
         first.close().read()
@@ -307,7 +324,9 @@ def test_another_request_is_not_sent_twice(client: HttpClient, method: str) -> N
     with scripted(dies_at_the_second, answering()) as server:
         read_ok(client.get_url(server.url()).close())
         request = client.open_url(method, server.url())
-        with pytest.raises(HttpException, match="the server ended the connection before its response came") as caught:
+        with pytest.raises(
+            HttpException, match="the server ended the connection before its response came"
+        ) as caught:
             request.close()
         assert caught.value.uri == request.uri
         client.close()
@@ -397,7 +416,9 @@ def test_nobody_listens(client: HttpClient) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        with pytest.raises(ConnectionRefusedError, match=f"Connection refused, address = 127.0.0.1, port = {port}"):
+        with pytest.raises(
+            ConnectionRefusedError, match=f"Connection refused, address = 127.0.0.1, port = {port}"
+        ):
             client.get("127.0.0.1", port, "/")
     assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"
 
@@ -409,6 +430,12 @@ def test_a_host_that_does_not_exist(client: HttpClient, monkeypatch: pytest.Monk
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(socket.gaierror, match="Name or service not known, address = no.example, port = 80"):
         client.get_url("http://no.example/")
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "a" * 300])
+def test_a_host_that_cannot_exist(client: HttpClient, host: str) -> None:
+    with pytest.raises(socket.gaierror, match=f"address = {host}, port = 80"):
+        client.get_url(f"http://{host}/")
 
 
 @pytest.fixture
@@ -475,7 +502,9 @@ def addresses(*ports: int) -> Any:
     return lambda *args: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
 
 
-def test_the_addresses_of_a_host_are_tried_in_turn(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_addresses_of_a_host_are_tried_in_turn(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with scripted(answering(OK)) as server, socket.socket() as refusing:
         refusing.bind(("127.0.0.1", 0))
         monkeypatch.setattr(socket, "getaddrinfo", addresses(refusing.getsockname()[1], server.port))
@@ -483,8 +512,9 @@ def test_the_addresses_of_a_host_are_tried_in_turn(client: HttpClient, monkeypat
         client.close()
 
 
-def test_an_address_that_does_not_answer_holds_nobody_up(client: HttpClient, monkeypatch: pytest.MonkeyPatch,
-                                                         silent_port: int) -> None:
+def test_an_address_that_does_not_answer_holds_nobody_up(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch, silent_port: int
+) -> None:
     with scripted(answering(OK)) as server:
         monkeypatch.setattr(socket, "getaddrinfo", addresses(silent_port, server.port))
         start = time.monotonic()
@@ -624,7 +654,9 @@ def test_a_dropped_response_that_has_come_gives_its_connection_back(client: Http
 
 @pytest.mark.parametrize("rest", [b"", b"5\r\nhello\r\n0\r\n\r\n"])
 def test_a_dropped_chunked_response(client: HttpClient, rest: bytes) -> None:
-    with scripted(answering(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n" + rest)) as server:
+    with scripted(
+        answering(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n" + rest)
+    ) as server:
         response = client.get_url(server.url()).close()
         assert response.read(2) == b"ok"
         del response
@@ -633,15 +665,19 @@ def test_a_dropped_chunked_response(client: HttpClient, rest: bytes) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("head, sent", [
-    (b"HTTP/1.1 200 OK\r\ncontent-length: 10", b"half"),  # not all has come
-    (b"HTTP/1.1 200 OK\r\ncontent-length: 100000000", b"x" * 100_000),  # too much to read away
-    (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked", b"zz\r\n"),
-    (b"HTTP/1.1 200 OK", b"until the end"),
-    (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close", b"ok"),
-])
-def test_a_dropped_response_that_has_not_come_closes_its_connection(client: HttpClient, head: bytes,
-                                                                    sent: bytes) -> None:
+@pytest.mark.parametrize(
+    "head, sent",
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 10", b"half"),  # not all has come
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100000000", b"x" * 100_000),  # too much to read away
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked", b"zz\r\n"),
+        (b"HTTP/1.1 200 OK", b"until the end"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close", b"ok"),
+    ],
+)
+def test_a_dropped_response_that_has_not_come_closes_its_connection(
+    client: HttpClient, head: bytes, sent: bytes
+) -> None:
     with scripted(answering(head + b"\r\n\r\n" + sent)) as server:
         response = client.get_url(server.url()).close()
         del response
@@ -649,9 +685,13 @@ def test_a_dropped_response_that_has_not_come_closes_its_connection(client: Http
 
 
 def test_a_dropped_response_over_tls(certificates: Any) -> None:
-    with scripted(answering(OK, b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"),
-                  context=certificates.server_context()) as server, \
-            HttpClient(context=certificates.client_context()) as client:
+    with (
+        scripted(
+            answering(OK, b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"),
+            context=certificates.server_context(),
+        ) as server,
+        HttpClient(context=certificates.client_context()) as client,
+    ):
         client.find_proxy = None
         for idle in (1, 0):
             response = client.get_url(f"https://localhost:{server.port}/").close()

@@ -1,4 +1,5 @@
 """Bodies in gzip: decoded while they are read, never more than was asked for."""
+
 from __future__ import annotations
 
 import gzip
@@ -74,9 +75,15 @@ def test_cut_short_anywhere(content: bytes, limit: int) -> None:
             reader.read_some(limit)
 
 
-@pytest.mark.parametrize("data", [
-    b"no gzip at all", gzip.compress(b"x") + b"trailing nonsense", gzip.compress(b"x")[:-8] + b"\0" * 8,
-    gzip.compress(b"x")[:-4] + b"\1\0\1\0"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"no gzip at all",
+        gzip.compress(b"x") + b"trailing nonsense",
+        gzip.compress(b"x")[:-8] + b"\0" * 8,
+        gzip.compress(b"x")[:-4] + b"\1\0\1\0",
+    ],
+)
 def test_damaged(data: bytes) -> None:
     reader = GzipReader(in_pieces(data, 1000))
     for _ in range(2):
@@ -110,8 +117,14 @@ def client() -> Iterator[HttpClient]:
 
 
 def answer(body: bytes, coding: bytes = b"gzip", more: bytes = b"") -> bytes:
-    return (b"HTTP/1.1 200 OK\r\ncontent-encoding: " + coding + b"\r\ncontent-length: %d\r\n" % len(body) + more
-            + b"\r\n" + body)
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: "
+        + coding
+        + b"\r\ncontent-length: %d\r\n" % len(body)
+        + more
+        + b"\r\n"
+        + body
+    )
 
 
 def get(client: HttpClient, raw: bytes) -> tuple[HttpClientResponse, bytes]:
@@ -137,8 +150,12 @@ def test_a_body_in_gzip_is_decoded(client: HttpClient, coding: bytes) -> None:
 
 def test_chunked_gzip(client: HttpClient) -> None:
     body = gzip.compress(b"hello world")
-    chunks = b"".join(b"1\r\n%b\r\n" % body[at:at + 1] for at in range(len(body)))
-    raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+    chunks = b"".join(b"1\r\n%b\r\n" % body[at : at + 1] for at in range(len(body)))
+    raw = (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+        + chunks
+        + b"0\r\n\r\n"
+    )
     assert get(client, raw)[1] == b"hello world"
 
 

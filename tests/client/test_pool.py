@@ -1,4 +1,5 @@
 """The pool by itself, with connections that are only names."""
+
 from __future__ import annotations
 
 import gc
@@ -52,7 +53,7 @@ def connected(pool: Pool[Wire], name: str, key: str = "k") -> Lease[Wire]:
 
 
 class Queued:
-    """Threads that wait for a place, one behind the other; ``got`` is in the order in which they were served."""
+    """Threads that wait for a place, one behind the other; ``got``: in the order of their turns."""
 
     def __init__(self, pool: Pool[Wire], count: int, key: str = "k", is_fresh: bool = False) -> None:
         self.got: list[tuple[int, Any]] = []
@@ -225,7 +226,9 @@ def test_a_dropped_lease_frees_its_place(pool: Pool[Wire]) -> None:
 
 
 @pytest.mark.parametrize("is_usable", [True, False])
-def test_a_lease_that_is_dropped_while_the_lock_is_held_waits_for_nobody(pool: Pool[Wire], is_usable: bool) -> None:
+def test_a_lease_that_is_dropped_while_the_lock_is_held_waits_for_nobody(
+    pool: Pool[Wire], is_usable: bool
+) -> None:
     """As the garbage collector may do it, in the very thread that has the lock."""
     pool.max_per_host = 1
     lease = connected(pool, "a")
@@ -309,7 +312,9 @@ def test_close_lets_the_active_finish(pool: Pool[Wire]) -> None:
     idle.release()
     pool.close(is_forced=False)
     assert idle.connection is not None and idle.connection.is_closed
-    assert active.connection is not None and not active.connection.is_closed and active.connection.reason is None
+    assert (
+        active.connection is not None and not active.connection.is_closed and active.connection.reason is None
+    )
     with pytest.raises(StateError):
         pool.check_open()
     active.release()
@@ -336,7 +341,10 @@ def test_close_with_force_cuts_all(pool: Pool[Wire]) -> None:
     queued = Queued(pool, 2)
     pool.close(is_forced=True)
     queued.join()
-    assert sorted(queued.got) == [(0, "the client was closed with force"), (1, "the client was closed with force")]
+    assert sorted(queued.got) == [
+        (0, "the client was closed with force"),
+        (1, "the client was closed with force"),
+    ]
     assert lease.connection is not None and lease.connection.reason == "the client was closed with force"
     with pytest.raises(HttpException, match="closed with force"):
         pool.acquire("k")
@@ -360,8 +368,9 @@ def test_an_abandoned_pool_closes_what_is_idle(pool: Pool[Wire]) -> None:
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
-def test_an_interrupted_wait_leaves_the_queue(pool: Pool[Wire], monkeypatch: pytest.MonkeyPatch,
-                                              comes_back: bool) -> None:
+def test_an_interrupted_wait_leaves_the_queue(
+    pool: Pool[Wire], monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
     """Ctrl-C in acquire(): before it is served, and just as it is."""
     pool.max_per_host = 1
     lease = connected(pool, "a")
@@ -391,7 +400,7 @@ def test_an_interrupted_wait_leaves_the_queue(pool: Pool[Wire], monkeypatch: pyt
 
 
 def test_many_threads(pool: Pool[Wire]) -> None:
-    """No connection is two threads' at once, there are never more than allowed, and in the end none is lost."""
+    """No connection is two threads' at once, there are never more than allowed, and none is lost."""
     pool.max_per_host = 3
     in_use: set[Wire | None] = set()
     most = 0

@@ -1,4 +1,5 @@
 """Redirects: which are followed, with which method and fields, and when it is enough."""
+
 from __future__ import annotations
 
 import socket
@@ -20,7 +21,11 @@ def client() -> Iterator[HttpClient]:
 
 def to(location: str, status: int = 302, body: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d Moved\r\nlocation: %b\r\ncontent-length: %d\r\n\r\n%b" % (
-        status, location.encode("latin-1"), len(body), body)
+        status,
+        location.encode("latin-1"),
+        len(body),
+        body,
+    )
 
 
 def described(redirects: list[RedirectInfo]) -> list[tuple[int, str, str]]:
@@ -58,9 +63,20 @@ def test_post_after_303_becomes_get_without_a_body(client: HttpClient) -> None:
         assert new.header(name) is None
 
 
-@pytest.mark.parametrize("method, status", [
-    ("POST", 301), ("POST", 302), ("POST", 307), ("POST", 308), ("PUT", 303), ("PUT", 307), ("DELETE", 302),
-    ("PATCH", 308), ("OPTIONS", 301)])
+@pytest.mark.parametrize(
+    "method, status",
+    [
+        ("POST", 301),
+        ("POST", 302),
+        ("POST", 307),
+        ("POST", 308),
+        ("PUT", 303),
+        ("PUT", 307),
+        ("DELETE", 302),
+        ("PATCH", 308),
+        ("OPTIONS", 301),
+    ],
+)
 def test_others_are_the_users(client: HttpClient, method: str, status: int) -> None:
     with scripted(answering(to("/new", status))) as server:
         response = client.open_url(method, server.url()).close()
@@ -95,9 +111,20 @@ def test_without_a_location_it_is_the_users(client: HttpClient) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("location, target", [
-    ("/a", "/a"), ("b", "/x/b"), ("../c", "/c"), ("?q", "/x/y?q"), ("", "/x/y?old"), ("d#fragment", "/x/d"),
-    ("e f", "/x/e%20f"), ("\xe9", "/x/%E9"), ("\xc3\xa9", "/x/%C3%A9")])
+@pytest.mark.parametrize(
+    "location, target",
+    [
+        ("/a", "/a"),
+        ("b", "/x/b"),
+        ("../c", "/c"),
+        ("?q", "/x/y?q"),
+        ("", "/x/y?old"),
+        ("d#fragment", "/x/d"),
+        ("e f", "/x/e%20f"),
+        ("\xe9", "/x/%E9"),
+        ("\xc3\xa9", "/x/%C3%A9"),
+    ],
+)
 def test_a_location_may_be_relative(client: HttpClient, location: str, target: str) -> None:
     with scripted(answering(to(location), OK)) as server:
         response = client.get_url(server.url("/x/y?old")).close()
@@ -107,7 +134,9 @@ def test_a_location_may_be_relative(client: HttpClient, location: str, target: s
         client.close()
 
 
-@pytest.mark.parametrize("location", ["ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://[", "mailto:a@b", "http:///x"])
+@pytest.mark.parametrize(
+    "location", ["ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://[", "mailto:a@b", "http:///x"]
+)
 def test_a_location_that_leads_nowhere(client: HttpClient, location: str) -> None:
     with scripted(answering(to(location))) as server:
         with pytest.raises(HttpException, match="a redirect leads to"):
@@ -141,7 +170,10 @@ def test_max_redirects_can_be_set(client: HttpClient, most: int) -> None:
         assert len(response.redirects) == most
         response.read()
         client.close()
-    with scripted(answering(*[to(f"/{number}") for number in range(most + 1)])) as server, HttpClient() as client:
+    with (
+        scripted(answering(*[to(f"/{number}") for number in range(most + 1)])) as server,
+        HttpClient() as client,
+    ):
         client.find_proxy = None
         request = client.get_url(server.url())
         request.max_redirects = most
@@ -185,26 +217,36 @@ def test_one_connection_is_enough(client: HttpClient) -> None:
 
 # ------------------------------------------------------------------ what travels
 
-FIELDS = {"authorization": "Basic eDp5", "cookie": "a=1", "www-authenticate": "x", "cookie2": "b", "x-mine": "1",
-          "proxy-authorization": "Basic eDp5", "accept": "text/html"}
+FIELDS = {
+    "authorization": "Basic eDp5",
+    "cookie": "a=1",
+    "www-authenticate": "x",
+    "cookie2": "b",
+    "x-mine": "1",
+    "proxy-authorization": "Basic eDp5",
+    "accept": "text/html",
+}
 SENSITIVE = {"authorization", "cookie", "www-authenticate", "cookie2", "proxy-authorization"}
 
 
-@pytest.mark.parametrize("first, second, travels", [
-    ("http://a.example/", "http://a.example/x", True),
-    ("http://a.example/", "http://A.EXAMPLE:80/x", True),
-    ("http://a.example/", "http://sub.a.example/x", True),
-    ("http://sub.a.example/", "http://a.example/x", False),
-    ("http://a.example/", "http://b.example/x", False),
-    ("http://a.example/", "http://nota.example/x", False),
-    ("http://a.example/", "http://a.example.org/x", False),
-    ("http://a.example/", "http://a.example:8080/x", False),
-    ("http://a.example:8080/", "http://a.example/x", False),
-    ("http://a.example/", "https://a.example/x", False),  # another port
-    ("https://a.example/", "http://a.example/x", False),
-    ("https://a.example/", "http://a.example:443/x", False),
-    ("http://a.example:443/", "https://a.example/x", True),
-])
+@pytest.mark.parametrize(
+    "first, second, travels",
+    [
+        ("http://a.example/", "http://a.example/x", True),
+        ("http://a.example/", "http://A.EXAMPLE:80/x", True),
+        ("http://a.example/", "http://sub.a.example/x", True),
+        ("http://sub.a.example/", "http://a.example/x", False),
+        ("http://a.example/", "http://b.example/x", False),
+        ("http://a.example/", "http://nota.example/x", False),
+        ("http://a.example/", "http://a.example.org/x", False),
+        ("http://a.example/", "http://a.example:8080/x", False),
+        ("http://a.example:8080/", "http://a.example/x", False),
+        ("http://a.example/", "https://a.example/x", False),  # another port
+        ("https://a.example/", "http://a.example/x", False),
+        ("https://a.example/", "http://a.example:443/x", False),
+        ("http://a.example:443/", "https://a.example/x", True),
+    ],
+)
 def test_whom_to_trust(first: str, second: str, travels: bool) -> None:
     assert is_trusted(Uri.parse(second), Uri.parse(first)) is travels
 
@@ -213,12 +255,20 @@ def anywhere(port: Callable[[], int]) -> Callable[[Uri, str | None, int | None],
     return lambda url, proxy_host, proxy_port: socket.create_connection(("127.0.0.1", port()))
 
 
-@pytest.mark.parametrize("second, travels", [
-    ("http://a.example/x", True), ("http://sub.a.example/x", True), ("http://b.example/x", False),
-    ("http://a.example:81/x", False)])
+@pytest.mark.parametrize(
+    "second, travels",
+    [
+        ("http://a.example/x", True),
+        ("http://sub.a.example/x", True),
+        ("http://b.example/x", False),
+        ("http://a.example:81/x", False),
+    ],
+)
 def test_what_is_for_one_server_stays_there(client: HttpClient, second: str, travels: bool) -> None:
-    with scripted(answering(to(second), OK) if second.startswith("http://a.example/") else answering(to(second)),
-                  answering(OK)) as server:
+    with scripted(
+        answering(to(second), OK) if second.startswith("http://a.example/") else answering(to(second)),
+        answering(OK),
+    ) as server:
         client.connection_factory = anywhere(lambda: server.port)
         request = client.get_url("http://a.example/")
         for name, value in FIELDS.items():
@@ -234,7 +284,9 @@ def test_what_is_for_one_server_stays_there(client: HttpClient, second: str, tra
 
 
 def test_what_was_dropped_on_the_way_does_not_come_back(client: HttpClient) -> None:
-    with scripted(answering(to("http://evil.example/")), answering(to("http://a.example/back")), answering(OK)) as server:
+    with scripted(
+        answering(to("http://evil.example/")), answering(to("http://a.example/back")), answering(OK)
+    ) as server:
         client.connection_factory = anywhere(lambda: server.port)
         client.idle_timeout = 0
         request = client.get_url("http://a.example/")
@@ -270,7 +322,11 @@ def test_redirect_by_hand(client: HttpClient) -> None:
         assert server.connections == 1
     asked = server.asked[1]
     assert (asked.line, asked.body, asked.header("content-length"), asked.header("x-mine")) == (
-        "POST /new HTTP/1.1", b"", "0", "1")
+        "POST /new HTTP/1.1",
+        b"",
+        "0",
+        "1",
+    )
 
 
 def test_redirect_by_hand_to_somewhere_else(client: HttpClient) -> None:

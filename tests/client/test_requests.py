@@ -1,4 +1,5 @@
 """What the client sends: the request line, the fields, the methods' twins."""
+
 from __future__ import annotations
 
 import socket
@@ -33,7 +34,8 @@ def test_a_get_byte_for_byte(client: HttpClient) -> None:
         assert response.read() == b"ok"
         client.close()
     assert server.asked[0].raw == (
-        b"GET /path?query HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nuser-agent: blockingio/%b\r\naccept-encoding: gzip\r\n\r\n"
+        b"GET /path?query HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n"
+        b"user-agent: blockingio/%b\r\naccept-encoding: gzip\r\n\r\n"
         % (server.port, blockingio.__version__.encode())
     )
 
@@ -64,25 +66,44 @@ def test_a_method_of_another_type(client: HttpClient) -> None:
         client.open(1, "127.0.0.1", 80, "/")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("path, target", [
-    ("/", "/"), ("", "/"), ("x", "/x"), ("x/y?a=b", "/x/y?a=b"), ("?q", "/?q"), ("/x#fragment", "/x"),
-    ("/x?a#b?c", "/x?a"), ("#f", "/"), ("/x?", "/x?"), ("/a b/ä", "/a%20b/%C3%A4"), ("/%41", "/%41"), ("//x", "//x"),
-])
+@pytest.mark.parametrize(
+    "path, target",
+    [
+        ("/", "/"),
+        ("", "/"),
+        ("x", "/x"),
+        ("x/y?a=b", "/x/y?a=b"),
+        ("?q", "/?q"),
+        ("/x#fragment", "/x"),
+        ("/x?a#b?c", "/x?a"),
+        ("#f", "/"),
+        ("/x?", "/x?"),
+        ("/a b/ä", "/a%20b/%C3%A4"),
+        ("/%41", "/%41"),
+        ("//x", "//x"),
+    ],
+)
 def test_paths_of_open(client: HttpClient, path: str, target: str) -> None:
     assert ask(client, lambda port: client.get("127.0.0.1", port, path)).target == target
 
 
-@pytest.mark.parametrize("rest, target", [("", "/"), ("/", "/"), ("?q", "/?q"), ("/x#f", "/x"), ("#f", "/"), ("/x?a#b", "/x?a")])
+@pytest.mark.parametrize(
+    "rest, target", [("", "/"), ("/", "/"), ("?q", "/?q"), ("/x#f", "/x"), ("#f", "/"), ("/x?a#b", "/x?a")]
+)
 def test_paths_of_urls(client: HttpClient, rest: str, target: str) -> None:
     assert ask(client, lambda port: client.get_url(f"http://127.0.0.1:{port}{rest}")).target == target
 
 
 def test_a_url_may_be_a_uri(client: HttpClient) -> None:
-    asked = ask(client, lambda port: client.get_url(Uri(scheme="http", host="127.0.0.1", port=port, path="/u")))
+    asked = ask(
+        client, lambda port: client.get_url(Uri(scheme="http", host="127.0.0.1", port=port, path="/u"))
+    )
     assert asked.target == "/u"
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "/path", "http:///path", "http:", "mailto:a@b", "//127.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/", "/path", "http:///path", "http:", "mailto:a@b", "//127.0.0.1/"]
+)
 def test_a_url_that_cannot_be_asked_for(client: HttpClient, url: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         client.get_url(url)
@@ -112,19 +133,22 @@ class Pair:
         return socket.create_connection(("127.0.0.1", self.port))
 
 
-@pytest.mark.parametrize("url, host", [
-    ("http://example.com/", "example.com"),
-    ("http://example.com:80/", "example.com"),
-    ("http://example.com:443/", "example.com:443"),
-    ("http://EXAMPLE.com:8080/", "example.com:8080"),
-    ("http://[::1]/", "[::1]"),
-    ("http://[2001:DB8::1]:8080/", "[2001:db8::1]:8080"),
-    ("http://[fe80::1%25eth0]:81/", "[fe80::1]:81"),
-    ("http://bücher.example/", "xn--bcher-kva.example"),
-    ("http://B%C3%9CCHER.example:81/", "xn--bcher-kva.example:81"),
-    ("http://例え.テスト/", "xn--r8jz45g.xn--zckzah"),
-    ("http://user:password@example.com/", "example.com"),
-])
+@pytest.mark.parametrize(
+    "url, host",
+    [
+        ("http://example.com/", "example.com"),
+        ("http://example.com:80/", "example.com"),
+        ("http://example.com:443/", "example.com:443"),
+        ("http://EXAMPLE.com:8080/", "example.com:8080"),
+        ("http://[::1]/", "[::1]"),
+        ("http://[2001:DB8::1]:8080/", "[2001:db8::1]:8080"),
+        ("http://[fe80::1%25eth0]:81/", "[fe80::1]:81"),
+        ("http://bücher.example/", "xn--bcher-kva.example"),
+        ("http://B%C3%9CCHER.example:81/", "xn--bcher-kva.example:81"),
+        ("http://例え.テスト/", "xn--r8jz45g.xn--zckzah"),
+        ("http://user:password@example.com/", "example.com"),
+    ],
+)
 def test_the_host_field(client: HttpClient, url: str, host: str) -> None:
     with scripted(answering(EMPTY)) as server:
         client.connection_factory = Pair(server.port)
@@ -272,7 +296,7 @@ def test_a_unix_domain_socket(client: HttpClient, tmp_path: Any) -> None:
 
 
 def test_a_factory_that_gives_no_socket(client: HttpClient) -> None:
-    client.connection_factory = lambda url, host, port: None  # type: ignore[arg-type, return-value]
+    client.connection_factory = lambda url, host, port: None  # type: ignore[assignment, return-value]
     with pytest.raises(TypeError, match="connection_factory gave NoneType"):
         client.get_url("http://127.0.0.1/")
     assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"

@@ -58,7 +58,7 @@ def watching() -> Iterator[Watch]:
 
 
 def send(client: RawClient, fuzz: Fuzz) -> None:
-    """The input's segments, then the end of input; a server that has closed meanwhile is within its rights."""
+    """The input's segments, then its end; a server that has closed meanwhile is within its rights."""
     try:
         for segment in fuzz.segments:
             client.send(segment)
@@ -109,8 +109,8 @@ def try_input(port: int, echo: Echo, fuzz: Fuzz) -> list[str]:
         refusals = [response for response in responses if response.status != 200]
         seen = [(one.method, one.target, one.version, one.body) for one in echo.seen_from(own_port)]
     problems = []
-    if len(responses) - len(refusals) != len(seen):
-        problems.append(f"{len(seen)} requests were seen, {len(responses) - len(refusals)} were answered with 200")
+    if (answered := len(responses) - len(refusals)) != len(seen):
+        problems.append(f"{len(seen)} requests were seen, {answered} were answered with 200")
     for refusal in refusals:
         if refusal is not responses[-1] or refusal.header("connection") != "close":
             problems.append(f"{refusal.status} did not end the connection")
@@ -124,13 +124,15 @@ def serves(port: int) -> list[str]:
     """Whether a plain request on a connection of its own is answered."""
     with RawClient(port) as client:
         response = client.get("/good")
-        return [] if response.status == 200 and b'"/good"' in response.body else [f"a good request got {response}"]
+    is_served = response.status == 200 and b'"/good"' in response.body
+    return [] if is_served else [f"a good request got {response}"]
 
 
 class Campaign:
     """One seed's inputs against one server, until the time or the inputs are used up or one fails."""
 
-    def __init__(self, seed: int, *, seconds: float = float("inf"), inputs: int = sys.maxsize, first: int = 0) -> None:
+    def __init__(self, seed: int, *, seconds: float = float("inf"), inputs: int = sys.maxsize,
+                 first: int = 0) -> None:
         self.seed = seed
         self.tried = 0
         self.kinds: Counter[str] = Counter()

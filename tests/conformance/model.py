@@ -102,7 +102,8 @@ class _Reader:
         self._target(method, target)
         fields = self._fields(lines, sum(map(len, lines)) + 2 * len(lines))
         self._host([value for name, value in fields if name == b"host"], version)
-        if version == "1.1" and any(value.lower() != b"100-continue" for name, value in fields if name == b"expect"):
+        expectations = {value.lower() for name, value in fields if name == b"expect"}
+        if version == "1.1" and expectations - {b"100-continue"}:
             raise _Bad
         body = self._body(fields, version)
         options = [option.strip(b" \t").lower() for name, value in fields if name == b"connection"
@@ -258,7 +259,7 @@ def disagreements(reading: Reading, found: Found) -> list[str]:
         if (method, target, version, body) != message[:4]:
             problems.append(f"request {at} was seen as {found.seen[at]}, expected {message}")
     if more := found.seen[len(reading.messages):]:
-        problems.append(f"{len(found.seen)} requests were seen where there are {len(reading.messages)}: {more}")
+        problems.append(f"{len(found.seen)} requests were seen, there are {len(reading.messages)}: {more}")
     elif reading.ending == "bad" and found.refusal is None:
         problems.append("a bad request was not refused")
     elif reading.ending in ("end", "close") and found.refusal is not None and not reading.unsure:

@@ -1,7 +1,8 @@
 """Responses as a client must read them: raw bytes, and what must come of them.
 
-``closes``: the server ends the connection behind the bytes.  ``again``: whether the client may use
-the connection for its next request; one that may not, but is, would be desynchronised.
+``closes``: the server ends the connection behind the bytes.  ``again``: whether the client uses the
+connection for its next request, None where either is right; one that may not be used, but is, would
+be desynchronised.  ``trails``: bytes come behind the message, perhaps after the next request has gone.
 """
 import gzip
 from collections.abc import Mapping
@@ -32,15 +33,22 @@ class ResponseCase(NamedTuple):
     outcome: Got | Broken
     method: str
     closes: bool
-    again: bool
+    again: bool | None
+    trails: bool
 
 
-def case(name: str, section: str, raw: bytes, outcome: Got | Broken, *, method: str = "GET", closes: bool = False,
-         again: bool | None = None) -> ResponseCase:
-    """A row; a connection may be used again after a whole response that did not end it."""
-    if again is None:
+def case(name: str, section: str, raw: bytes, outcome: Got | Broken, *, method: str = "GET",
+         closes: bool = False, again: bool | None = None, framed: bool = False,
+         trails: bool = False) -> ResponseCase:
+    """A row; a connection is used again after a whole response, unless that ended it or says so.
+
+    ``framed``: where a broken message ends is beyond doubt.
+    """
+    if trails:
+        again = False
+    elif again is None and not framed and not (isinstance(outcome, Broken) and outcome.or_got):
         again = isinstance(outcome, Got) and not closes
-    return ResponseCase(name, section, raw, outcome, method, closes, again)
+    return ResponseCase(name, section, raw, outcome, method, closes, again, trails)
 
 
 HELLO = b"Content-Length: 5\r\n\r\nhello"
@@ -59,8 +67,10 @@ LINES: tuple[ResponseCase, ...] = (
     case("a status nobody registered", "9110 15", b"HTTP/1.1 299 Mine\r\n" + HELLO, Got(299, "Mine")),
     case("an empty reason", "9112 4", b"HTTP/1.1 200 \r\n" + HELLO, Got(reason="")),
     case("no reason and no blank", "9112 4", b"HTTP/1.1 200\r\n" + HELLO, Got(reason="")),
-    case("a reason of many words", "9112 4", b"HTTP/1.1 200 It  is\tfine!\r\n" + HELLO, Got(reason="It  is\tfine!")),
-    case("a reason above ASCII", "9112 4", b"HTTP/1.1 200 Tr\xe8s bien\r\n" + HELLO, Got(reason="Tr\xe8s bien")),
+    case("a reason of many words", "9112 4", b"HTTP/1.1 200 It  is\tfine!\r\n" + HELLO,
+         Got(reason="It  is\tfine!")),
+    case("a reason above ASCII", "9112 4", b"HTTP/1.1 200 Tr\xe8s bien\r\n" + HELLO,
+         Got(reason="Tr\xe8s bien")),
     case("1.0", "9112 2.3", b"HTTP/1.0 200 OK\r\n" + HELLO, OK, again=False),
     case("1.0 that stays open", "9112 9.3", b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" + HELLO, OK),
     case("1.2 is taken as 1.1", "9110 2.5", b"HTTP/1.2 200 OK\r\n" + HELLO, OK),
@@ -91,7 +101,8 @@ LINES: tuple[ResponseCase, ...] = (
 FIELDS: tuple[ResponseCase, ...] = (
     case("fields", "9112 5", TOP + b"A: b\r\nc:d\r\na:  e \r\n" + HELLO,
          Got(fields={"a": ["b", "e"], "c": ["d"], "content-length": ["5"]})),
-    case("an empty value", "9110 5.5", TOP + b"A:\r\n" + HELLO, Got(fields={"a": [""], "content-length": ["5"]})),
+    case("an empty value", "9110 5.5", TOP + b"A:\r\n" + HELLO,
+         Got(fields={"a": [""], "content-length": ["5"]})),
     case("bytes above ASCII", "9110 5.5", TOP + b"A: \xe9\x85\r\n" + HELLO,
          Got(fields={"a": ["\xe9\x85"], "content-length": ["5"]})),
     case("set-cookie in two lines", "9110 5.3", TOP + b"Set-Cookie: a=1, b\r\nSet-Cookie: c=2\r\n" + HELLO,
@@ -118,7 +129,8 @@ INTERIM: tuple[ResponseCase, ...] = (
     case("103 first", "8297 2", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + TOP + HELLO,
          Got(fields={"content-length": ["5"]})),
     case("an interim one of no name", "9110 15.2", b"HTTP/1.1 199\r\n\r\n" + TOP + HELLO, OK),
-    case("several first", "9110 15.2", b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 102 \r\n\r\nHTTP/1.1 103 \r\n\r\n" + TOP + HELLO, OK),
+    case("several first", "9110 15.2",
+         b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 102 \r\n\r\nHTTP/1.1 103 \r\n\r\n" + TOP + HELLO, OK),
     case("100 with a length, which means nothing", "9112 6.3",
          b"HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n" + TOP + HELLO, Broken(or_got=OK)),
     case("100 and nothing more", "9112 8", b"HTTP/1.1 100 Continue\r\n\r\n", BROKEN, closes=True),
@@ -128,23 +140,26 @@ INTERIM: tuple[ResponseCase, ...] = (
 BODIES: tuple[ResponseCase, ...] = (
     case("a length of nothing", "9112 6.3", TOP + b"Content-Length: 0\r\n\r\n", NONE),
     case("leading zeros", "9110 8.6", TOP + b"Content-Length: 005\r\n\r\nhello", OK),
-    case("every byte", "9112 6", TOP + b"Content-Length: 256\r\n\r\n" + bytes(range(256)), Got(body=bytes(range(256)))),
+    case("every byte", "9112 6", TOP + b"Content-Length: 256\r\n\r\n" + bytes(range(256)),
+         Got(body=bytes(range(256)))),
     case("until close", "9112 6.3", TOP + b"\r\nhello", OK, closes=True),
     case("until close, and nothing", "9112 6.3", TOP + b"\r\n", NONE, closes=True),
     case("until close on 1.0", "9112 6.3", b"HTTP/1.0 200 OK\r\n\r\nhello", OK, closes=True),
     case("close, with a length", "9112 9.6", TOP + b"Connection: close\r\n" + HELLO, OK, again=False),
-    case("close, with chunks", "9112 9.6", TOP + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" +
-         LAST, OK, again=False),
+    case("close, with chunks", "9112 9.6",
+         TOP + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" + LAST, OK,
+         again=False),
     case("a body cut short", "9112 8", TOP + b"Content-Length: 6\r\n\r\nhello", BROKEN, closes=True),
     case("a body that never began", "9112 8", TOP + b"Content-Length: 6\r\n\r\n", BROKEN, closes=True),
-    case("more than the length", "9112 6.3", TOP + b"Content-Length: 3\r\n\r\nhello", Got(body=b"hel"), again=False),
+    case("more than the length", "9112 6.3", TOP + b"Content-Length: 3\r\n\r\nhello", Got(body=b"hel"),
+         trails=True),
     case("HEAD with a length", "9112 6.3", TOP + b"Content-Length: 5\r\n\r\n", NONE, method="HEAD"),
     case("HEAD with chunked", "9112 6.3", TE, NONE, method="HEAD"),
     case("HEAD without framing", "9112 6.3", TOP + b"\r\n", NONE, method="HEAD"),
-    case("HEAD with a body nobody asked for", "9112 6.3", TOP + HELLO, NONE, method="HEAD", again=False),
+    case("HEAD with a body nobody asked for", "9112 6.3", TOP + HELLO, NONE, method="HEAD", trails=True),
     case("204", "9110 15.3.5", b"HTTP/1.1 204 No Content\r\n\r\n", Got(204, "No Content", b"")),
-    case("204 with a length, which means nothing", "9112 6.3", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
-         Got(204, "No Content", b"")),
+    case("204 with a length, which means nothing", "9112 6.3",
+         b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Got(204, "No Content", b"")),
     case("304 with a length", "9110 15.4.5", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
          Got(304, "Not Modified", b"")),
     case("304 with chunked", "9112 6.3", b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -155,28 +170,35 @@ BODIES: tuple[ResponseCase, ...] = (
     case("a length of letters", "9110 8.6", TOP + b"Content-Length: five\r\n\r\nhello", BROKEN),
     case("an empty length", "9110 8.6", TOP + b"Content-Length:\r\n\r\nhello", BROKEN),
     case("a superscript length", "9110 8.6", TOP + b"Content-Length: \xb2\r\n\r\nhello", BROKEN),
-    case("a length of more digits than int() takes", "9110 8.6", TOP + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhello",
-         BROKEN),
+    case("a length of more digits than int() takes", "9110 8.6",
+         TOP + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhello", BROKEN),
     case("two lengths", "9112 6.3", TOP + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", BROKEN),
     case("a list of lengths", "9112 6.3", TOP + b"Content-Length: 5, 6\r\n\r\nhello!", BROKEN),
     case("a length twice", "9112 6.3", TOP + b"Content-Length: 5\r\n" + HELLO, Broken(or_got=OK)),
-    case("a length and chunked", "9112 6.3", TOP + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" +
-         LAST, Broken(or_got=OK)),
-    case("gzip as a transfer coding", "9112 6.1", TOP + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + LAST, BROKEN),
-    case("a coding nobody knows", "9112 6.3", TOP + b"Transfer-Encoding: frobnicate\r\n\r\nhello", BROKEN, closes=True),
+    case("a length and chunked", "9112 6.3",
+         TOP + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" + LAST,
+         Broken(or_got=OK)),
+    case("gzip as a transfer coding", "9112 6.1", TOP + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + LAST,
+         BROKEN),
+    case("a coding nobody knows", "9112 6.3", TOP + b"Transfer-Encoding: frobnicate\r\n\r\nhello", BROKEN,
+         closes=True),
     case("chunked twice", "9112 6.1", TOP + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + LAST, BROKEN),
-    case("chunked, then identity", "9112 6.3", TOP + b"Transfer-Encoding: chunked, identity\r\n\r\n5\r\nhello\r\n" + LAST,
-         BROKEN, closes=True),
-    case("chunked on 1.0", "9112 6.1", b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
-         b"5\r\nhello\r\n" + LAST, Broken(or_got=OK)),
-    case("101 nobody asked for", "9110 15.2.2", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    case("chunked, then identity", "9112 6.3",
+         TOP + b"Transfer-Encoding: chunked, identity\r\n\r\n5\r\nhello\r\n" + LAST, BROKEN, closes=True),
+    case("chunked on 1.0", "9112 6.1",
+         b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+         b"5\r\nhello\r\n" +
+         LAST, Broken(or_got=OK), again=False),
+    case("101 nobody asked for", "9110 15.2.2",
+         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
          Broken(or_got=Got(101, None, None))),
 )
 
 CHUNKS: tuple[ResponseCase, ...] = (
     case("chunks", "9112 7.1", TE + b"2\r\nhe\r\n3\r\nllo\r\n" + LAST, OK),
     case("no chunk", "9112 7.1", TE + LAST, NONE),
-    case("sizes in upper hex with zeros", "9112 7.1", TE + b"00A\r\n0123456789\r\n000\r\n\r\n", Got(body=b"0123456789")),
+    case("sizes in upper hex with zeros", "9112 7.1", TE + b"00A\r\n0123456789\r\n000\r\n\r\n",
+         Got(body=b"0123456789")),
     case("extensions", "9112 7.1.1", TE + b'5;a;b="c;d"\r\nhello\r\n0;e=f\r\n\r\n', OK),
     case("trailers", "9112 7.1.2", TE + b"5\r\nhello\r\n0\r\nA: b\r\nc: d\r\n\r\n",
          Got(fields={"transfer-encoding": ["chunked"]})),
@@ -194,7 +216,8 @@ CHUNKS: tuple[ResponseCase, ...] = (
     case("data shorter than its size", "9112 7.1", TE + b"6\r\nhello\r\n" + LAST, BROKEN),
     case("an extension without an end", "9112 7.1.1", TE + b"5;" + b"a" * 50_000, BROKEN),
     case("a trailer without a colon", "9112 7.1.2", TE + b"5\r\nhello\r\n0\r\nA\r\n\r\n", BROKEN),
-    case("a length in the trailers", "9110 6.5.1", TE + b"5\r\nhello\r\n0\r\nContent-Length: 3\r\n\r\n", Broken(or_got=OK)),
+    case("a length in the trailers", "9110 6.5.1", TE + b"5\r\nhello\r\n0\r\nContent-Length: 3\r\n\r\n",
+         Broken(or_got=OK)),
     case("trailers without an end", "9112 7.1.2", TE + b"5\r\nhello\r\n0\r\n" + b"A: b\r\n" * 20_000, BROKEN),
     case("chunks cut short", "9112 8", TE + b"5\r\nhel", BROKEN, closes=True),
     case("chunks without the last", "9112 8", TE + b"5\r\nhello\r\n", BROKEN, closes=True),
@@ -202,22 +225,27 @@ CHUNKS: tuple[ResponseCase, ...] = (
 )
 
 CODED: tuple[ResponseCase, ...] = (
-    case("gzip", "9110 8.4.1.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED,
+    case("gzip", "9110 8.4.1.3",
+         TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED,
          Got(body=b"hello" * 100)),
     case("gzip by its old name", "9110 8.4.1.3",
          TOP + b"Content-Encoding: X-GZIP\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED,
          Got(body=b"hello" * 100)),
     case("gzip in chunks", "9112 7.1", TOP + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" +
          b"%x\r\n" % len(ZIPPED) + ZIPPED + b"\r\n" + LAST, Got(body=b"hello" * 100)),
-    case("gzip until close", "9112 6.3", TOP + b"Content-Encoding: gzip\r\n\r\n" + ZIPPED, Got(body=b"hello" * 100), closes=True),
+    case("gzip until close", "9112 6.3", TOP + b"Content-Encoding: gzip\r\n\r\n" + ZIPPED,
+         Got(body=b"hello" * 100), closes=True),
     case("gzip of two members", "1952 2.2", TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
          (2 * len(ZIPPED)) + ZIPPED + ZIPPED, Got(body=b"hello" * 200)),
     case("gzip cut short", "1952 2.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
-         (len(ZIPPED) - 4) + ZIPPED[:-4], BROKEN),
-    case("gzip with a wrong checksum", "1952 2.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
-         len(ZIPPED) + ZIPPED[:-8] + b"\0" * 8, BROKEN),
-    case("gzip that is none", "1952 2.3", TOP + b"Content-Encoding: gzip\r\n" + HELLO, BROKEN),
-    case("gzip on HEAD", "9112 6.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: 30\r\n\r\n", NONE, method="HEAD"),
+         (len(ZIPPED) - 4) + ZIPPED[:-4], BROKEN, framed=True),
+    case("gzip with a wrong checksum", "1952 2.3", TOP +
+         b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
+         len(ZIPPED) + ZIPPED[:-8] +
+         b"\0" * 8, BROKEN, framed=True),
+    case("gzip that is none", "1952 2.3", TOP + b"Content-Encoding: gzip\r\n" + HELLO, BROKEN, framed=True),
+    case("gzip on HEAD", "9112 6.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: 30\r\n\r\n", NONE,
+         method="HEAD"),
     case("a content coding nobody knows", "9110 8.4", TOP + b"Content-Encoding: x-mine\r\n" + HELLO, OK),
 )
 

@@ -27,7 +27,7 @@ class Stage:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.pieces: list[bytes] = []  # what /row is answered with, a send() each; set before a request is made
+        self.pieces: list[bytes] = []  # what /row is answered with, a send() each; set before the request
         self.closes = False
         self.connections = 0
         self._threads: list[threading.Thread] = []
@@ -113,7 +113,8 @@ def differences(got: Got | str, row: ResponseCase) -> list[str]:
         if expected.or_got is None:
             return [f"got {got}, expected an HttpException"]
         expected = expected.or_got
-    return [f"{part} is {have!r}, expected {want!r}" for part, have, want in zip(Got._fields, got, expected, strict=True)
+    return [f"{part} is {have!r}, expected {want!r}"
+            for part, have, want in zip(Got._fields, got, expected, strict=True)
             if want is not None and have != want]
 
 
@@ -128,21 +129,25 @@ def try_row(row: ResponseCase, way: str, stage: Stage) -> list[str]:
     with HttpClient() as client:
         before = stage.connections
         problems = differences(fetch(client, row, stage), row)
-        if client.get("127.0.0.1", stage.port, "/good").close().read() != b"good":
-            problems.append("the next request got what was not its answer")
+        try:
+            if client.get("127.0.0.1", stage.port, "/good").close().read() != b"good":
+                problems.append("the next request got what was not its answer")
+        except HttpException as error:
+            # What came late, behind a whole message, can only break the next one.
+            return problems if row.trails and way == "byte by byte" else [*problems, str(error)]
         used = stage.connections - before
-        if used != 1 and row.again and not forged:
-            problems.append("the connection was not used again")
-        if used != 2 and (not row.again or forged):
-            problems.append("the connection was used again")
-    return [f"{row.name} ({row.section}), {way}: {problem}" for problem in problems]
+        again = row.again and not forged
+        if again is not None and used != (1 if again else 2):
+            problems.append("the connection was used again" if used == 1 else f"{used} connections were used")
+    return problems
 
 
 @pytest.mark.parametrize("way", ["in one segment", "byte by byte", "followed"])
 @pytest.mark.parametrize("group", GROUPS)
 def test_responses(group: str, way: str) -> None:
     with Stage() as stage:
-        problems = [problem for row in GROUPS[group] for problem in try_row(row, way, stage)]
+        problems = [f"{row.name} ({row.section}), {way}: {problem}" for row in GROUPS[group]
+                    for problem in try_row(row, way, stage)]
     assert not problems, "\n".join(["", *problems])
 
 

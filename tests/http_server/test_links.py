@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blockingio.http_server import safe_open
-from tests.http_server.test_virtual_directory import root, site  # noqa: F401  (root is a fixture)
+from tests.http_server.sites import site
 
 # Where a link in the root points, and what GET of it gives while the root is a jail.
 LINKS = [
@@ -45,7 +45,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool
 
 
 @pytest.mark.parametrize(("target", "status"), LINKS)
-def test_a_link_to_a_file(root: Path, way: bool, target: str, status: int) -> None:  # noqa: F811
+def test_a_link_to_a_file(root: Path, way: bool, target: str, status: int) -> None:
     beside = root.parent / "rootx"
     beside.mkdir()
     (beside / "secret.txt").write_text("secret")
@@ -66,7 +66,7 @@ def test_a_link_to_a_file(root: Path, way: bool, target: str, status: int) -> No
             assert b"secret" not in response.body
 
 
-def test_a_link_to_a_directory(root: Path, way: bool) -> None:  # noqa: F811
+def test_a_link_to_a_directory(root: Path, way: bool) -> None:
     (root / "in").symlink_to("sub")
     (root / "sub" / "up").symlink_to("..")
     (root / "sub" / "self").symlink_to(".")
@@ -84,7 +84,7 @@ def test_a_link_to_a_directory(root: Path, way: bool) -> None:  # noqa: F811
         assert client.get("/out/root/hello.txt").status == (404 if way else 200)
 
 
-def test_links_without_end(root: Path) -> None:  # noqa: F811
+def test_links_without_end(root: Path) -> None:
     for number in range(60):
         (root / f"l{number}").symlink_to(f"l{number + 1}")
     (root / "l60").symlink_to("hello.txt")
@@ -96,7 +96,7 @@ def test_links_without_end(root: Path) -> None:  # noqa: F811
         assert client.get("/here" * 100 + "/hello.txt").status == 404
 
 
-def test_links_are_not_followed_when_told(root: Path, way: bool) -> None:  # noqa: F811
+def test_links_are_not_followed_when_told(root: Path, way: bool) -> None:
     (root / "in.txt").symlink_to("hello.txt")
     (root / "in").symlink_to("sub")
     with site(root, follow_links=False) as client:
@@ -110,7 +110,7 @@ def test_links_are_not_followed_when_told(root: Path, way: bool) -> None:  # noq
         assert client.get("/hello.txt").status == 200
 
 
-def test_without_the_jail_links_lead_anywhere_and_paths_do_not(root: Path) -> None:  # noqa: F811
+def test_without_the_jail_links_lead_anywhere_and_paths_do_not(root: Path) -> None:
     (root / "out.txt").symlink_to("../secret.txt")
     (root / "out").symlink_to("..")
     with site(root, jail_root=False) as client:
@@ -121,7 +121,7 @@ def test_without_the_jail_links_lead_anywhere_and_paths_do_not(root: Path) -> No
         assert client.get("/..%2fsecret.txt").status == 404
 
 
-def test_a_root_that_is_a_link(root: Path) -> None:  # noqa: F811
+def test_a_root_that_is_a_link(root: Path) -> None:
     link = root.parent / "link"
     link.symlink_to("root")
     (root / "by-root").symlink_to(root / "hello.txt")
@@ -131,14 +131,14 @@ def test_a_root_that_is_a_link(root: Path) -> None:  # noqa: F811
             assert client.get(target).status == 200
 
 
-def test_the_root_of_all(root: Path) -> None:  # noqa: F811
+def test_the_root_of_all(root: Path) -> None:
     (root / "up").symlink_to("/" + "../" * 40 + str(root)[1:] + "/hello.txt")
     with site(Path("/")) as client:
         assert client.get(f"{root}/hello.txt").body == b"Hello, world!"
         assert client.get(f"{root}/nothing").status == 404
 
 
-def test_a_precompressed_neighbour_outside_is_not_taken(root: Path) -> None:  # noqa: F811
+def test_a_precompressed_neighbour_outside_is_not_taken(root: Path) -> None:
     (root / "hello.txt.gz").symlink_to("../secret.txt")
     with site(root) as client:
         response = client.get("/hello.txt", "Accept-Encoding: gzip")
@@ -147,7 +147,8 @@ def test_a_precompressed_neighbour_outside_is_not_taken(root: Path) -> None:  # 
 
 
 @pytest.mark.parametrize("what", ["a file", "a directory"])
-def test_a_link_that_is_put_in_the_way_at_any_moment(root: Path, way: bool, what: str) -> None:  # noqa: F811
+@pytest.mark.skipif(not safe_open.CAN_OPEN_BELOW, reason="this system cannot open relative to a directory")
+def test_a_link_that_is_put_in_the_way_at_any_moment(root: Path, what: str) -> None:
     """A file, or a directory above it, is swapped with a link to the outside, over and over."""
     outside = root.parent / "outside"
     outside.mkdir()
@@ -183,7 +184,7 @@ def test_a_link_that_is_put_in_the_way_at_any_moment(root: Path, way: bool, what
     assert (404, False) in answers
 
 
-def test_a_directory_that_moves_out_takes_its_files_along(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_directory_that_moves_out_takes_its_files_along(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blockingio.http_server.file_cache.SETTLED_AFTER", -60)
     with site(root) as client:
         for _ in range(3):
@@ -198,18 +199,14 @@ def test_a_directory_that_moves_out_takes_its_files_along(root: Path, monkeypatc
         assert client.get("/sub/index.html").status == 200
 
 
-def test_nothing_stays_open(root: Path) -> None:  # noqa: F811
-    """Every way out of opening gives its descriptors back."""
+def test_nothing_stays_open(root: Path) -> None:
+    """Every way out of opening gives its descriptors back: the suite's own guard counts them in the end."""
     (root / "in").symlink_to("sub")
     (root / "out").symlink_to("..")
     (root / "sub" / "loop").symlink_to("loop")
+    targets = ("/", "/hello.txt", "/in/", "/in/deep/a%20b.css", "/in/deep/nothing", "/sub/loop", "/out/x", "/sub",
+               "/sub/deep/x/y/z", "/hello.txt/x")
     with site(root, allow_directory_listing=True) as client:
-        client.get("/")
-        before = len(os.listdir("/proc/self/fd"))
-        for target in ("/", "/hello.txt", "/in/", "/in/deep/a%20b.css", "/in/deep/nothing", "/sub/loop", "/out/x", "/sub",
-                       "/sub/deep/x/y/z", "/hello.txt/x"):
+        for target in targets:
             for fields in ((), ("Range: bytes=0-1",), ("Range: bytes=900-",), ('If-Match: "x"',), ("If-None-Match: *",)):
                 client.get(target, *fields)
-        assert len(os.listdir("/proc/self/fd")) == before
-
-

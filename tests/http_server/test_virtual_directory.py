@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +11,8 @@ import requests
 
 from blockingio import HttpRequest, HttpServer, Uri
 from blockingio.http_server import VirtualDirectory
-from tests.peers import PATIENCE, RawClient, RawResponse, serving
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to serve, and beside it what must not be served."""
-    (tmp_path / "secret.txt").write_text("secret")
-    root = tmp_path / "root"
-    (root / "sub" / "deep").mkdir(parents=True)
-    (root / "hello.txt").write_text("Hello, world!")
-    (root / "index.html").write_text("<p>Home</p>")
-    (root / "sub" / "index.html").write_text("<p>Sub</p>")
-    (root / "sub" / "deep" / "a b.css").write_text("p { color: red }")
-    return root
-
-
-@contextmanager
-def site(root: Path, *, path_prefix: str | None = None, server: dict[str, Any] | None = None,
-         **settings: Any) -> Iterator[RawClient]:
-    """A client of a server of that directory."""
-    directory = VirtualDirectory(root, path_prefix=path_prefix)
-    for name, value in settings.items():
-        getattr(directory, name)  # AttributeError for a misspelt one
-        setattr(directory, name, value)
-    with serving(directory.serve_request, **server or {}) as running, RawClient(running.port) as client:
-        yield client
-
-
-def send(client: RawClient, method: str, target: str, *fields: str) -> RawResponse:
-    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *fields, "", ""]
-    return client.send("\r\n".join(lines).encode("latin-1")).read_response(method)
+from tests.http_server.sites import send, site
+from tests.peers import PATIENCE, RawClient, serving
 
 
 # ------------------------------------------------------------ what is found

@@ -17,14 +17,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: Seconds that any one command may take.
-PATIENCE = 90.0
+#: Seconds that any one command may take, and all of them together.
+PATIENCE, ALL = 40.0, 170.0
+_END = time.monotonic() + ALL
+
+
+def time_left() -> float:
+    """Seconds until the load test as a whole has to be over."""
+    return max(_END - time.monotonic(), 0.0)
 
 
 class Child:
     """``python -m module``; a command is sent with ``begin`` and its answer read with ``end``."""
 
     def __init__(self, module: str, *arguments: str) -> None:
+        self._name = module
         self._process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, text=True)
 
@@ -36,11 +43,11 @@ class Child:
     def end(self) -> Any:
         """What the command that was begun gave; RuntimeError where it raised or the process died."""
         assert self._process.stdout
-        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
-            raise TimeoutError(f"no answer from {self._process.args} within {PATIENCE:g} s")
+        if not select.select([self._process.stdout], [], [], min(PATIENCE, time_left()))[0]:
+            raise TimeoutError(f"no answer from {self._name}, and no more time")
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args} died with status {self._process.wait(PATIENCE)}")
+            raise RuntimeError(f"{self._name} died with status {self._process.wait(PATIENCE)}")
         answer = json.loads(line)
         if "error" in answer:
             raise RuntimeError(answer["error"])
@@ -51,11 +58,11 @@ class Child:
         return self.end()
 
     def close(self) -> int:
-        """End the process by ending its input; its status."""
+        """End the process by ending its input; its status.  One that goes on for too long is killed."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         try:
-            return self._process.wait(PATIENCE)
+            return self._process.wait(min(PATIENCE, time_left() + 5))
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()

@@ -49,7 +49,7 @@ class Served:
             return dict(self._counts)
 
     def close(self, force: bool) -> dict[str, object]:
-        """Close the server; how long that took, when its loops had ended, and whether the port was free at once."""
+        """Close the server: how long that took, whether the port was free at once and its loops ended."""
         began = time.monotonic()
         self.server.close(force=force)
         closed = time.monotonic() - began
@@ -86,9 +86,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), hard))
     log = Log()
     logging.getLogger("blockingio").addHandler(log)
-    before = resources()
     served = Served()
-    obey({"port": lambda: served.port, "resources": resources, "before": lambda: before, "counts": served.counts,
+    obey({"port": lambda: served.port, "resources": resources, "counts": served.counts,
           "connections": served.connections, "close": served.close, "log": lambda: log.lines})
     served.close(force=True)
 

@@ -1,0 +1,304 @@
+"""HttpBodyHandler over real sockets: bodies as what they say they are."""
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+import requests
+
+from blockingio import HttpClient, HttpException, HttpRequest, HttpServer
+from blockingio.http_server import HttpBodyFileUpload, HttpBodyHandler, HttpRequestBody
+from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class Bodies:
+    """A server that takes each request's body; what came of it, a body or an error, is in ``found``."""
+
+    def __init__(self, **arguments: str) -> None:
+        self.found: list[HttpRequestBody | HttpException] = []
+        self.arguments = arguments
+
+    def handle(self, request: HttpRequest) -> None:
+        try:
+            body = HttpBodyHandler.process_request(request, **self.arguments)
+        except HttpException as error:
+            self.found.append(error)
+        else:
+            self.found.append(body)
+            assert body.request is request
+            request.response.close()
+
+
+def post(port: int, content_type: str | None, body: bytes, *fields: str) -> RawResponse:
+    lines = ["POST / HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *fields]
+    if content_type is not None:
+        lines.append(f"Content-Type: {content_type}")
+    with RawClient(port) as client:
+        return client.send("\r\n".join([*lines, "", ""]).encode() + body).read_response()
+
+
+def process(content_type: str | None, body: bytes, **arguments: str) -> HttpRequestBody | HttpException:
+    """What comes of one body; 200 where it is a body, 400 where it is an error."""
+    bodies = Bodies(**arguments)
+    with serving(bodies.handle) as server:
+        response = post(server.port, content_type, body)
+    [found] = bodies.found
+    assert response.status == (400 if isinstance(found, HttpException) else 200)
+    return found
+
+
+@pytest.mark.parametrize(("content_type", "body", "kind", "value"), [
+    (None, b"\0\1", "binary", b"\0\1"),
+    (None, b"", "binary", b""),
+    ("application/octet-stream", b"\xff", "binary", b"\xff"),
+    ("image/png", b"\x89PNG", "binary", b"\x89PNG"),
+    ("nonsense", b"x", "binary", b"x"),
+    ("multipart/mixed; boundary=b", b"x", "binary", b"x"),
+    ("text/plain", "Grüße".encode(), "text", "Grüße"),
+    ("text/plain; charset=latin-1", "Grüße".encode("latin-1"), "text", "Grüße"),
+    ("Text/CSV", b"a,b", "text", "a,b"),
+    ("text/plain", b"", "text", ""),
+    ("application/json", b'{"a": [1, 2.5, null, true, "\xc3\xbc"]}', "json", {"a": [1, 2.5, None, True, "ü"]}),
+    ("application/json; charset=utf-8", b" 1 ", "json", 1),
+    ("application/json", b'\xef\xbb\xbf"x"', "json", "x"),
+    ("application/json; charset=latin-1", b'"\xfc"', "json", "ü"),
+    ("application/problem+json", b"[]", "json", []),
+    ("image/x+json", b"[]", "json", []),
+    (FORM, b"a=1&b=2&a=3", "form", {"a": "3", "b": "2"}),
+    (FORM, b"a=x+y%26z&%C3%BC=%E2%82%AC&c", "form", {"a": "x y&z", "ü": "€", "c": ""}),
+    (FORM, b"", "form", {}),
+    (FORM + "; charset=latin-1", b"a=%FC", "form", {"a": "ü"}),
+])
+def test_bodies(content_type: str | None, body: bytes, kind: str, value: object) -> None:
+    found = process(content_type, body)
+    assert isinstance(found, HttpRequestBody)
+    assert (found.type, found.body) == (kind, value)
+    assert repr(found).startswith(f"HttpRequestBody({kind!r}, ")
+
+
+@pytest.mark.parametrize(("content_type", "body", "message"), [
+    ("text/plain", b"\xff", "not in utf-8"),
+    ("text/plain; charset=nonsense", b"x", "charset is 'nonsense'"),
+    ("text/plain; charset=zlib", b"x", "charset is 'zlib'"),
+    ("application/json", b"", "no JSON"),
+    ("application/json", b"{", "no JSON"),
+    ("application/json", b"{} {}", "no JSON"),
+    ("application/json", b"NaN", "NaN is no JSON"),
+    ("application/json", b"[Infinity]", "Infinity is no JSON"),
+    ("application/json", b"[" * 200_000, "no JSON"),
+    ("application/json", b"9" * 5000, "no JSON"),
+    ("application/json", b"\xff", "not in utf-8"),
+    (FORM, b"a=%FF", "x-www-form-urlencoded"),
+    (FORM, b"\xff=1", "not in utf-8"),
+    ("multipart/form-data", b"--b--", "boundary"),
+    ("multipart/form-data; boundary=", b"--b--", "boundary"),
+    ("multipart/form-data; boundary=b", b"", "ended"),
+    ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx', "ended"),
+    ("multipart/form-data; boundary=b", b"--b\r\n\r\nx\r\n--b--", "no Content-Disposition"),
+    ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "expected a name"),
+    ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n\xff\r\n--b--", "utf-8"),
+    ("multipart/form-data; boundary=b",
+     b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n" * 1001 + b"--b--", "over 1000 parts"),
+    ("multipart/form-data; boundary=b",
+     b"--b\r\nContent-Disposition: form-data; name=a" + b"x" * 16384 + b"\r\n\r\nx\r\n--b--", "over 16384 bytes"),
+])
+def test_broken_bodies_are_answered_and_raised(content_type: str, body: bytes, message: str) -> None:
+    found = process(content_type, body)
+    assert isinstance(found, HttpException)
+    assert message in str(found)
+    assert found.uri is not None and found.uri.path == "/"
+
+
+def test_a_default_encoding() -> None:
+    for content_type, body, value in (("text/plain", b"\xfc", "ü"), (FORM, b"a=%FC", {"a": "ü"}),
+                                      ("text/plain; charset=utf-8", b"\xc3\xbc", "ü"),
+                                      ("application/json", b'"\xc3\xbc"', "ü")):
+        found = process(content_type, body, default_encoding="latin-1")
+        assert isinstance(found, HttpRequestBody) and found.body == value
+
+
+def test_a_form_of_a_browser() -> None:
+    """As Chromium sends it, the boundary split in two by the second write."""
+    bodies = Bodies()
+    boundary = "----WebKitFormBoundaryX3bY6SRqzQ2vlIQ9"
+    parts = [
+        b'Content-Disposition: form-data; name="text"\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\nyou',
+        b'Content-Disposition: form-data; name="file"; filename="a%22b.txt"\r\nContent-Type: text/plain\r\n\r\nhello\n',
+        b'Content-Disposition: form-data; name="picture"; filename="p.png"\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n',
+        b'Content-Disposition: form-data; name="none"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n',
+        b'Content-Disposition: form-data; name="twice"\r\n\r\n1',
+        b'Content-Disposition: form-data; name="twice"\r\n\r\n2',
+    ]
+    body = b"".join(f"--{boundary}\r\n".encode() + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
+    head = (f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary={boundary}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode()
+    with serving(bodies.handle) as server, RawClient(server.port) as client:
+        at = body.index(b"--" + boundary.encode(), 300) + 10
+        client.send(head + body[:at])
+        eventually(lambda: server.connections_info().active == 1)
+        assert client.send(body[at:]).read_response().status == 200
+    [found] = bodies.found
+    assert isinstance(found, HttpRequestBody)
+    assert found.type == "form"
+    assert list(found.body) == ["text", "file", "picture", "none", "twice"]
+    assert (found.body["text"], found.body["twice"]) == ("Grüße\r\nyou", "2")
+    file, picture, none = found.body["file"], found.body["picture"], found.body["none"]
+    assert isinstance(file, HttpBodyFileUpload)
+    assert (file.filename, file.content_type and file.content_type.mime_type, file.content) == \
+        ('a"b.txt', "text/plain", "hello\n")
+    assert (picture.filename, picture.content) == ("p.png", b"\x89PNG\r\n")
+    assert (none.filename, none.content) == ("", b"")
+    assert repr(file) == "HttpBodyFileUpload('a\"b.txt', ContentType.parse('text/plain'), 6 long)"
+
+
+def test_forms_of_requests() -> None:
+    bodies = Bodies()
+    with serving(bodies.handle) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        requests.post(url, data={"a": "1 2", "b": "ü&="}, timeout=PATIENCE)
+        requests.post(url, json={"a": [1]}, timeout=PATIENCE)
+        requests.post(url, data={"a": "1"}, timeout=PATIENCE, files=[
+            ("f", ("x.bin", bytes(200_000), "application/octet-stream")), ("g", ("y", "text"))])
+        requests.post(url, data=iter([b"in ", b"chunks"]), headers={"Content-Type": "text/plain"}, timeout=PATIENCE)
+    form, data, files, chunks = bodies.found
+    assert isinstance(form, HttpRequestBody) and form.body == {"a": "1 2", "b": "ü&="}
+    assert isinstance(data, HttpRequestBody) and data.body == {"a": [1]}
+    assert isinstance(files, HttpRequestBody) and files.body["a"] == "1"
+    assert files.body["f"].content == bytes(200_000)
+    assert (files.body["g"].filename, files.body["g"].content_type, files.body["g"].content) == ("y", None, "text")
+    assert isinstance(chunks, HttpRequestBody) and chunks.body == "in chunks"
+
+
+def test_a_part_that_is_no_text_is_a_file_even_without_a_name() -> None:
+    found = process("multipart/form-data; boundary=b",
+                    b"--b\r\nContent-Disposition: form-data; name=a\r\nContent-Type: image/png\r\n\r\nx\r\n--b--")
+    assert isinstance(found, HttpRequestBody)
+    assert (found.body["a"].filename, found.body["a"].content) == ("", b"x")
+
+
+def test_a_body_that_is_too_large_is_413() -> None:
+    bodies = Bodies()
+    chunked = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n" + b"x" * 1024 + b"\r\n0\r\n\r\n"
+    with serving(bodies.handle, max_body_size=1000) as server, RawClient(server.port) as client:
+        assert client.send(chunked).read_response().status == 413
+    assert [type(found) for found in bodies.found] != [HttpRequestBody]
+    assert isinstance(bodies.found[0], HttpException)
+
+
+def test_a_body_that_is_cut_short() -> None:
+    bodies = Bodies()
+    with serving(bodies.handle) as server:
+        with RawClient(server.port) as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nx")
+        eventually(lambda: bodies.found)
+    assert isinstance(bodies.found[0], HttpException)
+
+
+def test_an_answer_that_was_begun_is_cut_off() -> None:
+    def handle(request: HttpRequest) -> None:
+        request.response.write("so far, so good")
+        request.response.flush()
+        with pytest.raises(HttpException):
+            HttpBodyHandler.process_request(request)
+
+    with serving(handle) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{")
+        with pytest.raises((EOFError, ConnectionError)):
+            client.read_response()
+
+
+@contextmanager
+def listening(use: Callable[[HttpServer], None]) -> Iterator[HttpServer]:
+    """A server that ``use`` reads on a thread of its own."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        thread = threading.Thread(target=use, args=(server,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.close()
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+def test_as_a_transformer_it_passes_over_what_is_broken() -> None:
+    found = []
+
+    def use(server: HttpServer) -> None:
+        for body in server.transform(HttpBodyHandler()):
+            found.append(body.body)
+            body.request.response.write(f"{body.type}")
+            body.request.response.close()
+
+    with listening(use) as server:
+        assert post(server.port, "application/json", b"[1]").body == b"json"
+        assert post(server.port, "application/json", b"[").status == 400
+        assert post(server.port, "text/plain", b"x").body == b"text"
+    assert found == [[1], "x"]
+
+
+def test_as_a_transformer_it_keeps_no_request() -> None:
+    """One that is dropped unanswered is closed for the user while the next is awaited."""
+    def use(server: HttpServer) -> None:
+        with pytest.warns(ResourceWarning, match="dropped without close"):
+            for body in HttpBodyHandler(default_encoding="latin-1").bind(server):
+                assert body.body == "ü"
+                del body
+
+    with listening(use) as server:
+        assert post(server.port, "text/plain", b"\xfc").status == 200
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """Answers with what the path says: /=content-type/body, percent-encoded."""
+
+    def do_GET(self) -> None:
+        _, media_type, body = (unquote(part) for part in self.path.split("/"))
+        self.send_response(200)
+        if media_type != "=":
+            self.send_header("Content-Type", media_type[1:])
+        data = body.encode("latin-1")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def answering() -> Iterator[int]:
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join(PATIENCE)
+
+
+def quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
+def test_responses(answering: int) -> None:
+    with HttpClient() as client:
+        for media_type, body, kind, value in (
+                ("application/json", json.dumps({"a": 1}), "json", {"a": 1}), ("text/plain", "x", "text", "x"),
+                ("", "x", "binary", b"x"), (FORM, "a=b", "form", {"a": "b"})):
+            response = client.get("127.0.0.1", answering, f"/={quoted(media_type)}/{quoted(body)}").close()
+            found = HttpBodyHandler.process_response(response)
+            assert (found.type, found.body) == (kind, value)
+            assert found.response is response
+        response = client.get("127.0.0.1", answering, f"/={quoted('application/json')}/{quoted('{')}").close()
+        with pytest.raises(HttpException, match="no JSON"):
+            HttpBodyHandler.process_response(response)
+        response = client.get("127.0.0.1", answering, f"/={quoted('text/plain')}/%C3%BC").close()
+        assert HttpBodyHandler.process_response(response, default_encoding="latin-1").body == "ü"

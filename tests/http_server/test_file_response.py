@@ -1,0 +1,587 @@
+"""How VirtualDirectory sends a file: types, validators, preconditions, ranges, compression, size."""
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import threading
+from email.parser import BytesParser
+from pathlib import Path
+
+import pytest
+
+from blockingio import HttpRequest
+from blockingio.http_server import VirtualDirectory
+from tests.http_server.sites import send, site
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
+
+THEN = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT"
+
+# Larger than what is sent in one write, and than what a socket holds.
+LARGE = 9_000_003
+
+
+@pytest.fixture
+def large(root: Path) -> bytes:
+    content = os.urandom(1000) * (LARGE // 1000) + b"end"
+    (root / "large.bin").write_bytes(content)
+    return content
+
+
+# ------------------------------------------------------------ types
+
+
+@pytest.mark.parametrize(("name", "content", "media_type"), [
+    ("a.js", b"", "text/javascript; charset=utf-8"),
+    ("a.JSON", b"", "application/json"),
+    ("a.tar.gz", b"", "application/gzip"),
+    ("README", b"Hello\n", "text/plain; charset=utf-8"),
+    ("picture", b"\x89PNG\r\n\x1a\n", "image/png"),
+    ("page.unknown", b"<!doctype html>", "text/html; charset=utf-8"),
+    ("data.", b"\0\1", "application/octet-stream"),
+    ("empty", b"", "application/octet-stream"),
+    (".profile", b"x", "text/plain; charset=utf-8"),
+])
+def test_types(root: Path, name: str, content: bytes, media_type: str) -> None:
+    (root / name).write_bytes(content)
+    with site(root) as client:
+        response = client.get(f"/{name}")
+        assert (response.status, response.body) == (200, content)
+        assert response.header("content-type") == media_type
+        assert response.header("x-content-type-options") == "nosniff"
+
+
+# ------------------------------------------------------------ validators
+
+
+def test_what_is_said_of_a_file(root: Path) -> None:
+    os.utime(root / "hello.txt", (THEN, THEN))
+    with site(root) as client:
+        response = client.get("/hello.txt")
+        assert response.header("last-modified") == DATE
+        assert re.fullmatch(r'"[0-9a-f]+-d"', response.header("etag") or "")
+        assert response.header("accept-ranges") == "bytes"
+        assert response.header("content-length") == "13"
+        assert response.header("vary") is None
+
+
+def test_the_etag_changes_with_the_file(root: Path) -> None:
+    file = root / "hello.txt"
+    tags = set()
+    with site(root) as client:
+        for content, nanoseconds in ((b"a", 10**18), (b"b", 10**18 + 1), (b"bc", 10**18 + 1), (b"bc", 2 * 10**18)):
+            file.write_bytes(content)
+            os.utime(file, ns=(0, nanoseconds))
+            tags.add(client.get("/hello.txt").header("etag"))
+    assert len(tags) == 4
+
+
+@pytest.mark.parametrize("modified", [2**33, -1, 0])
+def test_dates_that_are_no_past(root: Path, modified: int) -> None:
+    os.utime(root / "hello.txt", (modified, modified))
+    with site(root) as client:
+        response = client.get("/hello.txt")
+        if modified > 0:
+            # Never later than Date (RFC 9110 8.8.2.1); the second may have changed in between.
+            assert response.header("last-modified") in (response.header("date"), client.get("/hello.txt").header("date"))
+        else:
+            assert response.header("last-modified") == "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(("fields", "status"), [
+    (("If-None-Match: {etag}",), 304),
+    (("If-None-Match: W/{etag}",), 304),
+    (('If-None-Match: "x", {etag}',), 304),
+    (('If-None-Match: "x"', "If-None-Match: {etag}"), 304),
+    (("If-None-Match: *",), 304),
+    (('If-None-Match: "x"',), 200),
+    (("If-Modified-Since: " + DATE,), 304),
+    (("If-Modified-Since: " + BEFORE,), 200),
+    (("If-Modified-Since: whenever",), 200),
+    (('If-None-Match: "x"', "If-Modified-Since: " + DATE), 200),
+    (("If-Match: {etag}",), 200),
+    (("If-Match: W/{etag}",), 412),
+    (('If-Match: "x"',), 412),
+    (("If-Match: *",), 200),
+    (("If-Unmodified-Since: " + DATE,), 200),
+    (("If-Unmodified-Since: " + BEFORE,), 412),
+    (("If-Match: {etag}", "If-Unmodified-Since: " + BEFORE), 200),
+    (("If-Match: {etag}", "If-None-Match: {etag}"), 304),
+    (("If-None-Match: {etag}", "Range: bytes=0-1"), 304),
+    (('If-Match: "x"', "Range: bytes=0-1"), 412),
+    (("If-Match: {etag}", "Range: bytes=0-1"), 206),
+])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_preconditions(root: Path, method: str, fields: tuple[str, ...], status: int) -> None:
+    os.utime(root / "hello.txt", (THEN, THEN))
+    with site(root) as client:
+        etag = client.get("/hello.txt").header("etag")
+        response = send(client, method, "/hello.txt", *[field.format(etag=etag) for field in fields])
+        if method == "HEAD" and status == 206:
+            status = 200
+        assert response.status == status
+        if status == 304:
+            assert response.header("etag") == etag
+            assert response.header("content-type") is None
+            assert response.body == b""
+            assert client.get("/hello.txt").body == b"Hello, world!"
+
+
+# ------------------------------------------------------------ ranges
+
+
+@pytest.mark.parametrize(("field", "content_range", "body"), [
+    ("bytes=0-4", "bytes 0-4/13", b"Hello"),
+    ("bytes=7-", "bytes 7-12/13", b"world!"),
+    ("bytes=-6", "bytes 7-12/13", b"world!"),
+    ("bytes=-99", "bytes 0-12/13", b"Hello, world!"),
+    ("bytes=12-99", "bytes 12-12/13", b"!"),
+    ("bytes=99-,0-0", "bytes 0-0/13", b"H"),
+])
+def test_one_range(root: Path, field: str, content_range: str, body: bytes) -> None:
+    with site(root) as client:
+        response = client.get("/hello.txt", f"Range: {field}")
+        assert (response.status, response.body) == (206, body)
+        assert response.header("content-range") == content_range
+        assert response.header("content-length") == str(len(body))
+        assert response.header("content-type") == "text/plain; charset=utf-8"
+        assert response.header("etag") and response.header("last-modified")
+
+
+def parts_of(content_type: str | None, body: bytes) -> list[tuple[str, str, bytes]]:
+    """Content-Type, Content-Range and bytes of each part, by Python's own parser of mail."""
+    message = BytesParser().parsebytes(b"content-type: %b\r\n%b" % ((content_type or "").encode(), body))
+    assert message.get_content_type() == "multipart/byteranges"
+    found = []
+    for part in message.get_payload():
+        assert not isinstance(part, str)
+        payload = part.get_payload(decode=True)
+        assert isinstance(payload, bytes)
+        found.append((part["content-type"], part["content-range"], payload))
+    return found
+
+
+def test_several_ranges(root: Path) -> None:
+    (root / "digits.txt").write_bytes(b"0123456789" * 10)
+    with site(root) as client:
+        response = client.get("/digits.txt", "Range: bytes=90-94, 0-4,-1")
+        assert response.status == 206
+        assert response.header("content-range") is None
+        assert response.header("content-length") == str(len(response.body))
+        assert parts_of(response.header("content-type"), response.body) == [
+            ("text/plain; charset=utf-8", "bytes 90-94/100", b"01234"),
+            ("text/plain; charset=utf-8", "bytes 0-4/100", b"01234"),
+            ("text/plain; charset=utf-8", "bytes 99-99/100", b"9"),
+        ]
+        assert response.body.endswith(b"--\r\n")
+        assert client.get("/digits.txt").status == 200
+
+
+def test_ranges_of_a_large_file(root: Path, large: bytes) -> None:
+    with site(root) as client:
+        response = client.get("/large.bin", "Range: bytes=100000-8999999")
+        assert response.body == large[100000:9000000]
+        response = client.get("/large.bin", "Range: bytes=0-9,100000-4999999,5000000-8999999,-3")
+        assert [body for _, _, body in parts_of(response.header("content-type"), response.body)] == \
+            [large[:10], large[100000:5000000], large[5000000:9000000], b"end"]
+        assert client.get("/large.bin").body == large
+
+
+@pytest.mark.parametrize("field", ["bytes=13-", "bytes=99-100", "bytes=-0"])
+def test_nothing_of_the_range_is_there(root: Path, field: str) -> None:
+    with site(root) as client:
+        response = client.get("/hello.txt", f"Range: {field}")
+        assert response.status == 416
+        assert response.header("content-range") == "bytes */13"
+        assert b"416" in response.body
+
+
+@pytest.mark.parametrize("field", [
+    "bytes=0-4,4-5", "bytes=0-,0-", "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 99, 2)), "bytes=4-3", "lines=1-2", "x",
+])
+def test_silly_ranges_get_the_whole(root: Path, field: str) -> None:
+    with site(root) as client:
+        response = client.get("/hello.txt", f"Range: {field}")
+        assert (response.status, response.body) == (200, b"Hello, world!")
+        assert response.header("content-range") is None
+
+
+def test_if_range(root: Path) -> None:
+    os.utime(root / "hello.txt", (THEN, THEN))
+    with site(root) as client:
+        etag = client.get("/hello.txt").header("etag")
+        for validator, status in ((etag, 206), (f"W/{etag}", 200), ('"x"', 200), (DATE, 206), (BEFORE, 200), ("x", 200)):
+            response = client.get("/hello.txt", "Range: bytes=0-4", f"If-Range: {validator}")
+            assert response.status == status
+            # One that fails makes a 416 impossible, too (RFC 9110 14.2).
+            response = client.get("/hello.txt", "Range: bytes=99-", f"If-Range: {validator}")
+            assert response.status == (416 if status == 206 else 200)
+
+
+def test_an_empty_file(root: Path) -> None:
+    (root / "empty.txt").write_bytes(b"")
+    with site(root) as client:
+        for fields, status in (((), 200), (("Range: bytes=0-",), 416), (("Range: bytes=-5",), 200)):
+            response = client.get("/empty.txt", *fields)
+            assert response.status == status
+            if status == 200:
+                assert (response.body, response.header("content-length")) == (b"", "0")
+
+
+# ------------------------------------------------------------ compression
+
+
+def test_a_precompressed_neighbour(root: Path) -> None:
+    packed = gzip.compress(b"Hello, world!", mtime=0)
+    with site(root) as client:
+        assert client.get("/hello.txt", "Accept-Encoding: gzip").header("vary") is None
+        (root / "hello.txt.gz").write_bytes(packed)
+        plain = client.get("/hello.txt")
+        assert (plain.body, plain.header("vary")) == (b"Hello, world!", "Accept-Encoding")
+        assert plain.header("content-encoding") is None
+        for accepts in ("gzip", "GZIP", "br, gzip;q=0.1", "*", "x-gzip"):
+            response = client.get("/hello.txt", f"Accept-Encoding: {accepts}")
+            assert (response.status, response.body) == (200, packed)
+            assert response.header("content-encoding") == "gzip"
+            assert response.header("content-type") == "text/plain; charset=utf-8"
+            assert response.header("vary") == "Accept-Encoding"
+            assert response.header("etag") != plain.header("etag")
+        for accepts in ("gzip;q=0", "identity", "*;q=0", "br", "gzipped", "gzip;q=0.000, *"):
+            assert client.get("/hello.txt", f"Accept-Encoding: {accepts}").body == b"Hello, world!"
+
+
+def test_each_coding_has_its_validator_and_its_ranges(root: Path) -> None:
+    packed = gzip.compress(b"Hello, world!", mtime=0)
+    (root / "hello.txt.gz").write_bytes(packed)
+    accept = "Accept-Encoding: gzip"
+    with site(root) as client:
+        plain, gzipped = client.get("/hello.txt").header("etag"), client.get("/hello.txt", accept).header("etag")
+        assert client.get("/hello.txt", accept, f"If-None-Match: {gzipped}").status == 304
+        assert client.get("/hello.txt", accept, f"If-None-Match: {gzipped}").header("vary") == "Accept-Encoding"
+        assert client.get("/hello.txt", accept, f"If-None-Match: {plain}").status == 200
+        assert client.get("/hello.txt", f"If-None-Match: {gzipped}").status == 200
+        response = client.get("/hello.txt", accept, "Range: bytes=0-9", f"If-Range: {gzipped}")
+        assert (response.status, response.body, response.header("content-encoding")) == (206, packed[:10], "gzip")
+        assert response.header("content-range") == f"bytes 0-9/{len(packed)}"
+
+
+def test_what_is_compressed_already_has_no_neighbour(root: Path) -> None:
+    (root / "a.gz").write_bytes(b"one")
+    (root / "a.gz.gz").write_bytes(b"two")
+    (root / "b").write_bytes(b"three")
+    (root / "b.gz").mkdir()
+    with site(root) as client:
+        assert client.get("/a.gz", "Accept-Encoding: gzip").body == b"one"
+        assert client.get("/a.gz", "Accept-Encoding: gzip").header("content-encoding") is None
+        assert client.get("/b", "Accept-Encoding: gzip").body == b"three"
+        assert client.get("/c", "Accept-Encoding: gzip").status == 404
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
+def test_a_server_that_compresses(root: Path, size: int) -> None:
+    text = (b"All work and no play. " * (size // 22 + 1))[:size]
+    (root / "text.txt").write_bytes(text)
+    with site(root, server={"auto_compress": True}) as client:
+        response = client.get("/text.txt", "Accept-Encoding: gzip")
+        assert response.header("content-encoding") == "gzip"
+        assert gzip.decompress(response.body) == text
+        etag = response.header("etag") or ""
+        assert etag.startswith("W/")  # other bytes each time
+        assert client.get("/text.txt", "Accept-Encoding: gzip", f"If-None-Match: {etag}").status == 304
+        assert client.get("/text.txt").body == text
+        response = client.get("/text.txt", "Accept-Encoding: gzip", "Range: bytes=0-9")
+        assert (response.status, response.body, response.header("content-encoding")) == (206, text[:10], None)
+
+
+# ------------------------------------------------------------ size
+
+
+@pytest.mark.parametrize("size", [0, 1, 65534, 65535, 65536, 65537, 300_000])
+def test_sizes(root: Path, size: int) -> None:
+    content = os.urandom(size)
+    (root / "it.bin").write_bytes(content)
+    with site(root) as client:
+        for _ in range(3):
+            response = client.get("/it.bin")
+            assert response.body == content
+            assert response.header("content-length") == str(size)
+            assert response.header("transfer-encoding") is None
+
+
+def test_over_tls(root: Path, large: bytes, tls_contexts: TlsContexts) -> None:
+    directory = VirtualDirectory(root)
+    with serving(directory.serve_request, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get("/hello.txt").body == b"Hello, world!"
+            assert client.get("/large.bin").body == large
+            assert client.get("/large.bin", "Range: bytes=5-8000004").body == large[5:8000005]
+
+
+def test_pipelined(root: Path, large: bytes) -> None:
+    request = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with site(root) as client:
+        client.send(request % b"large.bin" + request % b"hello.txt" + request % b"large.bin")
+        assert [client.read_response().body for _ in range(3)] == [large, b"Hello, world!", large]
+
+
+def test_a_slow_client_holds_up_nobody(root: Path, large: bytes) -> None:
+    """One worker serves everybody, and those who read their large files later do not keep it."""
+    directory = VirtualDirectory(root)
+    with serving(directory.serve_request) as server:
+        slow = [RawClient(server.port) for _ in range(4)]
+        try:
+            for client in slow:
+                client.send(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with RawClient(server.port) as client:
+                assert client.get("/hello.txt").body == b"Hello, world!"
+            for client in slow:
+                assert client.read_response().body == large
+        finally:
+            for client in slow:
+                client.close()
+
+
+def test_a_client_that_goes_away(root: Path, large: bytes) -> None:
+    directory = VirtualDirectory(root)
+    with serving(directory.serve_request) as server:
+        with RawClient(server.port) as client:
+            assert client.get("/hello.txt").status == 200
+            before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            client = RawClient(server.port)
+            client.send(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").read_exactly(1000)
+            client.reset()
+        with RawClient(server.port) as client:
+            assert client.get("/hello.txt").status == 200
+        eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+def test_a_file_that_shrinks_ends_the_connection(root: Path, large: bytes) -> None:
+    """The head is out and promises more than there is: the client must not wait, nor take the next answer for the rest."""
+    with site(root) as client:
+        client.send(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.read_exactly(1000)
+        os.truncate(root / "large.bin", 100)
+        try:
+            rest = client.read_until_eof()
+        except ConnectionError:
+            rest = b""
+        assert len(rest) < LARGE
+        assert b"Hello, world!" not in rest
+
+
+@pytest.mark.parametrize("fields", [(), ("Range: bytes=0-10",)])
+def test_a_small_file_that_shrinks_before_it_is_read(root: Path, monkeypatch: pytest.MonkeyPatch,
+                                                     fields: tuple[str, ...]) -> None:
+    reading = os.read
+
+    def shrink(descriptor: int, count: int) -> bytes:
+        os.truncate(root / "hello.txt", 3)
+        return reading(descriptor, count)
+
+    with site(root) as client:
+        monkeypatch.setattr(os, "read", shrink)
+        client.send("\r\n".join(["GET /hello.txt HTTP/1.1", "Host: localhost", *fields, "", ""]).encode())
+        assert client.is_ended()
+        monkeypatch.undo()
+
+
+def test_a_file_that_grows_is_sent_as_it_was_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = os.read
+
+    def grow(descriptor: int, count: int) -> bytes:
+        with open(root / "hello.txt", "ab") as file:
+            file.write(b"more")
+        return reading(descriptor, count)
+
+    with site(root) as client:
+        monkeypatch.setattr(os, "read", grow)
+        assert client.get("/hello.txt").body == b"Hello, world!"
+        monkeypatch.undo()
+
+
+# ------------------------------------------------------------ kept in memory
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are kept as soon as they are read, as if they had been there for long."""
+    monkeypatch.setattr("blockingio.http_server.file_cache.SETTLED_AFTER", -60)
+    monkeypatch.setattr("blockingio.http_server.file_cache.ROOT_LOOKED_AT_EVERY", 0)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is opened, from here on."""
+    opening = os.open
+    names: list[str] = []
+
+    def note(path: str, *arguments: int, **more: int) -> int:
+        names.append(os.path.basename(path))
+        return opening(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", note)
+    return names
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_small_file_is_opened_once(root: Path, opened: list[str]) -> None:
+    with site(root) as client:
+        first = client.get("/hello.txt")
+        for _ in range(3):
+            again = client.get("/hello.txt")
+            assert again.body == first.body
+            assert [field for field in again.fields if field[0] != "date"] == \
+                [field for field in first.fields if field[0] != "date"]
+            assert client.get("/sub/deep/a%20b.css").status == 200
+        etag = first.header("etag")
+        assert client.get("/hello.txt", f"If-None-Match: {etag}").status == 304
+        assert client.get("/hello.txt", "Range: bytes=0-4").body == b"Hello"
+        assert send(client, "HEAD", "/hello.txt").header("content-length") == "13"
+        assert opened.count("hello.txt") == 1
+        assert opened.count("a b.css") == 1
+        assert client.get("/hello.txt?x").body == b"Hello, world!"
+        assert opened.count("hello.txt") == 2
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_change_is_seen_at_once(root: Path) -> None:
+    file = root / "sub" / "it.txt"
+    with site(root) as client:
+        for number in range(50):
+            content = b"%03d" % number
+            if number % 2:
+                file.write_bytes(content)
+            else:
+                (root / "new").write_bytes(content)
+                os.replace(root / "new", file)
+            assert client.get("/sub/it.txt").body == content
+            assert client.get("/sub/it.txt").body == content
+        file.unlink()
+        assert client.get("/sub/it.txt").status == 404
+        file.mkdir()
+        assert client.get("/sub/it.txt").status == 301
+        file.rmdir()
+        file.symlink_to("../../secret.txt")
+        assert client.get("/sub/it.txt").status == 404
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_neighbour_that_comes_and_goes_is_seen(root: Path, opened: list[str]) -> None:
+    packed = gzip.compress(b"Hello, world!")
+    accept = "Accept-Encoding: gzip"
+    for directory in ("", "sub/"):
+        file, neighbour = root / f"{directory}it.txt", root / f"{directory}it.txt.gz"
+        file.write_bytes(b"Hello, world!")
+        with site(root) as client:
+            for _ in range(3):
+                assert client.get(f"/{directory}it.txt", accept).body == b"Hello, world!"
+                neighbour.write_bytes(packed)
+                opened.clear()
+                for _ in range(3):
+                    response = client.get(f"/{directory}it.txt", accept)
+                    assert (response.body, response.header("content-encoding")) == (packed, "gzip")
+                    response = client.get(f"/{directory}it.txt")
+                    assert (response.body, response.header("vary")) == (b"Hello, world!", "Accept-Encoding")
+                assert opened.count("it.txt.gz") == 1
+                neighbour.unlink()
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_kept_file_follows_the_server_and_the_handler(root: Path) -> None:
+    directory = VirtualDirectory(root)
+
+    def handle(request: HttpRequest) -> None:
+        if request.uri.query == "own":
+            request.response.headers.set("x-own", "1")
+        directory.serve_request(request)
+
+    with serving(handle) as server, RawClient(server.port) as client:
+        for _ in range(2):
+            assert client.get("/hello.txt").header("x-own") is None
+        server.default_response_headers.set("x-default", "2")
+        server.server_header = "me"
+        for _ in range(2):
+            response = client.get("/hello.txt")
+            assert (response.header("x-default"), response.header("server")) == ("2", "me")
+        server.default_response_headers.clear()
+        response = client.get("/hello.txt")
+        assert {name for name, _ in response.fields} == \
+            {"etag", "last-modified", "accept-ranges", "content-type", "content-length", "date", "server"}
+        server.default_response_headers.set("connection", "close")
+        assert client.get("/hello.txt").header("connection") == "close"
+    with serving(handle, auto_compress=True) as server, RawClient(server.port) as client:
+        assert client.get("/hello.txt").body == b"Hello, world!"
+        assert gzip.decompress(client.get("/hello.txt", "Accept-Encoding: gzip").body) == b"Hello, world!"
+        directory.root = root / "sub"
+        assert client.get("/hello.txt").status == 404
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("head", [
+    b"GET /hello.txt HTTP/1.0\r\n\r\n", b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"])
+def test_a_kept_file_for_one_request_only(root: Path, head: bytes) -> None:
+    for _ in range(3):
+        with site(root) as client:
+            assert client.get("/hello.txt").status == 200
+            response = client.send(head).read_response()
+            assert (response.body, response.header("connection")) == (b"Hello, world!", "close")
+            assert client.is_ended()
+
+
+@pytest.mark.usefixtures("settled")
+def test_the_cache_has_its_bounds(root: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockingio.http_server.file_cache.CACHE_SIZE", 100)
+    monkeypatch.setattr("blockingio.http_server.file_cache.MAX_ENTRIES", 5)
+    for number in range(10):
+        (root / f"{number}").write_bytes(b"x" * (number * 10))
+    with site(root) as client:
+        for _ in range(2):
+            for number in range(10):
+                assert len(client.get(f"/{number}").body) == number * 10
+        opened.clear()
+        client.get("/9")
+        assert not opened
+        client.get("/3")
+        assert opened == ["3"]
+
+
+def test_a_file_that_has_just_changed_is_not_kept(root: Path, opened: list[str]) -> None:
+    """The next change could have the same time stamp."""
+    with site(root) as client:
+        for _ in range(3):
+            client.get("/hello.txt")
+        assert opened.count("hello.txt") == 3
+
+
+@pytest.mark.usefixtures("settled")
+def test_many_threads_and_a_file_that_changes(root: Path) -> None:
+    """Whoever asks gets some whole version, and never an older one than the last."""
+    file = root / "it.txt"
+    file.write_bytes(b"000" * 1000)
+    stop = threading.Event()
+    failures: list[str] = []
+    directory = VirtualDirectory(root)
+
+    def ask(port: int) -> None:
+        last = b""
+        with RawClient(port) as client:
+            while not stop.is_set():
+                body = client.get("/it.txt").body
+                if len(body) != 3000 or body[:3] * 1000 != body or body < last:
+                    failures.append(f"{body[:9]!r} after {last[:3]!r}")
+                last = body
+
+    with serving(directory.serve_request, workers=4) as server:
+        threads = [threading.Thread(target=ask, args=(server.port,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(200):
+            (root / "new").write_bytes(b"%03d" % number * 1000)
+            os.replace(root / "new", file)
+        stop.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert not failures

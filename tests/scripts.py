@@ -1,0 +1,111 @@
+"""Scripts in a process of their own, and a load for their servers.
+
+For what a test cannot do to its own process: signals, forks, exits.
+"""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+from tests.peers import PATIENCE, RawClient, eventually
+
+ROOT = Path(__file__).parent.parent
+
+#: What every script begins with: a server, a handler, and the word that it listens.
+PREFACE = """
+    import gc, os, signal, sys, threading, time, warnings
+    from blockingio import HttpServer
+
+    server = HttpServer.bind("127.0.0.1", 0)
+
+    def handle(request):
+        request.response.write("hello")
+        request.response.close()
+
+    def ready():
+        print("ready", server.port, flush=True)
+"""
+
+
+class Script:
+    """A Python script in a process of its own, which ends with the block at the latest."""
+
+    def __init__(self, code: str, *, preface: str = PREFACE) -> None:
+        source = textwrap.dedent(preface) + textwrap.dedent(code)
+        self.process = subprocess.Popen([sys.executable, "-W", "error", "-c", source], cwd=ROOT, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        start_new_session=True)
+        self.port = 0
+
+    def __enter__(self) -> Script:
+        assert self.process.stdout
+        line = self.process.stdout.readline().split()
+        if line[:1] != ["ready"]:
+            raise AssertionError(f"the script did not begin: {line} {self.process.communicate()}")
+        self.port = int(line[1])
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # it, and what it forked
+        except ProcessLookupError:
+            pass
+        self.process.communicate()
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str, str]:
+        """Status, output and errors, once it has ended by itself; within the deadline, or it fails."""
+        try:
+            out, err = self.process.communicate(timeout=PATIENCE * 2)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("the process goes on") from None
+        return self.process.returncode, out, err
+
+
+class Load:
+    """Clients, each with a thread, that ask until the server ends them; every answer is whole or absent."""
+
+    def __init__(self, port: int, clients: int = 4) -> None:
+        self.answered = 0
+        self.cut: list[str] = []
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, args=(port,)) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, port: int) -> None:
+        try:
+            with RawClient(port) as client:
+                while True:
+                    response = client.get()
+                    with self._lock:
+                        self.answered += 1
+                        # 500: its handler was interrupted; 503: the loop that would have taken it was.
+                        if response.body != b"hello" and response.status not in (500, 503):
+                            self.cut.append(repr(response))
+        except EOFError as error:
+            if not str(error).endswith("after b''"):
+                self.cut.append(str(error))
+        except TimeoutError as error:
+            self.cut.append(f"neither answered nor ended: {error}")
+        except OSError:
+            pass  # reset, or refused
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(PATIENCE * 2)
+            assert not thread.is_alive()
+
+    def __enter__(self) -> Load:
+        eventually(lambda: self.answered > 100)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.join()

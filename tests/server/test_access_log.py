@@ -1,0 +1,252 @@
+"""access_log: one record for each answer, to a callable or a Logger, and nothing while it is off."""
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blockingio import AccessRecord, HttpException, HttpRequest, HttpServer, InternetAddress, InternetAddressType
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
+from tests.server.visits import Handler, get, post, running, tell
+
+#: host ident user [date] "request" status size seconds
+LINE = re.compile(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "([^"]*)" (\d{3}) (\d+|-) (\d+\.\d{6})')
+
+
+def logged(handler: Handler, *raws: bytes, **settings: Any) -> list[AccessRecord]:
+    """The records of these requests, one connection for each, asked to close."""
+    records: list[AccessRecord] = []
+    with serving(handler, access_log=records.append, **settings) as server:
+        for number, raw in enumerate(raws):
+            with RawClient(server.port) as client:
+                client.send(raw).finish_sending()
+                try:
+                    client.read_until_eof()
+                except ConnectionError:
+                    pass
+            eventually(lambda: len(records) > number)
+    assert len(records) == len(raws)
+    return records
+
+
+def test_a_record_says_it_all() -> None:
+    before = time.time()
+    [record] = logged(tell, get("/a?b=c", "User-Agent: me", "Referer: there"))
+    assert isinstance(record, AccessRecord)
+    assert (record.remote, record.user, record.method, record.target, record.version) == ("127.0.0.1", None, "GET", "/a?b=c", "1.1")
+    assert (record.status, record.body_size) == (200, 2)
+    assert before <= record.time <= time.time() and 0 <= record.seconds <= time.time() - before
+    assert record.request_headers["user-agent"] == "me" and record.request_headers["referer"] == "there"
+
+
+def test_the_line() -> None:
+    [record] = logged(tell, get("/a?b=c"))
+    match = LINE.fullmatch(str(record))
+    assert match and match.groups()[:3] == ("GET /a?b=c HTTP/1.1", "200", "2")
+    assert record.common_log_line() == str(record) and str(record) in repr(record)
+
+
+def test_the_date_is_local_time_with_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    [record] = logged(tell, get())
+    record.time = 784111777
+    monkeypatch.setenv("TZ", "XXX-05:30")
+    time.tzset()
+    try:
+        assert "[06/Nov/1994:14:19:37 +0530]" in str(record)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("user, shown", [(None, "-"), ("", "-"), ("me", "me"), ("me too", "me%20too"), ('a"b', 'a\\"b'),
+                                         ("a\nb", "a\\nb"), ("caf\u00e9", "caf\\xe9")])
+def test_a_user(user: str | None, shown: str) -> None:
+    [record] = logged(tell, get())
+    record.user = user
+    assert str(record).startswith(f"127.0.0.1 - {shown} [")
+
+
+@pytest.mark.parametrize("target", ['/"x"', "/\\", '/a"b"', '/\\\\"', "/a|b"])
+def test_nothing_in_a_line_passes_for_something_else(target: str) -> None:
+    [record] = logged(tell, get(target))
+    line = str(record)
+    assert record.target == target
+    assert len(re.findall(r'(?<!\\)(?:\\\\)*"', line)) == 2, line  # one quoted string in it
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("write, status, size", [
+    (lambda r: None, 200, 0),
+    (lambda r: r.write("x" * 10), 200, 10),
+    (lambda r: [r.write("x" * 1000) for _ in range(200)], 200, 200_000),
+    (lambda r: r.redirect("/x"), 302, 0),
+    (lambda r: (setattr(r, "status_code", 404), r.write("gone")), 404, 4),
+    (lambda r: (setattr(r, "status_code", 304), r.write("not sent")), 304, 0),
+])
+def test_status_and_size(write: Callable[[Any], object], status: int, size: int) -> None:
+    def handler(request: HttpRequest) -> None:
+        write(request.response)
+        request.response.close()
+
+    [record] = logged(handler, get())
+    assert (record.status, record.body_size) == (status, size)
+    assert f" {status} {size or '-'} " in str(record)
+
+
+def test_head_has_no_size() -> None:
+    [record] = logged(tell, get("/x", method="HEAD"))
+    assert (record.method, record.body_size) == ("HEAD", 0)
+
+
+def test_the_size_is_that_of_what_was_sent() -> None:
+    text = "x" * 10_000
+    sizes: list[int] = []
+    with serving(lambda request: (request.response.write(text), request.response.close()), auto_compress=True,
+                 access_log=lambda record: sizes.append(record.body_size)) as server, RawClient(server.port) as client:
+        body = client.get("/", "Accept-Encoding: gzip").body
+        assert len(gzip.decompress(body)) == len(text)
+        eventually(lambda: sizes)
+    assert sizes == [len(body)]
+
+
+def test_the_time_it_took() -> None:
+    def handler(request: HttpRequest) -> None:
+        time.sleep(0.05)
+        tell(request)
+
+    [record] = logged(handler, get())
+    assert 0.05 <= record.seconds < PATIENCE
+
+
+@pytest.mark.parametrize("raw, status", [(b"nonsense\r\n\r\n", 400), (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505),
+                                         (get("/" + "x" * 20_000), 414), (post(b"x" * 11), 413)])
+def test_what_was_refused(raw: bytes, status: int) -> None:
+    [record] = logged(tell, raw, max_body_size=10)
+    assert (record.remote, record.method, record.target, record.version, record.status) == ("127.0.0.1", "-", "-", "-", status)
+    assert record.body_size > 0
+    match = LINE.fullmatch(str(record))
+    assert match and match.groups()[:2] == ("-", str(status))
+
+
+def test_what_was_ignored_is_not_logged() -> None:
+    records: list[AccessRecord] = []
+    with serving(tell, access_log=records.append) as server:
+        for raw in (b"", b"GET / HT"):
+            with RawClient(server.port) as client:
+                assert client.send(raw).finish_sending().read_until_eof() == b""
+    assert not records
+
+
+def test_a_failed_handler(caplog: pytest.LogCaptureFixture) -> None:
+    def handler(request: HttpRequest) -> None:
+        raise ZeroDivisionError
+
+    [record] = logged(handler, get())
+    assert record.status == 500
+
+
+@pytest.mark.filterwarnings("ignore:a response was dropped")
+def test_a_dropped_response() -> None:
+    [record] = logged(lambda request: None, get())
+    assert record.status == 200
+
+
+def test_a_client_that_goes_away() -> None:
+    def handler(request: HttpRequest) -> None:
+        try:
+            request.read()
+        except HttpException:
+            pass
+        request.response.close()
+
+    [record] = logged(handler, post(b"abc")[:-1])
+    assert (record.method, record.status) == ("POST", 400)
+
+
+def test_a_detached_socket() -> None:
+    def handler(request: HttpRequest) -> None:
+        request.response.status_code = 101
+        request.response.detach_socket().close()
+
+    [record] = logged(handler, get("/", "Connection: upgrade", "Upgrade: x"))
+    assert (record.status, record.body_size) == (101, 0)
+
+
+def test_each_answer_of_a_connection() -> None:
+    records: list[AccessRecord] = []
+    with serving(tell, access_log=records.append) as server, RawClient(server.port) as client:
+        client.send(b"".join(get(f"/{number}") for number in range(10)))
+        for _ in range(10):
+            client.read_response()
+        eventually(lambda: len(records) == 10)
+    assert [record.target for record in records] == [f"/{number}" for number in range(10)]
+
+
+def test_a_logger(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tests.access")
+    with serving(tell, access_log=logging.getLogger("tests.access")) as server, RawClient(server.port) as client:
+        assert client.get("/?100%s").status == 200
+        eventually(lambda: caplog.records)
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("tests.access", logging.INFO)
+    match = LINE.fullmatch(record.getMessage())
+    assert match and match[1] == "GET /?100%s HTTP/1.1"
+
+
+def test_a_log_that_fails_is_the_owners_error(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(record: AccessRecord) -> None:
+        raise ZeroDivisionError
+
+    with serving(tell, access_log=fail) as server, RawClient(server.port) as client:
+        assert client.get("/1").body == b"/1"
+        assert client.get("/2").body == b"/2"
+        eventually(lambda: len(caplog.records) == 2)
+    assert {record.name for record in caplog.records} == {"blockingio"}
+    assert caplog.records[0].exc_info and caplog.records[0].exc_info[0] is ZeroDivisionError
+
+
+def test_it_may_be_switched_while_it_serves() -> None:
+    records: list[AccessRecord] = []
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/on":
+            server.access_log = records.append
+        elif request.uri.path == "/off":
+            server.access_log = None
+        tell(request)
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        for path in ("/0", "/on", "/1", "/off", "/2"):
+            assert client.get(path).status == 200
+        eventually(lambda: records)
+    assert [record.target for record in records] == ["/1"]
+
+
+def test_over_tls(tls_contexts: TlsContexts) -> None:
+    records: list[AccessRecord] = []
+    with serving(tell, context=tls_contexts.server, access_log=records.append) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get("/x").status == 200
+        eventually(lambda: records)
+    assert (records[0].remote, records[0].target) == ("127.0.0.1", "/x")
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the system has no Unix-domain sockets")
+def test_over_a_unix_domain_socket(tmp_path: Path) -> None:
+    records: list[AccessRecord] = []
+    path = str(tmp_path / "server")
+    with HttpServer.bind(InternetAddress(path, InternetAddressType.UNIX), 0) as server:
+        server.access_log = records.append
+        with running(server), socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(path)
+            assert RawClient.on(sock).get("/x").status == 200
+            eventually(lambda: records)
+    assert records[0].remote == "-" and str(records[0]).startswith("- - - [")

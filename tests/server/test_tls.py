@@ -1,0 +1,438 @@
+"""HTTPS: versions, certificates of both sides, clients that get stuck, and the same promises as without TLS."""
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from blockingio import HttpException, HttpRequest, HttpServer, SecurityContext
+from tests.peers import PATIENCE, Certificates, RawClient, TlsContexts, eventually, serving
+from tests.server.visits import get, in_background, post, running, small_window, tell
+
+MIB = 1 << 20
+#: Seconds of a limit that is to be met.
+SOON = 0.2
+
+
+def body_length(request: HttpRequest) -> None:
+    request.response.write(str(len(request.read())))
+    request.response.close()
+
+
+# ---------------------------------------------------------------------- contexts
+
+def security_context(certificates: Certificates) -> SecurityContext:
+    context = SecurityContext()
+    certificate = certificates.server_certificate
+    context.use_certificate_chain_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    context.use_private_key_bytes(certificate.private_key_pem.bytes())
+    context.set_client_authorities_bytes(certificates.client_authority.cert_pem.bytes())
+    return context
+
+
+@pytest.mark.parametrize("kind", ["SecurityContext", "ssl.SSLContext"])
+def test_a_context_of_either_kind(kind: str, tls_contexts: TlsContexts) -> None:
+    context = security_context(tls_contexts.certificates) if kind == "SecurityContext" else tls_contexts.server
+    with running(HttpServer.bind_secure("127.0.0.1", 0, context)) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            for _ in range(3):
+                assert client.get("/x").body == b"/x"
+
+
+@pytest.mark.parametrize("context", [None, "cert.pem", object(), 5])
+def test_a_context_that_is_none(context: Any) -> None:
+    with pytest.raises(TypeError):
+        HttpServer.bind_secure("127.0.0.1", 0, context)
+
+
+def test_a_context_without_a_certificate() -> None:
+    with pytest.raises(OSError):
+        HttpServer.bind_secure("127.0.0.1", 0, SecurityContext())
+
+
+def test_requests_trusts_it(tls_contexts: TlsContexts, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    tls_contexts.certificates.authority.cert_pem.write_to_path(str(path))
+    with serving(body_length, context=tls_contexts.server) as server, requests.Session() as session:
+        for data in (b"", b"x" * 100_000):
+            response = session.post(f"https://localhost:{server.port}/", data=data, verify=str(path), timeout=PATIENCE)
+            assert response.text == str(len(data))
+
+
+@pytest.mark.parametrize("version, expected", [
+    (ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_1, None), (ssl.TLSVersion.TLSv1, None),
+])
+@pytest.mark.parametrize("kind", ["SecurityContext", "ssl.SSLContext"])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
+def test_versions(kind: str, version: ssl.TLSVersion, expected: str | None, tls_contexts: TlsContexts) -> None:
+    context = security_context(tls_contexts.certificates) if kind == "SecurityContext" else tls_contexts.server
+    client_context = tls_contexts.client
+    client_context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    client_context.minimum_version = client_context.maximum_version = version
+    with running(HttpServer.bind_secure("127.0.0.1", 0, context)) as server:
+        if expected is None:
+            with pytest.raises(OSError):
+                RawClient(server.port, context=client_context)
+        else:
+            with RawClient(server.port, context=client_context) as client:
+                assert client.get("/x").body == b"/x"
+                assert isinstance(client.socket, ssl.SSLSocket) and client.socket.version() == expected
+
+
+# ------------------------------------------------------------------------ requests
+
+def test_what_a_request_says_over_tls(tls_contexts: TlsContexts) -> None:
+    seen: list[Any] = []
+
+    def handler(request: HttpRequest) -> None:
+        seen.append((str(request.requested_uri), request.certificate, request.connection_info))
+        tell(request)
+
+    with serving(handler, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get("/x?y").status == 200
+            assert client.send(b"GET /z HTTP/1.0\r\n\r\n").read_response().status == 200
+            port = client.socket.getsockname()[1]
+        assert [uri for uri, _, _ in seen] == ["https://localhost/x?y", f"https://127.0.0.1:{server.port}/z"]
+        assert seen[0][1] is None and seen[0][2].remote_port == port
+
+
+def test_keep_alive_and_pipelines(tls_contexts: TlsContexts) -> None:
+    raw = get("/1") + post(b"abc") + get("/2") + get("/3", "Connection: close")
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write(f"{request.uri.path}{request.read().decode()}")
+        request.response.close()
+
+    with serving(handler, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            for _ in range(20):
+                assert client.get("/x").body == b"/x"
+            client.send(raw)
+            assert [client.read_response().body for _ in range(4)] == [b"/1", b"/abc", b"/2", b"/3"]
+            assert client.is_ended()  # with a close_notify, or the client would have raised
+
+
+def test_an_idle_connection_ends_cleanly(tls_contexts: TlsContexts) -> None:
+    """With close_notify: the client can tell it from an attacker's cut (RFC 8446 6.1)."""
+    with serving(tell, context=tls_contexts.server, idle_timeout=SOON) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get("/x").body == b"/x"
+            began = time.monotonic()
+            assert client.read_until_eof() == b""
+            assert SOON * 0.8 < time.monotonic() - began < PATIENCE
+
+
+@pytest.mark.parametrize("size", [0, 1, 16384, 5 * MIB])
+def test_bodies_of_every_size(size: int, tls_contexts: TlsContexts) -> None:
+    def handler(request: HttpRequest) -> None:
+        body = request.read()
+        request.response.write(body)
+        request.response.close()
+
+    with serving(handler, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            for _ in range(2):
+                assert len(client.send(post(b"x" * size)).read_response().body) == size
+
+
+def test_an_unread_body_is_drained(tls_contexts: TlsContexts) -> None:
+    with serving(tell, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            for _ in range(2):
+                assert client.send(post(b"x" * 100_000)).read_response().status == 200
+
+
+def test_a_slow_body_gets_408(tls_contexts: TlsContexts) -> None:
+    def handler(request: HttpRequest) -> None:
+        with pytest.raises(HttpException):
+            request.read()
+        request.response.close()
+
+    with serving(handler, context=tls_contexts.server, body_timeout=SOON) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            response = client.send(post(b"abc")[:-1]).read_response()
+            assert (response.status, response.header("connection")) == (408, "close")
+            assert client.is_ended()
+
+
+@pytest.mark.parametrize("raw, status", [(b"nonsense\r\n\r\n", 400), (b"GET / HT", 408)])
+def test_error_answers(raw: bytes, status: int, tls_contexts: TlsContexts) -> None:
+    with serving(tell, context=tls_contexts.server, header_timeout=SOON) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            response = client.send(raw).read_response()
+            assert (response.status, response.header("connection")) == (status, "close")
+            assert client.is_ended()
+
+
+def test_an_echo_to_a_client_that_first_sends_all(tls_contexts: TlsContexts) -> None:
+    """The server reads while it still has to write; OpenSSL has to be asked for one at a time."""
+    chunk = bytes(range(256)) * 256
+    count = 128
+
+    def handler(request: HttpRequest) -> None:
+        for data in request:
+            request.response.write(data)
+        request.response.close()
+
+    with serving(handler, context=tls_contexts.server) as server:
+        client = small_window(server.port, tls_contexts.client)
+        with client:
+            received: list[bytes] = []
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (count * len(chunk)))
+            for _ in range(count // 8):  # less than what both sides can hold; nothing is read meanwhile
+                client.send(chunk)
+            rest = threading.Thread(target=lambda: [client.socket.sendall(chunk) for _ in range(count - count // 8)])
+            rest.start()
+            received.append(client.read_response().body)
+            rest.join(PATIENCE)
+            assert received[0] == chunk * count
+
+
+# ------------------------------------------------------------- client certificates
+
+@pytest.mark.parametrize("kind", ["SecurityContext", "ssl.SSLContext"])
+@pytest.mark.parametrize("asks", [True, False])
+@pytest.mark.parametrize("has", [True, False])
+def test_a_client_certificate(kind: str, asks: bool, has: bool, tls_contexts: TlsContexts) -> None:
+    context = security_context(tls_contexts.certificates) if kind == "SecurityContext" else tls_contexts.server
+    seen: list[Any] = []
+    server = HttpServer.bind_secure("127.0.0.1", 0, context, request_client_certificate=asks)
+    with running(server, lambda request: (seen.append(request.certificate), tell(request))):
+        with RawClient(server.port, context=tls_contexts.client_with_certificate if has else tls_contexts.client) as client:
+            assert client.get("/x").body == b"/x"
+    if asks and has:
+        assert "a client" in seen[0].subject and seen[0].pem.startswith("-----BEGIN CERTIFICATE-----")
+    else:
+        assert seen == [None]
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_client_certificate_that_is_a_must(has: bool, tls_contexts: TlsContexts) -> None:
+    """The context says so; asking for one does not soften it."""
+    tls_contexts.server.verify_mode = ssl.CERT_REQUIRED
+    server = HttpServer.bind_secure("127.0.0.1", 0, tls_contexts.server, request_client_certificate=True)
+    with running(server):
+        context = tls_contexts.client_with_certificate if has else tls_contexts.client
+        if has:
+            with RawClient(server.port, context=context) as client:
+                assert client.get("/x").body == b"/x"
+        else:
+            with pytest.raises((OSError, EOFError)):
+                with RawClient(server.port, context=context) as client:
+                    client.get("/x")
+
+
+def test_a_client_certificate_of_a_stranger(tls_contexts: TlsContexts) -> None:
+    """The authority has to be known: the handshake fails, the server goes on."""
+    stranger = Certificates().client_certificate
+    context = tls_contexts.certificates.client_context()
+    stranger.configure_cert(context)
+    server = HttpServer.bind_secure("127.0.0.1", 0, tls_contexts.server, request_client_certificate=True)
+    with running(server):
+        with pytest.raises((OSError, EOFError)):
+            with RawClient(server.port, context=context) as client:
+                client.get("/x")
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get("/x").body == b"/x"
+
+
+# ------------------------------------------------------------- stuck and strange
+
+def assert_others_are_served(server: HttpServer, context: ssl.SSLContext) -> None:
+    began = time.monotonic()
+    with RawClient(server.port, context=context) as client:
+        assert client.get("/good").body == b"/good"
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["nothing", "a byte", "half a hello"])
+def test_a_client_stuck_in_the_handshake(sent: bytes, tls_contexts: TlsContexts) -> None:
+    """It delays nobody, and has header_timeout."""
+    with serving(tell, context=tls_contexts.server, header_timeout=SOON) as server:
+        with RawClient(server.port) as stuck:
+            began = time.monotonic()
+            stuck.send(sent)
+            assert_others_are_served(server, tls_contexts.client)
+            assert stuck.is_ended()
+            assert SOON * 0.8 < time.monotonic() - began < PATIENCE
+        eventually(lambda: not server.connections_info().total)
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\0" * 1000, b"\x16\x03\x01\x00\x05hello", b"x" * 100_000],
+                         ids=["plain HTTP", "zeros", "a bad record", "much"])
+@pytest.mark.parametrize("end", ["waits", "goes", "resets"])
+def test_a_client_that_speaks_no_tls(sent: bytes, end: str, tls_contexts: TlsContexts) -> None:
+    """No request, nothing logged; the connection ends by itself."""
+    seen: list[HttpRequest] = []
+    with serving(lambda request: (seen.append(request), tell(request)), context=tls_contexts.server) as server:
+        with RawClient(server.port) as client:
+            try:
+                client.send(sent)
+                if end == "waits":
+                    client.read_until_eof()
+                elif end == "resets":
+                    client.reset()
+            except ConnectionError:
+                pass
+        eventually(lambda: not server.connections_info().total)
+        assert not seen
+        assert_others_are_served(server, tls_contexts.client)
+
+
+def test_a_client_that_distrusts_us(tls_contexts: TlsContexts) -> None:
+    with serving(tell, context=tls_contexts.server) as server:
+        with pytest.raises(ssl.SSLError):
+            RawClient(server.port, context=ssl.create_default_context())
+        eventually(lambda: not server.connections_info().total)
+        assert_others_are_served(server, tls_contexts.client)
+
+
+def test_a_cut_without_close_notify(tls_contexts: TlsContexts) -> None:
+    """In a head it is nothing, in a body it is an HttpException."""
+    errors: list[Exception] = []
+
+    def handler(request: HttpRequest) -> None:
+        try:
+            request.read()
+        except HttpException as error:
+            errors.append(error)
+        tell(request)
+
+    with serving(handler, context=tls_contexts.server) as server:
+        for sent in (b"", b"GET / HT", post(b"abc")[:-1]):
+            client = RawClient(server.port, context=tls_contexts.client).send(sent)
+            client.socket.shutdown(socket.SHUT_RDWR)
+            client.close()
+        eventually(lambda: errors and not server.connections_info().total)
+        assert_others_are_served(server, tls_contexts.client)
+
+
+def test_a_reset_at_any_time(tls_contexts: TlsContexts) -> None:
+    with serving(body_length, context=tls_contexts.server) as server:
+        for sent in (b"", b"GET / HT", get(), post(b"abc")[:-1]):
+            RawClient(server.port, context=tls_contexts.client).send(sent).reset()
+        eventually(lambda: not server.connections_info().total)
+
+
+# -------------------------------------------------------------------- slow readers
+
+@pytest.mark.parametrize("pieces", [1, 20])
+def test_a_client_that_never_reads_delays_nobody(pieces: int, tls_contexts: TlsContexts) -> None:
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/big":
+            for _ in range(pieces):
+                request.response.write(b"x" * (20 * MIB // pieces))
+            request.response.close()
+        else:
+            tell(request)
+
+    with HttpServer.bind_secure("127.0.0.1", 0, tls_contexts.server) as server, running(server, handler):
+        with small_window(server.port, tls_contexts.client) as never:
+            never.send(get("/big"))
+            eventually(lambda: server.connections_info().active)
+            for _ in range(3):
+                assert_others_are_served(server, tls_contexts.client)
+
+
+def test_a_slow_reader_gets_it_whole(tls_contexts: TlsContexts) -> None:
+    data = bytes(range(256)) * 4096 * 6
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/good":
+            return tell(request)
+        for at in range(0, len(data), MIB):
+            request.response.write(data[at:at + MIB])
+        request.response.close()
+
+    with serving(handler, context=tls_contexts.server, workers=2) as server:
+        with small_window(server.port, tls_contexts.client) as client:
+            client.send(get("/big"))
+            assert_others_are_served(server, tls_contexts.client)
+            assert client.read_response().body == data
+            assert client.get("/good").body == b"/good"
+
+
+def test_a_client_that_never_reads_counts_as_gone(tls_contexts: TlsContexts) -> None:
+    def handler(request: HttpRequest) -> None:
+        request.response.write(b"x" * 20 * MIB)
+        request.response.close()
+
+    with serving(handler, context=tls_contexts.server, body_timeout=SOON) as server:
+        with small_window(server.port, tls_contexts.client) as client:
+            client.send(get())
+            eventually(lambda: server.connections_info().total == 1)
+            eventually(lambda: server.connections_info().total == 0)
+
+
+# ---------------------------------------------------------------- the end of a server
+
+@pytest.mark.parametrize("force", [False, True])
+def test_close_with_idle_connections(force: bool, tls_contexts: TlsContexts) -> None:
+    with serving(tell, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client, RawClient(server.port) as stuck:
+            assert client.get().status == 200
+            eventually(lambda: server.connections_info().total == 2)
+            began = time.monotonic()
+            server.close(force=force)
+            assert time.monotonic() - began < 1
+            assert stuck.is_ended()
+            try:
+                assert client.read_until_eof() == b""
+            except ssl.SSLError:
+                pass  # cut short without a close_notify: there was nothing to lose
+
+
+def test_detach_socket(tls_contexts: TlsContexts) -> None:
+    """Of TLS too: what is handed over is encrypted still."""
+    def handler(request: HttpRequest) -> None:
+        with request.response.detach_socket(write_headers=False) as sock:
+            sock.settimeout(PATIENCE)
+            assert isinstance(sock, ssl.SSLSocket)
+            sock.sendall(b"by hand: " + sock.recv(100))
+
+    with serving(handler, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            client.send(get("/", "Connection: Upgrade", "Upgrade: x"))
+            client.send(b"abc")
+            assert client.read_exactly(12) == b"by hand: abc"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_detach_socket_with_early_data(early: bool, tls_contexts: TlsContexts) -> None:
+    def handler(request: HttpRequest) -> None:
+        with request.response.detach_socket() as sock:
+            sock.settimeout(PATIENCE)
+            data = b""
+            while len(data) < 6:
+                data += sock.recv(100)
+            sock.sendall(data.upper())
+
+    with serving(handler, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            client.send(get() + b"abc" * early)
+            if not early:
+                client.send(b"abc")
+            client.send(b"def")
+            assert client.read_until_eof().endswith(b"\r\n\r\nABCDEF")
+
+
+def test_a_handshake_in_the_way_of_nobody(tls_contexts: TlsContexts) -> None:
+    """Fifty that never end, and as many that do."""
+    with serving(tell, context=tls_contexts.server, workers=2) as server:
+        stuck = [RawClient(server.port).send(b"\x16\x03\x01") for _ in range(50)]
+
+        def ask() -> None:
+            for _ in range(5):
+                assert_others_are_served(server, tls_contexts.client)
+
+        with in_background(ask), in_background(ask):
+            pass
+        for client in stuck:
+            client.close()
