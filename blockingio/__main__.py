@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from errno import EACCES, EADDRINUSE, EPERM
@@ -32,7 +33,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C; the exit status."""
+    """Serve until Ctrl-C; the exit status.  Raises SystemExit for what is wrong with the arguments."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 0  # as asked
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _make_parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
@@ -48,11 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             server = HttpServer.bind_secure(options.bind, options.port, context)
     except OSError as error:
         return _explain(parser, error, options.bind, options.port)
-    try:
-        with server:
-            _serve(server, options, "http" if context is None else "https")
-    except KeyboardInterrupt:
-        pass  # as asked
+    with server:
+        _serve(server, options, "http" if context is None else "https")
     return 0
 
 
@@ -114,10 +119,10 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error(f"argument -p/--port: expected a number from 0 to {_LAST_PORT}, found {options.port}")
     if not options.workers:
         parser.error("argument --workers: expected at least 1")
-    if options.auth is not None and not options.auth.partition(":")[0]:
-        parser.error("argument --auth: expected USER:PASSWORD")
     if options.auth is not None and ":" not in options.auth:
         parser.error("argument --auth: expected USER:PASSWORD, found no colon")
+    if options.auth is not None and options.auth.startswith(":"):
+        parser.error("argument --auth: expected USER:PASSWORD, found no user")
     if options.key is not None and options.certificate is None:
         parser.error("argument --key: expected --certificate with it")
     if options.upload and not CAN_UPLOAD:
@@ -146,7 +151,7 @@ def _explain(parser: argparse.ArgumentParser, error: OSError, address: str, port
     elif error.errno in (EACCES, EPERM):
         text = f"port {port} on {address} is not for everybody: choose one from 1024 on, as --port {_DEFAULT_PORT}"
     else:
-        parser.error(f"cannot listen on {address}: {error.strerror or error}")
+        parser.error(str(error.strerror or error))  # it names the address
     print(f"{parser.prog}: {text}", file=sys.stderr)
     return 1
 
@@ -156,4 +161,6 @@ def _other_port(port: int) -> int:
 
 
 if __name__ == "__main__":
+    # A shell without job control starts what is in the background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -153,6 +153,8 @@ class Site(VirtualDirectory):
             return 400  # no boundary
         except PermissionError:
             return 403
+        except FileExistsError:
+            return 409  # thousands of that name
         except OSError as error:
             if error.errno in _NO_ROOM:
                 return _INSUFFICIENT_STORAGE

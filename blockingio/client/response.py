@@ -233,12 +233,8 @@ class HttpClientResponse(Stream[bytes]):
                 self._lease.discard()
 
     def __del__(self) -> None:
-        try:
-            lease = self._lease
-        except AttributeError:  # __init__ did not come so far
-            return
-        if not lease.is_settled:
-            lease.drop(is_usable=self._is_kept and self._has_come())
+        if not self._lease.is_settled:
+            self._lease.drop(is_usable=self._is_kept and self._has_come())
 
     def _has_come(self) -> bool:
         """Whether the rest of the body is here without a wait, and no more than that."""

@@ -1,20 +1,21 @@
 """What a URI is on the wire: the host to look up, the Host field, and the request target.
 
-Takes a Uri; gives ASCII text.  Raises ValueError for a host that no name server can be asked for, and for
-a method or target that is none (RFC 9110 7.2, 9.1; RFC 9112 3.2).
+Takes a Uri, whose path and query are visible ASCII already; gives ASCII text.  Raises ValueError for a host
+that no name server can be asked for, and for a method that is none (RFC 9110 7.2, 9.1; RFC 9112 3.2).
 """
 
 from __future__ import annotations
 
 import re
 
-from blockingio.values.grammar import ORIGIN_FORM_RE, TOKEN_RE
+from blockingio.values.grammar import ORIGIN_FORM_RE, REG_NAME_CHARACTERS, TOKEN_RE
 from blockingio.values.percent import decode_strict
 from blockingio.values.uri import Uri
 
 _USUAL_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _PLAIN_HOST = re.compile(r"[a-z0-9\-._]++")
-_TARGET = re.compile(r"[\x21-\x7e]++")
+# What a name may be made of once it is decoded: no control character, nothing that ends a host.
+_ANY_HOST = re.compile(f"[{REG_NAME_CHARACTERS}]++")
 
 
 def clean_method(method: str) -> str:
@@ -48,9 +49,12 @@ def host_name(uri: Uri) -> str:
     if ":" in host:
         return host.replace("%25", "%")  # a zone
     try:
-        return decode_strict(host).encode("idna").decode("ascii").lower()
+        name = decode_strict(host).encode("idna").decode("ascii").lower()
     except UnicodeError as error:
         raise ValueError(f"the host {host!r} is no name that can be looked up: {error}") from None
+    if not _ANY_HOST.fullmatch(name):
+        raise ValueError(f"the host {host!r} is no name that can be looked up: it stands for {name!r}")
+    return name
 
 
 def host_field(uri: Uri, host: str) -> str:
@@ -65,21 +69,15 @@ def origin_form(uri: Uri) -> str:
     path = uri.path
     if path[:1] != "/":
         path = "/" + path
-    return _checked(f"{path}?{uri.query}" if uri.has_query else path)
+    return f"{path}?{uri.query}" if uri.has_query else path
 
 
 def absolute_form(uri: Uri) -> str:
     """The whole URI but user information and fragment, for a proxy."""
-    return _checked(f"{uri.scheme}://{host_field(uri, host_name(uri))}{origin_form(uri)}")
+    return f"{uri.scheme}://{host_field(uri, host_name(uri))}{origin_form(uri)}"
 
 
 def authority_form(uri: Uri) -> str:
     """host:port, for CONNECT."""
     host = host_name(uri)
-    return _checked(f"[{host.partition('%')[0]}]:{uri.port}" if ":" in host else f"{host}:{uri.port}")
-
-
-def _checked(target: str) -> str:
-    if not _TARGET.fullmatch(target):
-        raise ValueError(f"a request target is visible ASCII, found {target[:200]!r}")
-    return target
+    return f"[{host.partition('%')[0]}]:{uri.port}" if ":" in host else f"{host}:{uri.port}"

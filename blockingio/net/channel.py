@@ -22,6 +22,9 @@ from time import monotonic
 # send() that never waits.  A system without it (Windows) may wait here, in the writer's thread.
 _DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
+# Seconds that the system can wait, poll() with its milliseconds in an int the least of all; 24 days.
+LONGEST_TIME = 2_000_000
+
 # Pieces of input that are read away at the end at most, each of up to 64 KiB.
 _LINGER_PIECES = 64
 
@@ -144,14 +147,14 @@ class TlsChannel(Channel):
 
     def handshake(self, timeout: float | None) -> None:
         """Raises OSError (ssl.SSLError is one), TimeoutError where it takes longer than ``timeout`` seconds."""
-        self.socket.settimeout(timeout)
+        self.socket.settimeout(None if timeout is None else min(timeout, LONGEST_TIME))
         self._receive_timeout = timeout
         self.socket.do_handshake()  # type: ignore[attr-defined]
 
     def set_receive_timeout(self, seconds: float | None) -> None:
         if seconds != self._receive_timeout:
             self._receive_timeout = seconds
-            self.socket.settimeout(seconds)
+            self.socket.settimeout(None if seconds is None else min(seconds, LONGEST_TIME))
 
     def detach(self) -> socket.socket:
         with self._lock:
@@ -162,7 +165,7 @@ class TlsChannel(Channel):
 
 def _set_kernel_timeout(sock: socket.socket, option: int, seconds: float | None) -> None:
     """SO_RCVTIMEO or SO_SNDTIMEO; zero means for ever to the kernel, so a short time is a millisecond."""
-    milliseconds = 0 if seconds is None else max(int(seconds * 1000), 1)
+    milliseconds = 0 if seconds is None else max(int(min(seconds, LONGEST_TIME) * 1000), 1)
     if sys.platform == "win32":
         value = struct.pack("@I", milliseconds)
     else:

@@ -12,7 +12,7 @@ import socket
 from threading import Lock
 from time import monotonic
 
-from blockingio.net.channel import TlsChannel
+from blockingio.net.channel import LONGEST_TIME, TlsChannel
 
 # The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
 _WANTS_READ = 2
@@ -104,7 +104,7 @@ class DuplexTlsChannel(TlsChannel):
         """Until the socket below is ready, or broken.  Raises TimeoutError at ``end`` on the monotonic clock."""
         poll = select.poll()
         poll.register(self.socket.fileno(), event)
-        if not poll.poll(None if end is None else max((end - monotonic()) * 1000, 0)):
+        if not poll.poll(None if end is None else min(max(end - monotonic(), 0), LONGEST_TIME) * 1000):
             raise TimeoutError("the peer was too slow")
 
 

@@ -129,6 +129,9 @@ class Connection:
         except Exception:
             log.exception("a connection failed in the server itself: please report this")
             self.channel.cut()
+            if self.hands_over:
+                self.hands_over = False
+                self._turn.release()
         if self._is_left:
             return
         self._turn.acquire()  # the last response writes until it is closed

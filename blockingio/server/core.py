@@ -11,6 +11,7 @@ read by list(), each one step of the interpreter.  ``requests`` is a queue.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from time import time
@@ -170,6 +171,12 @@ class Core:
 
     def server_line(self) -> bytes:
         return b"" if self.server_header is None else b"server: %b\r\n" % self.server_header.encode("latin-1")
+
+
+def nap_time() -> float | None:
+    """How long a thread may wait for the queue in one go: the main one a second, so that a Ctrl-C which comes in
+    the instant before the interpreter goes to sleep, and so wakes nobody, is not slept through."""
+    return 1.0 if threading.current_thread() is threading.main_thread() else None
 
 
 def _nothing() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from queue import Empty
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage
-from blockingio.server.core import Signal, log
+from blockingio.server.core import Signal, log, nap_time
 from blockingio.server.request import HttpRequest
 from blockingio.patience import Patience
 from blockingio.subscription import _LISTENING, StreamSubscription
@@ -146,13 +147,16 @@ class Crew:
         """The next request for this worker; None where the server is closed, or it should look again."""
         subscription = self._subscription
         requests = self._core.requests
+        nap = nap_time()
         while True:
             worker.waits = True
             try:
                 if not subscription._is_taking:
                     request: HttpRequest | Signal | None = None
                 else:
-                    request = requests.get()
+                    request = requests.get(True, nap)
+            except Empty:
+                continue
             finally:
                 worker.waits = False
             if request is None:

@@ -60,7 +60,7 @@ class HttpResponse(IOSink):
         self._phase = UNTAKEN
         self._finished = False  # nothing is left to be done, and the connection knows
         self._parts = []
-        self._size = self._written = 0
+        self._size = self._written = self._compressed = 0
         self._declared = -1
         self._framing = COUNTED
         self._codec = self._encoder = self._compressor = None
@@ -351,8 +351,14 @@ class HttpResponse(IOSink):
         connection = self._connection
         log_access(connection.core, AccessRecord(
             connection.remote, None, time(), self._method, self._target, self._version, self._status_code,
-            0 if self._framing == NO_BODY else self._written, monotonic() - self._started_at, self._fields.headers,
+            self._body_size(), monotonic() - self._started_at, self._fields.headers,
         ))  # fmt: skip
+
+    def _body_size(self) -> int:
+        """Bytes of body that went out, without framing."""
+        if self._framing == NO_BODY:
+            return 0
+        return self._written if self._compressor is None else self._compressed
 
     # ---------------------------------------------------------------- for IOSink
 

@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
-from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal
+from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal, nap_time
 from blockingio.server.crew import Crew, Wake
 from blockingio.server.listener import Listener, bracketed, open_socket, remove_socket_file
 from blockingio.server.outbox import forget_sending
@@ -64,8 +64,8 @@ class _Setting(Generic[T]):
         return value
 
     def __set__(self, server: HttpServer, value: T) -> None:
-        if self._check is not None and value is not None and not self._check(value):
-            raise ValueError(f"{self._name} cannot be {value!r}")
+        if self._check is not None and not self._check(value):
+            raise ValueError(f"{self._name} cannot be {value!r}, expected {self._check.__doc__}")
         setattr(server._core, self._name, value)
         server._core.forget_known()
 
@@ -86,15 +86,28 @@ class _Limit(_Setting[T]):
 
 
 def _is_duration(value: Any) -> bool:
-    return isinstance(value, (int, float)) and value > 0
+    """seconds above zero, or None"""
+    return value is None or (isinstance(value, (int, float)) and value > 0)
 
 
 def _is_field_value(value: Any) -> bool:
-    return isinstance(value, str) and FIELD_VALUE_RE.fullmatch(value) is not None
+    """one line of latin-1 text, or None"""
+    return value is None or (isinstance(value, str) and FIELD_VALUE_RE.fullmatch(value) is not None)
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value > 0
+    """a number above zero, or None"""
+    return value is None or (isinstance(value, int) and value > 0)
+
+
+def _is_headers(value: Any) -> bool:
+    """HttpHeaders"""
+    return isinstance(value, HttpHeaders)
+
+
+def _is_log(value: Any) -> bool:
+    """a logging.Logger, something to call, or None"""
+    return value is None or callable(value) or isinstance(value, logging.Logger)
 
 
 class HttpServer(Stream[HttpRequest]):
@@ -113,7 +126,7 @@ class HttpServer(Stream[HttpRequest]):
     auto_compress: _Setting[bool] = _Setting(
         "Whether responses are gzipped where the client takes it and the type gains by it; False.")  # fmt: skip
     default_response_headers: _Setting[HttpHeaders] = _Setting(
-        "What each response's headers begin with; change them before requests come.")  # fmt: skip
+        "What each response's headers begin with; change them before requests come.", _is_headers)
     idle_timeout: _Setting[float | None] = _Setting(
         "Seconds that a connection may wait without a request before it is closed; None: for ever.", _is_duration)
     server_header: _Setting[str | None] = _Setting(
@@ -135,7 +148,7 @@ class HttpServer(Stream[HttpRequest]):
         _is_count)
     access_log: _Setting[Callable[[AccessRecord], object] | logging.Logger | None] = _Setting(
         "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
-        "its line at INFO.  None: nothing is logged, and nothing spent on it.")  # fmt: skip
+        "its line at INFO.  None: nothing is logged, and nothing spent on it.", _is_log)
 
     def __init__(self, sock: socket.socket, address: InternetAddress, *, tls: ssl.SSLContext | None = None,
                  owns_socket: bool = True) -> None:
@@ -199,7 +212,7 @@ class HttpServer(Stream[HttpRequest]):
 
     @session_timeout.setter
     def session_timeout(self, seconds: float) -> None:
-        if not _is_duration(seconds):
+        if seconds is None or not _is_duration(seconds):
             raise ValueError(f"session_timeout cannot be {seconds!r}, expected seconds")
         self._core.sessions.timeout = seconds
 
@@ -341,11 +354,12 @@ class HttpServer(Stream[HttpRequest]):
 class _Requests:
     """One loop over a server's requests, on one thread."""
 
-    __slots__ = ("_server", "_get", "_last")
+    __slots__ = ("_server", "_get", "_last", "_nap")
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
         self._last: HttpRequest | None = None
+        self._nap = nap_time()
         server._begin_iteration()
         self._get = server._core.requests.get
 
@@ -355,7 +369,13 @@ class _Requests:
     def __next__(self) -> HttpRequest:
         if self._last is not None:
             self._let_go()
-        while isinstance(request := self._get(), Signal):
+        while True:
+            try:
+                request = self._get(True, self._nap)
+            except Empty:
+                continue
+            if not isinstance(request, Signal):
+                break
             if self._server._ends(request):
                 raise StopIteration
         self._last = request

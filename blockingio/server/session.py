@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
@@ -9,6 +10,8 @@ from time import monotonic
 from typing import Any
 
 from blockingio.server.timekeeper import Appointment, Timekeeper
+
+_log = logging.getLogger("blockingio")
 
 SESSION_COOKIE = "BLOCKINGIOSESSID"
 
@@ -131,4 +134,7 @@ class Sessions:
             self._schedule()
         for session in ended:
             if session.on_timeout is not None:
-                session.on_timeout()
+                try:
+                    session.on_timeout()
+                except Exception:
+                    _log.exception("on_timeout of a session failed")

@@ -37,7 +37,9 @@ class Compressor(Protocol):
 # Codecs that begin with a mark, or shift.
 _STATEFUL = ("utf-16", "utf-32", "utf-8-sig", "utf-7", "iso2022", "hz")
 
-_SYNC_FLUSH = 2  # zlib.Z_SYNC_FLUSH: all input so far can be decoded; zlib itself is only loaded by who compresses
+# zlib's Z_SYNC_FLUSH, all input so far can be decoded, and Z_FINISH; zlib is only loaded by who compresses.
+_SYNC_FLUSH = 2
+_FINISH = 4
 
 
 def codec_of(headers: HttpHeaders) -> str:
@@ -54,7 +56,7 @@ class IOSink:
     ``shutil.copyfileobj(f, sink)`` work.  Follows dart:io's IOSink.
     """
 
-    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder", "_compressor",
+    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder", "_compressor", "_compressed",
                  "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
@@ -67,6 +69,7 @@ class IOSink:
         self._codec: str | None = None  # None: not looked up yet
         self._encoder: codecs.IncrementalEncoder | None = None  # for a codec that needs one
         self._compressor: Compressor | None = None
+        self._compressed = 0  # bytes that came out of it
         self.buffer_output = True
 
     # ---------------------------------------------------------------- for a subclass
@@ -264,9 +267,7 @@ class IOSink:
         if self._framing == NO_BODY:
             data = b""
         elif self._compressor is not None:
-            data = self._compressor.compress(data)
-            if sync:
-                data += self._compressor.flush(_SYNC_FLUSH)
+            data = self._compress(data, _SYNC_FLUSH if sync else None)
         if data and self._framing == CHUNKED:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if head or data:
@@ -282,7 +283,8 @@ class IOSink:
         if self._phase == BUFFERING:
             compressor = self._choose_compressor() if data else None
             if compressor is not None:
-                data = compressor.compress(data) + compressor.flush()
+                self._compressor = compressor
+                data = self._compress(data, _FINISH)
             head = self._begin(len(data))
             self._check_complete()
             self._phase = STREAMING
@@ -290,10 +292,18 @@ class IOSink:
             return
         self._check_complete()
         if self._compressor is not None and self._framing != NO_BODY:
-            data = self._compressor.compress(data) + self._compressor.flush()
+            data = self._compress(data, _FINISH)
         data = self._frame_last(data)
         if data:
             self._transmit(data)
+
+    def _compress(self, data: bytes, flush: int | None) -> bytes:
+        assert self._compressor is not None
+        data = self._compressor.compress(data)
+        if flush is not None:
+            data += self._compressor.flush(flush)
+        self._compressed += len(data)
+        return data
 
     def _frame_last(self, data: bytes) -> bytes:
         """The last of the body, with its end."""

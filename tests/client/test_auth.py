@@ -454,6 +454,27 @@ def test_credentials_in_the_url(client: HttpClient) -> None:
     ]
 
 
+def test_credentials_in_the_url_that_cannot_be_sent(client: HttpClient) -> None:
+    with scripted(lambda peer: peer.is_ended()) as server:
+        with pytest.raises(ValueError, match="has no colon"):
+            client.get_url(f"http://us%3Aer:password@127.0.0.1:{server.port}/")
+        assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"
+
+
+def test_the_users_own_fields_go_before_the_librarys_in_a_redirect(client: HttpClient) -> None:
+    moved = b"HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n"
+    with scripted(answering(moved, OK)) as proxy:
+        client.find_proxy = lambda url: f"PROXY u:p@127.0.0.1:{proxy.port}"
+        client.add_credentials("http://a.example/b", "r", HttpClientBasicCredentials("u", "p"))
+        request = client.get_url("http://a.example/a")
+        request.headers.set("authorization", "Mine x")
+        request.headers.set("proxy-authorization", "Mine y")
+        request.close().read()
+        client.close()
+    for asked in proxy.asked:
+        assert (asked.header("authorization"), asked.header("proxy-authorization")) == ("Mine x", "Mine y")
+
+
 def guarded(answers: dict[str | None, bytes]) -> Callable[[Asked], bytes]:
     """A server's answer by the Authorization it gets; a 401 for what it does not know."""
     return lambda asked: answers.get(asked.header("authorization"), answers[None])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 
 from blockingio import HttpClient, HttpClientResponse, HttpException, StateError, Uri
+from blockingio.client.connection import Connection
+from blockingio.net.channel import TlsChannel
 from tests.client.servers import EMPTY, OK, Asked, Peer, always, answering, scripted
 from tests.peers import PATIENCE, eventually
 
@@ -249,29 +253,32 @@ def test_a_tls_connection_that_the_server_closed_is_not_handed_out(certificates:
         assert server.connections == 2
 
 
-def test_a_tls_session_ticket_is_no_end(certificates: Any) -> None:
-    """What TLS itself sends to an idle connection does not make it stale."""
-    connection = threading.Event()
+@pytest.mark.parametrize(
+    "outcome, is_alive",
+    [(ssl.SSLWantReadError(2, "a session ticket, say"), True), (b"x", False), (b"", False), (OSError(104), False)],
+)
+def test_what_comes_on_an_idle_tls_connection(outcome: bytes | OSError, is_alive: bool) -> None:
+    """TLS has records of its own, which do not make a connection stale; its end and data do."""
+    class Tls(socket.socket):
+        def recv(self, *args: object) -> bytes:
+            if isinstance(outcome, OSError):
+                raise outcome
+            return outcome
 
-    def script(peer: Peer) -> None:
-        peer.ask()
-        peer.send(OK)
-        # The tickets of TLS 1.3 went with the handshake; the client reads them before the response.
-        peer.ask()
-        peer.send(OK)
-        connection.set()
-        assert peer.is_ended()
-
-    with (
-        scripted(script, context=certificates.server_context()) as server,
-        HttpClient(context=certificates.client_context()) as client,
-    ):
-        client.find_proxy = None
-        first = client.get_url(f"https://localhost:{server.port}/")  # the tickets are there, unread
-        first.close().read()
-        read_ok(client.get_url(f"https://localhost:{server.port}/").close())
-        client.close()
-        assert server.connections == 1
+    with Tls() as sock, socket.create_server(("127.0.0.1", 0)) as listener:
+        sock.connect(listener.getsockname())
+        peer, _ = listener.accept()
+        with peer:
+            connection = Connection()
+            channel = TlsChannel(sock)
+            connection.hold(channel)
+            connection.begin(channel, None)
+            assert connection.is_alive()
+            peer.sendall(b"a record")
+            assert select.select([sock], [], [], PATIENCE)[0]
+            assert connection.is_alive() is is_alive
+            assert sock.gettimeout() is None
+            connection.close()
 
 
 def test_unasked_input_makes_a_connection_unusable(client: HttpClient) -> None:
@@ -521,6 +528,13 @@ def test_an_address_that_does_not_answer_holds_nobody_up(
         read_ok(client.get_url("http://two.example/").close())
         assert time.monotonic() - start < 2
         client.close()
+
+
+def test_a_factory_whose_socket_is_not_connected(client: HttpClient) -> None:
+    client.connection_factory = lambda url, host, port: socket.socket()
+    with pytest.raises(OSError, match="not connected, address = a.example, port = 81"):
+        client.get_url("http://a.example:81/")
+    assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"
 
 
 def test_all_addresses_refuse(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:

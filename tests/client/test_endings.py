@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from blockingio import HttpClient, HttpClientResponse, HttpException, StateError
+from blockingio import HttpClient, HttpClientResponse, HttpException, StateError, Uri
 from tests.client.servers import OK, Peer, answering, scripted
 from tests.peers import PATIENCE, eventually
 
@@ -250,6 +250,43 @@ def test_abort_from_a_callback(client: HttpClient) -> None:
         with pytest.raises(HttpException, match="the request was aborted"):
             request.close()
         client.close()
+
+
+def test_abort_while_a_redirect_is_on_its_way(client: HttpClient) -> None:
+    """Between the two requests: there is a connection, and nothing goes out on it."""
+    with scripted(answering(b"HTTP/1.1 302 Found\r\nlocation: /new\r\ncontent-length: 0\r\n\r\n")) as server:
+        request = client.get_url(server.url())
+
+        def find_proxy(url: Uri) -> str:
+            request.abort()
+            return "DIRECT"
+
+        client.find_proxy = find_proxy
+        with pytest.raises(HttpException, match="the request was aborted"):
+            request.close()
+        assert "0 active" in repr(client)
+        client.close()
+
+
+def test_abort_while_a_request_is_sent_once_more(client: HttpClient) -> None:
+    """The first connection is gone, the second is being made."""
+    def factory(*args: object) -> socket.socket:
+        if server.connections:
+            request.abort()
+        return socket.create_connection(("127.0.0.1", server.port))
+
+    def dies_at_the_second(peer: Peer) -> None:
+        peer.demand()
+        peer.send(OK)
+        peer.demand()
+
+    client.connection_factory = factory
+    with scripted(dies_at_the_second, ended) as server:
+        client.get_url(server.url()).close().read()
+        request = client.get_url(server.url())
+        with pytest.raises(HttpException, match="the request was aborted"):
+            request.close()
+        assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"
 
 
 def test_abort_comes_too_late(client: HttpClient) -> None:

@@ -412,6 +412,18 @@ def test_malformed_responses(client: HttpClient, raw: bytes, message: str) -> No
         assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"
 
 
+def test_a_folded_line_is_one_value(client: HttpClient) -> None:
+    """obs-fold, which a user agent has to take (RFC 9112 5.2)."""
+    with Answered(client, b"HTTP/1.1 200 OK\r\nx-a: one\r\n\t two\r\ncontent-length: 0\r\n\r\n") as response:
+        assert response.headers["x-a"] == "one two"
+
+
+@pytest.mark.parametrize("fields", [b"content-length: 2\r\ncontent-length: 2\r\n", b"content-length: 2, 2\r\n"])
+def test_one_length_said_twice(client: HttpClient, fields: bytes) -> None:
+    with Answered(client, b"HTTP/1.1 200 OK\r\n" + fields + b"\r\nok") as response:
+        assert response.read() == b"ok"
+
+
 def test_empty_lines_before_a_response_are_skipped(client: HttpClient) -> None:
     with Answered(client, b"\r\n\r\n" + OK) as response:
         assert response.read() == b"ok"

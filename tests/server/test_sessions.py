@@ -290,10 +290,12 @@ def test_an_on_timeout_that_fails_is_logged(caplog: pytest.LogCaptureFixture) ->
         request.session.on_timeout = fail
         count(request)
 
-    with serving(handler, session_timeout=0.05) as server, RawClient(server.port) as client:
+    with serving(handler) as server, RawClient(server.port) as client:
         client.get()
         client.get()
+        server.session_timeout = 0.001
         eventually(lambda: len(ended) == 2)  # the second is not forgotten over the first
+        server.session_timeout = 100
         eventually(lambda: caplog.records)
         assert client.get().body == b"1 new"
     assert caplog.records[0].exc_info and caplog.records[0].exc_info[0] is ZeroDivisionError

@@ -123,8 +123,8 @@ def test_an_idle_connection_ends_cleanly(tls_contexts: TlsContexts) -> None:
     """With close_notify: the client can tell it from an attacker's cut (RFC 8446 6.1)."""
     with serving(tell, context=tls_contexts.server, idle_timeout=SOON) as server:
         with RawClient(server.port, context=tls_contexts.client) as client:
-            assert client.get("/x").body == b"/x"
             began = time.monotonic()
+            assert client.get("/x").body == b"/x"
             assert client.read_until_eof() == b""
             assert SOON * 0.8 < time.monotonic() - began < PATIENCE
 

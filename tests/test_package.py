@@ -1,0 +1,317 @@
+"""The package as a whole: its exports are the contract's, and its imports go down only."""
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import blockingio
+from tests.contract import BLOCKINGIO, HTTP_SERVER, MORE
+
+PACKAGE = Path(blockingio.__file__).parent
+ROOT = PACKAGE.parent
+
+
+# ------------------------------------------------------------------------ the names
+
+class Contract(NamedTuple):
+    """What is agreed on one class."""
+
+    module: str
+    name: str
+    bases: list[str]
+    attributes: list[str]
+    methods: dict[str, str]
+
+
+def contracts() -> Iterator[Contract]:
+    for module, text in (("blockingio", BLOCKINGIO), ("blockingio.http_server", HTTP_SERVER)):
+        text = re.sub(r"\n {8,}", " ", text)  # a line that goes on
+        for block in re.split(r"\n(?=\w)", text):
+            if not block.strip():
+                continue
+            first, *lines = block.strip("\n").split("\n")
+            match = re.fullmatch(r"(\w+)(?:\(([^)]*)\))?:(.*)", first)
+            assert match, first
+            methods = dict(re.fullmatch(r"(\w+)(\(.*\))", line.strip()).groups() for line in lines)  # type: ignore[union-attr]
+            bases = [base for base in (match[2] or "").split(", ") if base]
+            yield Contract(module, match[1], bases, match[3].split(), methods)
+
+
+CONTRACTS = list(contracts())
+contract = pytest.mark.parametrize("agreed", CONTRACTS, ids=lambda agreed: agreed.name)
+
+
+def exported(agreed: Contract) -> Any:
+    return getattr(importlib.import_module(agreed.module), agreed.name)
+
+
+def test_the_table_was_read() -> None:
+    """A table that is read wrongly would make tests that cannot fail."""
+    assert len(CONTRACTS) == 45 and len({agreed.name for agreed in CONTRACTS}) == 45
+    assert sum(len(agreed.methods) for agreed in CONTRACTS) == 173
+    server = next(agreed for agreed in CONTRACTS if agreed.name == "HttpServer")
+    assert server.bases == ["Stream"] and "max_connections" in server.attributes
+    assert server.methods["bind"] == "(address, port, *, backlog=0, v6_only=False, shared=False)"
+
+
+@pytest.mark.parametrize("module", ["blockingio", "blockingio.http_server"])
+def test_exports_are_the_contracts(module: str) -> None:
+    names = {agreed.name for agreed in CONTRACTS if agreed.module == module}
+    if module == "blockingio":
+        names.update(MORE)
+    loaded = importlib.import_module(module)
+    assert sorted(loaded.__all__) == sorted(names)
+    assert names <= set(dir(loaded))
+
+
+@contract
+def test_a_class_is_as_agreed(agreed: Contract) -> None:
+    found = exported(agreed)
+    assert inspect.isclass(found) and found.__name__ == agreed.name and found.__doc__
+    assert set(agreed.bases) <= {base.__name__ for base in found.__mro__}
+
+
+@contract
+def test_its_attributes_are_as_agreed(agreed: Contract) -> None:
+    """On the class, or set by it on its instances."""
+    found = exported(agreed)
+    sources = "".join(inspect.getsource(base) for base in found.__mro__ if base.__module__.startswith("blockingio"))
+    missing = [name for name in agreed.attributes if not hasattr(found, name) and not re.search(rf"\.{name}\b", sources)]
+    assert not missing
+
+
+@contract
+def test_its_methods_are_as_agreed(agreed: Contract) -> None:
+    """Names, order, kinds and defaults of the parameters; more of them would be fine."""
+    found = exported(agreed)
+    different = []
+    for name, parameters in agreed.methods.items():
+        agreed_ones = ast.parse(f"def f{parameters}: ...".replace("(/", "(_, /")).body[0]
+        assert isinstance(agreed_ones, ast.FunctionDef)
+        wanted = signature_of(agreed_ones)
+        signature = inspect.signature(getattr(found, name))
+        if name == "__exit__":
+            signature.bind(None, None, None, None)
+            continue
+        own = list(signature.parameters.values())
+        if own and own[0].name in ("self", "cls"):
+            own = own[1:]
+        got = [(parameter.name, is_keyword_only(parameter), default_of(parameter)) for parameter in own]
+        if len(got) < len(wanted) or any(not agrees(one, two) for one, two in zip(wanted, got)):
+            different.append(f"{name}{signature}, agreed was {parameters}")
+        if any(default is REQUIRED for _, _, default in got[len(wanted):]):
+            different.append(f"{name}{signature} wants more than {parameters}")
+    assert not different
+
+
+REQUIRED = "required"
+
+
+def signature_of(function: ast.FunctionDef) -> list[tuple[str, bool, Any]]:
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    defaults += arguments.defaults
+    found = [(argument.arg, False, value_of(default)) for argument, default in zip(positional, defaults)]
+    if arguments.vararg:
+        found.append((arguments.vararg.arg, False, REQUIRED))
+    found += [(argument.arg, True, value_of(default)) for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults)]
+    if arguments.kwarg:
+        found.append((arguments.kwarg.arg, False, REQUIRED))
+    return found
+
+
+def value_of(default: ast.expr | None) -> Any:
+    if default is None:
+        return REQUIRED
+    try:
+        return ast.literal_eval(default)
+    except ValueError:
+        return ...  # something with a name: InternetAddressType.ANY
+
+
+def default_of(parameter: inspect.Parameter) -> Any:
+    return REQUIRED if parameter.default is parameter.empty else parameter.default
+
+
+def is_keyword_only(parameter: inspect.Parameter) -> bool:
+    return parameter.kind is parameter.KEYWORD_ONLY
+
+
+def agrees(wanted: tuple[str, bool, Any], got: tuple[str, bool, Any]) -> bool:
+    same_name = wanted[0] == got[0]
+    default = wanted[2]
+    # An empty mapping as a default is a constant of the library's, lest somebody changes it.
+    same_default = got[2] is not REQUIRED if default is ... else default == got[2] or (default == {} and not got[2])
+    return same_name and wanted[1] == got[1] and same_default
+
+
+def test_the_version_is_one() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", blockingio.__version__)
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(AttributeError, match="HttpSever"):
+        blockingio.HttpSever  # type: ignore[attr-defined]
+    with pytest.raises(ImportError):
+        from blockingio import HttpSever  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_every_name_can_be_imported_at_once() -> None:
+    names: dict[str, Any] = {}
+    exec("from blockingio import *", names)
+    assert set(blockingio.__all__) <= set(names)
+
+
+def test_types_come_with_the_package() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
+# ---------------------------------------------------------------------- the imports
+
+#: From the top down.  A module imports from floors below its own, and from its own.
+FLOORS = [
+    ["__main__", "cli_addresses", "cli_log", "cli_site", "cli_upload"],
+    ["http_server"],
+    ["server", "client"],
+    ["net"],
+    ["wire"],
+    ["values"],
+    ["stream", "subscription", "views", "broadcast", "reader", "patience", "errors"],
+]
+#: Floors that are modules and no folder: those of one floor may import each other.
+SINGLE_MODULES = {*FLOORS[0], *FLOORS[-1]}
+LEVELS = {name: len(FLOORS) - level for level, names in enumerate(FLOORS) for name in names}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> list[tuple[ast.Import | ast.ImportFrom, str]]:
+    """The import statements that are carried out, with the modules they name; not those for type checkers."""
+    found: list[tuple[ast.Import | ast.ImportFrom, str]] = []
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            found.extend((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            assert node.module
+            found.append((node, node.module))
+            if node.module.split(".")[0] == "blockingio":
+                found.extend((node, f"{node.module}.{alias.name}") for alias in node.names
+                             if is_module(f"{node.module}.{alias.name}"))
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text()))
+    return found
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def floor_of(name: str) -> str:
+    """The part of blockingio that a module belongs to."""
+    return name.split(".")[1] if "." in name else ""
+
+
+@module
+def test_imports_go_down(path: Path) -> None:
+    me = floor_of(name_of(path))
+    wrong = []
+    for node, name in imports(path):
+        if name.split(".")[0] != "blockingio":
+            continue
+        other = floor_of(name)
+        if not other:  # the package itself: its names are for users, its version is anybody's
+            if me not in FLOORS[0] and not {alias.name for alias in node.names} <= {"__version__"}:
+                wrong.append(f"line {node.lineno}: {name}")
+        elif LEVELS[other] > LEVELS[me] or (LEVELS[other] == LEVELS[me] and other != me and me not in SINGLE_MODULES):
+            wrong.append(f"line {node.lineno}: {name} is not below {me}")
+    assert not wrong
+
+
+def test_every_module_has_its_floor() -> None:
+    assert {floor_of(name_of(path)) for path in MODULES} <= set(LEVELS)
+
+
+def test_there_are_no_cycles() -> None:
+    names = {name_of(path): path for path in MODULES}
+    graph = {name: {other for _, other in imports(path) if other in names and other != name} for name, path in names.items()}
+    for name in graph:  # a package's __init__ imports its modules, and they do not import it
+        assert name not in {other for child in graph[name] for other in graph[child]}, name
+    left = dict(graph)
+    while left:
+        free = [name for name, others in left.items() if not others & set(left)]
+        assert free, f"a cycle among {sorted(left)}"
+        for name in free:
+            del left[name]
+
+
+@pytest.mark.parametrize("path", [PACKAGE / "__init__.py", *MODULES], ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_import_inside_a_function(path: Path) -> None:
+    """Nor one by hand: only the package itself loads its names when they are asked for."""
+    tree = ast.parse(path.read_text())
+    inside = [node.lineno for function in ast.walk(tree) if isinstance(function, ast.FunctionDef | ast.Lambda)
+              for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+    by_hand = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call)
+               and getattr(node.func, "id", getattr(node.func, "attr", "")) in ("import_module", "__import__")]
+    assert not inside
+    assert not by_hand or path == PACKAGE / "__init__.py"
+
+
+#: What a floor must not know, and what costs a script's start more than it gives.
+FORBIDDEN = {
+    "values": {"socket", "threading", "ssl", "select", "selectors"},
+    "wire": {"ssl", "select", "selectors", "time"},
+    "server": {"ssl", "asyncio", "http", "email", "urllib", "inspect", "dataclasses", "http.server"},
+    "stream": {"socket", "ssl"},
+}
+
+
+@module
+def test_what_a_floor_must_not_know(path: Path) -> None:
+    forbidden = FORBIDDEN.get(floor_of(name_of(path)), set()) | {"asyncio", "http.server", "http.client"}
+    assert not [name for _, name in imports(path) if name.split(".")[0] in forbidden or name in forbidden]
+
+
+@module
+def test_server_and_client_do_not_know_each_other(path: Path) -> None:
+    me = floor_of(name_of(path))
+    other = {"server": "blockingio.client", "client": "blockingio.server"}.get(me)
+    assert other is None or not [name for _, name in imports(path) if name.startswith(other)]
+
+
+LOADED = "import sys; print(' '.join(sorted(sys.modules)))"
+
+
+@pytest.mark.parametrize("statement, absent", [
+    ("import blockingio", ["ssl", "blockingio.client", "blockingio.server", "socket", "asyncio", "http.client", "email"]),
+    ("from blockingio import HttpServer, InternetAddress",
+     ["ssl", "blockingio.client", "asyncio", "http.client", "http.server", "email", "urllib.parse", "inspect", "dataclasses"]),
+    ("import blockingio.http_server", ["ssl", "asyncio", "blockingio.client.client"]),
+])
+def test_what_is_not_loaded(statement: str, absent: list[str]) -> None:
+    """A script that only serves need not wait for the client, nor one without HTTPS for OpenSSL."""
+    result = subprocess.run([sys.executable, "-c", f"{statement}; {LOADED}"], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(result.stdout.split())
+    assert "blockingio" in loaded
+    assert not loaded & set(absent)
