@@ -63,8 +63,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> None:
     site = Site(options.directory, SiteOptions(
-        listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors, cache=options.cache,
-        upload=options.upload, auth=options.auth))
+        listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors,
+        cache=options.cache, upload=options.upload, auth=options.auth))
     server.auto_compress = options.gzip
     if not options.quiet:
         user = options.auth.partition(":")[0] if options.auth else None
@@ -80,13 +80,15 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> None
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m blockingio", description="Serve a directory over HTTP.", allow_abbrev=False,
+    parser = _Parser(prog="python -m blockingio", description="Serve a directory over HTTP.",
+                     allow_abbrev=False,
                      epilog="Ctrl-C ends it.")
     parser.add_argument("directory", nargs="?", type=Path, default=Path("."), metavar="DIRECTORY",
                         help="what to serve (the current directory)")
     parser.add_argument("-b", "--bind", default="127.0.0.1", metavar="ADDRESS",
                         help="address or host name to listen on; 0.0.0.0 or :: for all (127.0.0.1)")
-    parser.add_argument("-p", "--port", type=_number, default=_DEFAULT_PORT, help="0 for any that is free (8000)")
+    parser.add_argument("-p", "--port", type=_number, default=_DEFAULT_PORT,
+                        help="0 for any that is free (8000)")
     parser.add_argument("--no-listing", dest="listing", action="store_false", help="list no directories")
     parser.add_argument("--index", action=argparse.BooleanOptionalAction, default=True,
                         help="serve a directory's index.html, where it has one (on)")
@@ -97,9 +99,11 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--gzip", action="store_true", help="compress text for clients that take it")
     parser.add_argument("--upload", action="store_true",
                         help="a form on the listing that saves files into the directory, never over others")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="let in only who knows these (use it with HTTPS)")
+    parser.add_argument("--auth", metavar="USER:PASSWORD",
+                        help="let in only who knows these (use it with HTTPS)")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="serve HTTPS with this PEM chain")
-    parser.add_argument("--key", type=Path, metavar="FILE", help="its private key, where it is in a file of its own")
+    parser.add_argument("--key", type=Path, metavar="FILE",
+                        help="its private key, where it is in a file of its own")
     parser.add_argument("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
                         help="requests that are worked on at once (8)")
     parser.add_argument("--quiet", action="store_true", help="no line for each request")
@@ -147,9 +151,11 @@ def _security_context(certificate: Path | None, key: Path | None) -> SecurityCon
 
 def _explain(parser: argparse.ArgumentParser, error: OSError, address: str, port: int) -> int:
     if error.errno == EADDRINUSE:
-        text = f"port {port} on {address} is taken: choose another, as --port {_other_port(port)}, or --port 0 for any"
+        text = (f"port {port} on {address} is taken: choose another, as --port {_other_port(port)}, "
+                f"or --port 0 for any")
     elif error.errno in (EACCES, EPERM):
-        text = f"port {port} on {address} is not for everybody: choose one from 1024 on, as --port {_DEFAULT_PORT}"
+        text = (f"port {port} on {address} is not for everybody: choose one from 1024 on, "
+                f"as --port {_DEFAULT_PORT}")
     else:
         parser.error(str(error.strerror or error))  # it names the address
     print(f"{parser.prog}: {text}", file=sys.stderr)

@@ -43,7 +43,8 @@ def server_urls(scheme: str, name: str, address: InternetAddress, port: int) -> 
         hosts += _reachable(own_addresses(), InternetAddressType.IPV4)
     elif address == InternetAddress.ANY_IP_V6:
         addresses = own_addresses()
-        hosts += _reachable(addresses, InternetAddressType.IPV4) + _reachable(addresses, InternetAddressType.IPV6)
+        hosts += _reachable(addresses, InternetAddressType.IPV4)
+        hosts += _reachable(addresses, InternetAddressType.IPV6)
     else:
         hosts.append(address.address)
     return [_url(scheme, host, port) for host in hosts]
@@ -76,7 +77,8 @@ def _interfaces_v4() -> Iterator[str]:
         return
     room = array("B", bytes(_IFREQ_SIZE * _MAX_INTERFACES))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        answer = fcntl.ioctl(probe.fileno(), _SIOCGIFCONF, struct.pack("iP", len(room), room.buffer_info()[0]))
+        request = struct.pack("iP", len(room), room.buffer_info()[0])
+        answer = fcntl.ioctl(probe.fileno(), _SIOCGIFCONF, request)
     table = room.tobytes()[:struct.unpack("iP", answer)[0]]
     for at in range(0, len(table), _IFREQ_SIZE):
         yield socket.inet_ntoa(table[at + _ADDRESS_OFFSET:at + _ADDRESS_OFFSET + 4])

@@ -22,8 +22,9 @@ from blockingio.client.connection import Connection
 from blockingio.client.connector import Connector, ConnectSettings
 from blockingio.client.exchange import Exchange
 from blockingio.client.follow import follow, run
+from blockingio.client.lease import Lease
 from blockingio.client.plan import Plan
-from blockingio.client.pool import Lease, Pool
+from blockingio.client.pool import Pool
 from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_proxies
 from blockingio.client.request import HttpClientRequest
 from blockingio.client.response import HttpClientResponse

@@ -15,7 +15,7 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 # Seconds that an address has for itself before the next one is tried as well (RFC 8305 8).

@@ -11,8 +11,8 @@ Belongs to one thread at a time, but for ``cut``.
 from __future__ import annotations
 
 from blockingio.client.connection import Connection
+from blockingio.client.lease import Lease
 from blockingio.client.plan import IDEMPOTENT, MOST_INTERIM, Plan
-from blockingio.client.pool import Lease
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import BadMessage, HttpException
 from blockingio.wire.head import Fields, parse_fields, parse_status_line

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from blockingio.client.auth import Attempt, CredentialStore, Entry
 from blockingio.client.connection import Connection
-from blockingio.client.pool import Lease
+from blockingio.client.lease import Lease
 from blockingio.client.proxy import Proxy
 from blockingio.client.redirect import RedirectInfo, carry_over, is_trusted, next_method, resolve
 from blockingio.client.target import (

@@ -1,8 +1,7 @@
 """The connections of a client: which are idle, how many there are, and whose turn it is.
 
-A request acquires a Lease for a key (scheme, host, port and proxy) and settles it by ``release`` or
-``discard``; one that is dropped unsettled counts as discarded.  Where a host may have no more
-connections, ``acquire`` waits; those who wait are served in the order in which they came.
+A request acquires a Lease for a key (scheme, host, port and proxy), and settles it.  Where a host may have
+no more connections, ``acquire`` waits; those who wait are served in the order in which they came.
 
 The pool decides under its lock and does no I/O there: connections are judged, closed and cut
 outside.  It knows nothing of sockets or HTTP, only what Pooled says.  Expired connections are
@@ -19,27 +18,15 @@ import time
 from collections import deque
 from collections.abc import Hashable
 from threading import Condition, Lock, Thread, current_thread
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic
 
+from blockingio.client.lease import C, Lease
 from blockingio.errors import HttpException, StateError
 
 # Seconds; dart:io's HttpClient.idleTimeout.
 IDLE_TIMEOUT: Final = 15.0
 
 _CUT = "the client was closed with force"
-
-
-class Pooled(Protocol):
-    """What the pool asks of a connection."""
-
-    idle_until: float  # the pool's own mark, on time.monotonic()'s clock
-
-    def is_alive(self) -> bool: ...  # can it take a request, as far as is known without waiting
-    def close(self) -> None: ...  # by its owner; quick
-    def cut(self, reason: str) -> None: ...  # by any thread: its owner's call fails, and says why
-
-
-C = TypeVar("C", bound=Pooled)
 
 
 class _Host(Generic[C]):
@@ -72,56 +59,21 @@ class _Waiter(Generic[C]):
         self.gate.release()
 
 
-class Lease(Generic[C]):
-    """A place in the pool, and the connection in it, for one request until its response is read.
+class _Guard:
+    """The pool's lock; whoever leaves it reads the notes that were left meanwhile."""
 
-    Belongs to one thread at a time.
-    """
+    __slots__ = ("_pool",)
 
-    __slots__ = ("pool", "key", "connection", "is_reused", "is_settled")
+    def __init__(self, pool: Pool[Any]) -> None:
+        self._pool = pool
 
-    def __init__(self, pool: Pool[C], key: Hashable, connection: C | None) -> None:
-        self.pool = pool
-        self.key = key
-        self.connection = connection  # None until ``attach``
-        self.is_reused = connection is not None
-        self.is_settled = False
+    def __enter__(self) -> None:
+        self._pool._lock.acquire()
 
-    def attach(self, connection: C) -> None:
-        """Put a new connection into the place, before it is connected, so that it can be cut."""
-        self.pool._attach(self, connection)
-
-    def release(self) -> None:
-        """The connection can take another request."""
-        if not self.is_settled:
-            self.is_settled = True
-            self.pool._release(self.key, self.connection)
-
-    def discard(self) -> None:
-        """The connection cannot be used any more, or was never made: close it."""
-        if not self.is_settled:
-            self.is_settled = True
-            if self.connection is not None:
-                self.connection.close()
-            self.pool._discard(self.key, self.connection)
-
-    def take_out(self) -> None:
-        """The connection goes to somebody else for good: it is no more the pool's."""
-        if not self.is_settled:
-            self.is_settled = True
-            self.pool._discard(self.key, self.connection)
-
-    def drop(self, *, is_usable: bool) -> None:
-        """``release`` or ``discard`` for a finalizer, which must not wait for a lock."""
-        if not self.is_settled:
-            self.is_settled = True
-            if not is_usable and self.connection is not None:
-                self.connection.close()
-            self.pool._leave_note((self.key, self.connection, is_usable))
-
-    def __del__(self) -> None:
-        if not self.is_settled:
-            self.drop(is_usable=False)
+    def __exit__(self, *exc_info: object) -> None:
+        self._pool._lock.release()
+        if self._pool._notes:
+            self._pool._read_notes()
 
 
 class Pool(Generic[C]):
@@ -129,7 +81,8 @@ class Pool(Generic[C]):
         self.idle_timeout: float | None = IDLE_TIMEOUT  # seconds; None: for ever
         self._max_per_host: int | None = None
         self._lock = Lock()
-        # All below is guarded by _lock, but for _notes, whose ends are safe to use without.
+        self._guard = _Guard(self)
+        # All below is guarded by _lock, which is taken by _guard; but _notes' ends are safe without.
         self._hosts: dict[Hashable, _Host[C]] = {}
         self._active: set[C] = set()
         self._is_closed = False
@@ -149,11 +102,10 @@ class Pool(Generic[C]):
     def max_per_host(self, limit: int | None) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f"expected at least one connection a host, or None, found {limit}")
-        with self._lock:
+        with self._guard:
             self._max_per_host = limit
             for key in list(self._hosts):
                 self._serve_waiting(key)
-        self._read_notes()
 
     # ------------------------------------------------------------ taking
 
@@ -167,75 +119,80 @@ class Pool(Generic[C]):
 
         ``is_fresh``: without an idle one.  HttpException where the client is cut.
         """
-        if self._notes:
-            self._read_notes()
-        connection: C | None = None
+        # From the moment that it has a place the lease is what gives it back, whatever happens here.
+        lease = Lease(self, key)
         too_many: C | None = None
         waiter: _Waiter[C] | None = None
-        with self._lock:
+        with self._guard:
             if self._is_cut:
                 raise HttpException(_CUT)
             host = self._hosts.get(key)
             if host is None:
                 host = self._hosts[key] = _Host()
             if host.idle and not is_fresh:
-                connection = host.idle.pop()
-                self._active.add(connection)
+                lease.connection = host.idle.pop()
+                lease.is_settled = False
+                self._active.add(lease.connection)
             elif self._max_per_host is None or host.places < self._max_per_host:
                 host.places += 1
+                lease.is_settled = False
             elif host.idle:
                 too_many = host.idle.pop(0)
+                lease.is_settled = False
             else:
                 waiter = _Waiter()
                 host.waiting.append(waiter)
-        if self._notes:
-            self._read_notes()
         if too_many is not None:
             too_many.close()
         if waiter is not None:
-            connection = self._wait(key, waiter)
-            if connection is not None and is_fresh:
-                connection.close()
-                with self._lock:
-                    self._active.discard(connection)
-                connection = None
-        while connection is not None:
-            if connection.idle_until > time.monotonic() and connection.is_alive():
+            self._wait(lease, waiter)
+            if is_fresh:
+                self._empty(lease)
+        while lease.connection is not None:
+            if lease.connection.idle_until > time.monotonic() and lease.connection.is_alive():
+                lease.is_reused = True
                 break
-            connection.close()
-            connection = self._next_idle(key, connection)
-        return Lease(self, key, connection)
+            self._empty(lease)
+            self._take_next_idle(lease)
+        return lease
 
-    def _wait(self, key: Hashable, waiter: _Waiter[C]) -> C | None:
-        """Until it is the waiter's turn: a connection, or None for a place to make one."""
+    def _wait(self, lease: Lease[C], waiter: _Waiter[C]) -> None:
+        """Until it is the waiter's turn, and the lease has a place or a connection."""
         try:
             waiter.gate.acquire()
         except BaseException:  # KeyboardInterrupt: leave the queue, and let nobody wait for us
-            with self._lock:
+            with self._guard:
                 if not waiter.is_served:
-                    self._hosts[key].waiting.remove(waiter)
+                    self._hosts[lease.key].waiting.remove(waiter)
             if waiter.is_served and waiter.refusal is None:
-                self._release(key, waiter.connection)
+                self._release(lease.key, waiter.connection)
             raise
         if waiter.refusal is not None:
             raise HttpException(waiter.refusal)
-        return waiter.connection
+        lease.connection = waiter.connection
+        lease.is_settled = False
 
-    def _next_idle(self, key: Hashable, dead: C) -> C | None:
-        """Another idle connection in place of a dead one, whose place is kept where there is none."""
-        with self._lock:
-            self._active.discard(dead)
-            host = self._hosts[key]
-            if not host.idle:
-                return None
-            connection = host.idle.pop()
-            self._active.add(connection)
-            host.places -= 1
-            return connection
+    def _empty(self, lease: Lease[C]) -> None:
+        """Close the connection of a lease, and keep the place."""
+        connection = lease.connection
+        if connection is not None:
+            connection.close()
+            with self._guard:
+                self._active.discard(connection)
+                lease.connection = None
+
+    def _take_next_idle(self, lease: Lease[C]) -> None:
+        """Put another idle connection into an empty lease, in that one's own place, if there is one."""
+        with self._guard:
+            host = self._hosts[lease.key]
+            if host.idle:
+                lease.connection = host.idle.pop()
+                self._active.add(lease.connection)
+                host.places -= 1
 
     def _attach(self, lease: Lease[C], connection: C) -> None:
         starting: Thread | None = None
-        with self._lock:
+        with self._guard:
             if self._is_cut:
                 raise HttpException(_CUT)
             lease.connection = connection
@@ -247,20 +204,18 @@ class Pool(Generic[C]):
             try:
                 starting.start()
             except RuntimeError:  # the system has no thread left: then connections expire when looked at
-                with self._lock:
+                with self._guard:
                     self._reaper = None
 
     # ------------------------------------------------------------ giving back
 
     def _release(self, key: Hashable, connection: C | None) -> None:
-        with self._lock:
+        with self._guard:
             is_kept = connection is not None and self._take_back(key, connection)
             if not is_kept:
                 self._forget(key, connection)
         if not is_kept and connection is not None:
             connection.close()
-        if self._notes:
-            self._read_notes()
 
     def _take_back(self, key: Hashable, connection: C) -> bool:
         """Give it to who waits, or keep it for later; False where it is not wanted.  Under the lock."""
@@ -283,10 +238,8 @@ class Pool(Generic[C]):
         return True
 
     def _discard(self, key: Hashable, connection: C | None) -> None:
-        with self._lock:
+        with self._guard:
             self._forget(key, connection)
-        if self._notes:
-            self._read_notes()
 
     def _forget(self, key: Hashable, connection: C | None) -> None:
         """A place is free.  Under the lock."""
@@ -338,7 +291,7 @@ class Pool(Generic[C]):
     def close(self, *, is_forced: bool) -> None:
         """No new ones; idle ones are closed, and with force active ones cut and those who wait refused."""
         active: list[C] = []
-        with self._lock:
+        with self._guard:
             idle = self._close_idle()
             if is_forced:
                 self._is_cut = True
@@ -354,7 +307,6 @@ class Pool(Generic[C]):
             connection.cut(_CUT)
         if reaper is not None and reaper is not current_thread() and reaper.ident is not None:
             reaper.join()  # it waits for nothing but the lock
-        self._read_notes()
 
     def _close_idle(self) -> list[C]:
         """Mark as closed and take out what is idle, for the caller to close.  Under the lock."""
@@ -371,7 +323,7 @@ class Pool(Generic[C]):
     def _reap(self) -> None:
         """Close what has been idle too long; ends when there is no connection any more."""
         while True:
-            with self._lock:
+            with self._guard:
                 expired, next_time = self._take_expired()
                 if not expired:
                     if self._is_closed or not self._hosts or self.idle_timeout is None:
@@ -381,8 +333,6 @@ class Pool(Generic[C]):
                     self._wake_reaper.wait(max(self._reap_at - time.monotonic(), 0))
             for connection in expired:
                 connection.close()
-            if self._notes:
-                self._read_notes()
 
     def _take_expired(self) -> tuple[list[C], float]:
         """The connections whose time is up, taken out; and when the next one's will be.  Under the lock."""
@@ -401,7 +351,7 @@ class Pool(Generic[C]):
         return expired, next_time
 
     def __repr__(self) -> str:
-        with self._lock:
+        with self._guard:
             idle = sum(len(host.idle) for host in self._hosts.values())
             waiting = sum(len(host.waiting) for host in self._hosts.values())
             state = ", closed" if self._is_closed else ""

@@ -280,6 +280,11 @@ class HttpClientRequest(IOSink):
         if self._failure is None:
             super()._refuse_late_write()  # after an abort, writes do nothing
 
+    def __del__(self) -> None:
+        # Whoever still has the future must not wait for ever.  Nobody else has this object: it needs no lock.
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(HttpException("the request was dropped without close()", self._plan.uri))
+
     def __repr__(self) -> str:
         state = "closed" if self._phase == CLOSED else "open" if self._phase == OPEN else "being sent"
         return f"<HttpClientRequest {self.method} {self.uri} {state}>"

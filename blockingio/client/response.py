@@ -16,8 +16,8 @@ from enum import Enum
 
 from blockingio.client.connection import Connection
 from blockingio.client.gzip import GzipReader
+from blockingio.client.lease import Lease
 from blockingio.client.plan import Plan
-from blockingio.client.pool import Lease
 from blockingio.client.redirect import RedirectInfo as RedirectInfo
 from blockingio.client.redirect import is_redirect
 from blockingio.errors import HttpException, StateError
@@ -32,7 +32,7 @@ from blockingio.wire.head import Fields
 from blockingio.wire.limits import DEFAULT_LIMITS, DRAIN_SIZE
 
 # Bytes of a body asked for at once, in iteration and in read().
-_CHUNK_SIZE = 64 * 1024
+_CHUNK_SIZE = 256 * 1024
 
 _GZIP = frozenset(("gzip", "x-gzip"))  # the latter is to be taken for the former (RFC 9110 8.4.1.3)
 
@@ -162,6 +162,8 @@ class HttpClientResponse(Stream[bytes]):
         """At least one byte and at most ``limit``, or b"" at the end."""
         try:
             data = self._read_body(limit)
+            if not data and self._connection.cut_reason is not None and not self._lease.is_settled:
+                raise HttpException(self._connection.cut_reason)  # not the end, though it looks like it
         except HttpException as error:
             self._lease.discard()
             raise HttpException(self._connection.cut_reason or error.message, self._plan.uri) from error

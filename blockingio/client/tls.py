@@ -69,8 +69,8 @@ class ClientTls:
             refusal = error
         channel = handshake.unverified(connect())
         try:
-            der = channel.socket.getpeercert(True)  # type: ignore[attr-defined]
-            if ask(X509Certificate._from_der(der), handshake.host, handshake.port):
+            certificate = _certificate_of(channel)
+            if certificate is not None and ask(certificate, handshake.host, handshake.port):
                 return channel
         except BaseException:
             handshake.connection.drop(channel)
@@ -92,6 +92,14 @@ class ClientTls:
                 with given._lock:
                     self._own = given._make_client_context()
             return self._own
+
+
+def _certificate_of(channel: TlsChannel) -> X509Certificate | None:
+    """The server's; None for one that cannot be read, about which nobody can be asked."""
+    try:
+        return X509Certificate._from_der(channel.socket.getpeercert(True))  # type: ignore[attr-defined]
+    except ValueError:
+        return None
 
 
 class _Handshake(NamedTuple):

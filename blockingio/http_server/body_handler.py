@@ -119,7 +119,8 @@ class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
             _refuse(request, error)
 
     @staticmethod
-    def process_response(response: HttpClientResponse, *, default_encoding: str = "utf-8") -> HttpClientResponseBody:
+    def process_response(response: HttpClientResponse, *,
+                         default_encoding: str = "utf-8") -> HttpClientResponseBody:
         """Read a response's body.  Raises HttpException where it is broken."""
         return HttpClientResponseBody(response, *_process(response, response.headers, default_encoding))
 
@@ -134,7 +135,8 @@ class _Bodies(Iterator[HttpRequestBody]):
     def __next__(self) -> HttpRequestBody:
         while True:
             try:
-                return HttpBodyHandler.process_request(next(self._requests), default_encoding=self._default_encoding)
+                return HttpBodyHandler.process_request(
+                    next(self._requests), default_encoding=self._default_encoding)
             except HttpException:
                 continue  # answered already
 
@@ -199,7 +201,8 @@ def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: 
         parameters = field.content_disposition.parameters
         name = parameters.get("name")
         if name is None:
-            raise BadMessage(f"a part's Content-Disposition is {field.content_disposition}, expected a name in it")
+            raise BadMessage(
+                f"a part's Content-Disposition is {field.content_disposition}, expected a name in it")
         filename = parameters.get("filename")
         content: str | bytes = "".join(field) if field.is_text else b"".join(field)
         if filename is None and isinstance(content, str):

@@ -17,7 +17,8 @@ _NO_CHARSETS = frozenset(
     "base64_codec bz2_codec hex_codec mbcs oem quopri_codec rot_13 uu_codec zlib_codec".split())
 
 # Codecs that Python has but lists no alias for.
-_WITHOUT_ALIAS = frozenset("cp720 cp737 cp874 iso8859_1 koi8_t koi8_u mac_croatian mac_romanian utf_8_sig".split())
+_WITHOUT_ALIAS = frozenset(
+    "cp720 cp737 cp874 iso8859_1 koi8_t koi8_u mac_croatian mac_romanian utf_8_sig".split())
 
 _CHARSETS = (frozenset(aliases.values()) | _WITHOUT_ALIAS) - _NO_CHARSETS
 

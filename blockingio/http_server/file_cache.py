@@ -133,4 +133,5 @@ class FileCache:
 
 
 def _identity(status: os.stat_result) -> _Identity:
-    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode, status.st_dev)
+    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode,
+            status.st_dev)

@@ -11,7 +11,12 @@ from time import time
 from typing import TYPE_CHECKING
 
 from blockingio.errors import HttpException
-from blockingio.http_server.conditional import NOT_MODIFIED, PROCEED, evaluate, range_applies
+from blockingio.http_server.conditional import (
+    NOT_MODIFIED,
+    PROCEED,
+    evaluate,
+    range_applies,
+)
 from blockingio.http_server.ranges import RangeNotSatisfiable, parse_range
 from blockingio.http_server.representation import SMALL_FILE, Representation
 from blockingio.wire.sink import STREAMING
@@ -167,7 +172,8 @@ def _send_ranges(response: HttpResponse, content: Representation, ranges: list[t
     heads = [f"{head}{first}-{last}/{size}\r\n\r\n".encode("latin-1") for first, last in ranges]
     end = f"\r\n--{boundary}--\r\n".encode("latin-1")
     response.headers._set_trusted("content-type", f"multipart/byteranges; boundary={boundary}")
-    response.content_length = sum(map(len, heads)) + sum(last - first + 1 for first, last in ranges) + len(end)
+    content_length = sum(map(len, heads)) + sum(last - first + 1 for first, last in ranges) + len(end)
+    response.content_length = content_length
     for text, (first, last) in zip(heads, ranges):
         response.add(text)
         _send_stretch(response, content, first, last)

@@ -7,6 +7,7 @@ Content-Disposition, in an unknown charset, or with bytes that are not in its ch
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,10 @@ from blockingio.values.header_value import ContentType, HeaderValue
 _TRANSPARENT = frozenset(("7bit", "8bit", "binary"))
 
 # ext-value = charset "'" [ language ] "'" value-chars (RFC 8187 3.2.1)
-_EXT_VALUE = r"(?P<charset>[0-9A-Za-z!#$%&+\-^_`{}~]++)'[0-9A-Za-z\-]*+'(?P<value>(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z!#$&+.^_`|~\-])*+)"
+_EXT_VALUE = (
+    r"(?P<charset>[0-9A-Za-z!#$%&+\-^_`{}~]++)'[0-9A-Za-z\-]*+'"
+    r"(?P<value>(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z!#$&+.^_`|~\-])*+)"
+)
 _PERCENT = rb"%([0-9A-Fa-f]{2})"
 
 
@@ -35,7 +39,8 @@ class HttpMultipartFormData(Stream[Any]):
     content_disposition: HeaderValue
     content_transfer_encoding: HeaderValue | None
 
-    def __init__(self, multipart: MimeMultipart, content_disposition: HeaderValue, content_type: ContentType | None,
+    def __init__(self, multipart: MimeMultipart, content_disposition: HeaderValue,
+                 content_type: ContentType | None,
                  content_transfer_encoding: HeaderValue | None, charset: str) -> None:
         """Use ``parse``.  ``charset`` is for text."""
         self._multipart = multipart
@@ -60,7 +65,8 @@ class HttpMultipartFormData(Stream[Any]):
             raise BadMessage("a part has no Content-Disposition field, expected form-data")
         encoding = _parsed(HeaderValue.parse, headers.get("content-transfer-encoding"))
         if encoding is not None and encoding.value.lower() not in _TRANSPARENT:
-            raise BadMessage(f"a part's Content-Transfer-Encoding is {encoding.value!r}, expected 7bit, 8bit or binary")
+            raise BadMessage(
+                f"a part's Content-Transfer-Encoding is {encoding.value!r}, expected 7bit, 8bit or binary")
         content_type = _parsed(ContentType.parse, headers.get("content-type"))
         charset = content_type.charset if content_type is not None else None
         return HttpMultipartFormData(multipart, _parse_disposition(disposition), content_type, encoding,
@@ -91,9 +97,7 @@ class HttpMultipartFormData(Stream[Any]):
 
 def _text(chunks: MimeMultipart, charset: str) -> Iterator[str]:
     codec = find_codec(charset)
-    if codec.incrementaldecoder is None:
-        raise BadMessage(f"the charset is {charset!r}, expected one that can be read in pieces")
-    decoder = codec.incrementaldecoder("strict")
+    decoder = codecs.getincrementaldecoder(codec.name)("strict")
     try:
         for chunk in chunks:
             if text := decoder.decode(chunk):

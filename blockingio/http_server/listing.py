@@ -69,12 +69,13 @@ def listing_page(names: Sequence[str], entries: Sequence[Entry], form: str = "")
         rows = '<tr><td><a class="directory" href="../">../</a></td><td></td><td></td></tr>\n' + rows
     if rows:
         content = (
-            '<table>\n<thead><tr><th>Name</th><th class="size">Size</th><th class="date">Modified (UTC)</th></tr>'
+            '<table>\n<thead><tr><th>Name</th><th class="size">Size</th>'
+            '<th class="date">Modified (UTC)</th></tr>'
             f"</thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
         )
     else:
         content = "<p>Nothing here.</p>\n"
-    return page(f"Index of {path}", f"<h1>{_trail(names)}</h1>\n{form}{content}")
+    return page(f"Index of {path}", f"<h1>Index of {_trail(names)}</h1>\n{form}{content}")
 
 
 def size_text(size: int) -> str:

@@ -40,8 +40,8 @@ _TYPES = {
         "text/vtt": "vtt",
         "text/cache-manifest": "appcache",
         # text
-        "text/plain": "txt text log conf cfg ini toml lock diff patch c h cc cpp hpp rs go py pyi java kt rb pl sh "
-                      "bash ts tsx jsx dart sql tex bat ps1 nfo srt env",
+        "text/plain": "txt text log conf cfg ini toml lock diff patch c h cc cpp hpp rs go py pyi java kt rb "
+                      "pl sh bash ts tsx jsx dart sql tex bat ps1 nfo srt env",
         "text/markdown": "md markdown",
         "text/x-rst": "rst",
         "text/csv": "csv",

@@ -72,7 +72,8 @@ class MimeMultipartTransformer(StreamTransformer[bytes, MimeMultipart]):
         if not isinstance(boundary, str):
             raise TypeError(f"expected a str as boundary, not {type(boundary).__name__}")
         if not _BOUNDARY_RE.fullmatch(boundary):
-            raise ValueError(f"expected a boundary of 1 to 70 letters, digits and '()+_,-./:=?, found {boundary[:100]!r}")
+            raise ValueError(f"expected a boundary of 1 to 70 letters, digits and '()+_,-./:=?, "
+                             f"found {boundary[:100]!r}")
         self._boundary = boundary.encode("ascii")
 
     def bind(self, stream: Iterable[bytes]) -> Stream[MimeMultipart]:
@@ -145,7 +146,8 @@ class _Reader(Iterator[MimeMultipart]):
         try:
             while not (chunk := next(self._chunks, None)):
                 if chunk is None:
-                    raise BadMessage(f"the multipart body ended in part {self._parts}, before its closing boundary")
+                    raise BadMessage(
+                        f"the multipart body ended in part {self._parts}, before its closing boundary")
         except BaseException:
             self._finished = True
             raise

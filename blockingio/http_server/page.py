@@ -8,7 +8,8 @@ from __future__ import annotations
 
 # Markup of another origin cannot come in, were escaping ever forgotten; forms go to us alone.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'")
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'self'")
 
 _STYLE = """\
 :root { color-scheme: light dark; --line: #d8dee4; --dim: #59636e; --link: #0860c4; --hover: #f3f6f9; }
@@ -31,7 +32,8 @@ tr:hover td { background: var(--hover); }
 .directory { font-weight: 600; }
 .size, .date { color: var(--dim); font-variant-numeric: tabular-nums; white-space: nowrap; }
 .size { text-align: right; }
-form { border: 1px solid var(--line); border-radius: .5rem; display: flex; flex-wrap: wrap; gap: .75rem;
+form { align-items: center; border: 1px solid var(--line); border-radius: .5rem; display: flex;
+  flex-wrap: wrap; gap: .75rem;
   margin: 0 0 1.25rem; padding: .75rem; }
 input { flex: 1 1 14rem; font: inherit; max-width: 100%; }
 button { font: inherit; padding: .25rem 1rem; }

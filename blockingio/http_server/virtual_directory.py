@@ -23,7 +23,11 @@ from blockingio.http_server.file_response import Prepared, respond
 from blockingio.http_server.listing import listing_page, read_entries
 from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
 from blockingio.http_server.paths import decode_path, encode_path
-from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
+from blockingio.http_server.representation import (
+    SMALL_FILE,
+    Representation,
+    media_type_of,
+)
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.server.compression import accepts_gzip
 from blockingio.stream import Stream, StreamSubscription
@@ -115,7 +119,8 @@ class VirtualDirectory:
                 # Made anew from the names: it begins with one slash, so it stays on this host.
                 uri = request.uri
                 location = encode_path(decoded[0])
-                request.response.redirect(f"{location}?{uri.query}" if uri.has_query else location, status=301)
+                query = f"?{uri.query}" if uri.has_query else ""
+                request.response.redirect(location + query, status=301)
 
     def serve_file(self, file: str | Path, request: HttpRequest) -> None:
         """Answer a request with this file, whatever its path and method are.
@@ -161,7 +166,8 @@ class VirtualDirectory:
         self._refuse(request, status)
         return None
 
-    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest, target: str = "") -> None:
+    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest,
+                      target: str = "") -> None:
         """Answer with an open regular file; it may be kept for this target, "" for none."""
         now = time()
         media_type = media_type_of(names[-1], opened)

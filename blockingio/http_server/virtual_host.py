@@ -69,7 +69,7 @@ class VirtualHost:
 
     @property
     def unhandled(self) -> Stream[HttpRequest]:
-        """The requests that no host matches; from the first reading of this on they are no longer answered 403."""
+        """The requests that no host matches; from its first reading on they are no longer answered 403."""
         with self._condition:
             if self._unhandled is None:
                 self._unhandled = _Requests(self)

@@ -117,11 +117,11 @@ def test_the_pool_is_keyed_by_scheme_host_port_and_proxy(certificates: Any) -> N
 
         client.connection_factory = factory
         urls = ["http://localhost/", "http://localhost:81/", "http://other/", "https://localhost:80/"]
-        for turn in range(2):
+        for _ in range(2):
             for url in urls:
                 for proxies in ("DIRECT", "PROXY p:1", "PROXY p:2"):
                     if url.startswith("http:"):
-                        client.find_proxy = lambda url: proxies  # noqa: B023 (it is called at once)
+                        client.find_proxy = lambda url: proxies
                     else:
                         client.find_proxy = None
                     read_ok(client.get_url(url).close())
@@ -255,7 +255,7 @@ def test_a_tls_connection_that_the_server_closed_is_not_handed_out(certificates:
 
 @pytest.mark.parametrize(
     "outcome, is_alive",
-    [(ssl.SSLWantReadError(2, "a session ticket, say"), True), (b"x", False), (b"", False), (OSError(104), False)],
+    [(ssl.SSLWantReadError(2, "a ticket, say"), True), (b"x", False), (b"", False), (OSError(104), False)],
 )
 def test_what_comes_on_an_idle_tls_connection(outcome: bytes | OSError, is_alive: bool) -> None:
     """TLS has records of its own, which do not make a connection stale; its end and data do."""
@@ -591,6 +591,22 @@ def test_close_with_force_cuts_who_reads(client: HttpClient) -> None:
     def script(peer: Peer) -> None:
         peer.ask()
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
+        assert peer.is_ended()
+
+    with scripted(script) as server:
+        response = client.get_url(server.url()).close()
+        assert response.read(4) == b"half"
+        waiting = InThread(response.read)
+        client.close(force=True)
+        error = waiting.join()
+        assert isinstance(error, HttpException) and error.message == "the client was closed with force"
+
+
+def test_close_with_force_is_no_end_of_a_body(client: HttpClient) -> None:
+    """A body that is delimited by the close must not look complete."""
+    def script(peer: Peer) -> None:
+        peer.ask()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
         assert peer.is_ended()
 
     with scripted(script) as server:

@@ -85,6 +85,13 @@ def test_done_of_a_redirected_request_is_the_last_response(client: HttpClient) -
         client.close()
 
 
+def test_done_of_a_request_that_was_dropped(client: HttpClient) -> None:
+    with scripted(ended) as server:
+        done = client.get_url(server.url()).done
+        with pytest.raises(HttpException, match="dropped without close"):
+            done.result(0)
+
+
 @pytest.mark.parametrize("is_asked_first", [True, False])
 def test_done_of_a_request_that_failed(client: HttpClient, is_asked_first: bool) -> None:
     with scripted(answering(b"nonsense\r\n\r\n")) as server:

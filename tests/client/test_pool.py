@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from blockingio.client.pool import Lease, Pool
+from blockingio.client.lease import Lease
+from blockingio.client.pool import Pool
 from blockingio.errors import HttpException, StateError
 from tests.peers import PATIENCE, eventually
 
@@ -122,8 +123,8 @@ def test_a_fresh_one_where_there_may_be_no_more_takes_the_place_of_an_idle_one(p
 def test_a_dead_one_is_never_handed_out(pool: Pool[Wire]) -> None:
     leases = [connected(pool, name) for name in "abc"]
     wires = [lease.connection for lease in leases]
-    for lease in leases:
-        lease.release()
+    for each in leases:
+        each.release()
     for wire in wires[1:]:
         assert wire is not None
         wire.is_dead = True

@@ -160,7 +160,7 @@ def test_the_host_field(client: HttpClient, url: str, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["ä" * 64 + ".example", "a%0D%0Ab: c", "a%20b", "a%00", "a%2Fb", "a%40b", "a%3A80", "%FF", "a%23"]
+    "host", ["ä" * 64 + ".example", "a%0D%0Ab: c", "a%20b", "a%00", "a%2Fb", "a%40b", "a%3A80", "%FF"]
 )
 def test_a_host_that_is_none(client: HttpClient, host: str) -> None:
     with pytest.raises(ValueError, match="no name that can be looked up|expected"):

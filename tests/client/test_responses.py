@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -129,6 +130,33 @@ def test_a_response_is_a_stream_and_a_file(client: HttpClient) -> None:
         assert json.load(response) == {"a": [1]}
     with Answered(client, raw) as response:
         assert response.map(len).fold(0, lambda total, size: total + size) == 10
+
+
+@pytest.mark.parametrize("read", [None, 1000, 65536])
+def test_a_large_body_is_never_held(client: HttpClient, read: int | None) -> None:
+    """Memory does not grow with the body."""
+    size = 16 * 1024 * 1024
+
+    def script(peer: Peer) -> None:
+        peer.demand()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        piece = bytes(size // 16)
+        for _ in range(16):
+            peer.send(piece)
+
+    with scripted(script) as server:
+        response = client.get_url(server.url()).close()
+        chunks = iter(response) if read is None else iter(lambda: response.read(read), b"")
+        tracemalloc.start()
+        try:
+            total = sum(map(len, chunks))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert total == size
+        # A few chunks of 64 KiB at a time, and the piece that the script sends from this same process.
+        assert peak < size // 16 + 1_000_000
+        client.close()
 
 
 def test_iteration_goes_on_where_it_stopped(client: HttpClient) -> None:
@@ -418,7 +446,9 @@ def test_a_folded_line_is_one_value(client: HttpClient) -> None:
         assert response.headers["x-a"] == "one two"
 
 
-@pytest.mark.parametrize("fields", [b"content-length: 2\r\ncontent-length: 2\r\n", b"content-length: 2, 2\r\n"])
+@pytest.mark.parametrize(
+    "fields", [b"content-length: 2\r\ncontent-length: 2\r\n", b"content-length: 2, 2\r\n"]
+)
 def test_one_length_said_twice(client: HttpClient, fields: bytes) -> None:
     with Answered(client, b"HTTP/1.1 200 OK\r\n" + fields + b"\r\nok") as response:
         assert response.read() == b"ok"

@@ -369,6 +369,17 @@ def test_a_client_certificate_goes_to_a_server_that_is_taken_all_the_same(
     assert (name, bool(der)) == ({"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name], True)
 
 
+def test_an_unreadable_certificate_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(der: bytes) -> X509Certificate:
+        raise ValueError("not an X.509 certificate")
+
+    with HttpClient() as client:
+        client.bad_certificate_callback = lambda certificate, host, port: True
+        monkeypatch.setattr(X509Certificate, "_from_der", unreadable)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            get(client, url(server))
+
+
 def test_an_exception_in_the_callback_is_the_users(server: Server) -> None:
     def callback(certificate: X509Certificate, host: str, port: int) -> bool:
         raise LookupError("who knows")

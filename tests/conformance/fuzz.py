@@ -2,8 +2,9 @@
 next good request is served, and no damaged request is ever seen as two.
 
 ``python -m tests.conformance.fuzz --seconds N --seed S`` sends inputs for so long (FUZZ_SECONDS
-without the option, else a minute) and ends with 1 at the first that breaks it; ``--only K``
-tries that one input of the seed.  The test suite runs a few thousand by a fixed seed.
+without the option, else a minute), half of the time as requests to the server, half as responses to
+the client, and ends with 1 at the first that breaks it; ``--what requests --only K`` tries that one
+input of the seed.  The test suite runs a few thousand by a fixed seed.
 """
 from __future__ import annotations
 
@@ -14,7 +15,6 @@ import random
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from tests.conformance import model
 from tests.conformance.echo import Echo, echoing
 from tests.conformance.mutator import Fuzz, Mutator
+from tests.conformance.response_fuzz import ResponseCampaign
 from tests.peers import RawClient, RawResponse, eventually
 
 #: Connections at once, each with a thread.
@@ -135,7 +136,6 @@ class Campaign:
                  first: int = 0) -> None:
         self.seed = seed
         self.tried = 0
-        self.kinds: Counter[str] = Counter()
         self.failures: list[str] = []
         self._mutator = Mutator(seed)
         self._numbers = iter(range(first, first + inputs))
@@ -166,7 +166,6 @@ class Campaign:
             if number % GOOD_EVERY == 0:
                 problems += serves(port)
             with self._lock:
-                self.kinds[model.read(fuzz.data).ending] += 1
                 self.failures += [f"seed {self.seed}, input {number}: {problem}\n    {fuzz.data!r} in "
                                   f"{len(fuzz.segments)} segments" for problem in problems]
 
@@ -175,20 +174,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("FUZZ_SECONDS", 60)))
     parser.add_argument("--seed", type=int, default=None, help="a random one without it")
+    parser.add_argument("--what", choices=("requests", "responses"), default=None,
+                        help="half of the time each without it")
     parser.add_argument("--only", type=int, default=None, help="one input of the seed, by its number")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10 ** 9) if options.seed is None else options.seed
-    print(f"seed {seed}, {options.seconds:g} seconds", flush=True)
-    if options.only is None:
-        campaign = Campaign(seed, seconds=options.seconds)
-    else:
-        campaign = Campaign(seed, inputs=1, first=options.only)
-    began = time.monotonic()
-    failures = campaign.run()
-    print(f"{campaign.tried} inputs, {campaign.tried / (time.monotonic() - began):.0f} a second: " +
-          ", ".join(f"{count} {kind}" for kind, count in campaign.kinds.most_common()))
-    print("\n".join(failures) if failures else "held")
-    return 1 if failures else 0
+    parts = [options.what] if options.what else ["requests", "responses"]
+    bounds = {"seconds": options.seconds / len(parts)}
+    if options.only is not None:
+        bounds = {"inputs": 1, "first": options.only}
+    for part in parts:
+        print(f"{part}, seed {seed} ...", flush=True)
+        campaign = Campaign(seed, **bounds) if part == "requests" else ResponseCampaign(seed, **bounds)
+        began = time.monotonic()
+        failures = campaign.run()
+        print(f"{campaign.tried:,} {part}, {campaign.tried / (time.monotonic() - began):,.0f} a second")
+        if failures:
+            print("\n".join(failures))
+            return 1
+    print("held")
+    return 0
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ _SURE_PATH = re.compile(rb"/(?:[0-9A-Za-z\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*"
                         rb"(?:\?(?:[0-9A-Za-z\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*)?")
 
 #: Trailers that would change what was decided already (RFC 9110 6.5.1): framing and routing for certain.
-_NO_TRAILERS = {b"content-length", b"transfer-encoding", b"host", b"content-encoding", b"content-type",
-                b"content-range", b"trailer"}
+_NO_TRAILERS = frozenset((b"content-length", b"transfer-encoding", b"host", b"content-encoding",
+                          b"content-type", b"content-range", b"trailer"))
 #: Short of a limit by so much nobody may refuse; past it by so much nobody may take.
 _SLACK = 300
 
@@ -49,15 +49,20 @@ class Reading(NamedTuple):
     unsure: bool = False
 
 
-class _Bad(Exception):
+class Bad(Exception):
     """Not HTTP, or not HTTP that a strict reader takes."""
 
 
-class _Cut(Exception):
+class Cut(Exception):
     """The input ends in a body."""
 
 
-class _Reader:
+class Reader:
+    """Whole messages out of ``data``, which shrinks from its beginning."""
+
+    max_header_count, max_header_size, max_body_size = MAX_HEADER_COUNT, MAX_HEADER_SIZE, MAX_BODY_SIZE
+    no_trailers = _NO_TRAILERS
+
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.unsure = False
@@ -75,9 +80,9 @@ class _Reader:
                 messages.append(message)
                 if not keep:
                     return Reading(messages, "close")
-        except _Cut:
+        except Cut:
             return Reading(messages, "cut", self.unsure)
-        except _Bad:
+        except Bad:
             return Reading(messages, "bad")
 
     def _rest(self) -> tuple[str, bool]:
@@ -92,23 +97,24 @@ class _Reader:
         line, *lines = head.split(b"\r\n")
         match = _LINE.fullmatch(line)
         if not match:
-            raise _Bad
+            raise Bad
         method, target, major, minor = match.groups()
         if major != b"1" or len(target) > MAX_TARGET_LENGTH:
-            raise _Bad
+            raise Bad
         if len(method) > 20:
             self.unsure = True
         version = "1.0" if minor == b"0" else "1.1"
         self._target(method, target)
-        fields = self._fields(lines, sum(map(len, lines)) + 2 * len(lines))
+        fields = self.read_fields(lines)
         self._host([value for name, value in fields if name == b"host"], version)
         expectations = {value.lower() for name, value in fields if name == b"expect"}
         if version == "1.1" and expectations - {b"100-continue"}:
-            raise _Bad
+            raise Bad
         body = self._body(fields, version)
         options = [option.strip(b" \t").lower() for name, value in fields if name == b"connection"
                    for option in value.split(b",")]
         keep = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
+        keep &= method != b"CONNECT"  # 200 to that begins a tunnel (RFC 9110 9.3.6)
         return Message(method.decode(), target.decode(), version, body, self.unsure), keep
 
     def _target(self, method: bytes, target: bytes) -> None:
@@ -116,40 +122,41 @@ class _Reader:
         if method == b"CONNECT":
             host, _, port = target.rpartition(b":")
             if not (host and port.isdigit() and _HOST.fullmatch(host)) or int(port) > 65535:
-                raise _Bad
+                raise Bad
             self.unsure = True
             return
         if target == b"*" and method == b"OPTIONS":
             return
         if absolute := _ABSOLUTE.fullmatch(target):
             if not _HOST.fullmatch(absolute[1]) or absolute[1].startswith(b":"):
-                raise _Bad
+                raise Bad
             self.unsure = True  # of its host, which is not what this is about
         elif not target.startswith(b"/"):
-            raise _Bad
+            raise Bad
         elif not _SURE_PATH.fullmatch(target):
             self.unsure = True
         if re.search(rb"%(?![0-9A-Fa-f]{2})", path.partition(b"?")[0]):
-            raise _Bad
+            raise Bad
 
-    def _fields(self, lines: list[bytes], size: int) -> list[tuple[bytes, bytes]]:
+    def read_fields(self, lines: list[bytes]) -> list[tuple[bytes, bytes]]:
         fields = []
+        size = sum(map(len, lines)) + 2 * len(lines)
         for line in lines:
             match = _FIELD.fullmatch(line)
             if not match:
-                raise _Bad
+                raise Bad
             fields.append((match[1].lower(), match[2]))
-        if len(fields) > MAX_HEADER_COUNT or size > MAX_HEADER_SIZE + _SLACK:
-            raise _Bad
-        if size > MAX_HEADER_SIZE - _SLACK:
+        if len(fields) > self.max_header_count or size > self.max_header_size + _SLACK:
+            raise Bad
+        if size > self.max_header_size - _SLACK:
             self.unsure = True
         return fields
 
     def _host(self, hosts: list[bytes], version: str) -> None:
         if len(hosts) > 1 or (not hosts and version == "1.1"):
-            raise _Bad
+            raise Bad
         if hosts and not _HOST.fullmatch(hosts[0]):
-            raise _Bad
+            raise Bad
         if hosts and not _SURE_HOST.fullmatch(hosts[0]):
             self.unsure = True
 
@@ -159,22 +166,22 @@ class _Reader:
         if codings:
             listed = [coding.strip(b" \t").lower() for coding in b",".join(codings).split(b",")]
             if lengths or version == "1.0" or [coding for coding in listed if coding] != [b"chunked"]:
-                raise _Bad
+                raise Bad
             self.unsure |= len(listed) > 1
-            return self._chunks()
+            return self.read_chunks()
         if not lengths:
             return b""
         if len(lengths) > 1 or not re.fullmatch(rb"[0-9]+", lengths[0]):
-            raise _Bad
-        if len(lengths[0]) > 10 or int(lengths[0]) > MAX_BODY_SIZE:
+            raise Bad
+        if len(lengths[0]) > 10 or int(lengths[0]) > self.max_body_size:
             self.unsure |= len(lengths[0].lstrip(b"0")) < 4
             if not self.unsure:
-                raise _Bad
-        return self._take(int(lengths[0]))
+                raise Bad
+        return self.take(int(lengths[0]))
 
-    def _take(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
         if len(self.data) < size:
-            raise _Cut
+            raise Cut
         taken, self.data = self.data[:size], self.data[size:]
         return taken
 
@@ -183,33 +190,33 @@ class _Reader:
         end = self.data.find(b"\n")
         if end < 0:
             self.unsure |= len(self.data) > _SLACK or bool(re.search(rb"[^\t\r -~\x80-\xff]|\r.", self.data))
-            raise _Cut
-        line = self._take(end + 1)
+            raise Cut
+        line = self.take(end + 1)
         if not line.endswith(b"\r\n") or b"\r" in line[:-2]:
-            raise _Bad
+            raise Bad
         self.unsure |= len(line) > _SLACK
         return line[:-2]
 
-    def _chunks(self) -> bytes:
+    def read_chunks(self) -> bytes:
         body = b""
         while True:
             match = _CHUNK.fullmatch(self._framing_line())
             if not match:
-                raise _Bad
+                raise Bad
             digits, blanks, extensions = match.groups()
             self.unsure |= bool(blanks) or len(digits) > 8 or not _EXTENSIONS.fullmatch(extensions)
             size = int(digits, 16)
-            if len(body) + size > MAX_BODY_SIZE:
-                raise _Bad
+            if len(body) + size > self.max_body_size:
+                raise Bad
             if not size:
                 break
-            body += self._take(size)
+            body += self.take(size)
             if self.data[:2] != b"\r\n":
                 if b"\n" not in self.data:  # a reader of lines need not see yet that this is none
                     self.unsure |= not b"\r\n".startswith(self.data)
-                    raise _Cut
-                raise _Bad
-            self._take(2)
+                    raise Cut
+                raise Bad
+            self.take(2)
         self._trailers()
         return body
 
@@ -219,21 +226,21 @@ class _Reader:
         try:
             while line := self._framing_line():
                 lines.append(line)
-        except (_Bad, _Cut):
+        except (Bad, Cut):
             if ends:
                 raise
             # Whether what is wrong in a section is told before its end is the reader's choice.
             self.unsure = True
-            raise _Cut from None
-        names = {name for name, _ in self._fields(lines, sum(map(len, lines)))}
-        if names & _NO_TRAILERS:
-            raise _Bad
+            raise Cut from None
+        names = {name for name, _ in self.read_fields(lines)}
+        if names & self.no_trailers:
+            raise Bad
         self.unsure |= bool(names - {b"a", b"x-check", b"etag"})
 
 
 def read(data: bytes) -> Reading:
     """What a strict reader makes of ``data``, after which the input ends."""
-    return _Reader(data).read()
+    return Reader(data).read()
 
 
 class Found(NamedTuple):

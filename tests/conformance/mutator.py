@@ -12,6 +12,10 @@ Token = tuple[str, bytes]
 
 #: For each kind of token what to put in its place.
 POOLS: dict[str, tuple[bytes, ...]] = {
+    "status": (b"", b"20", b"2000", b"099", b"abc", b"204", b"304", b"100", b"101", b"199", b"404", b"500",
+               b"999", b"+20", b"2 0", b"\xb22\xb2", b"200\x00"),
+    "reason": (b"", b"\x00", b"a\rb", b"a\nb", b"\xe9", b" ", b"\t", b"\r\nContent-Length: 3", b"x" * 300,
+               b"\x7f"),
     "method": (b"", b"get", b"GET ", b" GET", b"G ET", b"GET\t", b"G\x00T", b"HEAD", b"POST", b"CONNECT",
                b"OPTIONS", b"PRI", b"GE\xcfT", b"(GET)", b"A" * 30, b"\r\nGET", b"\nGET", b"\x16\x03\x01"),
     "blank": (b"", b"  ", b"\t", b"\x0b", b"\x0c", b"\xa0", b" \t", b"\r", b"\n", b"\r\n"),
@@ -74,11 +78,11 @@ class Mutator:
         requests = [_request(rng, f"{number}-{index}") for index in range(rng.choice((1, 1, 2, 2, 3)))]
         damages = rng.choice((0, 1, 1, 1, 1, 2, 2, 3))
         for _ in range(damages):
-            _damage(rng, rng.choice(requests))
+            damage(rng, rng.choice(requests))
         data = b"".join(token for request in requests for _, token in request)
         if damages and rng.random() < 0.12:
             data = data[:len(data) - min(rng.randrange(60), rng.randrange(len(data) + 1))]
-        return Fuzz(data, _segments(rng, data), damages, rng.random() < 0.03)
+        return Fuzz(data, segments(rng, data), damages, rng.random() < 0.03)
 
 
 def _request(rng: random.Random, name: str) -> list[Token]:
@@ -88,32 +92,34 @@ def _request(rng: random.Random, name: str) -> list[Token]:
     tokens: list[Token] = [
         ("method", method), ("blank", b" "), ("target", b"/f/%b?q=%d" % (name.encode(), rng.randrange(100))),
         ("blank", b" "), ("version", b"HTTP/1.1"), ("end", b"\r\n")]
-    fields = [_field(b"Host", "host", rng.choice((b"a.example", b"a.example:8080", b"127.0.0.1", b"[::1]")))]
+    fields = [field(b"Host", "host", rng.choice((b"a.example", b"a.example:8080", b"127.0.0.1", b"[::1]")))]
     for _ in range(rng.randrange(4)):
-        fields.append(_field(rng.choice(_NAMES), "value", rng.choice(_VALUES)))
+        fields.append(field(rng.choice(_NAMES), "value", rng.choice(_VALUES)))
     body: list[Token] = []
     hidden = b"GET /hidden/%b HTTP/1.1\r\nHost: a\r\n\r\n" % name.encode()
     content = rng.choice((b"hello", b"x" * rng.randrange(1, 200), hidden, b"\r\n" + hidden,
                           b"0\r\n\r\n" + hidden))
     if framing == "length":
-        fields.append(_field(b"Content-Length", "length", b"%d" % len(content)))
+        fields.append(field(b"Content-Length", "length", b"%d" % len(content)))
         body = [("data", content)]
     elif framing == "chunked":
-        fields.append(_field(b"Transfer-Encoding", "coding", rng.choice((b"chunked", b"Chunked"))))
-        body = _chunked(rng, content)
+        fields.append(field(b"Transfer-Encoding", "coding", rng.choice((b"chunked", b"Chunked"))))
+        body = chunked(rng, content)
     if framing != "none" and rng.random() < 0.1:
-        fields.append(_field(b"Expect", "value", b"100-continue"))
+        fields.append(field(b"Expect", "value", b"100-continue"))
     if rng.random() < 0.1:
-        fields.append(_field(b"Connection", "value", rng.choice((b"keep-alive", b"close", b"x"))))
+        fields.append(field(b"Connection", "value", rng.choice((b"keep-alive", b"close", b"x"))))
     rng.shuffle(fields)
-    return [*tokens, *(token for field in fields for token in field), ("end", b"\r\n"), *body]
+    return [*tokens, *(token for line in fields for token in line), ("end", b"\r\n"), *body]
 
 
-def _field(name: bytes, kind: str, value: bytes) -> list[Token]:
+def field(name: bytes, kind: str, value: bytes) -> list[Token]:
+    """A field line; ``kind`` is that of its value."""
     return [("name", name), ("colon", b":"), ("blank", b" "), (kind, value), ("end", b"\r\n")]
 
 
-def _chunked(rng: random.Random, content: bytes) -> list[Token]:
+def chunked(rng: random.Random, content: bytes) -> list[Token]:
+    """The content in chunks of any size, now and then with extensions and a trailer."""
     tokens: list[Token] = []
     while content:
         size = rng.randrange(1, len(content) + 1)
@@ -123,11 +129,11 @@ def _chunked(rng: random.Random, content: bytes) -> list[Token]:
         content = content[size:]
     tokens += [("size", b"0"), ("extension", b""), ("end", b"\r\n")]
     if rng.random() < 0.3:
-        tokens += _field(b"X-Check", "value", b"abc")
+        tokens += field(b"X-Check", "value", b"abc")
     return [*tokens, ("end", b"\r\n")]
 
 
-def _damage(rng: random.Random, request: list[Token]) -> None:
+def damage(rng: random.Random, request: list[Token]) -> None:
     """Change one thing in a request that is left with at least one token."""
     at = rng.randrange(len(request))
     kind, old = request[at]
@@ -147,13 +153,13 @@ def _damage(rng: random.Random, request: list[Token]) -> None:
         request.insert(at, request[rng.randrange(len(request))])
     elif way < 0.90:
         start = _line_start(request, at)
-        request[start:start] = _field(rng.choice(POOLS["name"]), "value", rng.choice(POOLS["value"]))
+        request[start:start] = field(rng.choice(POOLS["name"]), "value", rng.choice(POOLS["value"]))
     elif way < 0.96:
         start = _line_start(request, at)
         request[start:start] = rng.choice((
-            _field(b"Content-Length", "length", rng.choice(POOLS["length"])),
-            _field(b"Transfer-Encoding", "coding", rng.choice(POOLS["coding"])),
-            _field(b"Host", "host", rng.choice(POOLS["host"]))))
+            field(b"Content-Length", "length", rng.choice(POOLS["length"])),
+            field(b"Transfer-Encoding", "coding", rng.choice(POOLS["coding"])),
+            field(b"Host", "host", rng.choice(POOLS["host"]))))
     else:
         other = rng.randrange(len(request))
         request[at], request[other] = request[other], request[at]
@@ -210,7 +216,7 @@ def _bytes_damaged(rng: random.Random, old: bytes) -> bytes:
     return bytes(data)
 
 
-def _segments(rng: random.Random, data: bytes) -> list[bytes]:
+def segments(rng: random.Random, data: bytes) -> list[bytes]:
     """Mostly whole, now and then in pieces, seldom byte by byte."""
     way = rng.random()
     if way < 0.6 or len(data) < 2:

@@ -158,12 +158,13 @@ TARGETS: tuple[Case, ...] = (
     case("absolute-form with bad percent-encoding", "3986 2.1",
          b"GET http://a.example/%x HTTP/1.1" + END, BAD),
 
+    # 200 to CONNECT begins a tunnel, so nothing behind it is a request (RFC 9110 9.3.6).
     case("authority-form", "9112 3.2.3", b"CONNECT a.example:443 HTTP/1.1" + END,
-         Seen("CONNECT", "a.example:443")),
+         Seen("CONNECT", "a.example:443"), closes=True),
     case("authority-form, an address", "9112 3.2.3", b"CONNECT 192.0.2.1:8443 HTTP/1.1" + END,
-         Seen("CONNECT", "192.0.2.1:8443")),
+         Seen("CONNECT", "192.0.2.1:8443"), closes=True),
     case("authority-form in brackets", "9112 3.2.3", b"CONNECT [2001:db8::1]:443 HTTP/1.1" + END,
-         Seen("CONNECT", "[2001:db8::1]:443")),
+         Seen("CONNECT", "[2001:db8::1]:443"), closes=True),
     case("authority-form without a port", "9110 9.3.6", b"CONNECT a.example HTTP/1.1" + END, BAD),
     case("authority-form in brackets without a port", "9110 9.3.6", b"CONNECT [::1] HTTP/1.1" + END, BAD),
     case("authority-form with an empty port", "9110 9.3.6", b"CONNECT a.example: HTTP/1.1" + END, BAD),

@@ -4,16 +4,14 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import threading
 from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
 
-from blockingio import HttpRequest
 from blockingio.http_server import VirtualDirectory
 from tests.http_server.sites import send, site
-from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
+from tests.peers import RawClient, TlsContexts, eventually, serving
 
 THEN = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -71,9 +69,9 @@ def test_the_etag_changes_with_the_file(root: Path) -> None:
     file = root / "hello.txt"
     tags = set()
     with site(root) as client:
-        for content, nanoseconds in ((b"a", 10**18), (b"b", 10**18 + 1), (b"bc", 10**18 + 1), (b"bc", 2 * 10**18)):
+        for content, nanoseconds in ((b"a", 0), (b"b", 1), (b"bc", 1), (b"bc", 10**9)):
             file.write_bytes(content)
-            os.utime(file, ns=(0, nanoseconds))
+            os.utime(file, ns=(0, 10**18 + nanoseconds))
             tags.add(client.get("/hello.txt").header("etag"))
     assert len(tags) == 4
 
@@ -85,7 +83,8 @@ def test_dates_that_are_no_past(root: Path, modified: int) -> None:
         response = client.get("/hello.txt")
         if modified > 0:
             # Never later than Date (RFC 9110 8.8.2.1); the second may have changed in between.
-            assert response.header("last-modified") in (response.header("date"), client.get("/hello.txt").header("date"))
+            dates = response.header("date"), client.get("/hello.txt").header("date")
+            assert response.header("last-modified") in dates
         else:
             assert response.header("last-modified") == "Thu, 01 Jan 1970 00:00:00 GMT"
 
@@ -199,7 +198,8 @@ def test_nothing_of_the_range_is_there(root: Path, field: str) -> None:
 
 
 @pytest.mark.parametrize("field", [
-    "bytes=0-4,4-5", "bytes=0-,0-", "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 99, 2)), "bytes=4-3", "lines=1-2", "x",
+    "bytes=0-4,4-5", "bytes=0-,0-", "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 99, 2)), "bytes=4-3",
+    "lines=1-2", "x",
 ])
 def test_silly_ranges_get_the_whole(root: Path, field: str) -> None:
     with site(root) as client:
@@ -212,7 +212,8 @@ def test_if_range(root: Path) -> None:
     os.utime(root / "hello.txt", (THEN, THEN))
     with site(root) as client:
         etag = client.get("/hello.txt").header("etag")
-        for validator, status in ((etag, 206), (f"W/{etag}", 200), ('"x"', 200), (DATE, 206), (BEFORE, 200), ("x", 200)):
+        for validator, status in ((etag, 206), (f"W/{etag}", 200), ('"x"', 200),
+                                  (DATE, 206), (BEFORE, 200), ("x", 200)):
             response = client.get("/hello.txt", "Range: bytes=0-4", f"If-Range: {validator}")
             assert response.status == status
             # One that fails makes a 416 impossible, too (RFC 9110 14.2).
@@ -257,13 +258,15 @@ def test_each_coding_has_its_validator_and_its_ranges(root: Path) -> None:
     (root / "hello.txt.gz").write_bytes(packed)
     accept = "Accept-Encoding: gzip"
     with site(root) as client:
-        plain, gzipped = client.get("/hello.txt").header("etag"), client.get("/hello.txt", accept).header("etag")
-        assert client.get("/hello.txt", accept, f"If-None-Match: {gzipped}").status == 304
-        assert client.get("/hello.txt", accept, f"If-None-Match: {gzipped}").header("vary") == "Accept-Encoding"
+        plain = client.get("/hello.txt").header("etag")
+        gzipped = client.get("/hello.txt", accept).header("etag")
+        response = client.get("/hello.txt", accept, f"If-None-Match: {gzipped}")
+        assert (response.status, response.header("vary")) == (304, "Accept-Encoding")
         assert client.get("/hello.txt", accept, f"If-None-Match: {plain}").status == 200
         assert client.get("/hello.txt", f"If-None-Match: {gzipped}").status == 200
         response = client.get("/hello.txt", accept, "Range: bytes=0-9", f"If-Range: {gzipped}")
-        assert (response.status, response.body, response.header("content-encoding")) == (206, packed[:10], "gzip")
+        assert (response.status, response.body) == (206, packed[:10])
+        assert response.header("content-encoding") == "gzip"
         assert response.header("content-range") == f"bytes 0-9/{len(packed)}"
 
 
@@ -359,9 +362,10 @@ def test_a_client_that_goes_away(root: Path, large: bytes) -> None:
 
 
 def test_a_file_that_shrinks_ends_the_connection(root: Path, large: bytes) -> None:
-    """The head is out and promises more than there is: the client must not wait, nor take the next answer for the rest."""
+    """The head promised more than there is: nobody must wait for it, nor take the next answer for the rest."""
+    request = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with site(root) as client:
-        client.send(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.send(request % b"large.bin" + request % b"hello.txt")
         client.read_exactly(1000)
         os.truncate(root / "large.bin", 100)
         try:
@@ -400,188 +404,3 @@ def test_a_file_that_grows_is_sent_as_it_was_found(root: Path, monkeypatch: pyte
         monkeypatch.setattr(os, "read", grow)
         assert client.get("/hello.txt").body == b"Hello, world!"
         monkeypatch.undo()
-
-
-# ------------------------------------------------------------ kept in memory
-
-
-@pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are kept as soon as they are read, as if they had been there for long."""
-    monkeypatch.setattr("blockingio.http_server.file_cache.SETTLED_AFTER", -60)
-    monkeypatch.setattr("blockingio.http_server.file_cache.ROOT_LOOKED_AT_EVERY", 0)
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is opened, from here on."""
-    opening = os.open
-    names: list[str] = []
-
-    def note(path: str, *arguments: int, **more: int) -> int:
-        names.append(os.path.basename(path))
-        return opening(path, *arguments, **more)
-
-    monkeypatch.setattr(os, "open", note)
-    return names
-
-
-@pytest.mark.usefixtures("settled")
-def test_a_small_file_is_opened_once(root: Path, opened: list[str]) -> None:
-    with site(root) as client:
-        first = client.get("/hello.txt")
-        for _ in range(3):
-            again = client.get("/hello.txt")
-            assert again.body == first.body
-            assert [field for field in again.fields if field[0] != "date"] == \
-                [field for field in first.fields if field[0] != "date"]
-            assert client.get("/sub/deep/a%20b.css").status == 200
-        etag = first.header("etag")
-        assert client.get("/hello.txt", f"If-None-Match: {etag}").status == 304
-        assert client.get("/hello.txt", "Range: bytes=0-4").body == b"Hello"
-        assert send(client, "HEAD", "/hello.txt").header("content-length") == "13"
-        assert opened.count("hello.txt") == 1
-        assert opened.count("a b.css") == 1
-        assert client.get("/hello.txt?x").body == b"Hello, world!"
-        assert opened.count("hello.txt") == 2
-
-
-@pytest.mark.usefixtures("settled")
-def test_a_change_is_seen_at_once(root: Path) -> None:
-    file = root / "sub" / "it.txt"
-    with site(root) as client:
-        for number in range(50):
-            content = b"%03d" % number
-            if number % 2:
-                file.write_bytes(content)
-            else:
-                (root / "new").write_bytes(content)
-                os.replace(root / "new", file)
-            assert client.get("/sub/it.txt").body == content
-            assert client.get("/sub/it.txt").body == content
-        file.unlink()
-        assert client.get("/sub/it.txt").status == 404
-        file.mkdir()
-        assert client.get("/sub/it.txt").status == 301
-        file.rmdir()
-        file.symlink_to("../../secret.txt")
-        assert client.get("/sub/it.txt").status == 404
-
-
-@pytest.mark.usefixtures("settled")
-def test_a_neighbour_that_comes_and_goes_is_seen(root: Path, opened: list[str]) -> None:
-    packed = gzip.compress(b"Hello, world!")
-    accept = "Accept-Encoding: gzip"
-    for directory in ("", "sub/"):
-        file, neighbour = root / f"{directory}it.txt", root / f"{directory}it.txt.gz"
-        file.write_bytes(b"Hello, world!")
-        with site(root) as client:
-            for _ in range(3):
-                assert client.get(f"/{directory}it.txt", accept).body == b"Hello, world!"
-                neighbour.write_bytes(packed)
-                opened.clear()
-                for _ in range(3):
-                    response = client.get(f"/{directory}it.txt", accept)
-                    assert (response.body, response.header("content-encoding")) == (packed, "gzip")
-                    response = client.get(f"/{directory}it.txt")
-                    assert (response.body, response.header("vary")) == (b"Hello, world!", "Accept-Encoding")
-                assert opened.count("it.txt.gz") == 1
-                neighbour.unlink()
-
-
-@pytest.mark.usefixtures("settled")
-def test_a_kept_file_follows_the_server_and_the_handler(root: Path) -> None:
-    directory = VirtualDirectory(root)
-
-    def handle(request: HttpRequest) -> None:
-        if request.uri.query == "own":
-            request.response.headers.set("x-own", "1")
-        directory.serve_request(request)
-
-    with serving(handle) as server, RawClient(server.port) as client:
-        for _ in range(2):
-            assert client.get("/hello.txt").header("x-own") is None
-        server.default_response_headers.set("x-default", "2")
-        server.server_header = "me"
-        for _ in range(2):
-            response = client.get("/hello.txt")
-            assert (response.header("x-default"), response.header("server")) == ("2", "me")
-        server.default_response_headers.clear()
-        response = client.get("/hello.txt")
-        assert {name for name, _ in response.fields} == \
-            {"etag", "last-modified", "accept-ranges", "content-type", "content-length", "date", "server"}
-        server.default_response_headers.set("connection", "close")
-        assert client.get("/hello.txt").header("connection") == "close"
-    with serving(handle, auto_compress=True) as server, RawClient(server.port) as client:
-        assert client.get("/hello.txt").body == b"Hello, world!"
-        assert gzip.decompress(client.get("/hello.txt", "Accept-Encoding: gzip").body) == b"Hello, world!"
-        directory.root = root / "sub"
-        assert client.get("/hello.txt").status == 404
-
-
-@pytest.mark.usefixtures("settled")
-@pytest.mark.parametrize("head", [
-    b"GET /hello.txt HTTP/1.0\r\n\r\n", b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"])
-def test_a_kept_file_for_one_request_only(root: Path, head: bytes) -> None:
-    for _ in range(3):
-        with site(root) as client:
-            assert client.get("/hello.txt").status == 200
-            response = client.send(head).read_response()
-            assert (response.body, response.header("connection")) == (b"Hello, world!", "close")
-            assert client.is_ended()
-
-
-@pytest.mark.usefixtures("settled")
-def test_the_cache_has_its_bounds(root: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blockingio.http_server.file_cache.CACHE_SIZE", 100)
-    monkeypatch.setattr("blockingio.http_server.file_cache.MAX_ENTRIES", 5)
-    for number in range(10):
-        (root / f"{number}").write_bytes(b"x" * (number * 10))
-    with site(root) as client:
-        for _ in range(2):
-            for number in range(10):
-                assert len(client.get(f"/{number}").body) == number * 10
-        opened.clear()
-        client.get("/9")
-        assert not opened
-        client.get("/3")
-        assert opened == ["3"]
-
-
-def test_a_file_that_has_just_changed_is_not_kept(root: Path, opened: list[str]) -> None:
-    """The next change could have the same time stamp."""
-    with site(root) as client:
-        for _ in range(3):
-            client.get("/hello.txt")
-        assert opened.count("hello.txt") == 3
-
-
-@pytest.mark.usefixtures("settled")
-def test_many_threads_and_a_file_that_changes(root: Path) -> None:
-    """Whoever asks gets some whole version, and never an older one than the last."""
-    file = root / "it.txt"
-    file.write_bytes(b"000" * 1000)
-    stop = threading.Event()
-    failures: list[str] = []
-    directory = VirtualDirectory(root)
-
-    def ask(port: int) -> None:
-        last = b""
-        with RawClient(port) as client:
-            while not stop.is_set():
-                body = client.get("/it.txt").body
-                if len(body) != 3000 or body[:3] * 1000 != body or body < last:
-                    failures.append(f"{body[:9]!r} after {last[:3]!r}")
-                last = body
-
-    with serving(directory.serve_request, workers=4) as server:
-        threads = [threading.Thread(target=ask, args=(server.port,)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for number in range(200):
-            (root / "new").write_bytes(b"%03d" % number * 1000)
-            os.replace(root / "new", file)
-        stop.set()
-        for thread in threads:
-            thread.join(PATIENCE)
-    assert not failures

@@ -4,12 +4,17 @@ from __future__ import annotations
 import pytest
 
 from blockingio import ContentType, HttpException
-from blockingio.http_server import HttpMultipartFormData, MimeMultipart, MimeMultipartTransformer
+from blockingio.http_server import (
+    HttpMultipartFormData,
+    MimeMultipart,
+    MimeMultipartTransformer,
+)
 
 
 def first_part(head: bytes, content: bytes = b"") -> MimeMultipart:
     """The part; no further one is looked for, which would pass over this one."""
-    return MimeMultipartTransformer("b").bind([b"--b\r\n" + head + b"\r\n\r\n" + content + b"\r\n--b--"]).first()
+    body = b"--b\r\n" + head + b"\r\n\r\n" + content + b"\r\n--b--"
+    return MimeMultipartTransformer("b").bind([body]).first()
 
 
 def field_of(head: bytes, content: bytes = b"", **arguments: str) -> HttpMultipartFormData:
@@ -26,8 +31,9 @@ def test_a_text_field() -> None:
 
 
 def test_a_file() -> None:
-    field = field_of(b'Content-Disposition: form-data; name="a"; filename="b.png"\r\nContent-Type: image/png\r\n'
-                     b"Content-Transfer-Encoding: BINARY\r\nX-Other: 1", b"\x89PNG")
+    field = field_of(b'Content-Disposition: form-data; name="a"; filename="b.png"\r\n'
+                     b"Content-Type: image/png\r\nContent-Transfer-Encoding: BINARY\r\nX-Other: 1",
+                     b"\x89PNG")
     assert field.content_disposition.parameters["filename"] == "b.png"
     assert field.content_type == ContentType("image", "png")
     assert field.content_transfer_encoding is not None
@@ -36,11 +42,13 @@ def test_a_file() -> None:
     assert field.value("X-Other") == field.value("x-other") == "1"
     assert field.value("nothing") is None
     assert b"".join(field) == b"\x89PNG"
-    assert repr(field) == "HttpMultipartFormData('form-data; name=a; filename=b.png', ContentType.parse('image/png'))"
+    assert repr(field) == \
+        "HttpMultipartFormData('form-data; name=a; filename=b.png', ContentType.parse('image/png'))"
 
 
 @pytest.mark.parametrize(("media_type", "is_text"), [
-    ("text/plain", True), ("TEXT/x", True), ("application/json", True), ("application/json; charset=utf-8", True),
+    ("text/plain", True), ("TEXT/x", True), ("application/json", True),
+    ("application/json; charset=utf-8", True),
     ("application/octet-stream", False), ("image/svg+xml", False),
 ])
 def test_what_is_text(media_type: str, is_text: bool) -> None:
@@ -104,17 +112,21 @@ def test_a_character_may_come_in_pieces() -> None:
             assert "".join(HttpMultipartFormData.parse(part)) == "€€"
 
 
+NAMED = b"Content-Disposition: form-data; name=a"
+TYPED = NAMED + b"\r\nContent-Type: text/plain; charset="
+
+
 @pytest.mark.parametrize(("head", "content", "message"), [
     (b"Content-Type: text/plain", b"", "no Content-Disposition"),
     (b'Content-Disposition: form-data; name="a', b"", "broken Content-Disposition"),
     (b"Content-Disposition: form-data; n(me=a", b"", "broken Content-Disposition"),
-    (b'Content-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset="x', b"", "broken header field"),
-    (b"Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64", b"", "Transfer-Encoding is 'base64'"),
-    (b"Content-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=nonsense", b"x", "charset is 'nonsense'"),
-    (b"Content-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=zlib", b"x", "charset is 'zlib'"),
-    (b"Content-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=idna", b"x", "charset is 'idna'"),
-    (b"Content-Disposition: form-data; name=a", b"\xff", "not in utf-8"),
-    (b"Content-Disposition: form-data; name=a", b"\xe2\x82", "not in utf-8"),
+    (TYPED + b'"x', b"", "broken header field"),
+    (NAMED + b"\r\nContent-Transfer-Encoding: base64", b"", "Transfer-Encoding is 'base64'"),
+    (TYPED + b"nonsense", b"x", "charset is 'nonsense'"),
+    (TYPED + b"zlib", b"x", "charset is 'zlib'"),
+    (TYPED + b"idna", b"x", "charset is 'idna'"),
+    (NAMED, b"\xff", "not in utf-8"),
+    (NAMED, b"\xe2\x82", "not in utf-8"),
 ])
 def test_what_is_broken(head: bytes, content: bytes, message: str) -> None:
     with pytest.raises(HttpException, match=message):

@@ -78,7 +78,7 @@ def test_a_name_with_a_colon_is_no_scheme() -> None:
 
 def test_the_path_leads_back_up() -> None:
     html = listing_page(("a", "b"), [])
-    assert '<h1><a href="../../">/</a><a href="../"><bdi>a</bdi>/</a><bdi>b</bdi>/</h1>' in html
+    assert '<h1>Index of <a href="../../">/</a><a href="../"><bdi>a</bdi>/</a><bdi>b</bdi>/</h1>' in html
 
 
 def test_a_date_that_no_calendar_has_is_left_out() -> None:

@@ -25,10 +25,13 @@ def pieces_of(data: bytes, size: int) -> Iterator[bytes]:
 # Body with boundary "b", and its parts.
 CASES: dict[str, tuple[bytes, Parts]] = {
     "one part": (b"--b\r\nA: 1\r\n\r\nx\r\n--b--\r\n", [({"a": "1"}, b"x")]),
-    "two parts": (b"--b\r\nA: 1\r\n\r\nx\r\n--b\r\nA: 2\r\n\r\ny\r\n--b--\r\n", [({"a": "1"}, b"x"), ({"a": "2"}, b"y")]),
+    "two parts": (
+        b"--b\r\nA: 1\r\n\r\nx\r\n--b\r\nA: 2\r\n\r\ny\r\n--b--\r\n",
+        [({"a": "1"}, b"x"), ({"a": "2"}, b"y")]),
     "no parts": (b"--b--", []),
     "no parts, and a line": (b"--b--\r\n", []),
-    "preamble and epilogue": (b"pre\r\namble\r\n--b\r\n\r\nx\r\n--b--\r\nepi\r\n--b\r\n\r\nlogue", [({}, b"x")]),
+    "preamble and epilogue": (
+        b"pre\r\namble\r\n--b\r\n\r\nx\r\n--b--\r\nepi\r\n--b\r\n\r\nlogue", [({}, b"x")]),
     "a preamble that mentions the boundary": (b"this is --b\r\n--b\r\n\r\nx\r\n--b--", [({}, b"x")]),
     "a leading line": (b"\r\n--b\r\n\r\nx\r\n--b--", [({}, b"x")]),
     "no fields": (b"--b\r\n\r\nx\r\n--b--", [({}, b"x")]),
@@ -37,9 +40,11 @@ CASES: dict[str, tuple[bytes, Parts]] = {
     "neither fields nor content": (b"--b\r\n\r\n--b\r\n\r\n\r\n--b--", [({}, b""), ({}, b"")]),
     "line ends in the content": (b"--b\r\n\r\n\r\n\r\nx\r\n\r\n\r\n--b--", [({}, b"\r\n\r\nx\r\n\r\n")]),
     "nearly boundaries": (
-        b"--b\r\n\r\n--b\r\n\r\n\n--b\r\n\r--b\r\n--c\r\n-\r\n--\r\n--b-\r\n--bb\r\n--b x\r\n--b \t-\r\n--b--",
+        b"--b\r\n\r\n--b\r\n\r\n"
+        b"\n--b\r\n\r--b\r\n--c\r\n-\r\n--\r\n--b-\r\n--bb\r\n--b x\r\n--b \t-\r\n--b--",
         [({}, b""), ({}, b"\n--b\r\n\r--b\r\n--c\r\n-\r\n--\r\n--b-\r\n--bb\r\n--b x\r\n--b \t-")]),
-    "blanks behind the boundary": (b"--b \t\r\n\r\nx\r\n--b   \r\n\r\ny\r\n--b--  \r\n", [({}, b"x"), ({}, b"y")]),
+    "blanks behind the boundary": (
+        b"--b \t\r\n\r\nx\r\n--b   \r\n\r\ny\r\n--b--  \r\n", [({}, b"x"), ({}, b"y")]),
     "any bytes": (b"--b\r\n\r\n" + bytes(range(256)) + b"\r\n--b--", [({}, bytes(range(256)))]),
     "fields": (
         b"--b\r\ncOnTent-Type:  text/plain \r\nX-Empty:\r\nX-Twice: 1\r\nx-twice: 2\r\n\r\nx\r\n--b--",
@@ -69,7 +74,8 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "CR in a field": (b"--b\r\nA: 1\r2\r\n\r\nx\r\n--b--", "control character"),
     "LF in a field": (b"--b\r\nA: 1\n2\r\n\r\nx\r\n--b--", "control character"),
     "two dispositions": (
-        b"--b\r\nContent-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b\r\n\r\n\r\n--b--",
+        b"--b\r\nContent-Disposition: form-data; name=a\r\n"
+        b"Content-Disposition: form-data; name=b\r\n\r\n\r\n--b--",
         "two content-disposition fields"),
     "too many blanks": (b"--b" + b" " * 1000 + b"\r\n\r\nx\r\n--b--", "over 256 blanks"),
 }
@@ -105,13 +111,14 @@ def test_there_and_back_in_random_pieces() -> None:
     delimiter = f"\r\n--{boundary}".encode()
     for _ in range(200):
         contents = [
-            b"".join(chance.choice((b"\r\n", b"--", b"\r", b"x", delimiter[:chance.randrange(1, len(delimiter))]))
-                     for _ in range(chance.randrange(12)))
+            b"".join(
+                chance.choice((b"\r\n", b"--", b"\r", b"x", delimiter[:chance.randrange(1, len(delimiter))]))
+                for _ in range(chance.randrange(12)))
             for _ in range(chance.randrange(5))
         ]
         contents = [content for content in contents if delimiter not in b"\r\n" + content + b"\r\n"]
-        body = b"".join(delimiter + b"\r\nX: 1\r\n\r\n" + content for content in contents) + delimiter + b"--\r\n"
-        body = body[2:]
+        body = b"".join(delimiter + b"\r\nX: 1\r\n\r\n" + content for content in contents)
+        body = (body + delimiter + b"--\r\n")[2:]
         pieces = []
         while body:
             size = chance.randrange(1, 40)

@@ -54,8 +54,8 @@ CASES = [
     ("bytes=0-4,4-9", 10, None),
     ("bytes=0-,0-", 10, None),
     ("bytes=5-,-6", 10, None),
-    ("bytes=" + ",".join(f"{n * 10}-{n * 10}" for n in range(MAX_RANGES)), 1000, [(n * 10, n * 10) for n in range(MAX_RANGES)]),
-    ("bytes=" + ",".join(f"{n * 10}-{n * 10}" for n in range(MAX_RANGES + 1)), 1000, None),
+    ("bytes=" + ",".join(f"{n}-{n}" for n in range(MAX_RANGES)), 99, [(n, n) for n in range(MAX_RANGES)]),
+    ("bytes=" + ",".join(f"{n}-{n}" for n in range(MAX_RANGES + 1)), 99, None),
     # The last bytes of nothing are nothing, which no Content-Range can say.
     ("bytes=-5", 0, None),
 ]
@@ -77,6 +77,6 @@ def test_nothing_of_it_is_there(field: str, length: int) -> None:
 
 def test_a_hostile_field_is_refused_cheaply() -> None:
     began = time.perf_counter()
-    for field in ("bytes=" + "0-," * 20000, "bytes=" + "-" * 60000, "bytes=" + "1" * 60000, "bytes=" + " " * 60000):
-        assert parse_range(field, 10) is None
+    for text in ("0-," * 20000, "-" * 60000, "1" * 60000, " " * 60000):
+        assert parse_range(f"bytes={text}", 10) is None
     assert time.perf_counter() - began < 1

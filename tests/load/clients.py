@@ -16,9 +16,9 @@ from tests.load.process import obey, raise_file_limit
 
 #: Where clients come from; each has some 28,000 ports.
 SOURCES = tuple(f"127.0.0.{number}" for number in range(2, 10))
-#: Clients that wake in the same moment: thousands of threads that all want CPython's one lock at
-#: once would measure that lock, not the server.
-WAVE = 200
+#: Clients that wake or go in the same moment, and seconds from one wave of them to the next: thousands
+#: of threads that all want CPython's one lock at once would measure that lock, not the server.
+WAVE, WAVE_TIME = 200, 0.02
 #: Seconds without any answer after which a client counts as forgotten.
 PATIENCE = 20.0
 RESET = struct.pack("ii", 1, 0)
@@ -124,9 +124,12 @@ def finish_heads() -> int:
 
 def drop(count: int = 1 << 62) -> int:
     """Close so many of those that are kept, the oldest first; how many are left."""
-    for sock in _crowd[:count]:
-        sock.close()
+    going = _crowd[:count]
     del _crowd[:count]
+    for number, sock in enumerate(going, 1):
+        sock.close()
+        if number % WAVE == 0:
+            time.sleep(WAVE_TIME)
     return len(_crowd)
 
 

@@ -172,8 +172,8 @@ def descriptors() -> Report:
         served = bench.busy.ask("busy", port=bench.port, connections=BUSY, seconds=1)
         bench.check(served["sent"] == served["answered"] > 0, "newcomers are not served afterwards")
         bench.settle()
-    return Report("descriptors", f"{MANY_CLIENTS} clients, {FEW_FILES} descriptors: {cpu:.1%} of a core while "
-                                 f"there were none, {answered} of {left} answered afterwards", bench.wrong)
+    return Report("descriptors", f"{MANY_CLIENTS} clients, {FEW_FILES} descriptors: {cpu:.1%} of a core "
+                                 f"meanwhile, {answered} of {left} answered afterwards", bench.wrong)
 
 
 def _closed(force: bool) -> Report:
@@ -188,7 +188,7 @@ def _closed(force: bool) -> Report:
         # Each busy connection has one request at most on its way when it is cut.
         answered = load["answered"]
         bench.check(0 <= lost <= (BUSY if force else 0), f"{seen} requests were seen, {answered} answered")
-        bench.check(load["sent"] - answered <= BUSY, f"{load['sent']} requests were sent, {answered} answered")
+        bench.check(load["sent"] - answered <= BUSY, f"{load['sent']} requests sent, {answered} answered")
         bench.check(force or not load["cut"], f"{load['cut']} answers broke off")
         bench.check(closed["seconds"] < 2, f"close() took {closed['seconds']:.1f} s")
         bench.check(closed["free"], "the port was not free at once")

@@ -60,7 +60,7 @@ def test_not_unless_it_is_switched_on() -> None:
     ("gzip;q=0.000", False), ("gzip ; q=0.0", False), ("deflate, br", False), ("identity", False), ("*", True),
     ("*;q=0.5", True), ("*;q=0", False), ("gzip;q=0, *", False), ("gzip, *;q=0", True), ("identity, *;q=0", False),
     ("gzip;q=1.000", True), ("gzip;Q=0", False), ("gzip;q=nonsense", False), ("gzip;q=", False), ("notgzip", False),
-    (",,gzip,,", True),
+    (",,gzip,,", True), ("gzip;x=y", True),
 ])
 def test_who_takes_it(accepted: str | None, expected: bool) -> None:
     """RFC 9110 12.4.2, 12.5.3.  Vary is there either way: another client would have got another answer."""

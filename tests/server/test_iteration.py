@@ -11,7 +11,7 @@ import pytest
 
 from blockingio import EventSink, HttpRequest, HttpServer, StateError
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import get, in_background, is_free, running, tell
+from tests.server.visits import get, in_background, is_free, reset_once_heard, running, tell
 
 
 @contextmanager
@@ -450,7 +450,7 @@ def test_a_failing_handler_of_a_client_that_has_gone(caplog: pytest.LogCaptureFi
         tell(request)
 
     with serving(handler) as server:
-        RawClient(server.port).send(get("/bad")).reset()
+        reset_once_heard(server, get("/bad"))
         gone.set()
         with RawClient(server.port) as client:
             assert client.get("/good").body == b"/good"
@@ -584,6 +584,50 @@ def test_cancel_from_a_handler_finishes_that_one() -> None:
         client.send(get("/next"))
         with running(server):
             assert client.read_response().body == b"/next"
+
+
+@pytest.mark.parametrize("stop", ["cancel", "pause"])
+def test_a_view_that_is_listened_to_no_more_gives_its_request_back(stop: str) -> None:
+    """It was waiting inside the server when it was stopped: what comes then is the next reader's."""
+    seen: list[str] = []
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.map(lambda request: request).listen(lambda request: (seen.append("heard"), tell(request)))
+        with asking(server, "/1") as [client]:
+            assert client.read_response().body == b"/1"
+            getattr(subscription, stop)()
+            client.send(get("/2"))
+            request = server.timeout(PATIENCE).first()
+            assert request.uri.path == "/2"
+            tell(request)
+            assert client.read_response().body == b"/2"
+        subscription.cancel()
+    assert seen == ["heard"]
+
+
+def test_a_view_that_is_listened_to_no_more_when_the_server_is_closed() -> None:
+    """What it gives back then is answered by nobody: the client is told."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.map(lambda request: request).listen(tell)
+        with asking(server, "/1") as [client]:
+            assert client.read_response().body == b"/1"
+            subscription.cancel()
+            queued(server, 0)
+            client.send(get("/2"))
+            queued(server, 1)
+            server.close()
+            assert client.read_response().status == 503
+
+
+def test_a_view_that_has_had_its_fill_holds_nothing_up() -> None:
+    """It is still there when the server is closed, but takes no more."""
+    with HttpServer.bind("127.0.0.1", 0) as server, asking(server, "/1", "/2") as clients:
+        view = server.take(1)
+        for request in view:
+            queued(server, 2)
+            tell(request)
+        server.close()
+        assert sorted(client.read_response().status for client in clients) == [200, 503]
+        assert list(view) == []
 
 
 def test_as_future_of_a_server() -> None:

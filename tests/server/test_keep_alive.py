@@ -11,7 +11,7 @@ import requests
 
 from blockingio import HttpException, HttpRequest, HttpServer
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import get, post, post_chunks, raw_answer, tell
+from tests.server.visits import get, post, post_chunks, raw_answer, small_window, tell
 
 #: Seconds of a limit that is to be met.
 SOON = 0.2
@@ -209,6 +209,39 @@ def test_a_pipeline_with_an_error_in_it() -> None:
         assert client.is_ended()
 
 
+def test_an_error_behind_the_last_answer_is_not_answered() -> None:
+    """The handler ends the connection, so what follows is nobody's, however wrong it is."""
+    go_on = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        assert go_on.wait(PATIENCE)
+        close_by_property(request)
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(get("/1"))
+        eventually(lambda: server.connections_info().active)
+        client.send(b"nonsense\r\n\r\n")
+        go_on.set()
+        assert client.read_until_eof().count(b"HTTP/1.1 ") == 1
+
+
+def test_a_pipeline_whose_answers_nobody_takes() -> None:
+    """It is not read on for ever, and all answers are there when they are taken at last."""
+    from_pipeline: list[str] = []
+
+    def handler(request: HttpRequest) -> None:
+        from_pipeline.append(request.uri.path)
+        request.response.write(b"x" * 100_000)
+        request.response.close()
+
+    with serving(handler) as server, small_window(server.port) as client:
+        client.send(b"".join(get(f"/{number}") for number in range(100)))
+        eventually(lambda: from_pipeline)
+        for _ in range(100):
+            assert len(client.read_response().body) == 100_000
+    assert from_pipeline == [f"/{number}" for number in range(100)]
+
+
 def test_a_client_that_ends_its_half_gets_all_answers() -> None:
     with serving(tell) as server, RawClient(server.port) as client:
         client.send(get("/1") + get("/2") + get("/3")).finish_sending()
@@ -260,8 +293,7 @@ def test_idle_time_begins_with_the_end_of_the_last_response() -> None:
         tell(request)
 
     with serving(handler, idle_timeout=SOON) as server, RawClient(server.port) as client:
-        for _ in range(2):
-            assert client.get("/slow").body == b"/slow"
+        assert client.get("/slow").body == b"/slow"
         began = time.monotonic()
         assert client.is_ended()
         assert time.monotonic() - began > SOON * 0.8
@@ -282,6 +314,21 @@ def test_empty_lines_are_no_request() -> None:
         client.send(b"\r\n\r\n")
         received = client.read_until_eof()
         assert received == b"" or received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_that_trickles_gets_408() -> None:
+    """header_timeout is of the whole head, not of a gap in it."""
+    with serving(tell, header_timeout=SOON) as server, RawClient(server.port) as client:
+        client.seconds = 0.03
+        answer = b""
+        for byte in b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 100:
+            client.send(bytes([byte]))
+            try:
+                answer = client.read_exactly(12)
+                break
+            except TimeoutError:
+                pass
+        assert answer == b"HTTP/1.1 408"
 
 
 # ------------------------------------------------------------------ error answers

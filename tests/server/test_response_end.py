@@ -14,7 +14,7 @@ import pytest
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer, StateError
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import get, in_background, post, raw_answer, running, small_window, tell, visit
+from tests.server.visits import get, in_background, post, raw_answer, reset_once_heard, running, small_window, tell, visit
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
@@ -101,7 +101,7 @@ def test_an_exception_where_the_client_has_gone() -> None:
         seen.set()
 
     with serving(handler) as server:
-        RawClient(server.port).send(get()).reset()
+        reset_once_heard(server)
         assert seen.wait(PATIENCE)
         with RawClient(server.port) as client:
             assert client.get("/next").status == 200
@@ -243,7 +243,7 @@ def test_a_client_that_resets_before_the_first_write() -> None:
         ended.append(request.response)
 
     with serving(handler) as server:
-        RawClient(server.port).send(get()).reset()
+        reset_once_heard(server)
         go_on.set()
         eventually(lambda: ended)
         assert isinstance(ended[0].done.exception(PATIENCE), HttpException)
@@ -457,6 +457,51 @@ def test_detach_socket_of_a_tunnel() -> None:
         client.send(b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n")
         assert client.read_response("HEAD").status == 200
         assert client.send(b"abc").read_exactly(3) == b"ABC"
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_detach_socket_behind_what_a_slow_client_has_not_taken(flush: bool) -> None:
+    """In order: first all that was written, then what is sent by hand."""
+    def handler(request: HttpRequest) -> None:
+        response = request.response
+        response.write(b"x" * 4 * MIB)
+        if flush:
+            response.flush()
+        with response.detach_socket() as sock:
+            sock.sendall(b"by hand")
+
+    for raw in (UPGRADE, get()):
+        with serving(handler) as server, small_window(server.port) as client:
+            client.send(raw)
+            assert client.read_exactly(9) == b"HTTP/1.1 "
+            received = client.read_until_eof()
+            assert received.endswith(b"by hand") and received.count(b"x" * 64) >= 4 * MIB // 64 - 100
+
+
+def test_a_detached_socket_whose_owner_goes_away() -> None:
+    """The client's end comes with it, whatever the client still sends."""
+    for raw in (UPGRADE, get()):
+        with serving(lambda request: upgrade(request).close()) as server, RawClient(server.port) as client:
+            assert client.send(raw).read_response().status == 101
+            with pytest.raises(ConnectionError):
+                for _ in range(1000):
+                    client.send(b"x" * 100_000)
+            eventually(lambda: not server.connections_info().total)
+
+
+def test_a_detached_socket_is_quiet_for_longer_than_every_limit() -> None:
+    """Then both sides speak, the client first."""
+    def handler(request: HttpRequest) -> None:
+        with upgrade(request) as sock:
+            sock.settimeout(PATIENCE)
+            sock.sendall(sock.recv(100))
+
+    limits = {"idle_timeout": 0.05, "header_timeout": 0.05, "body_timeout": 0.05}
+    for raw in (UPGRADE, get()):
+        with serving(handler, **limits) as server, RawClient(server.port) as client:
+            assert client.send(raw).read_response().status == 101
+            threading.Event().wait(0.12)
+            assert client.send(b"late").read_exactly(4) == b"late"
 
 
 def test_detach_socket_of_a_closed_response() -> None:
@@ -735,7 +780,7 @@ def test_a_dropped_response_of_a_client_that_has_gone() -> None:
         request.response.write("x")
 
     with forgotten(), serving(handler) as server:
-        RawClient(server.port).send(get()).reset()
+        reset_once_heard(server)
         gone.set()
         eventually(lambda: not server.connections_info().total)
 
@@ -790,6 +835,58 @@ def test_a_client_that_never_reads_does_not_delay_the_loop(pieces: int) -> None:
                 good.seconds = 2
                 assert good.get("/good").body == b"/good"
                 assert time.monotonic() - began < 1
+
+
+def test_what_a_server_holds_for_slow_readers_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past it the writer waits for its client; all arrives, and is still in order."""
+    monkeypatch.setattr("blockingio.server.outbox.OUTBOXES_SIZE", MIB)
+    written: list[int] = []
+
+    def handler(request: HttpRequest) -> None:
+        for number in range(32):
+            request.response.write(bytes([number]) * MIB)
+            written.append(number)
+        request.response.close()
+
+    with serving(handler) as server, small_window(server.port) as client:
+        client.send(get())
+        eventually(lambda: written)
+        threading.Event().wait(0.05)
+        assert len(written) < 20
+        assert client.read_response().body == b"".join(bytes([number]) * MIB for number in range(32))
+
+
+def test_a_writer_that_waits_for_a_client_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockingio.server.outbox.OUTBOXES_SIZE", MIB)
+    ended = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        for _ in range(32):
+            request.response.write(b"x" * MIB)
+        assert not request.response.is_connected
+        request.response.close()
+        ended.set()
+
+    with serving(handler) as server:
+        client = small_window(server.port).send(get())
+        client.read_exactly(1000)
+        client.reset()
+        assert ended.wait(PATIENCE)
+
+
+def test_an_exception_behind_what_a_slow_client_has_not_taken() -> None:
+    """It must not take what comes for the whole."""
+    def handler(request: HttpRequest) -> None:
+        with pytest.raises(ZeroDivisionError):
+            with request.response:
+                request.response.write(b"x" * 8 * MIB)
+                raise ZeroDivisionError
+
+    with serving(handler) as server, small_window(server.port) as client:
+        client.send(get())
+        received = to_the_end(client)
+        assert len(received) < 8 * MIB and not received.endswith(b"0\r\n\r\n")
+        eventually(lambda: not server.connections_info().total)
 
 
 def test_close_by_force_frees_a_writer_that_waits() -> None:

@@ -210,6 +210,17 @@ def test_time_is_up() -> None:
     assert len(ended) >= 1 and "timer" in ended[0]
 
 
+def test_a_session_whose_time_is_up_is_not_found_any_more() -> None:
+    """Also in the moment before the timekeeper has ended it."""
+    def handler(request: HttpRequest) -> None:
+        count(request)
+        request.session._last_used -= 1000
+
+    with serving(handler, session_timeout=100) as server, RawClient(server.port) as client:
+        cookie = cookie_of(client.get())
+        assert client.get("/", cookie).body == b"1 new"
+
+
 def test_a_session_in_use_lives_on() -> None:
     with serving(count, session_timeout=0.5) as server, RawClient(server.port) as client:
         cookie = cookie_of(client.get())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from blockingio import HttpRequest, HttpServer
-from tests.peers import PATIENCE, RawClient, RawResponse, serving
+from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
 
 Handler = Callable[[HttpRequest], object]
 
@@ -99,6 +99,13 @@ def running(server: HttpServer, handler: Handler = tell) -> Iterator[HttpServer]
             yield server
         finally:
             server.close(force=True)
+
+
+def reset_once_heard(server: HttpServer, raw: bytes = GET) -> None:
+    """A client that is gone once its request is with the server: a reset sooner could overtake it."""
+    client = RawClient(server.port).send(raw)
+    eventually(lambda: server.connections_info().active)
+    client.reset()
 
 
 def small_window(port: int, context: ssl.SSLContext | None = None) -> RawClient:

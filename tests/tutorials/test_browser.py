@@ -1,4 +1,4 @@
-"""The tutorials' pages in a real browser: Chromium through chromedriver, by WebDriver, which is HTTP and JSON."""
+"""The tutorials' pages in a real browser: Chromium through chromedriver, by WebDriver: HTTP and JSON."""
 from __future__ import annotations
 
 import os
@@ -32,8 +32,9 @@ pytestmark = pytest.mark.skipif(
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
 ]
 
 
@@ -47,7 +48,7 @@ class Browser:
             "browserName": "chrome", "goog:chromeOptions": options}}}, STARTING)
         self._url += f"/{session['sessionId']}"
 
-    def _ask(self, method: str, path: str, body: object = None, seconds: float = ANSWERING) -> Any:
+    def _ask(self, method: str, path: str, body: Any = None, seconds: float = ANSWERING) -> Any:
         with requests.Session() as session:
             session.trust_env = False  # no proxy on the way to this machine itself
             answer = session.request(method, self._url + path, json=body, timeout=seconds)
@@ -108,8 +109,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     assert CHROMEDRIVER
     profile = tmp_path_factory.mktemp("profile")
     # A home of its own as well, so that nothing of this machine's user is read or left.
-    driver = subprocess.Popen([CHROMEDRIVER, "--port=0"], bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, env=os.environ | {"HOME": str(profile)})
+    driver = subprocess.Popen(
+        [CHROMEDRIVER, "--port=0"], bufsize=0, env=os.environ | {"HOME": str(profile)},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         port = wait_for(r"started successfully on port (\d+)", driver)[1]
         running = Browser(f"http://127.0.0.1:{port}", profile / "data")

@@ -1,0 +1,21 @@
+"""The command's sites to talk to."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from blockingio.cli_site import Site, SiteOptions
+from tests.peers import RawClient, RawResponse, serving
+
+
+@contextmanager
+def site(directory: Path, **options: Any) -> Iterator[RawClient]:
+    with serving(Site(directory, SiteOptions(**options)).handle) as server, RawClient(server.port) as client:
+        yield client
+
+
+def send(client: RawClient, method: str, target: str, *fields: str, body: bytes = b"") -> RawResponse:
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *fields]
+    return client.send("\r\n".join([*lines, "", ""]).encode() + body).read_response(method)

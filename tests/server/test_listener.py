@@ -1,0 +1,204 @@
+"""Accepting connections when the system has something against it, and what fails in the server itself."""
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from blockingio import HttpRequest, HttpServer, InternetAddress
+from blockingio.net.channel import Channel
+from blockingio.server.listener import Listener
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
+from tests.server.visits import get, running, tell
+
+
+def accept_fails(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> list[int]:
+    """accept() fails with these, one after another, while there is somebody to accept; what is left of them."""
+    left = list(numbers)
+    original = Listener.get_request
+
+    def get_request(listener: Listener) -> Any:
+        if left and not listener._stopping:
+            raise OSError(left.pop(0), "as the test wants it")
+        return original(listener)
+
+    monkeypatch.setattr(Listener, "get_request", get_request)
+    return left
+
+
+@pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.EPERM])
+def test_a_client_that_has_gone_before_it_was_accepted(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = accept_fails(monkeypatch, number, number)
+    with serving(tell) as server, RawClient(server.port) as client:
+        assert client.get("/x").body == b"/x"
+    assert not left
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_no_room_for_one_more(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest idle connection makes room, or time does; nothing spins and nothing is lost."""
+    left: list[int] = []
+    with serving(tell) as server:
+        with RawClient(server.port) as idle:
+            assert idle.get().status == 200
+            eventually(lambda: server.connections_info().idle)
+            left = accept_fails(monkeypatch, number)
+            with RawClient(server.port) as client:
+                assert client.get("/x").body == b"/x"
+            assert not left and idle.is_ended()
+            left = accept_fails(monkeypatch, number)
+        with RawClient(server.port) as client:
+            assert client.get("/y").body == b"/y"
+
+
+def test_a_listening_socket_that_is_gone(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said; connections that there are go on, and close() works."""
+    with serving(tell) as server, RawClient(server.port) as client:
+        assert client.get("/1").body == b"/1"
+        accept_fails(monkeypatch, errno.EBADF)
+        with RawClient(server.port):
+            eventually(lambda: caplog.records)
+        assert client.get("/2").body == b"/2"
+    assert "cannot accept" in caplog.records[0].getMessage()
+
+
+def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newcomer is let go of, and the server lives on."""
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("blockingio 127") and not refused:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with serving(tell) as server:
+        with RawClient(server.port) as client:
+            assert client.is_ended()
+        with RawClient(server.port) as client:
+            assert client.get("/x").body == b"/x"
+    assert refused
+
+
+def test_a_wake_up_for_nothing() -> None:
+    with serving(tell) as server, RawClient(server.port) as client:
+        assert client.get().status == 200
+        listener = server._listener
+        assert listener
+        for _ in range(3):
+            listener._wake()
+            listener._forget_wakes()
+        with RawClient(server.port) as other:
+            assert other.get("/x").body == b"/x"
+    listener._wake()  # after its end
+
+
+def test_a_zone_is_part_of_the_address() -> None:
+    index = next((number for number, name in socket.if_nameindex() if name.startswith("lo")), 0)
+    for zone in (str(index), socket.if_indextoname(index)) if index else ():
+        try:
+            server = HttpServer.bind(InternetAddress(f"::1%{zone}"), 0)
+        except OSError:
+            pytest.skip("the system has no IPv6")
+        with running(server), RawClient(server.port, "::1") as client:
+            assert client.get("/x").body == b"/x"
+
+
+# ------------------------------------------------------------ bugs of the server's own
+
+def failing_once(original: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+    left = [error]
+
+    def make(*args: Any) -> Any:
+        if left:
+            raise left.pop()
+        return original(*args)
+
+    return make
+
+
+def test_a_bug_of_ours_ends_one_connection(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged as one, nobody waits for ever, and close() still works."""
+    monkeypatch.setattr("blockingio.server.connection.HttpRequest", failing_once(HttpRequest, ZeroDivisionError("a bug")))
+    with serving(tell) as server:
+        with RawClient(server.port) as client:
+            try:
+                client.send(get()).read_until_eof()
+            except ConnectionError:
+                pass
+        with RawClient(server.port) as client:
+            assert client.get("/x").body == b"/x"
+        eventually(lambda: not server.connections_info().total)
+        server.close()
+    assert len(caplog.records) == 1 and "report" in caplog.records[0].getMessage()
+
+
+def test_a_client_certificate_that_we_cannot_read(monkeypatch: pytest.MonkeyPatch, tls_contexts: TlsContexts) -> None:
+    """Better nobody than somebody unknown."""
+
+    def fail(der: bytes) -> Any:
+        raise ValueError("as the test wants it")
+
+    monkeypatch.setattr("blockingio.net.x509.X509Certificate._from_der", fail)
+    server = HttpServer.bind_secure("127.0.0.1", 0, tls_contexts.server, request_client_certificate=True)
+    with running(server):
+        with pytest.raises((OSError, EOFError)):
+            with RawClient(server.port, context=tls_contexts.client_with_certificate) as client:
+                client.get("/x")
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get("/x").body == b"/x"
+
+
+def test_an_error_answer_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(channel: Channel, data: bytes) -> int:
+        raise BrokenPipeError(errno.EPIPE, "as the test wants it")
+
+    with serving(tell) as server, RawClient(server.port) as client:
+        monkeypatch.setattr(Channel, "send_now", refuse)
+        assert client.send(b"nonsense\r\n\r\n").is_ended()
+        eventually(lambda: not server.connections_info().total)
+
+
+def test_connections_and_channels_say_what_they_are() -> None:
+    with serving(tell) as server, RawClient(server.port) as client:
+        assert client.get().status == 200
+        [connection] = server._core.connections
+        eventually(lambda: repr(connection) == "<Connection 127.0.0.1 idle>")
+        assert repr(connection.channel) == f"<Channel {connection.channel.socket.fileno()}>"
+        client.send(b"GET")
+        eventually(lambda: repr(connection) == "<Connection 127.0.0.1 active>")
+        client.close()
+        eventually(lambda: repr(connection.channel).endswith(" closed>"))
+
+
+def test_a_server_class_tells_its_settings() -> None:
+    """As help() does."""
+    for name in ("idle_timeout", "max_header_size", "access_log"):
+        setting = getattr(HttpServer, name)
+        assert isinstance(setting.__doc__, str) and setting.__doc__.endswith(".")
+
+
+def test_the_main_thread_naps() -> None:
+    """It looks up from the queue once a second, for a Ctrl-C that came in the wrong moment; nothing is lost by it."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        assert threading.current_thread() is threading.main_thread()
+
+        def ask() -> None:
+            threading.Event().wait(1.1)
+            with RawClient(server.port, seconds=PATIENCE) as client:
+                bodies.append(client.get("/late").body)
+            server.close()
+
+        bodies: list[bytes] = []
+        thread = threading.Thread(target=ask)
+        thread.start()
+        for request in server:
+            tell(request)
+        thread.join(PATIENCE)
+        assert bodies == [b"/late"]

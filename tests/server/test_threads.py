@@ -1,0 +1,236 @@
+"""Threads that are used again, and calls that are due later."""
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from blockingio.server import threads as threads_module
+from blockingio.server.threads import Threads
+from blockingio.server.timekeeper import Timekeeper
+from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.server.visits import tell
+
+
+def names() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("test pool")]
+
+
+class Tasks:
+    """Tasks that say which thread they ran on, and wait until they are told to end."""
+
+    def __init__(self) -> None:
+        self.ran_on: list[int] = []
+        self.go_on = threading.Event()
+
+    def quick(self) -> None:
+        self.ran_on.append(threading.get_ident())
+
+    def slow(self) -> None:
+        self.quick()
+        self.go_on.wait(PATIENCE)
+
+
+# ----------------------------------------------------------------------- Threads
+
+def test_a_thread_is_used_again() -> None:
+    pool, tasks = Threads("test pool"), Tasks()
+    for number in range(5):
+        pool.run(tasks.quick)
+        eventually(lambda: len(tasks.ran_on) == number + 1 and pool._idle)
+    assert len(set(tasks.ran_on)) == 1 and names() == ["test pool"]
+    pool.close()
+    eventually(lambda: not names())
+
+
+def test_tasks_at_once_have_a_thread_each() -> None:
+    pool, tasks = Threads("test pool"), Tasks()
+    for _ in range(5):
+        pool.run(tasks.slow)
+    eventually(lambda: len(set(tasks.ran_on)) == 5)
+    tasks.go_on.set()
+    eventually(lambda: len(pool._idle) == 5)
+    for _ in range(5):
+        pool.run(tasks.quick)
+    eventually(lambda: len(tasks.ran_on) == 10)
+    assert len(set(tasks.ran_on)) == 5
+    pool.close()
+    eventually(lambda: not names())
+
+
+def test_a_thread_without_work_ends_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads_module, "_IDLE_TIME", 0.02)
+    pool, tasks = Threads("test pool"), Tasks()
+    pool.run(tasks.quick)
+    eventually(lambda: tasks.ran_on and not names())
+    assert pool._idle == []
+    pool.run(tasks.quick)
+    eventually(lambda: len(tasks.ran_on) == 2 and not names())
+
+
+def test_work_that_comes_as_a_thread_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes it out of the list decides: here run() is quicker, and its task is done."""
+    monkeypatch.setattr(threads_module, "_IDLE_TIME", 0.02)
+    pool, tasks = Threads("test pool"), Tasks()
+
+    class Slippery(list[Any]):
+        def remove(self, worker: Any) -> None:
+            super().remove(worker)
+            worker.task = tasks.quick
+            threading.Timer(0.02, worker.wake.release).start()
+            raise ValueError("somebody has taken it")
+
+    pool._idle = Slippery()
+    pool.run(tasks.quick)
+    eventually(lambda: len(tasks.ran_on) >= 2)
+    pool._idle = []
+    eventually(lambda: not names())
+
+
+def test_close_lets_the_busy_ones_finish() -> None:
+    pool, tasks = Threads("test pool"), Tasks()
+    pool.run(tasks.slow)
+    eventually(lambda: tasks.ran_on)
+    pool.close()
+    assert names()
+    pool.run(tasks.quick)  # still works
+    eventually(lambda: len(tasks.ran_on) == 2)
+    tasks.go_on.set()
+    eventually(lambda: not names())
+
+
+def test_close_beside_a_task_that_ends() -> None:
+    """The thread puts itself among the idle ones as close() comes."""
+    pool = Threads("test pool")
+
+    class Closing(list[Any]):
+        def append(self, worker: Any) -> None:
+            super().append(worker)
+            pool._closed = True
+
+    pool._idle = Closing()
+    pool.run(lambda: None)
+    eventually(lambda: not names())
+    assert pool._idle == []
+
+
+def test_close_beside_a_run() -> None:
+    """Both want the last idle thread."""
+    pool = Threads("test pool")
+
+    class Emptied(list[Any]):
+        def __bool__(self) -> bool:
+            return True
+
+        def __len__(self) -> int:
+            return 1
+
+    pool._idle = Emptied()
+    pool.close()
+
+
+def test_too_many_idle_ones_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads_module, "_MOST_IDLE", 2)
+    pool, tasks = Threads("test pool"), Tasks()
+    for _ in range(5):
+        pool.run(tasks.slow)
+    eventually(lambda: len(tasks.ran_on) == 5)
+    tasks.go_on.set()
+    eventually(lambda: len(names()) <= 3)
+    assert len(pool._idle) <= 3
+    pool.close()
+    eventually(lambda: not names())
+
+
+def test_connections_one_after_another_need_no_new_threads() -> None:
+    seen: list[int] = []
+    with serving(tell) as server:
+        for _ in range(10):
+            with RawClient(server.port) as client:
+                assert client.get("/", "Connection: close").status == 200
+                assert client.is_ended()
+            eventually(lambda: not server.connections_info().total)
+            seen.append(threading.active_count())
+    assert max(seen) - min(seen) <= 1
+
+
+# -------------------------------------------------------------------- Timekeeper
+
+@pytest.fixture
+def timekeeper() -> Timekeeper:
+    return Timekeeper("test pool timer")
+
+
+def test_calls_come_in_the_order_of_their_time(timekeeper: Timekeeper) -> None:
+    called: list[int] = []
+    for number in (3, 1, 2):
+        timekeeper.schedule(number * 0.02, lambda number=number: called.append(number))  # type: ignore[misc]
+    eventually(lambda: len(called) == 3)
+    assert called == [1, 2, 3]
+    eventually(lambda: not names())
+
+
+def test_none_comes_early(timekeeper: Timekeeper) -> None:
+    began, called = time.monotonic(), []
+    timekeeper.schedule(0.05, lambda: called.append(time.monotonic()))
+    eventually(lambda: called)
+    assert called[0] - began >= 0.05
+
+
+def test_one_that_is_due_sooner_is_not_kept_waiting(timekeeper: Timekeeper) -> None:
+    called: list[str] = []
+    late = timekeeper.schedule(100, lambda: called.append("late"))
+    timekeeper.schedule(0, lambda: called.append("soon"))
+    eventually(lambda: called == ["soon"])
+    late.cancel()
+    timekeeper.prune()
+    eventually(lambda: not names())
+
+
+def test_a_cancelled_call_does_not_come(timekeeper: Timekeeper) -> None:
+    called: list[str] = []
+    first = timekeeper.schedule(0.02, lambda: called.append("cancelled"))
+    first.cancel()
+    timekeeper.schedule(0.04, lambda: called.append("kept"))
+    eventually(lambda: called)
+    assert called == ["kept"]
+    first.cancel()
+
+
+def test_a_call_that_fails_is_logged_and_the_next_comes(timekeeper: Timekeeper, caplog: pytest.LogCaptureFixture) -> None:
+    called: list[str] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    timekeeper.schedule(0, fail)
+    timekeeper.schedule(0.01, lambda: called.append("next"))
+    eventually(lambda: called)
+    assert [record.name for record in caplog.records] == ["blockingio"]
+
+
+def test_a_call_may_make_another(timekeeper: Timekeeper) -> None:
+    called: list[str] = []
+    timekeeper.schedule(0, lambda: timekeeper.schedule(0, lambda: called.append("second")))
+    eventually(lambda: called)
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e12, float("inf")])
+def test_a_very_long_time(timekeeper: Timekeeper, seconds: float) -> None:
+    called: list[str] = []
+    appointment = timekeeper.schedule(seconds, lambda: called.append("never"))
+    timekeeper.schedule(0.01, lambda: called.append("soon"))
+    eventually(lambda: called)
+    appointment.cancel()
+    timekeeper.prune()
+    eventually(lambda: not names())
+    assert called == ["soon"]
+
+
+def test_there_is_no_thread_where_nothing_is_due() -> None:
+    before = threading.active_count()
+    Timekeeper("test pool timer")
+    Threads("test pool")
+    assert threading.active_count() == before

@@ -1,0 +1,111 @@
+"""cli_site.py: index, fallback, CORS, caching and the door."""
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from tests.cli_sites import send, site
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "site"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "hello.txt").write_text("Hello, world!")
+    return directory
+
+
+def test_index_and_listing(directory: Path) -> None:
+    (directory / "index.html").write_text("<p>Home</p>")
+    with site(directory) as client:
+        response = client.get("/")
+        assert response.body == b"<p>Home</p>"
+        assert response.header("cache-control") == "no-cache"
+        assert client.get("/", f"If-None-Match: {response.header('etag')}").status == 304
+        assert b"Index of /sub/" in client.get("/sub/").body
+    with site(directory, index_page=False) as client:
+        assert b"Index of /" in client.get("/").body
+    with site(directory, listing=False) as client:
+        assert client.get("/").body == b"<p>Home</p>"
+        assert client.get("/sub/").status == 404
+    with site(directory, listing=False, index_page=False) as client:
+        assert client.get("/").status == 404
+        assert client.get("/hello.txt").status == 200
+
+
+def test_an_index_that_is_none(directory: Path) -> None:
+    (directory / "index.html").mkdir()
+    (directory / "sub" / "index.html").symlink_to("/etc/hostname")
+    with site(directory) as client:
+        assert b"Index of /" in client.get("/").body
+        assert b"Index of /sub/" in client.get("/sub/").body
+
+
+def test_single_page_application(directory: Path) -> None:
+    with site(directory, spa=True) as client:
+        assert client.get("/unknown").status == 404
+        (directory / "index.html").write_text("<p>App</p>")
+        for target in ("/unknown", "/un/known?x", "/hello.txt/", "/..", "/unknown.js"):
+            response = client.get(target)
+            assert (response.status, response.body) == (200, b"<p>App</p>")
+            assert response.header("content-type") == "text/html; charset=utf-8"
+        assert client.get("/unknown", f"If-None-Match: {response.header('etag')}").status == 304
+        assert client.get("/unknown", 'If-Match: "x"').status == 412
+        assert send(client, "HEAD", "/unknown").status == 200
+        assert send(client, "POST", "/unknown").status == 405
+        assert client.get("/hello.txt").body == b"Hello, world!"
+
+
+def test_cors(directory: Path) -> None:
+    with site(directory, cors=True, auth="me:secret") as client:
+        credentials = "Authorization: Basic " + base64.b64encode(b"me:secret").decode()
+        for target, fields, status in (("/hello.txt", (credentials,), 200), ("/nothing", (credentials,), 404),
+                                       ("/hello.txt", (), 401)):
+            response = client.get(target, "Origin: http://a.example", *fields)
+            assert (response.status, response.header("access-control-allow-origin")) == (status, "*")
+        # A preflight brings no credentials.
+        response = send(client, "OPTIONS", "/hello.txt", "Origin: http://a.example",
+                        "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: range")
+        assert response.status == 204
+        assert response.header("access-control-allow-methods") == "GET, HEAD, OPTIONS"
+        assert response.header("access-control-allow-headers") == "*, Authorization"
+    with site(directory) as client:
+        response = client.get("/hello.txt", "Origin: http://a.example")
+        assert response.header("access-control-allow-origin") is None
+        assert send(client, "OPTIONS", "/").header("allow") == "GET, HEAD"
+        assert send(client, "OPTIONS", "/").status == 405
+
+
+def test_cache(directory: Path) -> None:
+    with site(directory, cache=3600) as client:
+        response = client.get("/hello.txt")
+        assert response.header("cache-control") == "max-age=3600"
+        response = client.get("/hello.txt", f"If-None-Match: {response.header('etag')}")
+        assert (response.status, response.header("cache-control")) == (304, "max-age=3600")
+        assert client.get("/nothing").header("cache-control") is None
+        assert send(client, "POST", "/").header("cache-control") is None
+
+
+def basic(text: str) -> str:
+    return "Authorization: Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(("field", "status"), [
+    (None, 401), (basic("me:s:crêt"), 200), (basic("me:s:crêt").replace("Basic", "bASIC"), 200),
+    (basic("me:wrong"), 401),
+    (basic("you:s:crêt"), 401), (basic("me"), 401), (basic(""), 401), ("Authorization: Basic", 401),
+    ("Authorization: Basic !!!", 401), ("Authorization: Bearer " + basic("me:s:crêt")[21:], 401),
+    ("Authorization: Basic \xff", 401),
+])
+def test_auth(directory: Path, field: str | None, status: int) -> None:
+    with site(directory, auth="me:s:crêt") as client:
+        for target in ("/hello.txt", "/", "/nothing"):
+            fields = [] if field is None else [field]
+            lines = [f"GET {target} HTTP/1.1", "Host: localhost", *fields, "", ""]
+            response = client.send("\r\n".join(lines).encode("latin-1")).read_response()
+            assert response.status == (404 if status == 200 and target == "/nothing" else status)
+            if status == 401:
+                assert response.header("www-authenticate") == 'Basic realm="files", charset="UTF-8"'
+                assert b"Hello" not in response.body

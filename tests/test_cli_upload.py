@@ -1,0 +1,179 @@
+"""cli_upload.py: files from forms, never over others."""
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+
+from blockingio import cli_upload
+from blockingio.cli_site import Site, SiteOptions
+from blockingio.cli_upload import clean_name
+from tests.cli_sites import send, site
+from tests.peers import PATIENCE, RawClient, eventually, serving
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "site"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "hello.txt").write_text("Hello, world!")
+    return directory
+
+
+def form(*files: tuple[str, bytes], name: str = "file") -> bytes:
+    body = b""
+    for filename, content in files:
+        body += (f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+                 f"Content-Type: application/octet-stream\r\n\r\n").encode() + content + b"\r\n"
+    return body + b"--b--\r\n"
+
+
+FORM = "Content-Type: multipart/form-data; boundary=b"
+
+
+def test_the_form_is_on_the_listing(directory: Path) -> None:
+    with site(directory, upload=True) as client:
+        html = client.get("/").body
+        assert b'<form method="post" enctype="multipart/form-data">' in html
+        assert b'<input type="file" name="file" multiple' in html
+    with site(directory) as client:
+        assert b"<form" not in client.get("/").body
+        assert send(client, "POST", "/", FORM, body=form(("a", b"x"))).status == 405
+
+
+def test_uploads(directory: Path) -> None:
+    content = os.urandom(300_000)
+    with site(directory, upload=True) as client:
+        response = send(client, "POST", "/", FORM, body=form(("a.bin", content), ("b c.txt", b"")))
+        assert (response.status, response.header("location")) == (303, "/")
+        assert (directory / "a.bin").read_bytes() == content
+        assert (directory / "b c.txt").read_bytes() == b""
+        response = send(client, "POST", "/sub/", FORM, body=form(("a.bin", b"sub")))
+        assert (response.status, response.header("location")) == (303, "/sub/")
+        assert (directory / "sub" / "a.bin").read_bytes() == b"sub"
+        assert client.get("/a.bin").body == content
+        assert {name for name in os.listdir(directory) if name.startswith(".")} == set()
+
+
+def test_an_upload_by_requests(directory: Path) -> None:
+    with serving(Site(directory, SiteOptions(upload=True)).handle) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        files = [("file", ("Grüße €.txt", "text")), ("note", ("", "no file"))]
+        response = requests.post(url, files=files, timeout=PATIENCE)
+        assert response.status_code == 200
+        assert "Grüße €.txt" in response.text
+    assert (directory / "Grüße €.txt").read_text() == "text"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["with hard links", "without hard links"])
+def test_an_upload_never_overwrites(directory: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    if not links:
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    (directory / "dangling.txt").symlink_to("nowhere")
+    with site(directory, upload=True) as client:
+        for name in ("hello.txt", "hello.txt", "sub", "dangling.txt", "no-extension", "no-extension"):
+            assert send(client, "POST", "/", FORM, body=form((name, b"new"))).status == 303
+    assert (directory / "hello.txt").read_text() == "Hello, world!"
+    assert not (directory / "nowhere").exists()
+    assert sorted(os.listdir(directory)) == sorted(
+        ["hello.txt", "hello (1).txt", "hello (2).txt", "sub", "sub (1)", "dangling.txt", "dangling (1).txt",
+         "no-extension", "no-extension (1)"])
+    assert (directory / "sub (1)").read_bytes() == b"new"
+
+
+def test_many_uploads_of_one_name_at_once(directory: Path) -> None:
+    with serving(Site(directory, SiteOptions(upload=True)).handle, workers=4) as server:
+        def upload(number: int) -> None:
+            with RawClient(server.port) as client:
+                body = form(("x.txt", b"%d" % number * 1000))
+                assert send(client, "POST", "/", FORM, body=body).status == 303
+
+        threads = [threading.Thread(target=upload, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+    found = {file.read_bytes() for file in directory.glob("x*.txt")}
+    assert found == {b"%d" % number * 1000 for number in range(8)}
+
+
+@pytest.mark.parametrize(("filename", "name"), [
+    ("a.txt", "a.txt"), ("../../a.txt", "a.txt"), ("C:\\x\\a.txt", "a.txt"), ("/etc/passwd", "passwd"),
+    ("..", "upload"),
+    ("...", "upload"), (".", "upload"), ("/", "upload"), ("", "upload"), (".bashrc", "bashrc"), (" a ", "a"),
+    ("a\r\n\0b\x7f.txt", "ab.txt"), ("ü" * 200 + ".txt", "ü" * 118 + ".txt"), ("x." + "y" * 300, "upload"),
+    ("a b&<>\"'.txt", "a b&<>\"'.txt"), ("\udcff", "\udcff"),
+])
+def test_names_of_uploads(filename: str, name: str) -> None:
+    assert clean_name(filename) == name
+    assert len(os.fsencode(clean_name(filename))) <= 240
+
+
+@pytest.mark.parametrize(("target", "fields", "body", "status"), [
+    ("/", [FORM], b"", 400),
+    ("/", [FORM], b"--b--", 400),
+    ("/", [FORM], form(("", b"x")), 400),
+    ("/", [FORM], form(("a.txt", b"x" * 1000))[:500], 400),
+    ("/", ["Content-Type: multipart/form-data"], b"--b--", 400),
+    ("/", ["Content-Type: text/plain"], b"x", 415),
+    ("/", [], b"", 415),
+    ("/nothing/", [FORM], form(("a.txt", b"x")), 404),
+    ("/../", [FORM], form(("a.txt", b"x")), 404),
+    ("/hello.txt", [FORM], form(("a.txt", b"x")), 405),
+    ("/sub", [FORM], form(("a.txt", b"x")), 405),
+    ("/out/", [FORM], form(("a.txt", b"x")), 404),
+    # A form on somebody else's page, posted by a browser.
+    ("/", [FORM, "Origin: http://evil.example"], form(("a.txt", b"x")), 403),
+    ("/", [FORM, "Origin: null"], form(("a.txt", b"x")), 403),
+    ("/", [FORM, "Origin: http://localhost:1"], form(("a.txt", b"x")), 403),
+    ("/", [FORM, "Sec-Fetch-Site: cross-site"], form(("a.txt", b"x")), 403),
+    ("/", [FORM, "Origin: http://localhost", "Sec-Fetch-Site: same-origin"], form(("a.txt", b"x")), 303),
+])
+def test_uploads_that_are_refused(directory: Path, target: str, fields: list[str], body: bytes,
+                                  status: int) -> None:
+    (directory / "out").symlink_to("..")
+    with site(directory, upload=True) as client:
+        assert send(client, "POST", target, *fields, body=body).status == status
+    assert sorted(os.listdir(directory)) == sorted(["hello.txt", "out", "sub"] + ["a.txt"] * (status == 303))
+    assert os.listdir(directory.parent) == ["site"]
+
+
+@pytest.mark.parametrize(("number", "status"), [
+    (errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EACCES, 403)])
+def test_a_disk_that_takes_no_more(directory: Path, monkeypatch: pytest.MonkeyPatch, number: int,
+                                   status: int) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with site(directory, upload=True) as client:
+        assert send(client, "POST", "/", FORM, body=form(("a.txt", b"x"))).status == status
+    assert sorted(os.listdir(directory)) == ["hello.txt", "sub"]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(directory: Path) -> None:
+    body = form(("a.bin", bytes(200_000)))
+    with serving(Site(directory, SiteOptions(upload=True)).handle) as server:
+        with RawClient(server.port) as client:
+            head = f"POST / HTTP/1.1\r\nHost: localhost\r\n{FORM}\r\nContent-Length: {len(body)}\r\n\r\n"
+            client.send(head.encode() + body[:150_000])
+            # It has a name of its own while it comes, a hidden one.
+            names = eventually(lambda: set(os.listdir(directory)) - {"hello.txt", "sub"})
+            assert all(name.startswith(".") for name in names)
+        eventually(lambda: sorted(os.listdir(directory)) == ["hello.txt", "sub"])
+
+
+def test_names_run_out(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_upload, "_MAX_COPIES", 2)
+    (directory / "hello (1).txt").write_text("")
+    site = Site(directory, SiteOptions(upload=True))
+    with serving(site.handle) as server, RawClient(server.port) as client:
+        assert send(client, "POST", "/", FORM, body=form(("hello.txt", b"x"))).status == 409
+    assert not [name for name in os.listdir(directory) if name.startswith(".")]
