@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from blockingio.errors import StateError
 from blockingio.patience import OutOfPatience, Patience, Turn
-from blockingio.reader import Outcome, Reader, reader_of
+from blockingio.reader import InstantReader, Outcome, Reader, reader_of
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -104,6 +104,10 @@ class _View(_InTurn[S], Generic[T, S]):
         super().__init__()
         self._source = source
 
+    def _release(self) -> None:
+        """It asks for nothing more: a server has one reader less."""
+        self._source = InstantReader(iter(()))
+
 
 class TakeReader(_View[T, T]):
     __slots__ = ("_left",)
@@ -117,6 +121,8 @@ class TakeReader(_View[T, T]):
             raise StopIteration
         event = self._source.pull(patience)
         self._left -= 1
+        if not self._left:
+            self._release()
         return event
 
 
@@ -149,6 +155,7 @@ class TakeWhileReader(_View[T, T]):
             if self._test(event):
                 return event
             self._test = None
+            self._release()
         raise StopIteration
 
 

@@ -276,10 +276,7 @@ class Connection:
             if self._last or self._cut:
                 return
             core = self.core
-            try:
-                phrase = HttpStatus(error.status).phrase
-            except ValueError:
-                phrase = "Bad Request"
+            phrase = HttpStatus(error.status).phrase
             body = f"{error.status} {phrase}: {error.message}\n".encode("latin-1", "replace")
             try:
                 self.channel.send_now(

@@ -171,10 +171,8 @@ def parse_fields(block: bytes, version: str, limits: Limits, *, of_request: bool
 def check_field_lines(block: bytes) -> None:
     """Raise BadMessage unless every line is a field (RFC 9112 5.1): also for trailers."""
     if not _FIELDS.fullmatch(block):
-        for line in block.split(b"\r\n"):
-            if not line or not _FIELDS.fullmatch(line):
-                raise BadMessage(f"a header line is {_shown(line)}, expected a name, a colon and a value")
-        raise BadMessage(f"the header section ends in {_shown(block[-16:])}, expected a field")
+        found = next(line for line in block.split(b"\r\n") if not (line and _FIELDS.fullmatch(line)))
+        raise BadMessage(f"a header line is {_shown(found)}, expected a name, a colon and a value")
 
 
 def _take_content_length(fields: Fields, value: bytes, of_request: bool) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import subprocess
 import sys
@@ -331,6 +332,14 @@ def test_listen_on_a_socket_that_its_owner_closes(caplog: pytest.LogCaptureFixtu
         sock.close()
         server.close()
     assert not caplog.records
+
+
+def test_listen_on_and_never_used() -> None:
+    """Nothing was begun, so there is nothing to warn of."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        HttpServer.listen_on(sock)
+        gc.collect()
+        assert sock.fileno() >= 0
 
 
 @needs_unix

@@ -107,6 +107,20 @@ def test_timeout_in_a_loop() -> None:
         assert list(requests) == []
 
 
+def test_the_wait_within_the_package() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        with pytest.raises(TimeoutError, match="0.01 seconds"):
+            server._next_within(0.01)
+        requests = iter(server)
+        assert iter(requests) is requests
+        with asking(server, "/") as [client]:
+            answer(server._next_within(PATIENCE))
+            assert client.read_response().status == 200
+        server.close()
+        with pytest.raises(StopIteration):
+            server._next_within(PATIENCE)
+
+
 def test_timeout_with_an_end() -> None:
     def end(sink: EventSink[HttpRequest]) -> None:
         sink.close()

@@ -489,6 +489,28 @@ def test_a_detached_socket_whose_owner_goes_away() -> None:
             eventually(lambda: not server.connections_info().total)
 
 
+def test_a_detached_socket_that_sends_to_a_client_that_goes_away() -> None:
+    ended = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        with upgrade(request) as sock:
+            sock.settimeout(PATIENCE)
+            with pytest.raises(ConnectionError):
+                while True:
+                    sock.sendall(b"x" * 100_000)
+        ended.set()
+
+    for raw in (UPGRADE, get()):
+        ended.clear()
+        with serving(handler) as server:
+            client = RawClient(server.port).send(raw)
+            assert client.read_response().status == 101
+            client.read_exactly(100_000)
+            client.reset()
+            assert ended.wait(PATIENCE)
+            eventually(lambda: not server.connections_info().total)
+
+
 def test_a_detached_socket_is_quiet_for_longer_than_every_limit() -> None:
     """Then both sides speak, the client first."""
     def handler(request: HttpRequest) -> None:
@@ -835,6 +857,32 @@ def test_a_client_that_never_reads_does_not_delay_the_loop(pieces: int) -> None:
                 good.seconds = 2
                 assert good.get("/good").body == b"/good"
                 assert time.monotonic() - began < 1
+
+
+def test_a_client_that_never_reads_counts_as_gone() -> None:
+    responses: list[HttpResponse] = []
+
+    def handler(request: HttpRequest) -> None:
+        responses.append(request.response)
+        request.response.write(b"x" * 8 * MIB)
+        request.response.close()
+
+    with serving(handler, body_timeout=SOON) as server, small_window(server.port) as client:
+        client.send(get())
+        eventually(lambda: responses)
+        assert isinstance(responses[0].done.exception(PATIENCE), HttpException)
+        assert not responses[0].is_connected
+
+
+def test_small_answers_to_a_client_that_does_not_read() -> None:
+    """The kernel's buffer is full at the end of one and at the beginning of the next."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        with HttpServer.listen_on(sock) as server, running(server), small_window(server.port) as client:
+            client.send(b"".join(get(f"/{number}") for number in range(300)))
+            threading.Event().wait(0.05)
+            for number in range(300):
+                assert client.read_response().body == b"/%d" % number
 
 
 def test_what_a_server_holds_for_slow_readers_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """HTTPS: versions, certificates of both sides, clients that get stuck, and the same promises as without TLS."""
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from blockingio import HttpException, HttpRequest, HttpServer, SecurityContext
+from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer, SecurityContext
 from tests.peers import PATIENCE, Certificates, RawClient, TlsContexts, eventually, serving
 from tests.server.visits import get, in_background, post, running, small_window, tell
 
@@ -314,6 +315,30 @@ def test_a_cut_without_close_notify(tls_contexts: TlsContexts) -> None:
         assert_others_are_served(server, tls_contexts.client)
 
 
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", post(b"abc")[:-1]], ids=["idle", "in a head", "in a body"])
+def test_a_broken_record(sent: bytes, tls_contexts: TlsContexts) -> None:
+    """What no key fits ends the connection; a body that it was in the middle of is an HttpException."""
+    errors: list[Exception] = []
+
+    def handler(request: HttpRequest) -> None:
+        try:
+            request.read()
+        except HttpException as error:
+            errors.append(error)
+        tell(request)
+
+    with serving(handler, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            client.send(sent)
+            with socket.socket(fileno=os.dup(client.socket.fileno())) as raw:
+                raw.settimeout(PATIENCE)
+                raw.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+            eventually(lambda: errors or not sent.startswith(b"POST"))
+        eventually(lambda: not server.connections_info().total)
+        assert len(errors) == (1 if sent.startswith(b"POST") else 0)
+        assert_others_are_served(server, tls_contexts.client)
+
+
 def test_a_reset_at_any_time(tls_contexts: TlsContexts) -> None:
     with serving(body_length, context=tls_contexts.server) as server:
         for sent in (b"", b"GET / HT", get(), post(b"abc")[:-1]):
@@ -361,14 +386,17 @@ def test_a_slow_reader_gets_it_whole(tls_contexts: TlsContexts) -> None:
 
 def test_a_client_that_never_reads_counts_as_gone(tls_contexts: TlsContexts) -> None:
     def handler(request: HttpRequest) -> None:
+        responses.append(request.response)
         request.response.write(b"x" * 20 * MIB)
         request.response.close()
 
+    responses: list[HttpResponse] = []
     with serving(handler, context=tls_contexts.server, body_timeout=SOON) as server:
         with small_window(server.port, tls_contexts.client) as client:
             client.send(get())
-            eventually(lambda: server.connections_info().total == 1)
-            eventually(lambda: server.connections_info().total == 0)
+            eventually(lambda: responses)
+            assert isinstance(responses[0].done.exception(PATIENCE), HttpException)
+        eventually(lambda: not server.connections_info().total)
 
 
 # ---------------------------------------------------------------- the end of a server

@@ -10,7 +10,8 @@ from tests.tutorials.programs import TUTORIALS
 
 README = (TUTORIALS / "README.rst").read_text(encoding="utf-8")
 SERVERS = {"hello_world_server.py": 4040, "hello_world_server_secure.py": 4047,
-           "number_thinker.py": 4041, "basic_writer_server.py": 4049}
+           "number_thinker.py": 4041, "basic_writer_server.py": 4049, "mini_file_server.py": 4044,
+           "basic_file_server.py": 4046, "static_file_server.py": 4048, "note_server.py": 4042}
 
 
 @pytest.mark.parametrize("name, port", SERVERS.items())
@@ -26,7 +27,7 @@ def code_blocks() -> list[str]:
 
 
 def test_the_code_in_the_text_is_the_code_in_the_programs() -> None:
-    lines = {line.strip() for file in (*TUTORIALS.glob("*.py"), *TUTORIALS.glob("*.html"))
+    lines = {line.strip() for file in (*TUTORIALS.glob("*.py"), *TUTORIALS.glob("*.html"), *TUTORIALS.glob("*.js"))
              for line in file.read_text(encoding="utf-8").splitlines()}
     blocks = code_blocks()
     assert len(blocks) > 10
