@@ -62,17 +62,16 @@ class Script:
         self.process.send_signal(number)
 
     def interrupt(self) -> str:
-        """Press Ctrl-C until the script says something, as a user would: the line it says.
+        """Press Ctrl-C, once: the line that the script says to it, "" where it ends without a word.
 
-        One press is enough but for a moment: between the interpreter's last look at its signals and
-        the wait that a signal would end, CPython notes one and sleeps on.
+        A press may fall between the interpreter's last look at its signals and the wait that a
+        signal would end; even then it must not take longer than this waits.
         """
         assert self.process.stdout
-        for _ in range(3):
-            self.signal(signal.SIGINT)
-            if select.select([self.process.stdout], [], [], 1)[0]:
-                return str(self.process.stdout.readline())
-        raise AssertionError("three times Ctrl-C, and nothing said")
+        self.signal(signal.SIGINT)
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            raise AssertionError(f"Ctrl-C was not heard for {PATIENCE:g} s")
+        return str(self.process.stdout.readline())
 
     def end(self) -> tuple[int, str, str]:
         """Status, output and errors, once it has ended by itself; within the deadline, or it fails."""

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from threading import Lock
 from time import monotonic, time
 
+from blockingio.errors import HttpException
 from blockingio.http_server.file_response import Prepared
 from blockingio.http_server.representation import Representation
 
@@ -98,7 +99,7 @@ class FileCache:
 
     def keep(self, target: str, root: object, directories: Sequence[str], plain: Representation,
              gzipped: Representation | None, files: Sequence[tuple[str, os.stat_result]]) -> None:
-        """Keep a file whose bytes are loaded, unless something on the way to it has changed lately.
+        """Load a file and keep it, unless something on the way to it has changed lately.
 
         ``directories`` are the paths from the root's to the file's, ``files`` its own and its
         neighbour's path, with their stat when they were opened.
@@ -116,6 +117,12 @@ class FileCache:
         if any(max(status.st_mtime, status.st_ctime) > settled or stat.S_ISLNK(status.st_mode)
                for _, status in found):
             return
+        try:
+            plain.load()
+            if gzipped is not None:
+                gzipped.load()
+        except (HttpException, OSError):
+            return  # it is changing right now; whoever answers meets that as well
         root_witness, *witnesses = [(path, _identity(status)) for path, status in found]
         kept = KeptFile(root, plain, gzipped, root_witness, witnesses)
         self._forget(target)

@@ -17,17 +17,13 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
-from blockingio.errors import HttpException
+from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import Prepared, respond
 from blockingio.http_server.listing import listing_page, read_entries
 from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
 from blockingio.http_server.paths import decode_path, encode_path
-from blockingio.http_server.representation import (
-    SMALL_FILE,
-    Representation,
-    media_type_of,
-)
+from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.server.compression import accepts_gzip
 from blockingio.stream import Stream, StreamSubscription
@@ -45,8 +41,7 @@ _EXHAUSTED = frozenset((EMFILE, ENFILE, ENOMEM))
 _SERVICE_UNAVAILABLE = 503
 
 # What makes the answer to a GET another one than the last.
-_SPECIAL_FIELDS = frozenset(
-    ("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"))
+_SPECIAL_FIELDS = CONDITIONAL_FIELDS | {"range"}
 
 
 class VirtualDirectory:
@@ -161,8 +156,8 @@ class VirtualDirectory:
             status = 403
         except OSError as error:
             status = _SERVICE_UNAVAILABLE if error.errno in _EXHAUSTED else 404
-        except UnicodeError:
-            status = 404  # a name that the file system's encoding cannot write
+        except ValueError:
+            status = 404  # NUL, or what the file system's encoding cannot write
         self._refuse(request, status)
         return None
 
@@ -200,12 +195,6 @@ class VirtualDirectory:
         files = [(os.path.join(directories[-1], names[-1]), opened.stat)]
         if neighbour is not None:
             files.append((f"{files[0][0]}.gz", neighbour.stat))
-        try:
-            plain.load()
-            if gzipped is not None:
-                gzipped.load()
-        except (HttpException, OSError):
-            return  # it is changing right now; whoever answers meets that as well
         self._cache.keep(target, self.root, directories, plain, gzipped, files)
 
     def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:

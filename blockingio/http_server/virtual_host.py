@@ -48,7 +48,11 @@ class VirtualHost:
         with self._condition:
             self._sources += 1
             self._ended = False
-        source.listen(self._sort, on_done=self._source_ended)
+        try:
+            source.listen(self._sort, on_done=self._source_ended)
+        except BaseException:
+            self._source_ended()
+            raise
 
     def add_host(self, host: str) -> Stream[HttpRequest]:
         """The requests for a host: "a.example", "*.example" for every name below it, or "*" for any.

@@ -47,6 +47,8 @@ DEFAULT_RESPONSE_HEADERS = (
 # is made in advance.
 _FRAMING_NAMES = frozenset(("connection", "content-length", "date", "server", "transfer-encoding"))
 
+_STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
+
 # Header sections that are kept parsed: number, and bytes of one at most.
 _KNOWN_COUNT = 64
 _KNOWN_SIZE = 4096
@@ -95,6 +97,7 @@ class Core:
 
         # The head of a plain 200 up to its Content-Length, for the current second.
         self._plain_head = b""
+        self._plain_tail = b""  # its Server and Date
         self._plain_head_until = 0.0
         self._plain_head_made_of: bytes | None = None
         self._known_fields: dict[tuple[bytes, str], Fields] = {}
@@ -148,10 +151,15 @@ class Core:
         if now >= self._plain_head_until or fields is not self._plain_head_made_of or now < self._plain_head_until - 1:
             if not _FRAMING_NAMES.isdisjoint(self.default_response_headers._values):
                 return None
-            self._plain_head = b"HTTP/1.1 200 OK\r\n" + fields + self.server_line() + date_line(now)
+            self._plain_tail = self.server_line() + date_line(now)
+            self._plain_head = _STATUS_LINE + fields + self._plain_tail
             self._plain_head_made_of = fields
             self._plain_head_until = float(int(now) + 1)
         return self._plain_head
+
+    def plain_head_with(self, fields: bytes) -> bytes | None:
+        """The same with another header section, which has the default one in it."""
+        return None if self.plain_head() is None else _STATUS_LINE + fields + self._plain_tail
 
     def default_codec(self) -> str:
         """Python's name for the charset of the default Content-Type."""

@@ -6,6 +6,7 @@ works on it; once it is closed, to nobody.  What the client does not take at onc
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from concurrent.futures import Future, InvalidStateError
@@ -25,13 +26,14 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
-from blockingio.wire.limits import DRAIN_SIZE
-from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, Compressor, IOSink
+from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
+from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, Compressor, IOSink
 
 if TYPE_CHECKING:
     import socket
 
     from blockingio.server.connection import Connection
+    from blockingio.server.core import Core
     from blockingio.server.timekeeper import Appointment
 
 # The first phase of a response: its request is still on the server's queue.
@@ -388,13 +390,33 @@ class HttpResponse(IOSink):
             core = self._connection.core
             head = None if core.auto_compress else core.plain_head()
             if head is not None:
-                if core.closing or not self._fields.keep_alive:
-                    self._keep = False
-                    head += b"connection: close\r\n"
-                size = self._written = self._size
-                self._transmit(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, b"".join(self._parts)))
+                self._send_plain(core, head, b"".join(self._parts))
                 return
         super()._send_rest()
+
+    def _send_plain(self, core: Core, head: bytes, body: bytes) -> None:
+        """A whole 200 behind a head that was made in advance, all but what is this answer's own."""
+        if core.closing or not self._fields.keep_alive:
+            self._keep = False
+            head += b"connection: close\r\n"
+        size = self._written = len(body)
+        self._transmit(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body))
+
+    def _answer_plainly(self, fields: bytes, body: bytes) -> bool:
+        """Send a 200 with this header section instead of the default one, and close.
+
+        For a response that nobody has touched.  False where it needs a head of its own: nothing is sent.
+        """
+        core = self._connection.core
+        if not self._plain or self._phase != OPEN or core.auto_compress:
+            return False
+        head = core.plain_head_with(fields)
+        if head is None:
+            return False
+        self._send_plain(core, head, body)
+        self._phase = STREAMING
+        self.close()
+        return True
 
     def _begin(self, length: int) -> bytes:
         head = make_head(
@@ -465,12 +487,25 @@ class HttpResponse(IOSink):
             self._fail_length(f"{self._written + self._size + count} bytes written, "
                               f"expected {self._declared} by content_length")  # fmt: skip
         self._send_buffered()
+        if self._compressor is not None:
+            self._add_file(descriptor, offset, count)
+            return count
         self._written += count
         if self._framing == NO_BODY or self._gone:
             return count
         if not self._make_outbox().put(FilePart(descriptor, offset, count)):
             self._gone = True
         return count
+
+    def _add_file(self, descriptor: int, offset: int, count: int) -> None:
+        """_send_file where the bytes have to be compressed on their way."""
+        end = offset + count
+        while offset < end and self.is_connected:
+            data = os.pread(descriptor, min(BODY_RECEIVE_SIZE, end - offset), offset)
+            if not data:
+                self._fail_length(f"a file ended {end - offset} bytes before what was promised of it")
+            self._add(data)
+            offset += len(data)
 
     # ---------------------------------------------------------------- for HttpRequest
 

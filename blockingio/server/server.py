@@ -368,7 +368,10 @@ class _Requests:
 
     def __next__(self) -> HttpRequest:
         if self._last is not None:
-            self._let_go()
+            if self._last.response._phase == CLOSED:
+                self._last = None
+            else:
+                self._let_go()
         while True:
             try:
                 request = self._get(True, self._nap)

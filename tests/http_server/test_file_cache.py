@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from blockingio import HttpRequest
+from blockingio import AccessRecord, HttpRequest
 from blockingio.http_server import VirtualDirectory
 from tests.http_server.sites import send, site
-from tests.peers import PATIENCE, RawClient, serving
+from tests.peers import PATIENCE, RawClient, eventually, serving
 
 
 @pytest.fixture
@@ -195,3 +195,33 @@ def test_many_threads_and_a_file_that_changes(root: Path) -> None:
         for thread in threads:
             thread.join(PATIENCE)
     assert not failures
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_kept_file_is_logged_like_any_other(root: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    directory = VirtualDirectory(root)
+
+    def log(record: AccessRecord) -> None:
+        seen.append((record.target, record.status, record.body_size))
+
+    with serving(directory.serve_request, access_log=log) as server, RawClient(server.port) as client:
+        for _ in range(3):
+            client.get("/hello.txt")
+        eventually(lambda: len(seen) == 3)
+    assert seen == [("/hello.txt", 200, 13)] * 3
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_file_that_shrinks_while_it_is_to_be_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = os.read
+
+    def shrink(descriptor: int, count: int) -> bytes:
+        os.truncate(root / "hello.txt", 3)
+        return reading(descriptor, count)
+
+    with site(root) as client:
+        monkeypatch.setattr(os, "read", shrink)
+        client.send(b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.is_ended()
+        monkeypatch.undo()

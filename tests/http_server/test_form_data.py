@@ -4,11 +4,7 @@ from __future__ import annotations
 import pytest
 
 from blockingio import ContentType, HttpException
-from blockingio.http_server import (
-    HttpMultipartFormData,
-    MimeMultipart,
-    MimeMultipartTransformer,
-)
+from blockingio.http_server import HttpMultipartFormData, MimeMultipart, MimeMultipartTransformer
 
 
 def first_part(head: bytes, content: bytes = b"") -> MimeMultipart:

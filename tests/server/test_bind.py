@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 import blockingio
-from blockingio import HttpServer, InternetAddress, InternetAddressType
+from blockingio import HttpRequest, HttpServer, InternetAddress, InternetAddressType
 from tests.peers import PATIENCE, RawClient, TlsContexts, serving
-from tests.server.visits import GET, get, in_background, is_free, running, tell
+from tests.server.visits import GET, answering, get, in_background, is_free, running
 
 ROOT = Path(blockingio.__file__).parent.parent
 
-needs_unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the system has no Unix-domain sockets")
-needs_reuse_port = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="the system has no SO_REUSEPORT")
+needs_unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"),
+                                reason="the system has no Unix-domain sockets")
+needs_reuse_port = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"),
+                                      reason="the system has no SO_REUSEPORT")
 
 
 def has_ipv6() -> bool:
@@ -86,13 +88,13 @@ def test_a_host_name_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_ipv6
 def test_any_ipv6_takes_ipv4_too() -> None:
-    remote = []
-    with serving(lambda request: (remote.append(request.connection_info), tell(request)), host="::") as server:
-        with RawClient(server.port, "127.0.0.1") as client:
-            assert client.get("/4").body == b"/4"
-        with RawClient(server.port, "::1") as client:
-            assert client.get("/6").body == b"/6"
-    assert [info and info.remote_address.address for info in remote] == ["::ffff:127.0.0.1", "::1"]
+    seen: list[HttpRequest] = []
+    with serving(answering("x", seen), host="::") as server:
+        for host in ("127.0.0.1", "::1"):
+            with RawClient(server.port, host) as client:
+                assert client.get().status == 200
+    infos = [request.connection_info for request in seen]
+    assert [info and info.remote_address.address for info in infos] == ["::ffff:127.0.0.1", "::1"]
 
 
 @needs_ipv6
@@ -133,14 +135,14 @@ def unix_client(path: str) -> RawClient:
 def test_a_unix_domain_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "server")
     address = InternetAddress(path, InternetAddressType.UNIX)
-    seen: list[Any] = []
+    seen: list[HttpRequest] = []
     server = HttpServer.bind(address, 0)
-    with running(server, lambda request: (seen.append(request), tell(request))):
+    with running(server, answering("x", seen)):
         assert (server.address, server.port) == (address, 0)
         assert path in repr(server)
         with unix_client(path) as client:
-            assert client.get("/a").body == b"/a"
-            assert client.send(b"GET /b HTTP/1.0\r\n\r\n").read_response().body == b"/b"
+            assert client.get("/a").body == b"x"
+            assert client.send(b"GET /b HTTP/1.0\r\n\r\n").read_response().body == b"x"
     assert [request.connection_info for request in seen] == [None, None]
     assert str(seen[1].requested_uri) == "http://localhost/b"
     assert not Path(path).exists()
@@ -188,8 +190,8 @@ def test_a_port_that_is_none(port: int) -> None:
         HttpServer.bind("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("address, port", [(None, 0), (b"127.0.0.1", 0), ("127.0.0.1", "80"), ("127.0.0.1", None),
-                                           (80, "127.0.0.1")])
+@pytest.mark.parametrize("address, port", [(None, 0), (b"127.0.0.1", 0), ("127.0.0.1", "80"),
+                                           ("127.0.0.1", None), (80, "127.0.0.1")])
 def test_the_wrong_type(address: Any, port: Any) -> None:
     with pytest.raises(TypeError):
         HttpServer.bind(address, port)
@@ -258,11 +260,12 @@ def test_two_processes_share_a_port() -> None:
             request.response.close()
         """
     with HttpServer.bind("127.0.0.1", 0, shared=True) as server:
-        child = subprocess.Popen([sys.executable, "-c", script, str(server.port)], cwd=ROOT, stdout=subprocess.PIPE)
+        command = [sys.executable, "-c", script, str(server.port)]
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         try:
             assert child.stdout and child.stdout.readline() == b"ready\n"
-            with running(server, lambda request: (request.response.write("ours"), request.response.close())):
-                answers = []
+            with running(server, answering("ours")):
+                answers: list[bytes] = []
                 while len(answers) < 200 and len(set(answers)) < 2:
                     with RawClient(server.port) as client:
                         answers.append(client.get("/", "Connection: close").body)

@@ -98,13 +98,14 @@ def test_a_body_comes_byte_by_byte(name: str) -> None:
         assert client.read_response().body == body
 
 
-@pytest.mark.parametrize("raw", [post(b"0123456789"), post_chunks(b"012", b"3456", b"789")], ids=["counted", "chunked"])
+@pytest.mark.parametrize("raw", [post(b"0123456789"), post_chunks(b"012", b"3456", b"789")],
+                         ids=["counted", "chunked"])
 def test_read_gives_as_much_as_it_was_asked_for(raw: bytes) -> None:
     """As a file's read() does: less only at the end, whatever the pieces it came in."""
     seen: list[Any] = []
 
     def handler(request: HttpRequest) -> None:
-        seen.extend([request.read(0), request.read(4), request.read(5), request.read(5), request.read(5), request.read()])
+        seen.extend(request.read(size) for size in (0, 4, 5, 5, 5, -1))
         request.response.close()
 
     visit(handler, raw)
@@ -145,7 +146,8 @@ def test_a_chunk_is_there_when_it_has_come() -> None:
     assert seen == [b"0", b"1", b"2"]
 
 
-@pytest.mark.parametrize("raw", [post(b'{"a": ["\xc3\xbc", 1.5]}'), post_chunks(b'{"a": ["\xc3', b'\xbc", 1.5]}')])
+@pytest.mark.parametrize("raw",
+                         [post(b'{"a": ["\xc3\xbc", 1.5]}'), post_chunks(b'{"a": ["\xc3', b'\xbc", 1.5]}')])
 def test_json_load(raw: bytes) -> None:
     seen = []
 
@@ -191,7 +193,7 @@ def test_an_echo_that_answers_while_it_reads() -> None:
 # -------------------------------------------------------------------- trailers
 
 def test_trailers_are_there_once_the_body_is_read() -> None:
-    seen = []
+    seen: list[Any] = []
 
     def handler(request: HttpRequest) -> None:
         seen.append(list(request.trailers))
@@ -258,7 +260,7 @@ def test_continue_is_sent_once() -> None:
 
 
 def test_no_continue_where_the_body_is_not_read() -> None:
-    """The final answer stands instead, and the connection ends: whether the body comes now, nobody can know."""
+    """The final answer stands, and the connection ends: whether the body comes now, nobody can know."""
 
     def handler(request: HttpRequest) -> None:
         request.response.status_code = 403
@@ -351,7 +353,8 @@ def test_a_handler_may_answer_a_body_past_the_limit_otherwise() -> None:
 
     with serving(handler, max_body_size=10) as server, RawClient(server.port) as client:
         response = client.send(post_chunks(b"x" * 11)).read_response()
-        assert (response.status, response.body, response.header("connection")) == (200, b"too much for me", "close")
+        assert (response.status, response.header("connection")) == (200, "close")
+        assert response.body == b"too much for me"
         assert client.is_ended()
 
 
@@ -370,14 +373,16 @@ def test_a_body_past_the_limit_after_the_response_began() -> None:
 @pytest.mark.parametrize("max_body_size", [10, None])
 def test_a_body_within_the_limit(max_body_size: int | None) -> None:
     for raw in (post(b"x" * 10), post_chunks(b"x" * 5, b"x" * 5)):
-        assert visit(body_by(lambda request: request.read()), raw, max_body_size=max_body_size).body == b"x" * 10
+        response = visit(body_by(lambda request: request.read()), raw, max_body_size=max_body_size)
+        assert response.body == b"x" * 10
 
 
 # -------------------------------------------------------------- malformed bodies
 
 @pytest.mark.parametrize("body", [
-    b"3\r\nabcd\r\n0\r\n\r\n", b"x\r\nabc\r\n0\r\n\r\n", b"-1\r\n", b"0x3\r\nabc\r\n", b"3\nabc\n0\n\n", b" 3\r\nabc\r\n", b"\r\n\r\n",
-    b"3 abc\r\n", b"11111111111111111\r\n", b"3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n", b"3\r\nabc\r\n0\r\nbad trailer\r\n\r\n",
+    b"3\r\nabcd\r\n0\r\n\r\n", b"x\r\nabc\r\n0\r\n\r\n", b"-1\r\n", b"0x3\r\nabc\r\n", b"3\nabc\n0\n\n",
+    b" 3\r\nabc\r\n", b"\r\n\r\n", b"3 abc\r\n", b"11111111111111111\r\n",
+    b"3\r\nabc\r\n0\r\nContent-Length: 5\r\n\r\n", b"3\r\nabc\r\n0\r\nbad trailer\r\n\r\n",
     b"3\r\nabc\r\n0\r\nHost: a\r\n\r\n", b"3;\x00\r\nabc\r\n", b"3" + b";x" * 3000 + b"\r\nabc\r\n",
 ], ids=lambda body: repr(body[:20]))
 @pytest.mark.parametrize("caught", [True, False], ids=["caught", "in a worker"])
@@ -400,8 +405,8 @@ def test_a_broken_body_gets_400(body: bytes, caught: bool) -> None:
 
 # ------------------------------------------------------------------ left unread
 
-@pytest.mark.parametrize("raw", [post(b"x" * 200 * KIB), post_chunks(*[b"x" * 50 * KIB] * 4), post(b"x"), post_chunks(b"x"),
-                                 post_chunks(), post_chunks(b"x", trailers=b"a: b\r\n")],
+@pytest.mark.parametrize("raw", [post(b"x" * 200 * KIB), post_chunks(*[b"x" * 50 * KIB] * 4), post(b"x"),
+                                 post_chunks(b"x"), post_chunks(), post_chunks(b"x", trailers=b"a: b\r\n")],
                          ids=["counted", "chunked", "a byte", "a chunk", "nothing", "a trailer"])
 @pytest.mark.parametrize("part", [0, 1], ids=["unread", "begun"])
 def test_an_unread_body_is_drained(raw: bytes, part: int) -> None:
@@ -419,7 +424,8 @@ def test_an_unread_body_is_drained(raw: bytes, part: int) -> None:
 def test_a_body_that_is_too_much_to_drain_ends_the_connection() -> None:
     """And says so, with an answer that arrives although the client is still sending."""
     with serving(tell) as server, RawClient(server.port) as client:
-        client.send(b"POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (300 * KIB) + b"x" * 300 * KIB)
+        client.send(b"POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (300 * KIB))
+        client.send(b"x" * 300 * KIB)
         response = client.read_response()
         assert (response.body, response.header("connection")) == (b"/big", "close")
         assert client.is_ended()
@@ -440,7 +446,8 @@ def test_an_endless_body_that_nobody_reads() -> None:
 
 def test_a_broken_body_that_nobody_reads_ends_the_connection() -> None:
     with serving(tell) as server, RawClient(server.port) as client:
-        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\nGET /smuggled HTTP/1.1\r\n\r\n")
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"none\r\nGET /smuggled HTTP/1.1\r\n\r\n")
         assert client.read_response().body == b"/x"
         assert client.is_ended()
 
@@ -472,11 +479,15 @@ def test_a_slow_body_gets_408() -> None:
     assert len(errors) == 1 and "in time" in str(errors[0])
 
 
-@pytest.mark.parametrize("start", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
-                                   b"Transfer-Encoding: chunked\r\n\r\n5", b"Transfer-Encoding: chunked\r\n\r\n",
-                                   b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc", b"Content-Length: 10\r\n\r\n",
+@pytest.mark.parametrize("start", [b"Content-Length: 10\r\n\r\nabc",
+                                   b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
+                                   b"Transfer-Encoding: chunked\r\n\r\n5",
+                                   b"Transfer-Encoding: chunked\r\n\r\n",
+                                   b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc",
+                                   b"Content-Length: 10\r\n\r\n",
                                    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n"],
-                         ids=["counted", "in a chunk", "in a size", "no chunk", "behind a chunk", "no byte", "in trailers"])
+                         ids=["counted", "in a chunk", "in a size", "no chunk", "behind a chunk", "no byte",
+                              "in trailers"])
 @pytest.mark.parametrize("end", ["closed", "reset", "half closed"])
 def test_a_client_that_goes_away_mid_body(start: bytes, end: str) -> None:
     """HttpException from read(), however it is read; nothing is logged, and the server goes on."""

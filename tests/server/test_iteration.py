@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 
 from blockingio import EventSink, HttpRequest, HttpServer, StateError
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import get, in_background, is_free, reset_once_heard, running, tell
+from tests.server.visits import answering, get, in_background, is_free, reset_once_heard, running, tell
 
 
 @contextmanager
@@ -193,7 +194,7 @@ def test_many_requests_and_many_threads() -> None:
             stack.enter_context(running(server, handler))
         with ExitStack() as clients:
             for number in range(4):
-                clients.enter_context(in_background(lambda number=number: ask(number * 50)))  # type: ignore[misc]
+                clients.enter_context(in_background(partial(ask, number * 50)))
     assert sorted(seen) == sorted(f"/{number}" for number in range(200))
 
 
@@ -215,10 +216,12 @@ def test_loops_and_workers_of_one_server_share() -> None:
 @pytest.mark.parametrize("force", [False, True], ids=["graceful", "by force"])
 def test_close_from_another_thread_ends_every_loop(force: bool) -> None:
     with HttpServer.bind("127.0.0.1", 0) as server, ExitStack() as stack:
-        threads = [stack.enter_context(in_background(work)) for work in (
-            lambda: list(server), lambda: list(server), server.drain, lambda: server.for_each(tell, workers=2),
-            lambda: server.take(5).to_list(), lambda: server.timeout(PATIENCE).to_list(),
-        )]
+        loops: list[Callable[[], object]] = [
+            lambda: list(server), lambda: list(server), server.drain,
+            lambda: server.for_each(tell, workers=2), lambda: server.take(5).to_list(),
+            lambda: server.timeout(PATIENCE).to_list(),
+        ]
+        threads = [stack.enter_context(in_background(loop)) for loop in loops]
         eventually(lambda: all(thread.is_alive() for thread in threads))
         server.close(force=force)
         assert is_free(server.port)
@@ -228,7 +231,7 @@ def test_close_from_another_thread_ends_every_loop(force: bool) -> None:
 
 
 def test_what_has_come_before_close_is_still_served() -> None:
-    served = []
+    served: list[str] = []
     server = HttpServer.bind("127.0.0.1", 0)
     with asking(server, "/1", "/2", "/3") as clients:
         for request in server:
@@ -278,7 +281,8 @@ def test_close_ends_what_is_not_a_request_yet(tls_contexts: TlsContexts) -> None
                 assert clients[0].get().status == 200
                 for client, sent in zip(clients[2:], (b"GET / HT", b"", b"\x16\x03\x01")):
                     client.send(sent)
-                eventually(lambda: plain.connections_info().total == 3 and secure.connections_info().total == 2)
+                eventually(lambda: plain.connections_info().total == 3)
+                eventually(lambda: secure.connections_info().total == 2)
                 began = time.monotonic()
                 plain.close()
                 secure.close()
@@ -603,11 +607,11 @@ def test_cancel_from_a_handler_finishes_that_one() -> None:
 @pytest.mark.parametrize("stop", ["cancel", "pause"])
 def test_a_view_that_is_listened_to_no_more_gives_its_request_back(stop: str) -> None:
     """It was waiting inside the server when it was stopped: what comes then is the next reader's."""
-    seen: list[str] = []
+    seen: list[HttpRequest] = []
     with HttpServer.bind("127.0.0.1", 0) as server:
-        subscription = server.map(lambda request: request).listen(lambda request: (seen.append("heard"), tell(request)))
+        subscription = server.map(lambda request: request).listen(answering("heard", seen))
         with asking(server, "/1") as [client]:
-            assert client.read_response().body == b"/1"
+            assert client.read_response().body == b"heard"
             getattr(subscription, stop)()
             client.send(get("/2"))
             request = server.timeout(PATIENCE).first()
@@ -615,7 +619,7 @@ def test_a_view_that_is_listened_to_no_more_gives_its_request_back(stop: str) ->
             tell(request)
             assert client.read_response().body == b"/2"
         subscription.cancel()
-    assert seen == ["heard"]
+    assert len(seen) == 1
 
 
 def test_a_view_that_is_listened_to_no_more_when_the_server_is_closed() -> None:
@@ -661,7 +665,7 @@ def test_listen_on_a_closed_server_is_done() -> None:
 
 
 def test_for_each_can_be_interrupted() -> None:
-    """KeyboardInterrupt from a handler is not an error of the handler's: it ends for_each, all its workers too."""
+    """KeyboardInterrupt from a handler is no error of the handler's: it ends for_each, all workers of it."""
     def handler(request: HttpRequest) -> None:
         raise KeyboardInterrupt
 

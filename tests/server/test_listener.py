@@ -17,7 +17,7 @@ from tests.server.visits import get, running, tell
 
 
 def accept_fails(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> list[int]:
-    """accept() fails with these, one after another, while there is somebody to accept; what is left of them."""
+    """accept() fails with these errors, one after another; gives the list of what is left of them."""
     left = list(numbers)
     original = Listener.get_request
 
@@ -55,7 +55,8 @@ def test_no_room_for_one_more(number: int, monkeypatch: pytest.MonkeyPatch) -> N
             assert client.get("/y").body == b"/y"
 
 
-def test_a_listening_socket_that_is_gone(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_listening_socket_that_is_gone(monkeypatch: pytest.MonkeyPatch,
+                                         caplog: pytest.LogCaptureFixture) -> None:
     """It is said; connections that there are go on, and close() works."""
     with serving(tell) as server, RawClient(server.port) as client:
         assert client.get("/1").body == b"/1"
@@ -123,9 +124,11 @@ def failing_once(original: Callable[..., Any], error: Exception) -> Callable[...
     return make
 
 
-def test_a_bug_of_ours_ends_one_connection(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_of_ours_ends_one_connection(monkeypatch: pytest.MonkeyPatch,
+                                           caplog: pytest.LogCaptureFixture) -> None:
     """It is logged as one, nobody waits for ever, and close() still works."""
-    monkeypatch.setattr("blockingio.server.connection.HttpRequest", failing_once(HttpRequest, ZeroDivisionError("a bug")))
+    bug = failing_once(HttpRequest, ZeroDivisionError("a bug"))
+    monkeypatch.setattr("blockingio.server.connection.HttpRequest", bug)
     with serving(tell) as server:
         with RawClient(server.port) as client:
             try:
@@ -139,7 +142,8 @@ def test_a_bug_of_ours_ends_one_connection(monkeypatch: pytest.MonkeyPatch, capl
     assert len(caplog.records) == 1 and "report" in caplog.records[0].getMessage()
 
 
-def test_a_client_certificate_that_we_cannot_read(monkeypatch: pytest.MonkeyPatch, tls_contexts: TlsContexts) -> None:
+def test_a_client_certificate_that_we_cannot_read(monkeypatch: pytest.MonkeyPatch,
+                                                  tls_contexts: TlsContexts) -> None:
     """Better nobody than somebody unknown."""
 
     def fail(der: bytes) -> Any:
@@ -185,7 +189,7 @@ def test_a_server_class_tells_its_settings() -> None:
 
 
 def test_the_main_thread_naps() -> None:
-    """It looks up from the queue once a second, for a Ctrl-C that came in the wrong moment; nothing is lost by it."""
+    """It looks up from the queue once a second, for a Ctrl-C in the wrong moment; nothing is lost by it."""
     with HttpServer.bind("127.0.0.1", 0) as server:
         assert threading.current_thread() is threading.main_thread()
 

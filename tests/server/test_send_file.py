@@ -5,7 +5,7 @@ import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -48,10 +48,11 @@ def sending(path: Path, send: Send = whole) -> Callable[[HttpRequest], None]:
 def test_a_file(file: Path, tls: bool, tls_contexts: TlsContexts) -> None:
     """The file may be closed at once: a descriptor of its own is sent from."""
     context, client_context = (tls_contexts.server, tls_contexts.client) if tls else (None, None)
-    with serving(sending(file), context=context) as server, RawClient(server.port, context=client_context) as client:
-        for _ in range(2):
-            assert client.get().body == DATA
-        assert client.get("/good").body == b"/good"
+    with serving(sending(file), context=context) as server:
+        with RawClient(server.port, context=client_context) as client:
+            for _ in range(2):
+                assert client.get().body == DATA
+            assert client.get("/good").body == b"/good"
 
 
 def test_parts_of_a_file_between_other_things(file: Path) -> None:
@@ -82,11 +83,12 @@ def test_a_file_that_shrinks_ends_the_connection(file: Path, tls: bool, tls_cont
         whole(response, file)
         futures.append(response.done)
 
-    futures = []
+    futures: list[Any] = []
     context, client_context = (tls_contexts.server, tls_contexts.client) if tls else (None, None)
-    with serving(sending(file, send), context=context) as server, RawClient(server.port, context=client_context) as client:
-        with pytest.raises((EOFError, ConnectionError, ssl.SSLError)):
-            client.get()
+    with serving(sending(file, send), context=context) as server:
+        with RawClient(server.port, context=client_context) as client:
+            with pytest.raises((EOFError, ConnectionError, ssl.SSLError)):
+                client.get()
         assert isinstance(futures[0].exception(PATIENCE), HttpException)
 
 

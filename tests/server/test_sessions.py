@@ -84,8 +84,8 @@ def test_the_same_session_within_one_request() -> None:
     assert len(visit(handler).get_all("set-cookie")) == 1
 
 
-@pytest.mark.parametrize("cookie", [f"{NAME}=", f"{NAME}=1", f"{NAME}=" + "0" * 64, f"{NAME}=../../x", f"{NAME}=" + "x" * 4000,
-                                    f"{NAME}=1; {NAME}=2"])
+@pytest.mark.parametrize("cookie", [f"{NAME}=", f"{NAME}=1", f"{NAME}=" + "0" * 64, f"{NAME}=../../x",
+                                    f"{NAME}=" + "x" * 4000, f"{NAME}=1; {NAME}=2"])
 def test_an_id_that_nobody_gave_is_not_taken(cookie: str) -> None:
     """The id is the server's to choose, so nobody can have one chosen for another."""
     with serving(count) as server, RawClient(server.port) as client:
@@ -167,9 +167,10 @@ def test_it_is_a_dict() -> None:
 
 
 def test_two_servers_have_their_own() -> None:
-    with serving(count) as one, serving(count) as two, RawClient(one.port) as first, RawClient(two.port) as second:
-        cookie = cookie_of(first.get())
-        assert second.get("/", cookie).body == b"1 new"
+    with serving(count) as one, serving(count) as two:
+        with RawClient(one.port) as first, RawClient(two.port) as second:
+            cookie = cookie_of(first.get())
+            assert second.get("/", cookie).body == b"1 new"
 
 
 # --------------------------------------------------------------------------- ends
@@ -194,7 +195,7 @@ def test_destroy() -> None:
 
 
 def test_time_is_up() -> None:
-    """on_timeout is called once, on a thread of the server's; the client's next request gets a new session."""
+    """on_timeout is called, on a thread of the server's; the client's next request gets a new session."""
     ended: list[str] = []
 
     def handler(request: HttpRequest) -> None:

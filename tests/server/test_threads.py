@@ -202,7 +202,8 @@ def test_a_cancelled_call_does_not_come(timekeeper: Timekeeper) -> None:
     first.cancel()
 
 
-def test_a_call_that_fails_is_logged_and_the_next_comes(timekeeper: Timekeeper, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_fails_is_logged_and_the_next_comes(timekeeper: Timekeeper,
+                                                        caplog: pytest.LogCaptureFixture) -> None:
     called: list[str] = []
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""HTTPS: versions, certificates of both sides, clients that get stuck, and the same promises as without TLS."""
+"""HTTPS: versions, certificates of both sides, clients that get stuck, the same promises as without TLS."""
 from __future__ import annotations
 
 import os
@@ -14,7 +14,7 @@ import requests
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer, SecurityContext
 from tests.peers import PATIENCE, Certificates, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import get, in_background, post, running, small_window, tell
+from tests.server.visits import answering, get, in_background, post, running, small_window, tell
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
@@ -37,9 +37,16 @@ def security_context(certificates: Certificates) -> SecurityContext:
     return context
 
 
-@pytest.mark.parametrize("kind", ["SecurityContext", "ssl.SSLContext"])
+KINDS = ["SecurityContext", "ssl.SSLContext"]
+
+
+def context_of(kind: str, contexts: TlsContexts) -> SecurityContext | ssl.SSLContext:
+    return security_context(contexts.certificates) if kind == "SecurityContext" else contexts.server
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_context_of_either_kind(kind: str, tls_contexts: TlsContexts) -> None:
-    context = security_context(tls_contexts.certificates) if kind == "SecurityContext" else tls_contexts.server
+    context = context_of(kind, tls_contexts)
     with running(HttpServer.bind_secure("127.0.0.1", 0, context)) as server:
         with RawClient(server.port, context=tls_contexts.client) as client:
             for _ in range(3):
@@ -62,17 +69,20 @@ def test_requests_trusts_it(tls_contexts: TlsContexts, tmp_path: Path) -> None:
     tls_contexts.certificates.authority.cert_pem.write_to_path(str(path))
     with serving(body_length, context=tls_contexts.server) as server, requests.Session() as session:
         for data in (b"", b"x" * 100_000):
-            response = session.post(f"https://localhost:{server.port}/", data=data, verify=str(path), timeout=PATIENCE)
+            response = session.post(f"https://localhost:{server.port}/", data=data, verify=str(path),
+                                    timeout=PATIENCE)
             assert response.text == str(len(data))
 
 
 @pytest.mark.parametrize("version, expected", [
-    (ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_1, None), (ssl.TLSVersion.TLSv1, None),
+    (ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_1, None),
+    (ssl.TLSVersion.TLSv1, None),
 ])
-@pytest.mark.parametrize("kind", ["SecurityContext", "ssl.SSLContext"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
-def test_versions(kind: str, version: ssl.TLSVersion, expected: str | None, tls_contexts: TlsContexts) -> None:
-    context = security_context(tls_contexts.certificates) if kind == "SecurityContext" else tls_contexts.server
+def test_versions(kind: str, version: ssl.TLSVersion, expected: str | None,
+                  tls_contexts: TlsContexts) -> None:
+    context = context_of(kind, tls_contexts)
     client_context = tls_contexts.client
     client_context.set_ciphers("DEFAULT:@SECLEVEL=0")
     client_context.minimum_version = client_context.maximum_version = version
@@ -185,33 +195,33 @@ def test_an_echo_to_a_client_that_first_sends_all(tls_contexts: TlsContexts) -> 
     with serving(handler, context=tls_contexts.server) as server:
         client = small_window(server.port, tls_contexts.client)
         with client:
-            received: list[bytes] = []
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (count * len(chunk)))
             for _ in range(count // 8):  # less than what both sides can hold; nothing is read meanwhile
                 client.send(chunk)
-            rest = threading.Thread(target=lambda: [client.socket.sendall(chunk) for _ in range(count - count // 8)])
+            rest = threading.Thread(target=client.socket.sendall, args=(chunk * (count - count // 8),))
             rest.start()
-            received.append(client.read_response().body)
+            assert client.read_response().body == chunk * count
             rest.join(PATIENCE)
-            assert received[0] == chunk * count
 
 
 # ------------------------------------------------------------- client certificates
 
-@pytest.mark.parametrize("kind", ["SecurityContext", "ssl.SSLContext"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("asks", [True, False])
 @pytest.mark.parametrize("has", [True, False])
 def test_a_client_certificate(kind: str, asks: bool, has: bool, tls_contexts: TlsContexts) -> None:
-    context = security_context(tls_contexts.certificates) if kind == "SecurityContext" else tls_contexts.server
-    seen: list[Any] = []
+    context = context_of(kind, tls_contexts)
+    seen: list[HttpRequest] = []
     server = HttpServer.bind_secure("127.0.0.1", 0, context, request_client_certificate=asks)
-    with running(server, lambda request: (seen.append(request.certificate), tell(request))):
-        with RawClient(server.port, context=tls_contexts.client_with_certificate if has else tls_contexts.client) as client:
-            assert client.get("/x").body == b"/x"
+    client_context = tls_contexts.client_with_certificate if has else tls_contexts.client
+    with running(server, answering("x", seen)), RawClient(server.port, context=client_context) as client:
+        assert client.get().status == 200
+    certificate = seen[0].certificate
     if asks and has:
-        assert "a client" in seen[0].subject and seen[0].pem.startswith("-----BEGIN CERTIFICATE-----")
+        assert certificate and "a client" in certificate.subject
+        assert certificate.pem.startswith("-----BEGIN CERTIFICATE-----")
     else:
-        assert seen == [None]
+        assert certificate is None
 
 
 @pytest.mark.parametrize("has", [True, False])
@@ -253,7 +263,8 @@ def assert_others_are_served(server: HttpServer, context: ssl.SSLContext) -> Non
     assert time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], ids=["nothing", "a byte", "half a hello"])
+@pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
+                         ids=["nothing", "a byte", "half a hello"])
 def test_a_client_stuck_in_the_handshake(sent: bytes, tls_contexts: TlsContexts) -> None:
     """It delays nobody, and has header_timeout."""
     with serving(tell, context=tls_contexts.server, header_timeout=SOON) as server:
@@ -266,13 +277,14 @@ def test_a_client_stuck_in_the_handshake(sent: bytes, tls_contexts: TlsContexts)
         eventually(lambda: not server.connections_info().total)
 
 
-@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\0" * 1000, b"\x16\x03\x01\x00\x05hello", b"x" * 100_000],
-                         ids=["plain HTTP", "zeros", "a bad record", "much"])
+@pytest.mark.parametrize("sent",
+                         [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\0" * 1000, b"\x16\x03\x01\x00\x05hello",
+                          b"x" * 100_000], ids=["plain HTTP", "zeros", "a bad record", "much"])
 @pytest.mark.parametrize("end", ["waits", "goes", "resets"])
 def test_a_client_that_speaks_no_tls(sent: bytes, end: str, tls_contexts: TlsContexts) -> None:
     """No request, nothing logged; the connection ends by itself."""
     seen: list[HttpRequest] = []
-    with serving(lambda request: (seen.append(request), tell(request)), context=tls_contexts.server) as server:
+    with serving(answering("x", seen), context=tls_contexts.server) as server:
         with RawClient(server.port) as client:
             try:
                 client.send(sent)
@@ -284,7 +296,8 @@ def test_a_client_that_speaks_no_tls(sent: bytes, end: str, tls_contexts: TlsCon
                 pass
         eventually(lambda: not server.connections_info().total)
         assert not seen
-        assert_others_are_served(server, tls_contexts.client)
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get().status == 200
 
 
 def test_a_client_that_distrusts_us(tls_contexts: TlsContexts) -> None:
@@ -315,7 +328,8 @@ def test_a_cut_without_close_notify(tls_contexts: TlsContexts) -> None:
         assert_others_are_served(server, tls_contexts.client)
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", post(b"abc")[:-1]], ids=["idle", "in a head", "in a body"])
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", post(b"abc")[:-1]],
+                         ids=["idle", "in a head", "in a body"])
 def test_a_broken_record(sent: bytes, tls_contexts: TlsContexts) -> None:
     """What no key fits ends the connection; a body that it was in the middle of is an HttpException."""
     errors: list[Exception] = []

@@ -18,7 +18,8 @@ GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:
     """A request without a body, with Host and these fields."""
-    return "\r\n".join([f"{method} {target} HTTP/{version}", "Host: localhost", *fields, "", ""]).encode("latin-1")
+    lines = [f"{method} {target} HTTP/{version}", "Host: localhost", *fields, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
 
 
 def post(body: bytes, *fields: str, version: str = "1.1") -> bytes:
@@ -44,6 +45,18 @@ def raw_answer(handler: Handler, raw: bytes, **settings: Any) -> bytes:
     """All the bytes that come until the server ends the connection."""
     with serving(handler, **settings) as server, RawClient(server.port) as client:
         return client.send(raw).read_until_eof()
+
+
+def answering(obj: object, *seen: list[Any]) -> Handler:
+    """A handler that answers this, and keeps the requests in `seen`, where that is given."""
+
+    def handler(request: HttpRequest) -> None:
+        for requests in seen:
+            requests.append(request)
+        request.response.write(obj)
+        request.response.close()
+
+    return handler
 
 
 def tell(request: HttpRequest) -> None:

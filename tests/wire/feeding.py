@@ -12,7 +12,7 @@ WAYS = ["whole", "byte by byte", "with trailing bytes"]
 
 
 class Feed:
-    """A receive() that gives these segments, one a call; an exception among them is raised, then comes the end."""
+    """A receive() that gives these segments, one a call; an exception among them is raised; then the end."""
 
     def __init__(self, segments: Iterable[bytes | BaseException]) -> None:
         self._rest: Iterator[bytes | BaseException] = iter(segments)
@@ -56,5 +56,6 @@ def nothing() -> None:
     """A before_wait that does nothing."""
 
 
-def head_of(source: Source, limits: Limits = DEFAULT_LIMITS, before_wait: Callable[[], None] = nothing) -> bytes | None:
+def head_of(source: Source, limits: Limits = DEFAULT_LIMITS,
+            before_wait: Callable[[], None] = nothing) -> bytes | None:
     return source.head(limits, before_wait)

@@ -74,12 +74,14 @@ def test_a_chunked_body(raw: bytes, data: bytes, trailers: list[tuple[str, str]]
 
 
 @pytest.mark.parametrize("raw", [
-    b"\r\n", b"x\r\n", b" 3\r\nabc\r\n", b"-3\r\n", b"+3\r\n", b"0x3\r\n", b"3_0\r\n", b"3 \r\nabc\r\n0\r\n\r\n", b"3 3\r\n", b"3\nabc\n",
-    b"3\r\nabcd\r\n", b"3\r\nabc0\r\n", b"3\r\nabc\n0\r\n\r\n", b"3\r\nabc\r0\r\n", b"3,\r\nabc\r\n", b"3;\x01\r\nabc\r\n", b"3;\x7f\r\n",
-    b"11111111111111111\r\n", b"\xb2\r\n", b"3;" + b"x" * CHUNK_LINE_SIZE + b"\r\n",
-    b"0\r\nbad\r\n\r\n", b"0\r\n X: y\r\n\r\n", b"0\r\nX : y\r\n\r\n", b"0\r\nX: \x01\r\n\r\n", b"0\r\nX: y\n\r\n", b"0\r\nX: y\r\n z\r\n\r\n",
-    b"0\r\nContent-Length: 5\r\n\r\n", b"0\r\ntransfer-encoding: chunked\r\n\r\n", b"0\r\nHOST: a\r\n\r\n", b"0\r\nSet-Cookie: a=b\r\n\r\n",
-    b"0\r\nAuthorization: x\r\n\r\n", b"0\r\nOk: x\r\nContent-Type: y\r\n\r\n",
+    b"\r\n", b"x\r\n", b" 3\r\nabc\r\n", b"-3\r\n", b"+3\r\n", b"0x3\r\n", b"3_0\r\n",
+    b"3 \r\nabc\r\n0\r\n\r\n", b"3 3\r\n", b"3\nabc\n", b"3\r\nabcd\r\n", b"3\r\nabc0\r\n",
+    b"3\r\nabc\n0\r\n\r\n", b"3\r\nabc\r0\r\n", b"3,\r\nabc\r\n", b"3;\x01\r\nabc\r\n", b"3;\x7f\r\n",
+    b"11111111111111111\r\n", b"\xb2\r\n", b"3;" + b"x" * CHUNK_LINE_SIZE + b"\r\n", b"0\r\nbad\r\n\r\n",
+    b"0\r\n X: y\r\n\r\n", b"0\r\nX : y\r\n\r\n", b"0\r\nX: \x01\r\n\r\n", b"0\r\nX: y\n\r\n",
+    b"0\r\nX: y\r\n z\r\n\r\n", b"0\r\nContent-Length: 5\r\n\r\n", b"0\r\ntransfer-encoding: chunked\r\n\r\n",
+    b"0\r\nHOST: a\r\n\r\n", b"0\r\nSet-Cookie: a=b\r\n\r\n", b"0\r\nAuthorization: x\r\n\r\n",
+    b"0\r\nOk: x\r\nContent-Type: y\r\n\r\n",
 ], ids=lambda raw: repr(raw[:24]))
 def test_a_bad_chunked_body(raw: bytes) -> None:
     for source, _ in sources(raw):
@@ -93,8 +95,9 @@ def test_a_bad_chunked_body(raw: bytes) -> None:
         assert not body.discard(1000)
 
 
-@pytest.mark.parametrize("raw", [b"", b"3", b"3\r", b"3\r\n", b"3\r\nab", b"3\r\nabc", b"3\r\nabc\r\n", b"3\r\nabc\r\n0", b"3\r\nabc\r\n0\r\n",
-                                 b"3\r\nabc\r\n0\r\nX: y", b"3\r\nabc\r\n0\r\nX: y\r\n"])
+@pytest.mark.parametrize("raw", [b"", b"3", b"3\r", b"3\r\n", b"3\r\nab", b"3\r\nabc", b"3\r\nabc\r\n",
+                                 b"3\r\nabc\r\n0", b"3\r\nabc\r\n0\r\n", b"3\r\nabc\r\n0\r\nX: y",
+                                 b"3\r\nabc\r\n0\r\nX: y\r\n"])
 @pytest.mark.parametrize("way", WAYS[:2])
 def test_a_chunked_body_that_ends_early(raw: bytes, way: str) -> None:
     body = ChunkedBody(source_in(way, raw), DEFAULT_LIMITS)
@@ -105,7 +108,8 @@ def test_a_chunked_body_that_ends_early(raw: bytes, way: str) -> None:
 
 def test_a_chunked_body_that_is_too_slow() -> None:
     for raw in (b"", b"3", b"3\r\nab", b"0\r\nX: y\r\n"):
-        body = ChunkedBody(source_of(raw, TimeoutError()) if raw else source_of(TimeoutError()), DEFAULT_LIMITS)
+        body = ChunkedBody(source_of(raw, TimeoutError()) if raw else source_of(TimeoutError()),
+                           DEFAULT_LIMITS)
         with pytest.raises(BadMessage) as caught:
             all_of(body)
         assert caught.value.status == 408
@@ -128,7 +132,9 @@ def test_trailers_have_their_limits() -> None:
             all_of(ChunkedBody(source_of(raw), limits))
 
 
-@pytest.mark.parametrize("raw, taken", [(b"5\r\nabcde\r\n6\r\n", b"abcde"), (b"b\r\n", b""), (b"FFFFFFFFFFFFFFFF\r\n", b"")])
+@pytest.mark.parametrize("raw, taken",
+                         [(b"5\r\nabcde\r\n6\r\n", b"abcde"), (b"b\r\n", b""),
+                          (b"FFFFFFFFFFFFFFFF\r\n", b"")])
 def test_a_chunked_body_past_its_limit(raw: bytes, taken: bytes) -> None:
     body = ChunkedBody(source_of(raw), Limits(max_body_size=10))
     data = b""
@@ -173,7 +179,8 @@ def test_discard_of_what_is_too_much_reads_nothing() -> None:
 # ------------------------------------------------------- which body a message has
 
 def request(block: bytes, limits: Limits = DEFAULT_LIMITS) -> Body | None:
-    return request_body(source_of(), parse_fields(b"Host: a\r\n" + block, "1.1", limits, of_request=True), limits)
+    return request_body(source_of(), parse_fields(b"Host: a\r\n" + block, "1.1", limits, of_request=True),
+                        limits)
 
 
 def test_the_body_of_a_request() -> None:
@@ -189,9 +196,10 @@ def test_the_body_of_a_request() -> None:
 
 
 @pytest.mark.parametrize("method, status, block, kind", [
-    ("GET", 200, b"", UntilCloseBody), ("GET", 200, b"Content-Length: 5", FixedBody), ("GET", 200, b"Content-Length: 0", None),
-    ("GET", 200, b"Transfer-Encoding: chunked", ChunkedBody), ("HEAD", 200, b"Content-Length: 5", None),
-    ("HEAD", 200, b"Transfer-Encoding: chunked", None), ("GET", 204, b"Content-Length: 5", None), ("GET", 304, b"Content-Length: 5", None),
+    ("GET", 200, b"", UntilCloseBody), ("GET", 200, b"Content-Length: 5", FixedBody),
+    ("GET", 200, b"Content-Length: 0", None), ("GET", 200, b"Transfer-Encoding: chunked", ChunkedBody),
+    ("HEAD", 200, b"Content-Length: 5", None), ("HEAD", 200, b"Transfer-Encoding: chunked", None),
+    ("GET", 204, b"Content-Length: 5", None), ("GET", 304, b"Content-Length: 5", None),
     ("GET", 100, b"", None), ("GET", 101, b"", None), ("CONNECT", 200, b"Content-Length: 5", None),
     ("CONNECT", 404, b"Content-Length: 5", FixedBody), ("POST", 500, b"", UntilCloseBody),
 ])

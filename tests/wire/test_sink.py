@@ -9,7 +9,9 @@ import pytest
 
 from blockingio import ContentType, HttpException, HttpHeaders, IOSink, StateError
 from blockingio.wire.limits import OUTPUT_BUFFER_SIZE
-from blockingio.wire.sink import BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTIL_CLOSE, Compressor
+from blockingio.wire.sink import (
+    BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTIL_CLOSE, Compressor,
+)
 
 HEAD = b"<head>"
 
@@ -88,7 +90,8 @@ def test_the_buffer_is_sent_when_it_is_full() -> None:
     assert message.sent == []
     message.write(b"y")
     assert message.lengths == [-1] and len(message.sent) == 1
-    assert message.sent[0] == HEAD + b"%x\r\n" % OUTPUT_BUFFER_SIZE + b"x" * (OUTPUT_BUFFER_SIZE - 1) + b"y\r\n"
+    size = OUTPUT_BUFFER_SIZE
+    assert message.sent[0] == HEAD + b"%x\r\n" % size + b"x" * (size - 1) + b"y\r\n"
     message.write("rest")
     assert len(message.sent) == 1
     message.close()
@@ -96,7 +99,8 @@ def test_the_buffer_is_sent_when_it_is_full() -> None:
 
 
 def test_many_small_writes_are_few_pieces() -> None:
-    pieces = sent(lambda message: [message.write("0123456789") for _ in range(20_000)], streamed_as=UNTIL_CLOSE)
+    pieces = sent(lambda message: [message.write("0123456789") for _ in range(20_000)],
+                  streamed_as=UNTIL_CLOSE)
     assert b"".join(pieces) == HEAD + b"0123456789" * 20_000
     assert len(pieces) <= 200_000 // OUTPUT_BUFFER_SIZE + 1
 
@@ -117,7 +121,8 @@ def test_flush_by_framing(framing: int, pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("framing, pieces", [
-    (CHUNKED, [HEAD + b"1\r\na\r\n", b"2\r\nbc\r\n", b"0\r\n\r\n"]), (UNTIL_CLOSE, [HEAD + b"a", b"bc"]), (NO_BODY, [HEAD]),
+    (CHUNKED, [HEAD + b"1\r\na\r\n", b"2\r\nbc\r\n", b"0\r\n\r\n"]), (UNTIL_CLOSE, [HEAD + b"a", b"bc"]),
+    (NO_BODY, [HEAD]),
 ])
 def test_without_a_buffer(framing: int, pieces: list[bytes]) -> None:
     def write(message: Message) -> None:
@@ -128,7 +133,8 @@ def test_without_a_buffer(framing: int, pieces: list[bytes]) -> None:
     assert sent(write, streamed_as=framing) == pieces
 
 
-@pytest.mark.parametrize("framing, pieces", [(COUNTED, [HEAD + b"abc"]), (CHUNKED, [HEAD + b"3\r\nabc\r\n0\r\n\r\n"]), (NO_BODY, [HEAD]),
+@pytest.mark.parametrize("framing, pieces", [(COUNTED, [HEAD + b"abc"]),
+                                             (CHUNKED, [HEAD + b"3\r\nabc\r\n0\r\n\r\n"]), (NO_BODY, [HEAD]),
                                              (UNTIL_CLOSE, [HEAD + b"abc"])])
 def test_a_whole_message_by_framing(framing: int, pieces: list[bytes]) -> None:
     assert sent(lambda message: message.write("abc"), whole_as=framing) == pieces
@@ -172,7 +178,7 @@ def test_flush_begins_it() -> None:
 def test_add_error_gives_up() -> None:
     for begin in (lambda message: None, lambda message: message.write("x"), lambda message: message.flush()):
         message = Message()
-        begin(message)  # type: ignore[no-untyped-call]
+        begin(message)
         message.add_error(ValueError())
         assert message.given_up and message.closed
 
@@ -273,16 +279,19 @@ def test_a_compressed_message_in_chunks() -> None:
 
 
 def test_a_compressed_message_without_a_body() -> None:
-    assert sent(lambda message: (message.write("x" * 100_000), message.write("y")), compresses=True, streamed_as=NO_BODY) == [HEAD]
+    assert sent(lambda message: (message.write("x" * 100_000), message.write("y")), compresses=True,
+                streamed_as=NO_BODY) == [HEAD]
 
 
 # ---------------------------------------------------------------------------- text
 
 @pytest.mark.parametrize("write, data", [
-    (lambda m: m.write("\u20ac"), b"\xe2\x82\xac"), (lambda m: m.writeln("a"), b"a\n"), (lambda m: m.writeln(), b"\n"),
-    (lambda m: m.write_all(["a", 1, b"b"], "-"), b"a-1-b"), (lambda m: m.write_all([]), b""), (lambda m: m.write_char_code(65), b"A"),
+    (lambda m: m.write("\u20ac"), b"\xe2\x82\xac"), (lambda m: m.writeln("a"), b"a\n"),
+    (lambda m: m.writeln(), b"\n"), (lambda m: m.write_all(["a", 1, b"b"], "-"), b"a-1-b"),
+    (lambda m: m.write_all([]), b""), (lambda m: m.write_char_code(65), b"A"),
     (lambda m: m.write_char_codes([65, 8364]), b"A\xe2\x82\xac"), (lambda m: m.writelines(["a", "b"]), b"ab"),
-    (lambda m: m.add_stream(iter([b"a", memoryview(b"b")])), b"ab"), (lambda m: print("a", 1, file=m), b"a 1\n"),
+    (lambda m: m.add_stream(iter([b"a", memoryview(b"b")])), b"ab"),
+    (lambda m: print("a", 1, file=m), b"a 1\n"),
 ])
 def test_text(write: Callable[[Message], object], data: bytes) -> None:
     assert sent(write) == [HEAD + data]
@@ -331,8 +340,8 @@ def test_a_file_to_python() -> None:
 
 def test_the_subclass_supplies_the_rest() -> None:
     sink = IOSink()
-    for missing in (lambda: sink.headers, sink._freeze_headers, lambda: sink._begin(0), lambda: sink._transmit(b""), sink._give_up,
-                    sink.close, lambda: sink.write("x")):
+    for missing in (lambda: sink.headers, sink._freeze_headers, lambda: sink._begin(0),
+                    lambda: sink._transmit(b""), sink._give_up, sink.close, lambda: sink.write("x")):
         with pytest.raises(NotImplementedError):
             missing()
     assert sink._choose_compressor() is None

@@ -55,8 +55,8 @@ def test_the_end_before_a_head() -> None:
     assert head_of(source) is None and head_of(source) is None
 
 
-@pytest.mark.parametrize("raw", [b"G", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n",
-                                 b"GET / HTTP/1.1\r\nHost: a\r\n\r"])
+@pytest.mark.parametrize("raw", [b"G", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\n",
+                                 b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r"])
 def test_the_end_in_a_head(raw: bytes) -> None:
     for source, trailing in sources(raw):
         if not trailing:
@@ -66,8 +66,8 @@ def test_the_end_in_a_head(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("raw", [
-    b"GET / HTTP/1.1\nHost: a\n\n", b"\n", b"\0", b"GET /\x01 ", b"GET / HTTP/1.1\r\nA: \x7f", b"a\rb", b"\x16\x03\x01\x02\0",
-    b"GET / HTTP/1.1\r\nA: b\r\r\n", b"\r\n\n",
+    b"GET / HTTP/1.1\nHost: a\n\n", b"\n", b"\0", b"GET /\x01 ", b"GET / HTTP/1.1\r\nA: \x7f", b"a\rb",
+    b"\x16\x03\x01\x02\0", b"GET / HTTP/1.1\r\nA: b\r\r\n", b"\r\n\n",
 ])
 def test_what_cannot_become_a_head_is_refused_before_it_is_whole(raw: bytes) -> None:
     for source, trailing in sources(raw):
@@ -152,7 +152,8 @@ def test_each_byte_of_a_head_is_looked_at_once() -> None:
 # ------------------------------------------------------------------------- line
 
 @pytest.mark.parametrize("raw, line", [
-    (b"5\r\n", b"5"), (b"\r\n", b""), (b"a;b=c\r\n", b"a;b=c"), (b"a\rb\r\n", b"a\rb"), (b"x" * 100 + b"\r\n", b"x" * 100),
+    (b"5\r\n", b"5"), (b"\r\n", b""), (b"a;b=c\r\n", b"a;b=c"), (b"a\rb\r\n", b"a\rb"),
+    (b"x" * 100 + b"\r\n", b"x" * 100),
 ])
 def test_a_line(raw: bytes, line: bytes) -> None:
     for source, trailing in sources(raw):
