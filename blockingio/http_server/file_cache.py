@@ -3,7 +3,7 @@
 To open, look at, read and close a file costs a busy server more than all the rest of a request:
 each call lets go of the interpreter and has to get it back.  A kept file costs one look at itself
 and one at each directory between it and the root, which tell of new content and of links put in
-the way.  That a precompressed neighbour came or went shows in the directory that it is in; where
+the way, and one look is enough for all requests that had come before it.  That a precompressed neighbour came or went shows in the directory that it is in; where
 that is the root, it is looked at once a second.  Only what was opened without passing through a
 link is kept, and only once it has stood unchanged for so long that the next change cannot have
 the same time stamp.
@@ -49,7 +49,7 @@ class KeptFile:
     that change, each in one step.
     """
 
-    __slots__ = ("root", "plain", "gzipped", "size", "prepared", "_root_witness", "_witnesses", "_look_again")
+    __slots__ = ("root", "plain", "gzipped", "size", "prepared", "_root_witness", "_witnesses", "_look_again", "_looked_at")
 
     def __init__(self, root: object, plain: Representation, gzipped: Representation | None,
                  root_witness: _Witness, witnesses: list[_Witness]) -> None:
@@ -61,14 +61,20 @@ class KeptFile:
         self._root_witness = root_witness
         self._witnesses = witnesses
         self._look_again = monotonic() + ROOT_LOOKED_AT_EVERY
+        self._looked_at = 0.0  # on the monotonic clock, where that found nothing changed
 
-    def is_current(self) -> bool:
-        """Whether everything on the way is as it was."""
+    def is_current(self, asked_at: float) -> bool:
+        """Whether everything on the way is as it was, at some time since ``asked_at`` on the monotonic clock.
+
+        One look serves all requests that were here before it: so a busy server looks less often.
+        """
+        if asked_at < self._looked_at:
+            return True
+        now = monotonic()
         try:
             for path, identity in self._witnesses:
                 if _identity(os.lstat(path)) != identity:
                     return False
-            now = monotonic()
             if now >= self._look_again:
                 path, identity = self._root_witness
                 if _identity(os.lstat(path)) != identity:
@@ -76,6 +82,7 @@ class KeptFile:
                 self._look_again = now + ROOT_LOOKED_AT_EVERY
         except OSError:
             return False
+        self._looked_at = now
         return True
 
 
@@ -87,12 +94,12 @@ class FileCache:
         self._size = 0
         self._lock = Lock()
 
-    def find(self, target: str, root: object) -> KeptFile | None:
-        """The file kept for a target of this root, None where there is none that is current."""
+    def find(self, target: str, root: object, asked_at: float) -> KeptFile | None:
+        """The file kept for a target of this root, None where there is none that has been current since then."""
         kept = self._files.get(target)
         if kept is None:
             return None
-        if kept.root is root and kept.is_current():
+        if kept.root is root and kept.is_current(asked_at):
             return kept
         self._forget(target)
         return None

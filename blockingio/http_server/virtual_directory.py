@@ -89,7 +89,7 @@ class VirtualDirectory:
             request.response.headers.set("allow", _ALLOW)
             self._refuse(request, 405)
             return
-        kept = self._cache.find(request._target, self.root)
+        kept = self._cache.find(request._target, self.root, request.response._started_at)
         if kept is not None:
             self._serve_kept(kept, request)
             return

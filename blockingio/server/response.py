@@ -88,7 +88,7 @@ class HttpResponse(IOSink):
         self._deadline: float | None = None
         self._appointment: Appointment | None = None
         self._holds_body_back = fields.expects_continue and body is not None
-        self._started_at = 0.0 if connection.core.access_log is None else monotonic()
+        self._started_at = monotonic()  # when the request's head was here
 
     def __repr__(self) -> str:
         phase = ("open", "buffering", "streaming", "closed", "untaken")[self._phase]
@@ -285,12 +285,14 @@ class HttpResponse(IOSink):
 
     def _close_forgotten(self) -> None:
         """Close for a user who has dropped it."""
-        warnings.warn(f"a response was dropped without close(): {self._method} {self._target}", ResourceWarning,
-                      stacklevel=3, source=self)  # fmt: skip
         try:
-            self.close()
-        except HttpException:
-            pass  # too little written: the connection has been cut, which is all the client can be told
+            warnings.warn(f"a response was dropped without close(): {self._method} {self._target}", ResourceWarning,
+                          stacklevel=3, source=self)  # fmt: skip
+        finally:  # a filter may make the warning an error
+            try:
+                self.close()
+            except HttpException:
+                pass  # too little written: the connection has been cut, which is all the client can be told
 
     def _fail(self, status: int) -> None:
         """An error came in between: answer with its status if nothing was sent, else abort."""
@@ -327,8 +329,8 @@ class HttpResponse(IOSink):
     def _finish(self, sent: bool) -> None:
         """All is sent, or never will be: the writing half is nobody's now."""
         if not sent:
-            self._gone = True
-        if self._appointment is not None or self._done is not None or self._started_at:
+            self._gone = self._connection.broken = True
+        if self._appointment is not None or self._done is not None or self._connection.core.access_log is not None:
             self._settle()
         self._connection.response_done(self, self._keep and sent)
 
@@ -337,7 +339,7 @@ class HttpResponse(IOSink):
             self._appointment.cancel()
         if self._done is not None:
             self._complete(self._done)
-        if self._started_at:
+        if self._connection.core.access_log is not None:
             self._log()
 
     def _complete(self, done: Future[HttpResponse]) -> None:

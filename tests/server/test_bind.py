@@ -163,6 +163,12 @@ def test_a_unix_domain_socket_that_is_taken(tmp_path: Path) -> None:
 
 
 @needs_unix
+def test_a_unix_domain_socket_with_a_path_that_is_too_long() -> None:
+    with pytest.raises(OSError, match="xxx: .*too long"):
+        HttpServer.bind(InternetAddress("/tmp/" + "x" * 200, InternetAddressType.UNIX), 0)
+
+
+@needs_unix
 def test_the_name_of_a_unix_domain_socket_may_go_before_it(tmp_path: Path) -> None:
     path = tmp_path / "server"
     with HttpServer.bind(InternetAddress(str(path), InternetAddressType.UNIX), 0):

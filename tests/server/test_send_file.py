@@ -1,6 +1,7 @@
 """A response's file parts: from the file to the socket, without a copy where the system can."""
 from __future__ import annotations
 
+import gzip
 import os
 import ssl
 from collections.abc import Callable
@@ -36,7 +37,8 @@ def file(tmp_path: Path) -> Path:
 def sending(path: Path, send: Send = whole) -> Callable[[HttpRequest], None]:
     def handler(request: HttpRequest) -> None:
         if request.uri.path == "/good":
-            return tell(request)
+            tell(request)
+            return
         with path.open("rb") as file:
             send(request.response, file)
         request.response.close()
@@ -65,6 +67,26 @@ def test_parts_of_a_file_between_other_things(file: Path) -> None:
 
     with serving(sending(file, send)) as server, RawClient(server.port) as client:
         assert client.get().body == b"before " + DATA[10:MIB + 10] + b"between" + DATA[3 * MIB:4 * MIB]
+
+
+def test_a_file_that_is_compressed_on_its_way(file: Path) -> None:
+    with serving(sending(file), auto_compress=True) as server, RawClient(server.port) as client:
+        response = client.get("/", "Accept-Encoding: gzip")
+        assert response.header("content-encoding") == "gzip" and gzip.decompress(response.body) == DATA
+        assert client.get("/").body == DATA
+        head = client.send(get("/", "Accept-Encoding: gzip", method="HEAD")).read_response("HEAD")
+        assert head.header("content-encoding") == "gzip"
+
+
+def test_a_file_that_shrinks_before_it_is_compressed(file: Path) -> None:
+    def send(response: HttpResponse, file: BinaryIO) -> None:
+        os.truncate(file.name, len(DATA) // 2)
+        with pytest.raises(HttpException, match=str(len(DATA) // 2)):
+            whole(response, file)
+
+    with serving(sending(file, send), auto_compress=True) as server, RawClient(server.port) as client:
+        with pytest.raises((EOFError, ConnectionError)):
+            client.get("/", "Accept-Encoding: gzip")
 
 
 def test_head_sends_none_of_it(file: Path) -> None:

@@ -126,9 +126,6 @@ def test_a_default_content_length_is_a_promise_like_any_other() -> None:
 
 # ------------------------------------------------------------------------ limits
 
-HEADER = b"X: y\r\n"
-
-
 @pytest.mark.parametrize("limits, raw, status", [
     ({"max_header_size": 100}, get("/", "X: " + "y" * 50), 200),
     ({"max_header_size": 100}, get("/", "X: " + "y" * 100), 431),

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from blockingio import HttpRequest, HttpServer
@@ -59,10 +59,36 @@ def answering(obj: object, *seen: list[Any]) -> Handler:
     return handler
 
 
-def tell(request: HttpRequest) -> None:
-    """Answer with the path that was asked for."""
-    request.response.write(request.uri.path)
+def tell(request: HttpRequest) -> str:
+    """Answer with the path that was asked for, and return it."""
+    path = request.uri.path
+    request.response.write(path)
     request.response.close()
+    return path
+
+
+@contextmanager
+def asking(server: HttpServer, *targets: str) -> Iterator[list[RawClient]]:
+    """A connection for each target, whose request is with the server before the next one's."""
+    with ExitStack() as stack:
+        clients = []
+        for target in targets:
+            client = stack.enter_context(RawClient(server.port))
+            clients.append(client.send(get(target)))
+        yield clients
+
+
+def queued(server: HttpServer, number: int) -> None:
+    """Wait until that many requests have come."""
+    eventually(lambda: server.connections_info().active == number)
+
+
+def to_the_end(client: RawClient) -> bytes:
+    """What comes until the connection ends, by a reset too."""
+    try:
+        return client.read_until_eof()
+    except ConnectionError:
+        return b""
 
 
 def is_free(port: int) -> bool:

@@ -1,0 +1,352 @@
+"""for_each and listen: workers, pauses, ends, and handlers that fail."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from blockingio import HttpRequest, HttpServer
+from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.server.visits import answering, asking, get, in_background, queued, reset_once_heard, running, tell
+
+
+def at_once(number: int) -> tuple[Callable[[HttpRequest], None], list[str]]:
+    """A handler that finishes only where that many are at work together."""
+    together = threading.Barrier(number)
+    names: list[str] = []
+
+    def handler(request: HttpRequest) -> None:
+        names.append(threading.current_thread().name)
+        together.wait(PATIENCE)
+        tell(request)
+
+    return handler, names
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_for_each_with_workers(workers: int) -> None:
+    handler, names = at_once(workers)
+    with serving(handler, workers=workers) as server:
+        with asking(server, *["/"] * workers) as clients:
+            for client in clients:
+                assert client.read_response().status == 200
+    assert len(names) == workers
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_listen_with_workers(workers: int) -> None:
+    handler, names = at_once(workers)
+    done = threading.Event()
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        server.listen(handler, on_done=done.set, workers=workers)
+        with asking(server, *["/"] * workers) as clients:
+            for client in clients:
+                assert client.read_response().status == 200
+        assert not done.is_set()
+        server.close()
+        assert done.wait(PATIENCE)
+    assert len(names) == workers
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers(workers: int) -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        with pytest.raises(ValueError, match=str(workers)):
+            server.for_each(tell, workers=workers)
+        with pytest.raises(ValueError, match=str(workers)):
+            server.listen(tell, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_handler_that_fails_is_answered_and_logged(workers: int, caplog: pytest.LogCaptureFixture) -> None:
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/good":
+            tell(request)
+        else:
+            request.response.write("never sent")
+            raise ZeroDivisionError("of the handler")
+
+    with serving(handler, workers=workers) as server, RawClient(server.port) as client:
+        for _ in range(3):
+            response = client.get("/bad?x")
+            assert (response.status, response.header("content-type")) == (500, "text/plain; charset=utf-8")
+            assert b"never sent" not in response.body and b"ZeroDivision" not in response.body
+            assert client.get("/good").body == b"/good"  # on the same connection
+    records = [record for record in caplog.records if record.name == "blockingio"]
+    assert len(records) == 3
+    for record in records:
+        assert record.levelname == "ERROR" and "/bad?x" in record.getMessage()
+        assert record.exc_info and record.exc_info[0] is ZeroDivisionError
+
+
+def test_a_handler_that_fails_in_the_middle_aborts(caplog: pytest.LogCaptureFixture) -> None:
+    """The client must not take what it got for the whole."""
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write("the first half")
+        request.response.flush()
+        raise ZeroDivisionError
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        received = client.send(get()).read_until_eof()
+    assert b"the first half" in received and not received.endswith(b"0\r\n\r\n")
+    assert len(caplog.records) == 1
+
+
+def test_a_handler_that_fails_after_close_has_answered(caplog: pytest.LogCaptureFixture) -> None:
+    def handler(request: HttpRequest) -> None:
+        tell(request)
+        raise ZeroDivisionError
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        for _ in range(2):
+            assert client.get("/done").body == b"/done"
+    assert len(caplog.records) == 2
+
+
+def test_a_failing_handler_of_a_client_that_has_gone(caplog: pytest.LogCaptureFixture) -> None:
+    gone = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/bad":
+            assert gone.wait(PATIENCE)
+            raise ZeroDivisionError
+        tell(request)
+
+    with serving(handler) as server:
+        reset_once_heard(server, get("/bad"))
+        gone.set()
+        with RawClient(server.port) as client:
+            assert client.get("/good").body == b"/good"
+    assert len(caplog.records) == 1
+
+
+def test_a_status_and_headers_of_a_failed_handler_are_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    def handler(request: HttpRequest) -> None:
+        response = request.response
+        response.status_code = 201
+        response.reason_phrase = "Made"
+        response.headers.set("x-made", "yes")
+        response.content_length = 5
+        response.headers.set("content-type", "text/plain; charset=utf-16")
+        raise ZeroDivisionError
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        response = client.get()
+        assert (response.status, response.reason) == (500, "Internal Server Error")
+        assert response.header("x-made") is None and response.header("x-frame-options") == "SAMEORIGIN"
+        assert response.body == b"500 Internal Server Error\n"
+
+
+def test_on_error_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    errors: list[Exception] = []
+
+    def handler(request: HttpRequest) -> None:
+        raise ZeroDivisionError
+
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        server.listen(handler, on_error=errors.append)
+        with RawClient(server.port) as client:
+            assert client.get().status == client.get().status == 500
+            eventually(lambda: len(errors) == 2)
+    assert {type(error) for error in errors} == {ZeroDivisionError} and len(caplog.records) == 2
+
+
+def test_cancel_on_error(caplog: pytest.LogCaptureFixture) -> None:
+    def handler(request: HttpRequest) -> None:
+        raise ZeroDivisionError
+
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.listen(handler, cancel_on_error=True, workers=2)
+        with RawClient(server.port) as client:
+            assert client.get().status == 500
+            eventually(lambda: subscription.as_future().cancelled())
+            with running(server):
+                assert client.get("/next").body == b"/next"
+
+
+def test_listen_without_on_data_answers() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+        server.listen(None)
+        response = client.get()
+        assert (response.status, response.body) == (200, b"")
+
+
+def test_pause_leaves_requests_until_resume() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.listen(tell, workers=2)
+        with asking(server, "/before") as [client]:
+            assert client.read_response().body == b"/before"
+            assert not subscription.is_paused
+            subscription.pause()
+            subscription.pause()
+            assert subscription.is_paused
+            client.send(get("/paused"))
+            queued(server, 1)
+            subscription.resume()
+            assert subscription.is_paused and server.connections_info().active == 1
+            with pytest.raises(TimeoutError):
+                client.seconds = 0.05
+                client.read_response()
+            client.seconds = PATIENCE
+            subscription.resume()
+            assert not subscription.is_paused
+            assert client.read_response().body == b"/paused"
+
+
+def test_a_paused_servers_requests_are_there_for_others() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.listen(tell, workers=3)
+        subscription.pause()
+        with asking(server, "/other") as [client]:
+            request = server.timeout(PATIENCE).first()
+            request.response.write("by another")
+            request.response.close()
+            assert client.read_response().body == b"by another"
+
+
+def test_pause_from_a_handler_and_close() -> None:
+    done = threading.Event()
+    with HttpServer.bind("127.0.0.1", 0) as server:
+
+        def handler(request: HttpRequest) -> None:
+            subscription.pause()
+            tell(request)
+
+        subscription = server.listen(handler, on_done=done.set)
+        with asking(server, "/") as [client]:
+            assert client.read_response().status == 200
+        server.close()
+        subscription.resume()
+        assert done.wait(PATIENCE)
+
+
+def test_cancel_leaves_the_server_open() -> None:
+    done: list[str] = []
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+        subscription = server.listen(tell, workers=3, on_done=lambda: done.append("done"))
+        assert client.get("/1").body == b"/1"
+        subscription.cancel()
+        subscription.cancel()
+        client.send(get("/2"))
+        request = server.first()
+        assert request.uri.path == "/2"
+        tell(request)
+        assert client.read_response().body == b"/2"
+    assert not done
+
+
+def test_cancel_from_a_handler_finishes_that_one() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+
+        def handler(request: HttpRequest) -> None:
+            subscription.cancel()
+            tell(request)
+
+        subscription = server.listen(handler, workers=2)
+        assert client.get("/last").body == b"/last"
+        client.send(get("/next"))
+        with running(server):
+            assert client.read_response().body == b"/next"
+
+
+@pytest.mark.parametrize("stop", ["cancel", "pause"])
+def test_a_view_that_is_listened_to_no_more_gives_its_request_back(stop: str) -> None:
+    """It was waiting inside the server when it was stopped: what comes then is the next reader's."""
+    seen: list[HttpRequest] = []
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.map(lambda request: request).listen(answering("heard", seen))
+        with asking(server, "/1") as [client]:
+            assert client.read_response().body == b"heard"
+            getattr(subscription, stop)()
+            client.send(get("/2"))
+            request = server.timeout(PATIENCE).first()
+            assert request.uri.path == "/2"
+            tell(request)
+            assert client.read_response().body == b"/2"
+        subscription.cancel()
+    assert len(seen) == 1
+
+
+def test_a_view_that_is_listened_to_no_more_when_the_server_is_closed() -> None:
+    """What it gives back then is answered by nobody: the client is told."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.map(lambda request: request).listen(tell)
+        with asking(server, "/1") as [client]:
+            assert client.read_response().body == b"/1"
+            subscription.cancel()
+            queued(server, 0)
+            client.send(get("/2"))
+            queued(server, 1)
+            server.close()
+            assert client.read_response().status == 503
+
+
+def test_a_view_that_has_had_its_fill_holds_nothing_up() -> None:
+    """It is still there when the server is closed, but takes no more."""
+    with HttpServer.bind("127.0.0.1", 0) as server, asking(server, "/1", "/2") as clients:
+        view = server.take(1)
+        for request in view:
+            queued(server, 2)
+            tell(request)
+        server.close()
+        assert sorted(client.read_response().status for client in clients) == [200, 503]
+        assert list(view) == []
+
+
+def test_as_future_of_a_server() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        future = server.listen(tell).as_future("closed")
+        assert not future.done()
+        server.close()
+        assert future.result(PATIENCE) == "closed"
+
+
+def test_listen_on_a_closed_server_is_done() -> None:
+    server = HttpServer.bind("127.0.0.1", 0)
+    server.close()
+    done = threading.Event()
+    assert server.listen(tell, on_done=done.set, workers=2).as_future(1).result(PATIENCE) == 1
+    assert done.is_set()
+
+
+def test_for_each_can_be_interrupted() -> None:
+    """KeyboardInterrupt from a handler is no error of the handler's: it ends for_each, all workers of it."""
+    def handler(request: HttpRequest) -> None:
+        raise KeyboardInterrupt
+
+    def serve() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            server.for_each(handler, workers=3)
+
+    with HttpServer.bind("127.0.0.1", 0) as server, in_background(serve):
+        with asking(server, "/") as [client]:
+            assert client.read_response().status == 500
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_system_exit_ends_for_each(workers: int) -> None:
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/exit":
+            raise SystemExit(3)
+        tell(request)
+
+    def serve() -> None:
+        with pytest.raises(SystemExit) as caught:
+            server.for_each(handler, workers=workers)
+        assert caught.value.code == 3
+
+    with HttpServer.bind("127.0.0.1", 0) as server, in_background(serve):
+        with RawClient(server.port) as client:
+            assert client.get("/1").status == 200
+            assert client.get("/exit").status == 500
+
+
+def test_system_exit_ends_a_loop() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server, asking(server, "/exit") as [client]:
+        with pytest.raises(SystemExit):
+            for request in server:
+                with request.response:
+                    raise SystemExit
+        assert client.read_response().status == 500
