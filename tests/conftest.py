@@ -12,6 +12,9 @@ import pytest
 
 from tests.peers import PATIENCE, Certificates, TlsContexts
 
+# Seconds: most threads that are still there are about to end, and a collection costs as much as several tests.
+_COLLECT_AFTER = 0.05
+
 _DESCRIPTORS = "/proc/self/fd"
 
 
@@ -43,13 +46,13 @@ class Leftovers:
         A cycle of objects is Python's to free, so it gets a collection: one that held an
         open socket shows itself by its ResourceWarning.
         """
-        deadline = time.monotonic() + seconds
-        left = self.now()
-        if left:
-            gc.collect()
-        while left and time.monotonic() < deadline:
-            time.sleep(0.005)
-            left = self.now()
+        began = time.monotonic()
+        collected = False
+        while (left := self.now()) and (waited := time.monotonic() - began) < seconds:
+            if waited > _COLLECT_AFTER and not collected:
+                collected = True
+                gc.collect()
+            time.sleep(0.002)
         return left
 
 

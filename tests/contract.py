@@ -1,4 +1,4 @@
-"""The public contract as names: classes with their bases, attributes and methods, and the methods' parameters.
+"""The public contract as names: classes with bases, attributes and methods, the methods with parameters.
 
 Kept here as text, so that the tests hold the package to what was agreed and not to itself.
 

@@ -85,6 +85,16 @@ class Channel:
             done += sent
         return done
 
+    def has_input(self) -> bool:
+        """Whether there is something to receive, or the end of input.  From any thread, without waiting."""
+        try:
+            socket.socket.recv(self.socket, 1, socket.MSG_PEEK | _DONT_WAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # broken: its thread is about to find that
+        return True
+
     def half_close(self) -> None:
         """Nothing more will be sent: the peer reads to the end.  Never raises."""
         try:

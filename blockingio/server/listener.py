@@ -212,8 +212,10 @@ class Listener(socketserver.ThreadingTCPServer):
     def _evict(self) -> None:
         """The longest idle connection makes room."""
         idle = [connection for connection in list(self._core.connections) if connection.is_idle]
-        if idle:
-            min(idle, key=lambda connection: connection.idle_since).cut()
+        for connection in sorted(idle, key=lambda connection: connection.idle_since):
+            if not connection.channel.has_input():  # else its thread is about to find a request
+                connection.cut()
+                return
 
     def _room_was_made(self) -> None:
         """A connection has ended: on its thread."""

@@ -105,7 +105,7 @@ class HttpResponse(IOSink):
     def status_code(self, status: int) -> None:
         if self._phase != OPEN:
             raise StateError("the response has begun: status_code is set before the first write, flush or close")
-        if not 100 <= status <= 999:
+        if not isinstance(status, int) or not 100 <= status <= 999:
             raise ValueError(f"a status code has three digits, got {status!r}")
         self._status_code = int(status)
         self._plain = False
@@ -192,17 +192,22 @@ class HttpResponse(IOSink):
 
     @property
     def deadline(self) -> float | None:
-        """Seconds from when it is set; then the response is cut off, and further data ignored.  None: no limit."""
+        """Seconds from when it is set; then the response is cut off, and further data ignored.  None: no limit.
+
+        Setting it raises ValueError below 0.
+        """
         return self._deadline
 
     @deadline.setter
     def deadline(self, seconds: float | None) -> None:
+        if seconds is not None and not seconds >= 0:
+            raise ValueError(f"a deadline is seconds from now, or None, got {seconds!r}")
         if self._appointment is not None:
             self._appointment.cancel()
             self._appointment = None
         self._deadline = seconds
         if seconds is not None and self._phase != CLOSED:
-            self._appointment = self._connection.core.timekeeper.schedule(max(seconds, 0), self._connection.expire)
+            self._appointment = self._connection.core.timekeeper.schedule(seconds, self._connection.expire)
 
     # ---------------------------------------------------------------- its end
 

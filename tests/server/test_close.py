@@ -142,7 +142,7 @@ CALLBACKS: dict[str, Callable[[HttpServer, HttpRequest], object]] = {
     "the access log": lambda server, request: setattr(server, "access_log", lambda record: server.close()),
     "done": lambda server, request: request.response.done.add_done_callback(lambda future: server.close()),
     "on_timeout": lambda server, request: setattr(request.session, "on_timeout", server.close),
-    "a response's end": lambda server, request: (request.response.close(), server.close()),
+    "nothing but itself": lambda server, request: server.close(),
 }
 
 
@@ -159,10 +159,12 @@ def test_close_from_a_callback(callback: Callable[[HttpServer, HttpRequest], obj
 
     with in_background(lambda: server.for_each(handler)), RawClient(server.port) as client:
         assert client.get().status == 200
-        if client.send(get()).is_ended():
-            assert is_free(server.port)
-        else:  # it was quicker than the callback
-            assert client.read_response().status in (200, 503) and client.is_ended()
+        try:
+            if not client.send(get()).is_ended():  # it was quicker than the callback
+                assert client.read_response().status in (200, 503) and client.is_ended()
+        except ConnectionError:
+            pass
+        eventually(lambda: is_free(server.port))
 
 
 def test_a_pipelined_request_behind_close_is_not_begun() -> None:

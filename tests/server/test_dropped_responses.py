@@ -249,3 +249,17 @@ def test_an_exception_that_leaves_a_loop_lets_the_request_go() -> None:
             loop()
         gc.collect()
         assert client.read_response().status == 200
+
+
+def test_a_warning_that_is_made_an_error_keeps_nobody_waiting() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+        client.send(get())
+        loop = iter(server)
+        request = next(loop)
+        request.response.write("forgotten")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            with pytest.raises(ResourceWarning):
+                next(loop)
+        assert client.read_response().body == b"forgotten"
+        del loop

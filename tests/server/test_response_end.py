@@ -364,17 +364,3 @@ def test_an_interim_status_is_no_answer() -> None:
         with serving(handler) as server, RawClient(server.port) as client:
             received = to_the_end(client.send(get(f"/{status}")))
             assert received == b"" or received.startswith(b"HTTP/1.1 ")
-
-
-def test_a_warning_that_is_made_an_error_keeps_nobody_waiting() -> None:
-    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
-        client.send(get())
-        loop = iter(server)
-        request = next(loop)
-        request.response.write("forgotten")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ResourceWarning)
-            with pytest.raises(ResourceWarning):
-                next(loop)
-        assert client.read_response().body == b"forgotten"
-        del loop

@@ -9,7 +9,7 @@ import pytest
 
 from blockingio import HttpHeaders, HttpRequest, HttpServer
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import get, in_background, post, raw_answer, running, tell, visit
+from tests.server.visits import answering, get, in_background, post, raw_answer, running, tell, visit
 
 DEFAULTS = {
     "auto_compress": False, "idle_timeout": 120, "server_header": None, "session_timeout": 20 * 60,
@@ -184,6 +184,24 @@ def test_limits_change_while_it_serves() -> None:
         server.max_target_length = 10
         assert client.get("/" + "x" * 9).status == 200
         assert client.get("/" + "y" * 50).status == 414
+
+
+def test_limits_hold_for_what_was_seen_before_they_changed() -> None:
+    """Header sections are remembered, also for other connections; what was right is looked at again."""
+    with serving(tell) as server:
+        for most, status in ((10, 200), (1, 431), (10, 200)):
+            server.max_header_count = most
+            with RawClient(server.port) as client:
+                assert client.get("/", "X: y").status == status
+
+
+def test_many_different_header_sections() -> None:
+    """More than are remembered: each request has its own fields, whoever came before."""
+    with serving(lambda request: answering(request.headers["x"])(request)) as server:
+        with RawClient(server.port) as client, RawClient(server.port) as other:
+            for number in (*range(150), *range(150)):
+                asker = client if number % 3 else other
+                assert asker.get("/", f"X: {number}").body == b"%d" % number
 
 
 # ----------------------------------------------------------------- how many at once
