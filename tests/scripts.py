@@ -38,7 +38,10 @@ class Script:
 
     def __init__(self, code: str, *, preface: str = PREFACE) -> None:
         source = textwrap.dedent(preface) + textwrap.dedent(code)
+        # Not measured: a signal in the middle of coverage's own locks would leave them locked.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         self.process = subprocess.Popen([sys.executable, "-W", "error", "-c", source], cwd=ROOT, text=True,
+                                        env=environment,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         start_new_session=True)
         self.port = 0

@@ -95,13 +95,13 @@ class Crew:
         """On this thread and the others, until the server is closed or an action ends it."""
         threads = self._start(self._workers[1:])
         try:
-            self._work(self._workers[0])
+            self._serve(self._workers[0])
             for thread in threads:
                 thread.join()
         finally:
             self._subscription.cancel()
         if self._fatal is not None:
-            raise self._fatal
+            raise self._fatal.with_traceback(None)
 
     def work_in_background(self) -> StreamSubscription[HttpRequest]:
         self._start(self._workers)
@@ -123,6 +123,15 @@ class Crew:
         return threads
 
     def _work(self, worker: _Worker) -> None:
+        """``_serve`` on a thread of its own: what ends it there is the caller's of for_each."""
+        try:
+            self._serve(worker)
+        except (SystemExit, KeyboardInterrupt) as error:
+            with self._lock:
+                # Without the traceback, which would keep a request alive in its frames.
+                self._fatal = self._fatal or error.with_traceback(None)
+
+    def _serve(self, worker: _Worker) -> None:
         self._server._begin_iteration()
         try:
             while self._subscription._ready():
@@ -132,16 +141,15 @@ class Crew:
                 self._handle(request)
                 del request
         except (SystemExit, KeyboardInterrupt) as error:
-            with self._lock:
-                self._fatal = self._fatal or error
             self._subscription._give_up(error)
+            raise
         finally:
             self._server._end_iteration()
-        with self._lock:
-            self._left -= 1
-            is_last = not self._left
-        if is_last:
-            self._subscription._finish()
+            with self._lock:
+                self._left -= 1
+                is_last = not self._left
+            if is_last:
+                self._subscription._finish()
 
     def _next(self, worker: _Worker) -> HttpRequest | None:
         """The next request for this worker; None where the server is closed, or it should look again."""
