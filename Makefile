@@ -24,7 +24,7 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-for-tests
 	@$(IN_VENV) -m coverage erase
-	@$(IN_VENV) -m coverage run -m pytest $(ARGS)
+	@$(IN_VENV) -m tests $(ARGS)
 	@$(IN_VENV) -m coverage combine --quiet
 	@$(IN_VENV) -m coverage report
 
