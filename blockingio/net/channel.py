@@ -22,6 +22,9 @@ from time import monotonic
 # send() that never waits.  A system without it (Windows) may wait here, in the writer's thread.
 _DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
+# Linux only.
+_TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
+
 # Seconds that the system can wait, poll() with its milliseconds in an int the least of all; 24 days.
 LONGEST_TIME = 2_000_000
 
@@ -32,7 +35,7 @@ _LINGER_PIECES = 64
 class Channel:
     """A plain socket.  Timeouts are the kernel's: they cost a call when they change, not at each read."""
 
-    __slots__ = ("socket", "receive", "_receive_timeout", "_lock", "_open")
+    __slots__ = ("socket", "receive", "receive_timeout", "_lock", "_open")
 
     is_tls = False
 
@@ -41,7 +44,7 @@ class Channel:
         # receive(size): b"" at the end of input; BlockingIOError or TimeoutError when nothing came
         # in time; OSError when the connection broke.
         self.receive: Callable[[int], bytes] = sock.recv
-        self._receive_timeout: float | None = None
+        self.receive_timeout: float | None = None
         # Between cut() and close(): nobody shuts a number down that is another's.  Reentrant: a signal
         # handler may call server.close() in the middle of either.
         self._lock = RLock()
@@ -52,8 +55,8 @@ class Channel:
 
     def set_receive_timeout(self, seconds: float | None) -> None:
         """How long each receive waits from now on; None: for ever."""
-        if seconds != self._receive_timeout:
-            self._receive_timeout = seconds
+        if seconds != self.receive_timeout:
+            self.receive_timeout = seconds
             _set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, seconds)
 
     def send_now(self, data: bytes | memoryview) -> int:
@@ -74,6 +77,7 @@ class Channel:
     def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
         """Send ``count`` bytes of a file from ``offset``; fewer where it ends before.  Raises as send_all."""
         _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
+        self._cork(True)
         done = 0
         while done < count:
             try:
@@ -83,7 +87,13 @@ class Channel:
             if not sent:
                 break
             done += sent
+        self._cork(False)
         return done
+
+    def _cork(self, corked: bool) -> None:
+        """Whether only full segments are sent: without, TCP_NODELAY has sendfile send as many small ones (-40 %)."""
+        if _TCP_CORK is not None and self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, corked)
 
     def has_input(self) -> bool:
         """Whether there is something to receive, or the end of input.  From any thread, without waiting."""
@@ -158,12 +168,12 @@ class TlsChannel(Channel):
     def handshake(self, timeout: float | None) -> None:
         """Raises OSError (ssl.SSLError is one), TimeoutError where it takes longer than ``timeout`` seconds."""
         self.socket.settimeout(None if timeout is None else min(timeout, LONGEST_TIME))
-        self._receive_timeout = timeout
+        self.receive_timeout = timeout
         self.socket.do_handshake()  # type: ignore[attr-defined]
 
     def set_receive_timeout(self, seconds: float | None) -> None:
-        if seconds != self._receive_timeout:
-            self._receive_timeout = seconds
+        if seconds != self.receive_timeout:
+            self.receive_timeout = seconds
             self.socket.settimeout(None if seconds is None else min(seconds, LONGEST_TIME))
 
     def detach(self) -> socket.socket:

@@ -34,10 +34,10 @@ class DuplexTlsChannel(TlsChannel):
         self.socket.settimeout(0)
 
     def set_receive_timeout(self, seconds: float | None) -> None:
-        self._receive_timeout = seconds
+        self.receive_timeout = seconds
 
     def _receive(self, size: int) -> bytes:
-        end = _end_of(self._receive_timeout)
+        end = _end_of(self.receive_timeout)
         while True:
             try:
                 with self._inside:

@@ -175,7 +175,8 @@ class Connection:
         wait = core.idle_timeout
         while True:
             # ------------------------------------------------ receive
-            channel.set_receive_timeout(wait)
+            if wait != channel.receive_timeout:
+                channel.set_receive_timeout(wait)
             try:
                 head = source.head(core.limits, self._before_wait)
                 if head is None:

@@ -101,8 +101,8 @@ class Core:
         self._plain_head_until = 0.0
         self._plain_head_made_of: bytes | None = None
         self._known_fields: dict[tuple[bytes, str], Fields] = {}
-        self._codec = ""
-        self._codec_made_of: bytes | None = None
+        self.codec = "iso8859-1"  # that of the default Content-Type, for default_codec()
+        self.codec_made_of: object = None  # the section that it is of
 
     def _start_empty(self, session_timeout: float) -> None:
         self.requests: SimpleQueue[HttpRequest | Signal] = SimpleQueue()
@@ -147,8 +147,14 @@ class Core:
         Several threads may make it at once: each makes the same, and an attribute is set in one step.
         """
         now = time()
-        fields = self.default_response_headers._encode()
-        if now >= self._plain_head_until or fields is not self._plain_head_made_of or now < self._plain_head_until - 1:
+        # The cache of _encode() itself: None once the headers have been changed.
+        fields = self.default_response_headers._encoded
+        if (
+            fields is None
+            or fields is not self._plain_head_made_of
+            or not self._plain_head_until - 1 <= now < self._plain_head_until
+        ):
+            fields = self.default_response_headers._encode()
             if not _FRAMING_NAMES.isdisjoint(self.default_response_headers._values):
                 return None
             self._plain_tail = self.server_line() + date_line(now)
@@ -164,10 +170,10 @@ class Core:
     def default_codec(self) -> str:
         """Python's name for the charset of the default Content-Type."""
         fields = self.default_response_headers._encode()
-        if fields is not self._codec_made_of:
-            self._codec = codec_of(self.default_response_headers)
-            self._codec_made_of = fields
-        return self._codec
+        if fields is not self.codec_made_of:
+            self.codec = codec_of(self.default_response_headers)
+            self.codec_made_of = fields
+        return self.codec
 
     def error_fields(self) -> bytes:
         """The default headers for an answer that the server makes itself, in plain text."""

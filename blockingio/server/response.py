@@ -447,7 +447,12 @@ class HttpResponse(IOSink):
 
     def _find_codec(self) -> str:
         if self._headers is None:
-            return self._connection.core.default_codec()
+            core = self._connection.core
+            # What default_codec() would look at as well, without the calls.
+            made_of = core.codec_made_of
+            if made_of is not None and made_of is core.default_response_headers._encoded:
+                return core.codec
+            return core.default_codec()
         return super()._find_codec()
 
     def _transmit(self, data: bytes | memoryview) -> None:

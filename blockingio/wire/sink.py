@@ -34,8 +34,8 @@ class Compressor(Protocol):
     def flush(self, mode: int = ..., /) -> bytes: ...
 
 
-# Codecs that begin with a mark, or shift.
-_STATEFUL = ("utf-16", "utf-32", "utf-8-sig", "utf-7", "iso2022", "hz")
+# The usual codecs, by Python's names for them, that encode each piece by itself; others may begin with a mark, or shift.
+_STATELESS = frozenset(("utf-8", "iso8859-1", "ascii", "cp1252", "iso8859-15"))
 
 # zlib's Z_SYNC_FLUSH, all input so far can be decoded, and Z_FINISH; zlib is only loaded by who compresses.
 _SYNC_FLUSH = 2
@@ -124,17 +124,17 @@ class IOSink:
         Raises ValueError where the encoding has no such character, StateError after close(),
         HttpException where it is more than the content_length that was set.
         """
-        if isinstance(obj, (bytes, bytearray, memoryview)):
+        if isinstance(obj, str):
+            text = obj
+        elif isinstance(obj, (bytes, bytearray, memoryview)):
             data = bytes(obj)
             self._add(data)
             return len(data)
-        text = obj if isinstance(obj, str) else str(obj)
+        else:
+            text = str(obj)
         try:
             codec = self._codec or self._find_codec()
-            if self._encoder is None and not codec.startswith(_STATEFUL):
-                data = text.encode(codec)
-            else:
-                data = self._encode_on(text, codec)
+            data = text.encode(codec) if codec in _STATELESS else self._encode_on(text, codec)
         except UnicodeEncodeError as error:
             found = text[error.start]
             raise ValueError(
