@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from queue import Empty
 from sys import getrefcount
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
@@ -24,11 +24,12 @@ from blockingio.server.listener import Listener, bracketed, open_socket, remove_
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
 from blockingio.server.response import UNTAKEN
+from blockingio.server.settings import (
+    Limit, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
+)  # fmt: skip
 from blockingio.stream import Stream
 from blockingio.subscription import StreamSubscription
-from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
-from blockingio.wire.limits import Limits
 from blockingio.wire.sink import CLOSED, OPEN
 
 if TYPE_CHECKING:
@@ -37,77 +38,8 @@ if TYPE_CHECKING:
     from blockingio.net.security import SecurityContext
     from blockingio.server.access import AccessRecord
 
-T = TypeVar("T")
-
 # All that have not been collected, for a forked child to put in order.
 _servers: WeakSet[HttpServer] = WeakSet()
-
-
-class _Setting(Generic[T]):
-    """An attribute of a server that its threads read too: it lives in the core."""
-
-    def __init__(self, doc: str, check: Callable[[Any], object] | None = None) -> None:
-        self.__doc__ = doc
-        self._check = check
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, server: None, owner: type) -> _Setting[T]: ...
-    @overload
-    def __get__(self, server: HttpServer, owner: type) -> T: ...
-    def __get__(self, server: HttpServer | None, owner: type) -> T | _Setting[T]:
-        if server is None:
-            return self
-        value: T = getattr(server._core, self._name)
-        return value
-
-    def __set__(self, server: HttpServer, value: T) -> None:
-        if self._check is not None and not self._check(value):
-            raise ValueError(f"{self._name} cannot be {value!r}, expected {self._check.__doc__}")
-        setattr(server._core, self._name, value)
-        server._core.forget_known()
-
-
-class _Limit(_Setting[T]):
-    """A setting that bounds one message: it lives in the core's ``limits``."""
-
-    def __get__(self, server: HttpServer | None, owner: type) -> Any:
-        return self if server is None else getattr(server._core.limits, self._name)
-
-    def __set__(self, server: HttpServer, value: T) -> None:
-        if value is not None and (not isinstance(value, int) or value < 0):
-            raise ValueError(f"{self._name} cannot be {value!r}, expected a number from 0 up")
-        if value is None and self._name != "max_body_size":
-            raise ValueError(f"{self._name} cannot be None: heads are kept in memory")
-        server._core.limits = server._core.limits._replace(**{self._name: value})  # type: ignore[arg-type]
-        server._core.forget_known()
-
-
-def _is_duration(value: Any) -> bool:
-    """seconds above zero, or None"""
-    return value is None or (isinstance(value, (int, float)) and value > 0)
-
-
-def _is_field_value(value: Any) -> bool:
-    """one line of latin-1 text, or None"""
-    return value is None or (isinstance(value, str) and FIELD_VALUE_RE.fullmatch(value) is not None)
-
-
-def _is_count(value: Any) -> bool:
-    """a number above zero, or None"""
-    return value is None or (isinstance(value, int) and value > 0)
-
-
-def _is_headers(value: Any) -> bool:
-    """HttpHeaders"""
-    return isinstance(value, HttpHeaders)
-
-
-def _is_log(value: Any) -> bool:
-    """a logging.Logger, something to call, or None"""
-    return value is None or callable(value) or isinstance(value, logging.Logger)
 
 
 class HttpServer(Stream[HttpRequest]):
@@ -123,32 +55,32 @@ class HttpServer(Stream[HttpRequest]):
     Use as a context manager to close it on the way out.  Follows dart:io's HttpServer.
     """
 
-    auto_compress: _Setting[bool] = _Setting(
+    auto_compress: Setting[bool] = Setting(
         "Whether responses are gzipped where the client takes it and the type gains by it; False.")  # fmt: skip
-    default_response_headers: _Setting[HttpHeaders] = _Setting(
-        "What each response's headers begin with; change them before requests come.", _is_headers)
-    idle_timeout: _Setting[float | None] = _Setting(
-        "Seconds that a connection may wait without a request before it is closed; None: for ever.", _is_duration)
-    server_header: _Setting[str | None] = _Setting(
-        "The Server field of each response (RFC 9110 10.2.4), None: none.", _is_field_value)
-    header_timeout: _Setting[float | None] = _Setting(
+    default_response_headers: Setting[HttpHeaders] = Setting(
+        "What each response's headers begin with; change them before requests come.", is_headers)
+    idle_timeout: Setting[float | None] = Setting(
+        "Seconds that a connection may wait without a request before it is closed; None: for ever.", is_duration)
+    server_header: Setting[str | None] = Setting(
+        "The Server field of each response (RFC 9110 10.2.4), None: none.", is_field_value)
+    header_timeout: Setting[float | None] = Setting(
         "Seconds in which a request head, once begun, is whole, else 408; a TLS handshake too.  None: any.",
-        _is_duration)
-    body_timeout: _Setting[float | None] = _Setting(
+        is_duration)
+    body_timeout: Setting[float | None] = Setting(
         "Seconds that no gap in a body is longer than, else 408 and HttpException from read(); nor in the taking of "
-        "a response, else the client counts as gone.  None: any.", _is_duration)
-    max_header_size: _Limit[int] = _Limit("Bytes of a header section, else 431.")
-    max_header_count: _Limit[int] = _Limit("Fields of a header section, else 431.")
-    max_target_length: _Limit[int] = _Limit("Bytes of a request target, else 414.")
-    max_body_size: _Limit[int | None] = _Limit(
+        "a response, else the client counts as gone.  None: any.", is_duration)
+    max_header_size: Limit[int] = Limit("Bytes of a header section, else 431.")
+    max_header_count: Limit[int] = Limit("Fields of a header section, else 431.")
+    max_target_length: Limit[int] = Limit("Bytes of a request target, else 414.")
+    max_body_size: Limit[int | None] = Limit(
         "Bytes of a body, else 413; where a chunked body passes it, HttpException from read(), and 413 unless the "
         "handler answers otherwise.  None: any.")  # fmt: skip
-    max_connections: _Setting[int | None] = _Setting(
+    max_connections: Setting[int | None] = Setting(
         "Connections at once; for one more the longest idle one is closed, else it waits in the backlog.  None: any.",
-        _is_count)
-    access_log: _Setting[Callable[[AccessRecord], object] | logging.Logger | None] = _Setting(
+        is_count)
+    access_log: Setting[Callable[[AccessRecord], object] | logging.Logger | None] = Setting(
         "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
-        "its line at INFO.  None: nothing is logged, and nothing spent on it.", _is_log)
+        "its line at INFO.  None: nothing is logged, and nothing spent on it.", is_log)
 
     def __init__(self, sock: socket.socket, address: InternetAddress, *, tls: ssl.SSLContext | None = None,
                  owns_socket: bool = True) -> None:
@@ -212,7 +144,7 @@ class HttpServer(Stream[HttpRequest]):
 
     @session_timeout.setter
     def session_timeout(self, seconds: float) -> None:
-        if seconds is None or not _is_duration(seconds):
+        if seconds is None or not is_duration(seconds):
             raise ValueError(f"session_timeout cannot be {seconds!r}, expected seconds")
         self._core.sessions.timeout = seconds
 

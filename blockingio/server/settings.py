@@ -1,0 +1,85 @@
+"""A server's settings: attributes that its threads read too, checked when they are set.
+
+They live in the core; a bad value is a ValueError that names the setting, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from blockingio.values.grammar import FIELD_VALUE_RE
+from blockingio.values.headers import HttpHeaders
+
+if TYPE_CHECKING:
+    from blockingio.server.server import HttpServer
+
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """An attribute of a server that its threads read too: it lives in the core."""
+
+    def __init__(self, doc: str, check: Callable[[Any], object] | None = None) -> None:
+        self.__doc__ = doc
+        self._check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, server: None, owner: type) -> Setting[T]: ...
+    @overload
+    def __get__(self, server: HttpServer, owner: type) -> T: ...
+    def __get__(self, server: HttpServer | None, owner: type) -> T | Setting[T]:
+        if server is None:
+            return self
+        value: T = getattr(server._core, self._name)
+        return value
+
+    def __set__(self, server: HttpServer, value: T) -> None:
+        if self._check is not None and not self._check(value):
+            raise ValueError(f"{self._name} cannot be {value!r}, expected {self._check.__doc__}")
+        setattr(server._core, self._name, value)
+        server._core.forget_known()
+
+
+class Limit(Setting[T]):
+    """A setting that bounds one message: it lives in the core's ``limits``."""
+
+    def __get__(self, server: HttpServer | None, owner: type) -> Any:
+        return self if server is None else getattr(server._core.limits, self._name)
+
+    def __set__(self, server: HttpServer, value: T) -> None:
+        if value is not None and (not isinstance(value, int) or value < 0):
+            raise ValueError(f"{self._name} cannot be {value!r}, expected a number from 0 up")
+        if value is None and self._name != "max_body_size":
+            raise ValueError(f"{self._name} cannot be None: heads are kept in memory")
+        server._core.limits = server._core.limits._replace(**{self._name: value})  # type: ignore[arg-type]
+        server._core.forget_known()
+
+
+def is_duration(value: Any) -> bool:
+    """seconds above zero, or None"""
+    return value is None or (isinstance(value, (int, float)) and value > 0)
+
+
+def is_field_value(value: Any) -> bool:
+    """one line of latin-1 text, or None"""
+    return value is None or (isinstance(value, str) and FIELD_VALUE_RE.fullmatch(value) is not None)
+
+
+def is_count(value: Any) -> bool:
+    """a number above zero, or None"""
+    return value is None or (isinstance(value, int) and value > 0)
+
+
+def is_headers(value: Any) -> bool:
+    """HttpHeaders"""
+    return isinstance(value, HttpHeaders)
+
+
+def is_log(value: Any) -> bool:
+    """a logging.Logger, something to call, or None"""
+    return value is None or callable(value) or isinstance(value, logging.Logger)
