@@ -10,8 +10,8 @@ pulls next.  Any number of threads may pull: each event goes to one of them.
     HookReader      over a stream that waits by itself (``Stream._next_within``)
 
 No frame in here holds an event while the next one is awaited: a server notices by its
-references that a request was dropped.  Knows nothing of Stream but three names on it:
-``_stream_reader``, ``_next_within`` and ``_put_back``, and where to note what is kept for it.
+references that a request was dropped.  Knows nothing of Stream but four names on it:
+``_stream_reader``, ``_next_within``, ``_timed_iterator`` and ``_put_back``, and where to note what is kept for it.
 """
 
 from __future__ import annotations
@@ -303,6 +303,8 @@ class Waitable(Protocol[T_co]):
 
     def _next_within(self, seconds: float) -> T_co: ...
 
+    def _timed_iterator(self) -> Iterator[T_co]: ...
+
     def _put_back(self, event: Any) -> bool: ...
 
 
@@ -310,8 +312,8 @@ class HookReader(_Keeping[T]):
     """Over a stream with a ``_next_within`` of its own, which any number of threads may read.
 
     Each thread has an iterator of its own: a server's knows by it when its loop asks for the next
-    request, and so is done with the last; it has a timed wait, ``within(seconds)``.  A wait that was ended gives what came of it back to
-    the stream (``_put_back``), or keeps it.
+    request, and so is done with the last; it has a timed wait, ``within(seconds)``.  A wait that was
+    ended gives what came of it back to the stream (``_put_back``), or keeps it.
     """
 
     __slots__ = ("_stream", "_own")
@@ -358,7 +360,7 @@ class HookReader(_Keeping[T]):
         try:
             return cast("Iterator[T]", self._own.iterator)
         except AttributeError:
-            iterator = iter(self._stream)
+            iterator = self._stream._timed_iterator()
             if not isinstance(iterator, Reader):  # else it is for what was kept this very moment
                 self._own.iterator = iterator
             return iterator

@@ -5,8 +5,9 @@ read when they are read, and no more than they need.  An answer takes from the s
 looked at, and waits as long as that takes.
 
 Inside the package a subclass may also supply
-    ``_next_within``  a timed wait of its own; several threads may then be waiting at once
-    ``_put_back``     a place for the event that a cancelled wait was given
+    ``_next_within``    a timed wait of its own; several threads may then be waiting at once
+    ``_timed_iterator`` an iterator that has it too, as ``within(seconds)``
+    ``_put_back``       a place for the event that a cancelled wait was given
 and a ``_kept_readers`` among its ``__slots__``, where it has slots: see ``Stream.__iter__``.
 """
 
@@ -85,6 +86,10 @@ class Stream(Generic[T]):
             return self._stream_reader().pull(Patience(seconds))
         except OutOfPatience:
             raise TimeoutError(f"no event came within {seconds} seconds") from None
+
+    def _timed_iterator(self) -> Iterator[T]:
+        """For a thread that waits with a limit, or may yet."""
+        return iter(self)
 
     def _put_back(self, event: T) -> bool:
         """Take back an event that is to be somebody else's; False where there is no place for it."""

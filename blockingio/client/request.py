@@ -23,7 +23,7 @@ from blockingio.net.address import HttpConnectionInfo
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
-from blockingio.wire.sink import CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, IOSink
+from blockingio.wire.sink import BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, IOSink
 
 # Guards how each request ended and its future: taken for a moment, once or twice a request.
 _ending = Lock()
@@ -219,13 +219,14 @@ class HttpClientRequest(IOSink):
 
     # ------------------------------------------------------------ what IOSink asks for
 
-    def _freeze_headers(self) -> int:
+    def _lock(self) -> None:
         headers = self._plan.headers
         if self._cookies:
             pairs = headers.get_all("cookie") + [f"{cookie.name}={cookie.value}" for cookie in self._cookies]
             headers._set_trusted("cookie", "; ".join(pairs))
         headers._freeze("the request's headers have been sent, or stand since its first write")
-        return headers.content_length
+        self._declared = headers.content_length
+        self._phase = BUFFERING
 
     def _begin(self, length: int) -> bytes:
         headers = self._plan.headers

@@ -89,7 +89,7 @@ class VirtualDirectory:
             request.response.headers.set("allow", _ALLOW)
             self._refuse(request, 405)
             return
-        kept = self._cache.find(request._target, self.root, request.response._started_at)
+        kept = self._cache.find(request._head.target, self.root, request.response._started_at)
         if kept is not None:
             self._serve_kept(kept, request)
             return
@@ -105,7 +105,7 @@ class VirtualDirectory:
         with closing(opened):
             mode = opened.stat.st_mode
             if stat.S_ISREG(mode) and not is_directory:
-                self._serve_opened(opened, names, request, "" if request.uri.has_query else request._target)
+                self._serve_opened(opened, names, request, "" if request.uri.has_query else request._head.target)
             elif not stat.S_ISDIR(mode):
                 self._refuse(request, 404)
             elif is_directory:

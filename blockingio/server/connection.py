@@ -31,7 +31,6 @@ from blockingio.server.response import HttpResponse
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.status import HttpStatus
 from blockingio.wire.body import request_body
-from blockingio.wire.head import Fields, parse_request_line
 from blockingio.wire.limits import DRAIN_SIZE, LINGER_TIME
 from blockingio.wire.source import TIMED_OUT, Source, Truncated
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     import socket
 
     from blockingio.server.timekeeper import Appointment
-    from blockingio.wire.body import Body
+    from blockingio.wire.head import RequestHead
 
 _NO_FIELDS = HttpHeaders._from_fields([])
 
@@ -169,28 +168,22 @@ class Connection:
 
     def _serve(self) -> None:
         core, channel, source, turn = self.core, self.channel, self._source, self._turn
-        last_head = b""
-        method = target = version = ""
-        fields = Fields(b"", "")
+        seen = b""
+        head: RequestHead | None = None
         wait = core.idle_timeout
         while True:
             # ------------------------------------------------ receive
             if wait != channel.receive_timeout:
                 channel.set_receive_timeout(wait)
             try:
-                head = source.head(core.limits, self._before_wait)
-                if head is None:
+                data = source.head(core.limits, self._before_wait)
+                if data is None:
                     return
                 # -------------------------------------------- parse: clients repeat themselves
-                if head != last_head:
-                    line, _, block = head.partition(b"\r\n")
-                    method, target, version = parse_request_line(line, core.limits)
-                    if block != fields.block or version != fields.version:
-                        fields = core.parse_fields(block, version)
-                    last_head = head
-                body: Body | None = None
-                if fields.content_length > 0 or fields.chunked:
-                    body = request_body(source, fields, core.limits)
+                if head is None or data != seen:
+                    head = core.parse_head(data)
+                    seen = data
+                body = request_body(source, head.fields, core.limits) if head.has_body else None
             except BadMessage as error:
                 if not isinstance(error, Truncated):
                     self._refuse(error)
@@ -211,24 +204,20 @@ class Connection:
             self.hands_over = True
             if self._last or self._cut or core.closing:
                 self.hands_over = False
-                source.unread(len(head) + 4)  # for a relay; else it is answered by the close
+                source.unread(len(data) + 4)  # for a relay; else it is answered by the close
                 turn.release()
                 return
-            keep = fields.keep_alive
-            plain = body is None and version == "1.1" and method != "HEAD" and method != "CONNECT"
             # Ahead only where nothing of this request is left to read, and nothing but a request can come.
-            alone = plain and b"upgrade" not in fields.connection
-            self._reads_ahead = ahead = alone and keep
+            self._reads_ahead = head.is_followed
             if body is not None:
                 channel.set_receive_timeout(core.body_timeout)
-            elif alone and not keep and not source.pending:
+            elif head.is_last and not source.pending:
                 # The client sends nothing more, so this thread is done: who closes the response closes the socket.
                 self._is_left = self._client_is_done = True
             # No variable here ever holds the request: its handler is to be the only one, at once.
-            core.requests.put(HttpRequest(self, method, target, version, fields, body,
-                                          HttpResponse(self, method, target, version, fields, body, plain)))  # fmt: skip
+            core.requests.put(HttpRequest(self, head, body, HttpResponse(self, head, body)))
             self.hands_over = False
-            if ahead:
+            if head.is_followed:
                 continue
             if self._is_left:
                 return
@@ -238,7 +227,7 @@ class Connection:
             turn.release()
             if self._last:
                 # A client that said close sends nothing more: no answer can be lost to a reset.
-                self._client_is_done = not keep and not source.pending and (body is None or body.finished)
+                self._client_is_done = not head.keep_alive and not source.pending and (body is None or body.finished)
                 return
             if body is not None:
                 with body.lock:  # a handler's thread may still be in read()

@@ -23,7 +23,7 @@ from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
 from blockingio.values.date import HttpDate
 from blockingio.values.headers import HttpHeaders
-from blockingio.wire.head import Fields, parse_fields
+from blockingio.wire.head import Fields, RequestHead, parse_fields, parse_request_line
 from blockingio.wire.limits import DEFAULT_LIMITS, Limits
 from blockingio.wire.sink import codec_of
 
@@ -121,7 +121,13 @@ class Core:
         self.requests.put(FORKED_SIGNAL)
         self._start_empty(self.sessions.timeout)
 
-    def parse_fields(self, block: bytes, version: str) -> Fields:
+    def parse_head(self, head: bytes) -> RequestHead:
+        """Raises BadMessage."""
+        line, _, block = head.partition(b"\r\n")
+        method, target, version = parse_request_line(line, self.limits)
+        return RequestHead(method, target, version, self._parse_fields(block, version))
+
+    def _parse_fields(self, block: bytes, version: str) -> Fields:
         """A request's header section.  Clients repeat theirs, also on new connections, so the last few are kept.
 
         What is kept is immutable, and the dict's methods are each one step of the interpreter.  Raises BadMessage.
@@ -142,25 +148,29 @@ class Core:
         self._known_fields.clear()
 
     def plain_head(self) -> bytes | None:
-        """Status line, default headers, Server and Date of a 200; None where the defaults have framing in them.
+        """Status line, default headers, Server and Date of a 200; None where there is more to it: the defaults
+        have framing in them, or the content may be compressed.
 
         Several threads may make it at once: each makes the same, and an attribute is set in one step.
         """
         now = time()
-        # The cache of _encode() itself: None once the headers have been changed.
-        fields = self.default_response_headers._encoded
         if (
-            fields is None
-            or fields is not self._plain_head_made_of
-            or not self._plain_head_until - 1 <= now < self._plain_head_until
+            self.default_response_headers._encoded is self._plain_head_made_of
+            and self._plain_head_until - 1 <= now < self._plain_head_until
         ):
-            fields = self.default_response_headers._encode()
-            if not _FRAMING_NAMES.isdisjoint(self.default_response_headers._values):
-                return None
-            self._plain_tail = self.server_line() + date_line(now)
-            self._plain_head = _STATUS_LINE + fields + self._plain_tail
-            self._plain_head_made_of = fields
-            self._plain_head_until = float(int(now) + 1)
+            return self._plain_head
+        return self._make_plain_head(now)
+
+    def _make_plain_head(self, now: float) -> bytes | None:
+        if self.auto_compress:
+            return None
+        fields = self.default_response_headers._encode()
+        if not _FRAMING_NAMES.isdisjoint(self.default_response_headers._values):
+            return None
+        self._plain_tail = self.server_line() + date_line(now)
+        self._plain_head = _STATUS_LINE + fields + self._plain_tail
+        self._plain_head_made_of = fields
+        self._plain_head_until = float(int(now) + 1)
         return self._plain_head
 
     def plain_head_with(self, fields: bytes) -> bytes | None:

@@ -196,7 +196,7 @@ class Crew:
         if isinstance(error, BadMessage) and body is not None and body.failed:
             request.response._fail(error.status)  # what a client did is not logged
             return
-        log.error("the handler of %s %s failed", request.method, request._target, exc_info=error)
+        log.error("the handler of %s %s failed", request.method, request._head.target, exc_info=error)
         request.response._fail(500)
         self._subscription._report(error, "a handler failed")
 

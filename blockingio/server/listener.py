@@ -144,7 +144,7 @@ class Listener(socketserver.ThreadingTCPServer):
                 if not self._stopping:
                     self._accept_until_stopped()
             except (OSError, ValueError):
-                if not self._stopping:
+                if not self._stopping and self.socket.fileno() >= 0:  # else its owner has closed it
                     log.exception("the server cannot accept connections any more")
 
     def _accept_until_stopped(self) -> None:

@@ -19,7 +19,7 @@ from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.body import Body
-from blockingio.wire.head import Fields
+from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE
 from blockingio.wire.sink import CLOSED
 
@@ -40,31 +40,36 @@ class HttpRequest(Stream[bytes]):
     ``read`` makes it a binary file: ``json.load(request)`` works.  Follows dart:io's HttpRequest.
     """
 
-    __slots__ = ("method", "protocol_version", "response", "_target", "_fields", "_body", "_connection",
-                 "_uri", "_cookies", "_kept_readers", "__weakref__")  # fmt: skip
+    __slots__ = ("response", "_head", "_body", "_connection", "_uri", "_cookies", "_kept_readers", "__weakref__")
 
-    def __init__(self, connection: Connection, method: str, target: str, version: str, fields: Fields,
-                 body: Body | None, response: HttpResponse) -> None:
-        self.method = method
-        self.protocol_version = version
+    def __init__(self, connection: Connection, head: RequestHead, body: Body | None, response: HttpResponse) -> None:
         self.response = response
-        self._target = target
-        self._fields = fields
-        self._body = body
         self._connection = connection
+        self._head = head
+        self._body = body
         self._uri: Uri | None = None
         self._cookies: list[Cookie] | None = None
 
     def __repr__(self) -> str:
-        return f"<HttpRequest {self.method} {self._target} HTTP/{self.protocol_version}>"
+        return f"<HttpRequest {self.method} {self._head.target} HTTP/{self.protocol_version}>"
 
     # ---------------------------------------------------------------- the head
+
+    @property
+    def method(self) -> str:
+        """As it came, since methods are case-sensitive: "GET", "POST" (RFC 9110 9.1)."""
+        return self._head.method
+
+    @property
+    def protocol_version(self) -> str:
+        """What the client speaks, "1.0" or "1.1" (RFC 9112 2.3)."""
+        return self._head.version
 
     @property
     def uri(self) -> Uri:
         """The request target as it came: for most requests a path and perhaps a query (RFC 9112 3.2)."""
         if self._uri is None:
-            self._uri = Uri._from_target(self._target)
+            self._uri = Uri._from_target(self._head.target)
         return self._uri
 
     @property
@@ -77,22 +82,22 @@ class HttpRequest(Stream[bytes]):
         uri = self.uri
         proto = _first(self.headers, "x-forwarded-proto").lower()
         scheme = proto if proto in ("http", "https") else uri.scheme or self._connection.scheme
-        authority = self._target if self.method == "CONNECT" else uri.authority
+        authority = self._head.target if self.method == "CONNECT" else uri.authority
         base = None
-        for host in (_first(self.headers, "x-forwarded-host"), authority, self._fields.host):
+        for host in (_first(self.headers, "x-forwarded-host"), authority, self._head.fields.host):
             base = _origin(scheme, host)
             if base is not None:
                 break
         else:
             base = Uri.parse(f"{scheme}://{self._connection.authority}")
-        if self.method == "CONNECT" or self._target == "*":
+        if self.method == "CONNECT" or self._head.target == "*":
             return base
         return base.replace(path=uri.path or "/", query=uri.query if uri.has_query else None)
 
     @property
     def headers(self) -> HttpHeaders:
         """The header fields; immutable."""
-        return self._fields.headers
+        return self._head.fields.headers
 
     @property
     def cookies(self) -> list[Cookie]:
@@ -109,7 +114,7 @@ class HttpRequest(Stream[bytes]):
     @property
     def persistent_connection(self) -> bool:
         """Whether the client means to use the connection again (RFC 9112 9.3)."""
-        return self._fields.keep_alive
+        return self._head.keep_alive
 
     @property
     def session(self) -> HttpSession:
@@ -183,7 +188,9 @@ class HttpRequest(Stream[bytes]):
                 return b""
             if response._phase == CLOSED:
                 raise StateError("the response is closed, and the body went with it: read first, close last")
-            response._send_continue()
+            if body.held_back:
+                body.held_back = False
+                response._send_continue()
             try:
                 return body.read_some(limit)
             except BadMessage as error:

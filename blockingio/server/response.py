@@ -18,14 +18,14 @@ from blockingio.net.address import HttpConnectionInfo
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import compressed_headers, gzip_compressor
 from blockingio.server.outbox import FilePart, Outbox
-from blockingio.server.response_head import Question, make_detached_head, make_head, phrase_of
+from blockingio.server.response_head import make_detached_head, make_head, phrase_of
 from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
 from blockingio.values.cookie import Cookie, SameSite
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.body import Body
-from blockingio.wire.head import Fields
+from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
 from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, Compressor, IOSink
 
@@ -52,12 +52,11 @@ class HttpResponse(IOSink):
     closed, with a ResourceWarning.  One thread at a time may work on it.  Follows dart:io's HttpResponse.
     """
 
-    __slots__ = ("_connection", "_method", "_target", "_version", "_fields", "_body", "_plain", "_keep", "_gone",
+    __slots__ = ("_connection", "_asked", "_body", "_plain", "_keep", "_gone",
                  "_status_code", "_reason_phrase", "_headers", "_cookies", "_session", "_outbox", "_done",
-                 "_deadline", "_appointment", "_started_at", "_holds_body_back", "_finished")  # fmt: skip
+                 "_deadline", "_appointment", "_started_at", "_finished")  # fmt: skip
 
-    def __init__(self, connection: Connection, method: str, target: str, version: str, fields: Fields,
-                 body: Body | None, plain: bool) -> None:
+    def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
         # IOSink's, set here: a call of its own would cost each request one more frame.
         self._phase = UNTAKEN
         self._finished = False  # nothing is left to be done, and the connection knows
@@ -69,13 +68,10 @@ class HttpResponse(IOSink):
         self.buffer_output = True
 
         self._connection = connection
-        self._method = method
-        self._target = target
-        self._version = version
-        self._fields = fields
+        self._asked = asked
         self._body = body
         # Nothing about request or response asks for more than the head that is made in advance.
-        self._plain = plain
+        self._plain = asked.is_plain
         self._keep = True  # the connection is used again; decided when the head is made
         self._gone = False  # nothing can be sent any more
         self._status_code = 200
@@ -87,7 +83,6 @@ class HttpResponse(IOSink):
         self._done: Future[HttpResponse] | None = None
         self._deadline: float | None = None
         self._appointment: Appointment | None = None
-        self._holds_body_back = fields.expects_continue and body is not None
         self._started_at = monotonic()  # when the request's head was here
 
     def __repr__(self) -> str:
@@ -160,7 +155,7 @@ class HttpResponse(IOSink):
     @property
     def persistent_connection(self) -> bool:
         """Whether the connection may be used again.  Setting it once begun: HttpException."""
-        return self._fields.keep_alive and self.headers.persistent_connection
+        return self._asked.keep_alive and self.headers.persistent_connection
 
     @persistent_connection.setter
     def persistent_connection(self, persistent: bool) -> None:
@@ -258,7 +253,7 @@ class HttpResponse(IOSink):
         if self._phase == BUFFERING:
             head = b""
             if write_headers:
-                head = make_detached_head(self._connection.core, Question(self._method, self._version),
+                head = make_detached_head(self._connection.core, self._asked,
                                           self._status_code, self.reason_phrase, self.headers, self._cookies or ())
             self._transmit(head + self._take_buffered())
         if self._outbox is not None:
@@ -291,7 +286,7 @@ class HttpResponse(IOSink):
     def _close_forgotten(self) -> None:
         """Close for a user who has dropped it."""
         try:
-            warnings.warn(f"a response was dropped without close(): {self._method} {self._target}", ResourceWarning,
+            warnings.warn(f"a response was dropped without close(): {self._asked.method} {self._asked.target}", ResourceWarning,
                           stacklevel=3, source=self)  # fmt: skip
         finally:  # a filter may make the warning an error
             try:
@@ -350,7 +345,7 @@ class HttpResponse(IOSink):
     def _complete(self, done: Future[HttpResponse]) -> None:
         try:
             if self._gone:
-                done.set_exception(HttpException(f"the answer to {self._method} {self._target} was not sent whole"))
+                done.set_exception(HttpException(f"the answer to {self._asked.method} {self._asked.target} was not sent whole"))
             else:
                 done.set_result(self)
         except InvalidStateError:
@@ -359,8 +354,8 @@ class HttpResponse(IOSink):
     def _log(self) -> None:
         connection = self._connection
         log_access(connection.core, AccessRecord(
-            connection.remote, None, time(), self._method, self._target, self._version, self._status_code,
-            self._body_size(), monotonic() - self._started_at, self._fields.headers,
+            connection.remote, None, time(), self._asked.method, self._asked.target, self._asked.version, self._status_code,
+            self._body_size(), monotonic() - self._started_at, self._asked.fields.headers,
         ))  # fmt: skip
 
     def _body_size(self) -> int:
@@ -375,16 +370,16 @@ class HttpResponse(IOSink):
         if not self._gone:
             super()._refuse_late_write()
 
-    def _freeze_headers(self) -> int:
-        if self._headers is None:
-            return -1
-        self._headers._freeze(_STARTED)
-        return self._headers.content_length
+    def _lock(self) -> None:
+        if self._headers is not None:
+            self._headers._freeze(_STARTED)
+            self._declared = self._headers.content_length
+        self._phase = BUFFERING
 
     def _choose_compressor(self) -> Compressor | None:
         if not self._connection.core.auto_compress:
             return None
-        headers = compressed_headers(self._status_code, self.headers, self._fields.headers)
+        headers = compressed_headers(self._status_code, self.headers, self._asked.fields.headers)
         if headers is None:
             return None
         headers._freeze(_STARTED)
@@ -394,40 +389,38 @@ class HttpResponse(IOSink):
     def _send_rest(self) -> None:
         # What most requests get, a plain 200 whose body has not outgrown the buffer, in as few steps as can be.
         if self._plain and self._phase <= BUFFERING and self._encoder is None:
-            core = self._connection.core
-            head = None if core.auto_compress else core.plain_head()
+            head = self._connection.core.plain_head()
             if head is not None:
-                self._send_plain(core, head, b"".join(self._parts))
+                self._send_plain(head, b"".join(self._parts))
                 return
         super()._send_rest()
 
-    def _send_plain(self, core: Core, head: bytes, body: bytes) -> None:
+    def _send_plain(self, head: bytes, body: bytes) -> None:
         """A whole 200 behind a head that was made in advance, all but what is this answer's own."""
-        if core.closing or not self._fields.keep_alive:
+        if self._connection.core.closing or not self._asked.keep_alive:
             self._keep = False
             head += b"connection: close\r\n"
-        size = self._written = len(body)
-        self._transmit(b"%bcontent-length: %d\r\n\r\n%b" % (head, size, body))
+        self._written = len(body)
+        self._transmit(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
 
     def _answer_plainly(self, fields: bytes, body: bytes) -> bool:
         """Send a 200 with this header section instead of the default one, and close.
 
         For a response that nobody has touched.  False where it needs a head of its own: nothing is sent.
         """
-        core = self._connection.core
-        if not self._plain or self._phase != OPEN or core.auto_compress:
+        if not self._plain or self._phase != OPEN:
             return False
-        head = core.plain_head_with(fields)
+        head = self._connection.core.plain_head_with(fields)
         if head is None:
             return False
-        self._send_plain(core, head, body)
+        self._send_plain(head, body)
         self._phase = STREAMING
         self.close()
         return True
 
     def _begin(self, length: int) -> bytes:
         head = make_head(
-            self._connection.core, Question(self._method, self._version), self._status_code, self.reason_phrase,
+            self._connection.core, self._asked, self._status_code, self.reason_phrase,
             self.headers, self._cookies or (), length=length, has_body=self._written + self._size > 0,
             may_keep=self._may_keep(),
         )
@@ -437,12 +430,12 @@ class HttpResponse(IOSink):
 
     def _may_keep(self) -> bool:
         """Whether nothing but the response's own headers speaks against using the connection again."""
-        if not (self._fields.keep_alive and self._keep):
+        if not (self._asked.keep_alive and self._keep):
             return False
         body = self._body
         # Not asked for (100-continue), failed, or more than is worth reading away: a new connection is cheaper.
         return body is None or body.finished or not (
-            body.failed or body.left > DRAIN_SIZE or self._holds_body_back
+            body.failed or body.left > DRAIN_SIZE or body.held_back
         )
 
     def _find_codec(self) -> str:
@@ -533,11 +526,9 @@ class HttpResponse(IOSink):
         self.cookies.append(cookie)
 
     def _send_continue(self) -> None:
-        """100 before the first read of a body that the client holds back (RFC 9110 10.1.1)."""
-        if self._holds_body_back:
-            self._holds_body_back = False
-            if self._phase <= BUFFERING:
-                self._transmit(b"HTTP/1.1 100 Continue\r\n\r\n")
+        """100, for a client that waits for it before it sends a body (RFC 9110 10.1.1); not once the answer has begun."""
+        if self._phase <= BUFFERING:
+            self._transmit(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _body_failed(self, error: BadMessage) -> None:
         """The body cannot be read: say so unless the handler says otherwise; the connection ends with this answer."""

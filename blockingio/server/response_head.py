@@ -13,16 +13,10 @@ from blockingio.server.core import Core, date_line
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.status import HttpStatus
+from blockingio.wire.head import RequestHead
 from blockingio.wire.sink import CHUNKED, COUNTED, NO_BODY, UNTIL_CLOSE
 
 _WRITTEN_HERE = ("connection", "content-length", "transfer-encoding")
-
-
-class Question(NamedTuple):
-    """What of the request decides how it is answered."""
-
-    method: str
-    version: str  # "1.0" or "1.1"
 
 
 class Head(NamedTuple):
@@ -39,7 +33,7 @@ def phrase_of(status: int) -> str:
         return f"Status {status}"
 
 
-def make_head(core: Core, question: Question, status: int, reason: str, headers: HttpHeaders,
+def make_head(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,
               cookies: Iterable[Cookie], *, length: int, has_body: bool, may_keep: bool) -> Head:
     """The head in front of a body of ``length`` bytes; -1: more may come.
 
@@ -48,42 +42,42 @@ def make_head(core: Core, question: Question, status: int, reason: str, headers:
     """
     closes = any(option.lower() == "close" for option in _options(headers))
     keep = may_keep and not core.closing and not closes
-    framing, line = _frame(question, status, headers, length, has_body)
-    if framing == UNTIL_CLOSE or status < 200 or (question.method == "CONNECT" and status < 300):
+    framing, line = _frame(asked, status, headers, length, has_body)
+    if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
         keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
-    return _assemble(core, question, status, reason, headers, cookies, keep, framing, line)
+    return _assemble(core, asked, status, reason, headers, cookies, keep, framing, line)
 
 
-def make_detached_head(core: Core, question: Question, status: int, reason: str, headers: HttpHeaders,
+def make_detached_head(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,
                        cookies: Iterable[Cookie]) -> bytes:
     """The head in front of what is not HTTP, so without framing (RFC 9110 7.8, 9.3.6)."""
-    return _assemble(core, question, status, reason, headers, cookies, False, UNTIL_CLOSE, b"").data
+    return _assemble(core, asked, status, reason, headers, cookies, False, UNTIL_CLOSE, b"").data
 
 
-def _frame(question: Question, status: int, headers: HttpHeaders, length: int, has_body: bool) -> tuple[int, bytes]:
+def _frame(asked: RequestHead, status: int, headers: HttpHeaders, length: int, has_body: bool) -> tuple[int, bytes]:
     """How the body is delimited, and the line that says so (RFC 9112 6.3)."""
     declared = headers.content_length
     if status < 200 or status == 204:
         return NO_BODY, b""
     if status == 304:
         return NO_BODY, b"" if declared < 0 else b"content-length: %d\r\n" % declared
-    if question.method == "CONNECT" and status < 300:
+    if asked.method == "CONNECT" and status < 300:
         return NO_BODY, b""  # a tunnel begins
     if declared >= 0:
         framing, line = COUNTED, b"content-length: %d\r\n" % declared
-    elif length >= 0 and not (headers.chunked_transfer_encoding and question.version == "1.1"):
+    elif length >= 0 and not (headers.chunked_transfer_encoding and asked.version == "1.1"):
         framing, line = COUNTED, b"content-length: %d\r\n" % length
-    elif question.version == "1.1":
+    elif asked.version == "1.1":
         framing, line = CHUNKED, b"transfer-encoding: chunked\r\n"
     else:
         framing, line = UNTIL_CLOSE, b""
-    if question.method == "HEAD":
+    if asked.method == "HEAD":
         # Where the handler wrote no body, nobody knows how long GET's would be.
         return NO_BODY, line if has_body or declared >= 0 else b""
     return framing, line
 
 
-def _assemble(core: Core, question: Question, status: int, reason: str, headers: HttpHeaders,
+def _assemble(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,
               cookies: Iterable[Cookie], keep: bool, framing: int, framing_line: bytes) -> Head:
     values = headers._values
     parts = [b"HTTP/1.1 %d %b\r\n" % (status, reason.encode("latin-1")), _without_framing(headers)]
@@ -93,17 +87,17 @@ def _assemble(core: Core, question: Question, status: int, reason: str, headers:
         parts.append(date_line(time()))
     for cookie in cookies:
         parts.append(b"set-cookie: %b\r\n" % str(cookie).encode("latin-1"))
-    parts.append(_connection_line(question, status, headers, keep))
+    parts.append(_connection_line(asked, status, headers, keep))
     parts.append(framing_line)
     parts.append(b"\r\n")
     return Head(b"".join(parts), framing, keep)
 
 
-def _connection_line(question: Question, status: int, headers: HttpHeaders, keep: bool) -> bytes:
+def _connection_line(asked: RequestHead, status: int, headers: HttpHeaders, keep: bool) -> bytes:
     options = [option for option in _options(headers) if option.lower() not in ("close", "keep-alive")]
     if status >= 200 and not keep:
         options.append("close")
-    elif status >= 200 and question.version == "1.0":
+    elif status >= 200 and asked.version == "1.0":
         options.append("keep-alive")
     return b"connection: %b\r\n" % ", ".join(options).encode("latin-1") if options else b""
 

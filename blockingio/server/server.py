@@ -10,9 +10,11 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from math import inf
 from queue import Empty
 from sys import getrefcount
 from time import monotonic
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from blockingio.net.security import SecurityContext
     from blockingio.server.access import AccessRecord
+    from blockingio.server.response import HttpResponse
 
 # All that have not been collected, for a forked child to put in order.
 _servers: WeakSet[HttpServer] = WeakSet()
@@ -156,10 +159,33 @@ class HttpServer(Stream[HttpRequest]):
 
     def __iter__(self) -> Iterator[HttpRequest]:
         """The requests, as they come, until the server is closed and what had come before is taken."""
-        return _Requests(self)
+        self._begin_iteration()
+        try:
+            nap = nap_time()
+            get = self._core.requests.get
+            while True:
+                try:
+                    request = get(True, nap)
+                except Empty:
+                    continue
+                if isinstance(request, Signal):
+                    if self._ends(request):
+                        return
+                    continue
+                response = request.response
+                response._phase = OPEN
+                yield request
+                if response._phase != CLOSED and _is_dropped(_references(request, response)):
+                    response._close_forgotten()
+                del request, response  # hold nothing while waiting
+        finally:
+            self._end_iteration()
 
     def _next_within(self, seconds: float) -> HttpRequest:
-        return _Requests(self).within(seconds)
+        return _TimedRequests(self).within(seconds)
+
+    def _timed_iterator(self) -> Iterator[HttpRequest]:
+        return _TimedRequests(self)
 
     def _put_back(self, event: HttpRequest) -> bool:
         event.response._phase = UNTAKEN
@@ -283,15 +309,15 @@ class HttpServer(Stream[HttpRequest]):
         self.close()
 
 
-class _Requests:
-    """One loop over a server's requests, on one thread."""
+class _TimedRequests:
+    """What ``HttpServer.__iter__`` is, for one thread that may also wait with a limit."""
 
     __slots__ = ("_server", "_get", "_last", "_nap")
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
         self._last: HttpRequest | None = None
-        self._nap = nap_time()
+        self._nap = nap_time() or threading.TIMEOUT_MAX
         server._begin_iteration()
         self._get = server._core.requests.get
 
@@ -299,52 +325,31 @@ class _Requests:
         return self
 
     def __next__(self) -> HttpRequest:
-        if self._last is not None:
-            if self._last.response._phase == CLOSED:
-                self._last = None
-            else:
-                self._let_go()
-        while True:
-            try:
-                request = self._get(True, self._nap)
-            except Empty:
-                continue
-            if not isinstance(request, Signal):
-                break
-            if self._server._ends(request):
-                raise StopIteration
-        self._last = request
-        request.response._phase = OPEN
-        return request
+        return self.within(inf)
 
     def within(self, seconds: float) -> HttpRequest:
         """``next``, but TimeoutError where none comes in that time."""
         if self._last is not None:
-            self._let_go()
+            request, self._last = self._last, None
+            response = request.response
+            if response._phase != CLOSED and _is_dropped(_references(request, response)):
+                response._close_forgotten()
+            del request, response
         end = monotonic() + seconds
         while True:
+            left = end - monotonic()
             try:
-                request = self._get(timeout=min(max(end - monotonic(), 0), threading.TIMEOUT_MAX))
+                got = self._get(timeout=min(max(left, 0), self._nap))
             except Empty:
+                if left > self._nap:
+                    continue
                 raise TimeoutError(f"no request came within {seconds:g} seconds") from None
-            if not isinstance(request, Signal):
-                self._last = request
-                request.response._phase = OPEN
-                return request
-            if self._server._ends(request):
+            if not isinstance(got, Signal):
+                self._last = got
+                got.response._phase = OPEN
+                return got
+            if self._server._ends(got):
                 raise StopIteration
-
-    def _let_go(self) -> None:
-        """The loop asks for the next one, and its variable still holds the last.  If nothing else does,
-        nobody can close the response any more."""
-        request, self._last = self._last, None
-        if (
-            request is not None
-            and request.response._phase != CLOSED
-            and getrefcount(request) <= _LOOP_ONLY
-            and getrefcount(request.response) <= _REQUEST_ONLY
-        ):
-            request.response._close_forgotten()
 
     def __del__(self) -> None:
         if hasattr(self, "_get") and not sys.is_finalizing():
@@ -395,29 +400,33 @@ def _ignore(request: HttpRequest) -> None:
     request.response.close()
 
 
-class _Thing:
-    __slots__ = ("part",)
-
-    part: _Thing
+def _references(request: object, response: object) -> tuple[int, int]:
+    return getrefcount(request), getrefcount(response)
 
 
-def _reference_counts() -> tuple[int, int]:
-    """What getrefcount says, in this interpreter, of what only a loop's variable and its iterator hold,
-    and of what only an attribute of that holds: they differ with how an interpreter counts its own."""
+def _is_dropped(references: tuple[int, int]) -> bool:
+    """For a loop that asks for the next request, while its variable still holds the last: if nothing else does,
+    nobody can close the response any more."""
+    return references[0] <= _LOOP_ONLY[0] and references[1] <= _LOOP_ONLY[1]
+
+
+def _references_of_a_loop() -> tuple[int, int]:
+    """What ``_references`` says, in this interpreter, of a request that only a loop's variable and its iterator
+    hold, and of its response: they differ with how an interpreter counts its own."""
     counts = []
 
-    def iterate() -> Iterator[_Thing]:
-        thing = _Thing()
-        thing.part = _Thing()
-        yield thing
-        counts.append((getrefcount(thing), getrefcount(thing.part)))
+    def iterate() -> Iterator[SimpleNamespace]:
+        request = SimpleNamespace(response=SimpleNamespace())
+        response = request.response
+        yield request
+        counts.append(_references(request, response))
 
     for _ in iterate():
         pass
     return counts[0]
 
 
-_LOOP_ONLY, _REQUEST_ONLY = _reference_counts()
+_LOOP_ONLY = _references_of_a_loop()
 
 
 def _after_fork() -> None:

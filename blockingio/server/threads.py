@@ -5,6 +5,7 @@ A connection has one for as long as it lives; so does an answer that its client 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -14,6 +15,19 @@ _IDLE_TIME = 10.0
 # Threads that wait so at most.  Were there thousands, their patience would end at one moment, and
 # they would fight for the interpreter for half a minute.
 _MOST_IDLE = 64
+
+
+def give_way() -> None:
+    """Let the calling thread, when it wakes up, wait for a processor instead of taking one from who runs there.
+
+    That one is, as often as not, a handler with the interpreter in its hands: the thread that has pushed it aside
+    could do nothing but wait for it.  On Linux this is a scheduling policy that any thread may choose for itself.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        try:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        except OSError:
+            pass  # a sandbox that forbids it: things only take longer
 
 
 class _Worker:
@@ -58,6 +72,7 @@ class Threads:
             worker.wake.release()
 
     def _work(self, task: Callable[[], None] | None) -> None:
+        give_way()
         worker = _Worker()
         while task is not None:
             task()

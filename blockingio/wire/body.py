@@ -34,12 +34,13 @@ _FORBIDDEN_TRAILERS = frozenset(
 class Body:
     """What all bodies share."""
 
-    __slots__ = ("lock", "length", "finished", "trailers", "_source", "_failure")
+    __slots__ = ("lock", "length", "finished", "held_back", "trailers", "_source", "_failure")
 
     def __init__(self, source: Source, length: int) -> None:
         self.lock = Lock()
         self.length = length
         self.finished = length == 0
+        self.held_back = False  # the client waits for 100 (Continue) before it sends
         self.trailers: list[tuple[str, str]] = []
         self._source = source
         self._failure: BadMessage | None = None
@@ -186,15 +187,19 @@ def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
 
     Transfer-Encoding beside Content-Length, and any coding but chunked, were refused with the head.
     """
+    body: Body
     if fields.chunked:
-        return ChunkedBody(source, limits)
-    if fields.content_length <= 0:
+        body = ChunkedBody(source, limits)
+    elif fields.content_length <= 0:
         return None
-    if limits.max_body_size is not None and fields.content_length > limits.max_body_size:
+    elif limits.max_body_size is not None and fields.content_length > limits.max_body_size:
         raise BadMessage(
             f"the body has {fields.content_length} bytes, expected no more than {limits.max_body_size}", 413
         )
-    return FixedBody(source, fields.content_length)
+    else:
+        body = FixedBody(source, fields.content_length)
+    body.held_back = fields.expects_continue
+    return body
 
 
 def response_body(source: Source, fields: Fields, limits: Limits, *, method: str, status: int) -> Body | None:

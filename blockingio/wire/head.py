@@ -71,6 +71,26 @@ class Fields:
         return self._headers
 
 
+class RequestHead:
+    """A request's head, and what follows from it; immutable, so one serves every request that repeats it."""
+
+    __slots__ = ("method", "target", "version", "fields", "keep_alive", "has_body", "is_plain", "is_last", "is_followed")
+
+    def __init__(self, method: str, target: str, version: str, fields: Fields) -> None:
+        self.method = method
+        self.target = target
+        self.version = version  # "1.0" or "1.1"
+        self.fields = fields
+        self.keep_alive = fields.keep_alive
+        self.has_body = fields.content_length > 0 or fields.chunked
+        # Nothing about it asks for an answer, or for a framing of it, that is out of the ordinary.
+        self.is_plain = not self.has_body and version == "1.1" and method != "HEAD" and method != "CONNECT"
+        only_http = self.is_plain and b"upgrade" not in fields.connection
+        # Behind it comes nothing at all; nothing but another request.
+        self.is_last = only_http and not self.keep_alive
+        self.is_followed = only_http and self.keep_alive
+
+
 def field_list(block: bytes) -> list[tuple[str, str]]:
     """Names and values of a checked header section, in order, as received but for the blanks around."""
     return _FIELD.findall(block.decode("latin-1")) if block else []

@@ -79,8 +79,9 @@ class IOSink:
         """The header fields; immutable once something has been written."""
         raise NotImplementedError
 
-    def _freeze_headers(self) -> int:
-        """Make the headers immutable; the content_length that was set, -1 where none was."""
+    def _lock(self) -> None:
+        """From the first write on the headers stand: they become immutable, ``_declared`` is the content_length
+        that was set, and the phase buffering."""
         raise NotImplementedError
 
     def _begin(self, length: int) -> bytes:
@@ -238,11 +239,6 @@ class IOSink:
 
     def _refuse_late_write(self) -> None:
         raise StateError("write() after close(): write first, close last")
-
-    def _lock(self) -> None:
-        """From the first write on the headers stand."""
-        self._declared = self._freeze_headers()
-        self._phase = BUFFERING
 
     def _fail_length(self, message: str) -> NoReturn:
         self._give_up()

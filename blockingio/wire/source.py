@@ -26,13 +26,16 @@ class Truncated(BadMessage):
 
 
 class Source:
-    __slots__ = ("_receive", "_data", "_at", "_partial")
+    __slots__ = ("_receive", "_data", "_at", "_partial", "_seen", "_seen_head")
 
     def __init__(self, receive: Callable[[int], bytes]) -> None:
         self._receive = receive
         self._data = b""  # what was received last ...
         self._at = 0  # ... and how far it is used up
         self._partial = bytearray()  # a head that is coming in pieces; only ever grows while it is waited for
+        # What was received when last it was a head and nothing else: clients repeat themselves.
+        self._seen: bytes | None = None
+        self._seen_head = b""
 
     @property
     def pending(self) -> bytes:
@@ -71,6 +74,10 @@ class Source:
             at = 0
             self._data = b""  # hold nothing while waiting
             data = self._receive(HEAD_RECEIVE_SIZE)
+            if data == self._seen:
+                self._data = data
+                self._at = len(data)
+                return self._seen_head
             if not data:
                 self._at = 0
                 return None
@@ -79,7 +86,10 @@ class Source:
             return self._slow_head(data[at:], limits, before_wait)
         self._data = data
         self._at = end + 4
-        return data[at:end]
+        head = data[at:end]
+        if at == 0 and len(data) == end + 4:
+            self._seen, self._seen_head = data, head
+        return head
 
     def _slow_head(self, start: bytes, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
         """A head that comes in pieces, or after empty lines."""

@@ -5,6 +5,7 @@ import errno
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -65,6 +66,28 @@ def test_a_listening_socket_that_is_gone(monkeypatch: pytest.MonkeyPatch,
             eventually(lambda: caplog.records)
         assert client.get("/2").body == b"/2"
     assert "cannot accept" in caplog.records[0].getMessage()
+
+
+def test_a_listening_socket_that_its_owner_has_just_closed(monkeypatch: pytest.MonkeyPatch,
+                                                           caplog: pytest.LogCaptureFixture) -> None:
+    """That is nothing to be told of, also where accept() is the one to find it."""
+    closed = threading.Event()
+    original = Listener.get_request
+
+    def get_request(listener: Listener) -> Any:
+        sock.close()
+        closed.set()
+        return original(listener)
+
+    sock = socket.create_server(("127.0.0.1", 0))
+    with running(HttpServer.listen_on(sock)) as server, RawClient(server.port) as client:
+        assert client.get("/1").body == b"/1"
+        monkeypatch.setattr(Listener, "get_request", get_request)
+        with suppress(ConnectionResetError), RawClient(server.port):
+            pass
+        assert closed.wait(PATIENCE)
+        assert client.get("/2").body == b"/2"
+    assert not caplog.records
 
 
 def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:

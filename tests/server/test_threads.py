@@ -1,12 +1,16 @@
 """Threads that are used again, and calls that are due later."""
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
 
 import pytest
 
+from blockingio import HttpRequest
 from blockingio.server import threads as threads_module
 from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
@@ -34,6 +38,39 @@ class Tasks:
 
 
 # ----------------------------------------------------------------------- Threads
+
+def policies(start: str) -> set[int]:
+    """The scheduling policies of all threads whose names begin so."""
+    return {os.sched_getscheduler(thread.native_id or 0) for thread in threading.enumerate()
+            if thread.name.startswith(start)}
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system does not have that policy")
+def test_connections_give_way_to_handlers() -> None:
+    """Their threads do not push a handler aside when they wake up; nobody else is touched."""
+    seen: list[int] = []
+
+    def look(request: HttpRequest) -> None:
+        seen.append(os.sched_getscheduler(0))
+        seen.extend(policies("blockingio worker"))
+        seen.append(int(subprocess.check_output([sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"])))
+        tell(request)
+
+    with serving(look, workers=2) as server, RawClient(server.port) as client:
+        assert client.get("/1").body == b"/1"
+        assert policies(f"blockingio 127.0.0.1:{server.port}") == {os.SCHED_BATCH}
+    assert set(seen) == {os.SCHED_OTHER}
+
+
+def test_a_sandbox_that_lets_nobody_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise PermissionError("not here")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse, raising=False)
+    with serving(tell) as server, RawClient(server.port) as client:
+        assert client.get("/1").body == b"/1"
+
+
 
 def test_a_thread_is_used_again() -> None:
     pool, tasks = Threads("test pool"), Tasks()

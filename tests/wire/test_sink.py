@@ -34,9 +34,10 @@ class Message(IOSink):
     def headers(self) -> HttpHeaders:
         return self._headers
 
-    def _freeze_headers(self) -> int:
+    def _lock(self) -> None:
         self._headers._freeze("the message has begun")
-        return self._headers.content_length
+        self._declared = self._headers.content_length
+        self._phase = BUFFERING
 
     def _begin(self, length: int) -> bytes:
         self.lengths.append(length)
@@ -340,7 +341,7 @@ def test_a_file_to_python() -> None:
 
 def test_the_subclass_supplies_the_rest() -> None:
     sink = IOSink()
-    for missing in (lambda: sink.headers, sink._freeze_headers, lambda: sink._begin(0),
+    for missing in (lambda: sink.headers, sink._lock, lambda: sink._begin(0),
                     lambda: sink._transmit(b""), sink._give_up, sink.close, lambda: sink.write("x")):
         with pytest.raises(NotImplementedError):
             missing()
