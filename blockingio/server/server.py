@@ -1,4 +1,4 @@
-"""HttpServer: the queue of requests, and the iterator that drains it."""
+"""HttpServer: its owner's handle, from bind to close."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from math import inf
 from queue import Empty
-from sys import getrefcount
-from time import monotonic
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
-from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal, nap_time
+from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal
 from blockingio.server.crew import Crew, Wake
 from blockingio.server.listener import Listener, bracketed, open_socket, remove_socket_file
+from blockingio.server.loops import TimedRequests, iterate
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
 from blockingio.server.response import UNTAKEN
@@ -32,14 +29,12 @@ from blockingio.server.settings import (
 from blockingio.stream import Stream
 from blockingio.subscription import StreamSubscription
 from blockingio.values.headers import HttpHeaders
-from blockingio.wire.sink import CLOSED, OPEN
 
 if TYPE_CHECKING:
     import ssl
 
     from blockingio.net.security import SecurityContext
     from blockingio.server.access import AccessRecord
-    from blockingio.server.response import HttpResponse
 
 # All that have not been collected, for a forked child to put in order.
 _servers: WeakSet[HttpServer] = WeakSet()
@@ -159,33 +154,13 @@ class HttpServer(Stream[HttpRequest]):
 
     def __iter__(self) -> Iterator[HttpRequest]:
         """The requests, as they come, until the server is closed and what had come before is taken."""
-        self._begin_iteration()
-        try:
-            nap = nap_time()
-            get = self._core.requests.get
-            while True:
-                try:
-                    request = get(True, nap)
-                except Empty:
-                    continue
-                if isinstance(request, Signal):
-                    if self._ends(request):
-                        return
-                    continue
-                response = request.response
-                response._phase = OPEN
-                yield request
-                if response._phase != CLOSED and _is_dropped(_references(request, response)):
-                    response._close_forgotten()
-                del request, response  # hold nothing while waiting
-        finally:
-            self._end_iteration()
+        return iterate(self)
 
     def _next_within(self, seconds: float) -> HttpRequest:
-        return _TimedRequests(self).within(seconds)
+        return TimedRequests(self).within(seconds)
 
     def _timed_iterator(self) -> Iterator[HttpRequest]:
-        return _TimedRequests(self)
+        return TimedRequests(self)
 
     def _put_back(self, event: HttpRequest) -> bool:
         event.response._phase = UNTAKEN
@@ -309,53 +284,6 @@ class HttpServer(Stream[HttpRequest]):
         self.close()
 
 
-class _TimedRequests:
-    """What ``HttpServer.__iter__`` is, for one thread that may also wait with a limit."""
-
-    __slots__ = ("_server", "_get", "_last", "_nap")
-
-    def __init__(self, server: HttpServer) -> None:
-        self._server = server
-        self._last: HttpRequest | None = None
-        self._nap = nap_time() or threading.TIMEOUT_MAX
-        server._begin_iteration()
-        self._get = server._core.requests.get
-
-    def __iter__(self) -> Iterator[HttpRequest]:
-        return self
-
-    def __next__(self) -> HttpRequest:
-        return self.within(inf)
-
-    def within(self, seconds: float) -> HttpRequest:
-        """``next``, but TimeoutError where none comes in that time."""
-        if self._last is not None:
-            request, self._last = self._last, None
-            response = request.response
-            if response._phase != CLOSED and _is_dropped(_references(request, response)):
-                response._close_forgotten()
-            del request, response
-        end = monotonic() + seconds
-        while True:
-            left = end - monotonic()
-            try:
-                got = self._get(timeout=min(max(left, 0), self._nap))
-            except Empty:
-                if left > self._nap:
-                    continue
-                raise TimeoutError(f"no request came within {seconds:g} seconds") from None
-            if not isinstance(got, Signal):
-                self._last = got
-                got.response._phase = OPEN
-                return got
-            if self._server._ends(got):
-                raise StopIteration
-
-    def __del__(self) -> None:
-        if hasattr(self, "_get") and not sys.is_finalizing():
-            self._server._end_iteration()
-
-
 class HttpConnectionsInfo:
     """Numbers of connections: ``total``, and of these ``active`` (a request or its response is in
     progress), ``idle`` (waiting for a request) and ``closing`` (waiting for the client to close)."""
@@ -398,35 +326,6 @@ def _server_context(context: SecurityContext | ssl.SSLContext, request_client_ce
 
 def _ignore(request: HttpRequest) -> None:
     request.response.close()
-
-
-def _references(request: object, response: object) -> tuple[int, int]:
-    return getrefcount(request), getrefcount(response)
-
-
-def _is_dropped(references: tuple[int, int]) -> bool:
-    """For a loop that asks for the next request, while its variable still holds the last: if nothing else does,
-    nobody can close the response any more."""
-    return references[0] <= _LOOP_ONLY[0] and references[1] <= _LOOP_ONLY[1]
-
-
-def _references_of_a_loop() -> tuple[int, int]:
-    """What ``_references`` says, in this interpreter, of a request that only a loop's variable and its iterator
-    hold, and of its response: they differ with how an interpreter counts its own."""
-    counts = []
-
-    def iterate() -> Iterator[SimpleNamespace]:
-        request = SimpleNamespace(response=SimpleNamespace())
-        response = request.response
-        yield request
-        counts.append(_references(request, response))
-
-    for _ in iterate():
-        pass
-    return counts[0]
-
-
-_LOOP_ONLY = _references_of_a_loop()
 
 
 def _after_fork() -> None:

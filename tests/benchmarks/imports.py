@@ -4,8 +4,10 @@ blockingio loads its names when they are first asked for, so a server's is timed
 """
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 
 from tests.benchmarks.report import Options, print_table, ratio, say
 
@@ -19,15 +21,19 @@ _TIMED = "import time; begin = time.perf_counter(); {}; print(time.perf_counter(
 
 def run(options: Options) -> None:
     times: dict[str, list[float]] = {statement: [] for statement in STATEMENTS}
-    for _ in range(RUNS):
-        for statement in list(times):
-            command = [sys.executable, "-c", _TIMED.format(statement)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                say(f"import: without {statement!r}: {done.stderr.strip().splitlines()[-1]}")
-                del times[statement]
-            else:
-                times[statement].append(float(done.stdout))
+    with tempfile.TemporaryDirectory() as cache:
+        # The first process of each compiles, the others find its bytecode, whatever is set here otherwise.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        for _ in range(RUNS):
+            for statement in list(times):
+                command = [sys.executable, "-c", _TIMED.format(statement)]
+                done = subprocess.run(command, capture_output=True, text=True, env=environment)
+                if done.returncode:
+                    say(f"import: without {statement!r}: {done.stderr.strip().splitlines()[-1]}")
+                    del times[statement]
+                else:
+                    times[statement].append(float(done.stdout))
     best = {statement: min(runs) for statement, runs in times.items()}
     rows = [[statement, f"{seconds * 1e3:.1f}", ratio(seconds, best.get(BASE))]
             for statement, seconds in best.items()]

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from blockingio import EventSink, HttpRequest, HttpServer, StateError
-from blockingio.server import server as server_module
+from blockingio.server import loops
 from tests.peers import PATIENCE, RawClient, eventually
 from tests.server.visits import asking, get, in_background, is_free, queued, running, tell
 
@@ -101,7 +101,7 @@ def test_the_wait_within_the_package() -> None:
 
 def test_a_wait_of_several_naps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main thread looks up from time to time, in case that a Ctrl-C has woken nobody."""
-    monkeypatch.setattr(server_module, "nap_time", lambda: 0.01)
+    monkeypatch.setattr(loops, "nap_time", lambda: 0.01)
     with HttpServer.bind("127.0.0.1", 0) as server:
         with pytest.raises(TimeoutError, match="0.05 seconds"):
             server._next_within(0.05)
