@@ -3,10 +3,10 @@
 To open, look at, read and close a file costs a busy server more than all the rest of a request:
 each call lets go of the interpreter and has to get it back.  A kept file costs one look at itself
 and one at each directory between it and the root, which tell of new content and of links put in
-the way, and one look is enough for all requests that had come before it.  That a precompressed neighbour came or went shows in the directory that it is in; where
-that is the root, it is looked at once a second.  Only what was opened without passing through a
-link is kept, and only once it has stood unchanged for so long that the next change cannot have
-the same time stamp.
+the way, and one look is enough for all requests that had come before it.  That a precompressed
+neighbour came or went shows in the directory that it is in; where that is the root, it is looked
+at once a second.  Only what was opened without passing through a link is kept, and only once it
+has stood unchanged for so long that the next change cannot have the same time stamp.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class KeptFile:
     that change, each in one step.
     """
 
-    __slots__ = ("root", "plain", "gzipped", "size", "prepared", "_root_witness", "_witnesses", "_look_again", "_looked_at")
+    __slots__ = ("root", "plain", "gzipped", "size", "prepared", "_root_witness", "_witnesses", "_look_again",
+                 "_looked_at")  # fmt: skip
 
     def __init__(self, root: object, plain: Representation, gzipped: Representation | None,
                  root_witness: _Witness, witnesses: list[_Witness]) -> None:

@@ -1,9 +1,9 @@
 """One connected socket: receive, send, timeouts, and an end in stages.
 
 The reading half and the writing half each have one owner at a time, which need not be
-the same thread (on TLS a DuplexTlsChannel sees to that: net/duplex.py).  ``cut`` may be called by any thread at any time; ``close`` only
-by the one that knows that nobody else reads or writes any more, because a closed
-socket's number may at once be another client's.
+the same thread (on TLS a DuplexTlsChannel sees to that: net/duplex.py).  ``cut`` may be called
+by any thread at any time; ``close`` only by the one that knows that nobody else reads or writes
+any more, because a closed socket's number may at once be another client's.
 
 This module does not import ssl: a TLS socket is handled through socket.socket's methods,
 and its errors are OSErrors.

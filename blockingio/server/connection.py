@@ -37,6 +37,7 @@ from blockingio.wire.source import TIMED_OUT, Source, Truncated
 if TYPE_CHECKING:
     import socket
 
+    from blockingio.server.answer import Answer
     from blockingio.server.timekeeper import Appointment
     from blockingio.wire.head import RequestHead
 
@@ -46,8 +47,8 @@ _NO_FIELDS = HttpHeaders._from_fields([])
 class Connection:
     """One client.  ``run`` is the thread; everything else may be called from others where it says so."""
 
-    __slots__ = ("core", "channel", "certificate", "broken", "idle_since", "hands_over", "_peer", "_family", "_source", "_turn",
-                 "_last", "_reads_ahead", "_head_due", "_cut", "_detached", "_relay",
+    __slots__ = ("core", "channel", "certificate", "broken", "idle_since", "hands_over", "_peer", "_family",
+                 "_source", "_turn", "_last", "_reads_ahead", "_head_due", "_cut", "_detached", "_relay",
                  "_client_is_done", "_is_left", "_end_of_patience")  # fmt: skip
 
     def __init__(self, core: Core, sock: socket.socket, peer: Any) -> None:
@@ -305,7 +306,7 @@ class Connection:
         self.broken = True
         self.channel.cut()
 
-    def response_done(self, response: HttpResponse, keep: bool) -> None:
+    def response_done(self, response: Answer, keep: bool) -> None:
         """The response is closed: on its thread, and its last act, since from here on the socket may be closed."""
         self.idle_since = monotonic()
         if not keep or self.core.closing:
@@ -326,7 +327,7 @@ class Connection:
         if self.core.closing and not self._last:
             self.cut()  # close() has just begun, and took this connection for a busy one
 
-    def detach(self, response: HttpResponse) -> socket.socket:
+    def detach(self, response: Answer) -> socket.socket:
         """Let go of the socket, for the response's thread; what was read too far comes out of it first."""
         self._last = True
         if self._reads_ahead or self._source.pending:

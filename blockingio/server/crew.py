@@ -114,8 +114,9 @@ class Crew:
                 self._core.requests.put(Wake(worker))
 
     def _start(self, workers: list[_Worker]) -> list[threading.Thread]:
+        name = f"blockingio worker {self._core.name}"
         threads = [
-            threading.Thread(target=self._work, args=(worker,), name=f"blockingio worker {self._core.name}", daemon=True)
+            threading.Thread(target=self._work, args=(worker,), name=name, daemon=True)
             for worker in workers
         ]
         for thread in threads:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.server.answer import UNTAKEN
 from blockingio.server.connection import Connection
 from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal
 from blockingio.server.crew import Crew, Wake
@@ -22,7 +23,6 @@ from blockingio.server.listener import Listener, bracketed, open_socket, remove_
 from blockingio.server.loops import TimedRequests, iterate
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
-from blockingio.server.response import UNTAKEN
 from blockingio.server.settings import (
     Limit, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
 )  # fmt: skip

@@ -74,7 +74,8 @@ class Fields:
 class RequestHead:
     """A request's head, and what follows from it; immutable, so one serves every request that repeats it."""
 
-    __slots__ = ("method", "target", "version", "fields", "keep_alive", "has_body", "is_plain", "is_last", "is_followed")
+    __slots__ = ("method", "target", "version", "fields", "keep_alive", "has_body", "is_plain", "is_last",
+                 "is_followed")  # fmt: skip
 
     def __init__(self, method: str, target: str, version: str, fields: Fields) -> None:
         self.method = method

@@ -34,7 +34,8 @@ class Compressor(Protocol):
     def flush(self, mode: int = ..., /) -> bytes: ...
 
 
-# The usual codecs, by Python's names for them, that encode each piece by itself; others may begin with a mark, or shift.
+# The usual codecs, by Python's names for them, that encode each piece by itself; others may begin with a mark,
+# or shift.
 _STATELESS = frozenset(("utf-8", "iso8859-1", "ascii", "cp1252", "iso8859-15"))
 
 # zlib's Z_SYNC_FLUSH, all input so far can be decoded, and Z_FINISH; zlib is only loaded by who compresses.
@@ -56,8 +57,8 @@ class IOSink:
     ``shutil.copyfileobj(f, sink)`` work.  Follows dart:io's IOSink.
     """
 
-    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder", "_compressor", "_compressed",
-                 "buffer_output", "__weakref__")  # fmt: skip
+    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder",
+                 "_compressor", "_compressed", "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
         self._phase = OPEN

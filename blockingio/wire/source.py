@@ -136,7 +136,9 @@ class Source:
                 if len(line) > limit + 1:
                     break
                 if not line.endswith(b"\r"):
-                    raise BadMessage(f"a line of the body's framing ends in a bare LF after {line[-8:]!r}, expected CRLF")
+                    raise BadMessage(
+                        f"a line of the body's framing ends in a bare LF after {line[-8:]!r}, expected CRLF"
+                    )
                 return line[:-1]
             pieces.append(self.take_pending())
             size += len(pieces[-1])
