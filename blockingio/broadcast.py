@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 from threading import RLock
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from blockingio.patience import Patience, Turn
 from blockingio.reader import Outcome, Reader

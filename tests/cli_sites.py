@@ -10,6 +10,14 @@ from blockingio.cli_site import Site, SiteOptions
 from tests.peers import RawClient, RawResponse, serving
 
 
+def make_directory(parent: Path) -> Path:
+    """One to serve, with a file and an empty folder."""
+    directory = parent / "site"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "hello.txt").write_text("Hello, world!")
+    return directory
+
+
 @contextmanager
 def site(directory: Path, **options: Any) -> Iterator[RawClient]:
     with serving(Site(directory, SiteOptions(**options)).handle) as server, RawClient(server.port) as client:

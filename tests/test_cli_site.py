@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_sites import send, site
+from tests.cli_sites import make_directory, send, site
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "site"
-    (directory / "sub").mkdir(parents=True)
-    (directory / "hello.txt").write_text("Hello, world!")
-    return directory
+    return make_directory(tmp_path)
 
 
 def test_index_and_listing(directory: Path) -> None:

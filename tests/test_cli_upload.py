@@ -12,16 +12,13 @@ import requests
 from blockingio import cli_upload
 from blockingio.cli_site import Site, SiteOptions
 from blockingio.cli_upload import clean_name
-from tests.cli_sites import send, site
+from tests.cli_sites import make_directory, send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "site"
-    (directory / "sub").mkdir(parents=True)
-    (directory / "hello.txt").write_text("Hello, world!")
-    return directory
+    return make_directory(tmp_path)
 
 
 def form(*files: tuple[str, bytes], name: str = "file") -> bytes:

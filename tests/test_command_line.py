@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.cli_sites import make_directory
 from tests.peers import PATIENCE, Certificates, RawClient
 
 PROJECT = Path(__file__).parents[1]
@@ -23,10 +24,7 @@ PROJECT = Path(__file__).parents[1]
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "site"
-    (directory / "sub").mkdir(parents=True)
-    (directory / "hello.txt").write_text("Hello, world!")
-    return directory
+    return make_directory(tmp_path)
 
 
 class Command:

@@ -1,7 +1,6 @@
 """How much a client may send, and how many may be there: each limit is answered, and delays nobody."""
 from __future__ import annotations
 
-import socket
 import threading
 from typing import Any
 

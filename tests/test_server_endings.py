@@ -14,20 +14,10 @@ import pytest
 from blockingio import HttpRequest, HttpServer
 from tests.neighbours import SOON
 from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.server.visits import is_free
 
 
 # -------------------------------------------------------------- garbage collection
-
-def is_free(port: int) -> bool:
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-            sock.listen()
-        except OSError:
-            return False
-    return True
-
 
 def test_a_server_collected_before_its_first_request() -> None:
     server: HttpServer | None = HttpServer.bind("127.0.0.1", 0)

@@ -14,7 +14,7 @@ from re import Pattern
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from blockingio.values.grammar import OWS, QUOTED_STRING, TOKEN_RE
+from blockingio.values.grammar import QUOTED_STRING, TOKEN_RE
 
 _NO_PARAMETERS: Final[Mapping[str, str | None]] = MappingProxyType({})
 

@@ -2,6 +2,7 @@
 
 scripted    a server on a port of its own whose connections are served by scripts, one each, in their order.
 Peer        what a script talks to: the server's end of one connection.
+ended       a script that waits for the client to end the connection.
 answering   a script that gives these responses, one after the other, and keeps what it was asked.
 
 A script that fails fails the test, at the end of the block.
@@ -216,6 +217,15 @@ def scripted(
         server.close()
     if server.errors:
         raise server.errors[0]
+
+
+def ended(peer: Peer) -> None:
+    """Whatever comes, until the client ends the connection."""
+    try:
+        while peer.socket.recv(65536):
+            pass
+    except ConnectionError:
+        pass
 
 
 class answering:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from blockingio import ContentType, HttpClient, HttpClientRequest, HttpException, StateError
-from tests.client.servers import EMPTY, OK, Asked, Peer, answering, scripted
+from tests.client.servers import EMPTY, OK, Asked, Peer, answering, ended, scripted
 
 BUFFER = 64 * 1024  # what is held back so that a body can be counted
 
@@ -164,15 +164,6 @@ def test_a_flushed_get_takes_no_body_any_more(client: HttpClient) -> None:
             request.write("x")
         with pytest.raises(HttpException, match="1 bytes written, expected 0"):
             request.close()
-
-
-def ended(peer: Peer) -> None:
-    """Whatever comes, until the client ends the connection."""
-    try:
-        while peer.socket.recv(65536):
-            pass
-    except ConnectionError:
-        pass
 
 
 def test_more_than_content_length(client: HttpClient) -> None:

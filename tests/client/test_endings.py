@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from blockingio import HttpClient, HttpClientResponse, HttpException, StateError, Uri
-from tests.client.servers import OK, Peer, answering, scripted
+from tests.client.servers import OK, Peer, answering, ended, scripted
 from tests.peers import PATIENCE, eventually
 
 
@@ -20,15 +20,6 @@ def client() -> Iterator[HttpClient]:
     with HttpClient() as client:
         client.find_proxy = None
         yield client
-
-
-def ended(peer: Peer) -> None:
-    """Whatever comes, until the client ends the connection."""
-    try:
-        while peer.socket.recv(65536):
-            pass
-    except ConnectionError:
-        pass
 
 
 def test_done_is_what_close_gives(client: HttpClient) -> None:

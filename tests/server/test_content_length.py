@@ -1,26 +1,12 @@
 """A response's content_length is a promise: neither more nor less is sent."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from blockingio import HttpException, HttpRequest, HttpResponse
-from tests.peers import PATIENCE, RawClient, RawResponse, serving
-from tests.server.visits import get, visit
-
-Write = Callable[[HttpResponse], object]
-
-
-def answered(write: Write, raw: bytes = get(), **settings: Any) -> RawResponse:
-    """What comes of a response that is written so, and closed."""
-
-    def handler(request: HttpRequest) -> None:
-        write(request.response)
-        request.response.close()
-
-    return visit(handler, raw, method=raw.partition(b" ")[0].decode(), **settings)
+from tests.peers import PATIENCE, RawClient, serving
+from tests.server.visits import answered, get
 
 
 def test_too_much_for_content_length() -> None:

@@ -3,9 +3,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any
 
 import pytest
 import requests
@@ -13,21 +11,10 @@ import requests
 from blockingio import (
     ContentType, Cookie, HttpDate, HttpException, HttpRequest, HttpResponse, HttpStatus, StateError, Uri,
 )
-from tests.peers import PATIENCE, RawClient, RawResponse, serving
-from tests.server.visits import get, visit
+from tests.peers import PATIENCE, RawClient, serving
+from tests.server.visits import Write, answered, get
 
 KIB = 1024
-Write = Callable[[HttpResponse], object]
-
-
-def answered(write: Write, raw: bytes = get(), **settings: Any) -> RawResponse:
-    """What comes of a response that is written so, and closed."""
-
-    def handler(request: HttpRequest) -> None:
-        write(request.response)
-        request.response.close()
-
-    return visit(handler, raw, method=raw.partition(b" ")[0].decode(), **settings)
 
 
 def big(response: HttpResponse) -> None:

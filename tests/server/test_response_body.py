@@ -7,27 +7,15 @@ import io
 import json
 import shutil
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from blockingio import ContentType, HttpRequest, HttpResponse, HttpStatus, IOSink, Uri
-from tests.peers import PATIENCE, RawClient, RawResponse, serving
-from tests.server.visits import answering, get, raw_answer, visit
+from tests.peers import PATIENCE, RawClient, serving
+from tests.server.visits import Write, answered, answering, get, raw_answer, visit
 
 KIB = 1024
-Write = Callable[[HttpResponse], object]
-
-
-def answered(write: Write, raw: bytes = get(), **settings: Any) -> RawResponse:
-    """What comes of a response that is written so, and closed."""
-
-    def handler(request: HttpRequest) -> None:
-        write(request.response)
-        request.response.close()
-
-    return visit(handler, raw, method=raw.partition(b" ")[0].decode(), **settings)
 
 
 def wire(write: Write, *fields: str, version: str = "1.1", method: str = "GET", **settings: Any) -> bytes:

@@ -71,7 +71,6 @@ def test_a_sandbox_that_lets_nobody_choose(monkeypatch: pytest.MonkeyPatch) -> N
         assert client.get("/1").body == b"/1"
 
 
-
 def test_a_thread_is_used_again() -> None:
     pool, tasks = Threads("test pool"), Tasks()
     for number in range(5):

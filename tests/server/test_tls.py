@@ -12,23 +12,13 @@ import requests
 
 from blockingio import HttpException, HttpRequest, HttpServer, SecurityContext
 from tests.peers import PATIENCE, Certificates, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import answering, get, in_background, post, running, small_window, tell
+from tests.server.visits import (
+    answering, assert_others_are_served, body_length, get, in_background, post, running, small_window, tell,
+)
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
 SOON = 0.2
-
-
-def body_length(request: HttpRequest) -> None:
-    request.response.write(str(len(request.read())))
-    request.response.close()
-
-
-def assert_others_are_served(server: HttpServer, context: ssl.SSLContext) -> None:
-    began = time.monotonic()
-    with RawClient(server.port, context=context) as client:
-        assert client.get("/good").body == b"/good"
-    assert time.monotonic() - began < 1
 
 
 # ---------------------------------------------------------------------- contexts

@@ -10,26 +10,14 @@ import pytest
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import answering, get, post, running, small_window, tell
+from tests.server.visits import answering, assert_others_are_served, body_length, get, post, running, small_window, tell
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
 SOON = 0.2
 
 
-def body_length(request: HttpRequest) -> None:
-    request.response.write(str(len(request.read())))
-    request.response.close()
-
-
 # ------------------------------------------------------------- stuck and strange
-
-def assert_others_are_served(server: HttpServer, context: ssl.SSLContext) -> None:
-    began = time.monotonic()
-    with RawClient(server.port, context=context) as client:
-        assert client.get("/good").body == b"/good"
-    assert time.monotonic() - began < 1
-
 
 @pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
                          ids=["nothing", "a byte", "half a hello"])

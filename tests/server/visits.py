@@ -4,14 +4,16 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from blockingio import HttpRequest, HttpServer
+from blockingio import HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
 
 Handler = Callable[[HttpRequest], object]
+Write = Callable[[HttpResponse], object]
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -39,6 +41,16 @@ def visit(handler: Handler, raw: bytes = GET, *, method: str = "GET", **settings
     """What a server with this handler answers to these bytes."""
     with serving(handler, **settings) as server, RawClient(server.port) as client:
         return client.send(raw).read_response(method)
+
+
+def answered(write: Write, raw: bytes = GET, **settings: Any) -> RawResponse:
+    """What comes of a response that is written so, and closed."""
+
+    def handler(request: HttpRequest) -> None:
+        write(request.response)
+        request.response.close()
+
+    return visit(handler, raw, method=raw.partition(b" ")[0].decode(), **settings)
 
 
 def raw_answer(handler: Handler, raw: bytes, **settings: Any) -> bytes:
@@ -89,6 +101,20 @@ def to_the_end(client: RawClient) -> bytes:
         return client.read_until_eof()
     except ConnectionError:
         return b""
+
+
+def body_length(request: HttpRequest) -> None:
+    """A handler that answers how long the body was."""
+    request.response.write(str(len(request.read())))
+    request.response.close()
+
+
+def assert_others_are_served(server: HttpServer, context: ssl.SSLContext) -> None:
+    """Another client is answered at once."""
+    began = time.monotonic()
+    with RawClient(server.port, context=context) as client:
+        assert client.get("/good").body == b"/good"
+    assert time.monotonic() - began < 1
 
 
 def is_free(port: int) -> bool:
