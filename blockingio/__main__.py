@@ -72,6 +72,8 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> None
     lines = [f"Serving {options.directory.resolve()}"]
     lines += [f"Listening on {url}" for url in server_urls(scheme, options.bind, server.address, server.port)]
     print("\n".join(lines), flush=True)
+    if options.spa and not (options.directory / "index.html").is_file():
+        print("There is no index.html yet: until then --spa answers unknown paths with 404", file=sys.stderr)
     try:
         server.for_each(site.handle, workers=options.workers)
     except KeyboardInterrupt:
@@ -98,7 +100,8 @@ def _make_parser() -> argparse.ArgumentParser:
                         help="browsers may use what they have for so long without asking")
     parser.add_argument("--gzip", action="store_true", help="compress text for clients that take it")
     parser.add_argument("--upload", action="store_true",
-                        help="a form on the listing that saves files into the directory, never over others")
+                        help="save files that are sent into the directory, never over others; the form for it is "
+                             "on the listing, so give --no-index where there is an index.html")
     parser.add_argument("--auth", metavar="USER:PASSWORD",
                         help="let in only who knows these (use it with HTTPS)")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="serve HTTPS with this PEM chain")
@@ -106,7 +109,7 @@ def _make_parser() -> argparse.ArgumentParser:
                         help="its private key, where it is in a file of its own")
     parser.add_argument("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
                         help="requests that are worked on at once (8)")
-    parser.add_argument("--quiet", action="store_true", help="no line for each request")
+    parser.add_argument("--quiet", action="store_true", help="no line for each request (client, time, request, status, bytes, seconds)")
     parser.add_argument("--version", action="version", version=f"blockingio {blockingio.__version__}")
     return parser
 

@@ -94,6 +94,17 @@ def test_serving_until_ctrl_c(directory: Path) -> None:
         assert command.interrupt() == (0, "", "")
 
 
+def test_a_single_page_that_is_not_there_yet(directory: Path) -> None:
+    """That is said, and it may come later."""
+    with Command(directory, "--port", "0", "--quiet", "--spa") as command:
+        url = command.start(directory)
+        assert requests.get(url + "some/view", timeout=PATIENCE).status_code == 404
+        (directory / "index.html").write_text("<p>App</p>")
+        assert requests.get(url + "some/view", timeout=PATIENCE).text == "<p>App</p>"
+        status, output, errors = command.interrupt()
+        assert (status, output) == (0, "") and errors.startswith("There is no index.html yet")
+
+
 def test_ctrl_c_in_the_middle_of_a_download(directory: Path) -> None:
     (directory / "large.bin").write_bytes(bytes(20_000_000))
     with Command(directory, "--port", "0", "--quiet") as command:

@@ -23,7 +23,7 @@ def handle(request: HttpRequest) -> None:
     else:
         response.status_code = HttpStatus.METHOD_NOT_ALLOWED
         response.headers["allow"] = "POST"
-        response.write(f"Unsupported request: {request.method}.  Expected a POST of application/json.")
+        response.write(f"Unsupported request: {request.method}.  Expected POST with Content-Type: application/json.")
     response.close()
 
 

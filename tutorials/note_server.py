@@ -29,13 +29,13 @@ def answer(request: HttpRequest) -> tuple[HttpStatus, str]:
         return HttpStatus.BAD_REQUEST, "That is not JSON."
     match question:
         case {"myNote": str(note)}:
-            return HttpStatus.OK, f"You have {save_note(note)} notes."
+            return HttpStatus.OK, f"Notes so far: {save_note(note)}."
         case {"getNote": number}:
             notes = read_notes()
             # The page sends what was typed into a field, so the number comes as text.
             if str(number) in map(str, range(len(notes))):
                 return HttpStatus.OK, notes[int(number)]
-            return HttpStatus.NOT_FOUND, f"There is no such note. You have {len(notes)} notes, from 0 on."
+            return HttpStatus.NOT_FOUND, f"There is no such note. Notes so far: {len(notes)}, counted from 0."
     return HttpStatus.BAD_REQUEST, 'Expected {"myNote": "text"} or {"getNote": 0}.'
 
 

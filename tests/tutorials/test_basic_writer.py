@@ -119,7 +119,7 @@ def test_what_is_not_json(body: bytes, writer: Program, directory: Path) -> None
     None, "text/plain", "application/jsonp", "application/x-www-form-urlencoded", "x"])
 def test_another_type_is_not_supported(content_type: str | None, writer: Program, directory: Path) -> None:
     status, text = post(writer, "/file.txt", json.dumps(DATA), content_type)
-    assert (status, text) == (405, "Unsupported request: POST.  Expected a POST of application/json.")
+    assert (status, text) == (405, "Unsupported request: POST.  Expected POST with Content-Type: application/json.")
     assert not os.listdir(directory)
 
 
@@ -127,7 +127,7 @@ def test_another_type_is_not_supported(content_type: str | None, writer: Program
 def test_another_method_is_not_supported(method: str, writer: Program, directory: Path) -> None:
     response = requests.request(method, f"{writer.url}/file.txt", json=DATA, timeout=PATIENCE)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
-    assert response.text == f"Unsupported request: {method}.  Expected a POST of application/json."
+    assert response.text == f"Unsupported request: {method}.  Expected POST with Content-Type: application/json."
     assert not os.listdir(directory)
 
 

@@ -167,12 +167,12 @@ def test_taking_notes(browser: Browser, tmp_path: Path) -> None:
             browser.click("#get_note")
             eventually(lambda: browser.text("#display_note") == shown, ANSWERING)
 
-        save("Buy milk", "You have 1 notes.")
-        save('Say "Grüße" & <b>go</b>', "You have 2 notes.")
+        save("Buy milk", "Notes so far: 1.")
+        save('Say "Grüße" & <b>go</b>', "Notes so far: 2.")
         read("0", "Buy milk")
         read("1", 'Say "Grüße" & <b>go</b>')
-        read("7", "There is no such note. You have 2 notes, from 0 on.")
-        read("x", "There is no such note. You have 2 notes, from 0 on.")
+        read("7", "There is no such note. Notes so far: 2, counted from 0.")
+        read("x", "There is no such note. Notes so far: 2, counted from 0.")
         assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == 'Buy milk\nSay "Grüße" & <b>go</b>\n'
     browser.click("#get_note")
     eventually(lambda: browser.text("#display_note") == "No answer. Is note_server.py running?", ANSWERING)

@@ -79,9 +79,9 @@ def post(program: Program, body: object) -> tuple[int, str]:
 
 
 def test_notes(notes: Program, tmp_path: Path) -> None:
-    assert post(notes, {"getNote": 0}) == (404, "There is no such note. You have 0 notes, from 0 on.\n")
-    assert post(notes, {"myNote": "Buy milk"}) == (200, "You have 1 notes.\n")
-    assert post(notes, {"myNote": "Grüße\nan\u2028 alle"}) == (200, "You have 2 notes.\n")
+    assert post(notes, {"getNote": 0}) == (404, "There is no such note. Notes so far: 0, counted from 0.\n")
+    assert post(notes, {"myNote": "Buy milk"}) == (200, "Notes so far: 1.\n")
+    assert post(notes, {"myNote": "Grüße\nan\u2028 alle"}) == (200, "Notes so far: 2.\n")
     assert post(notes, {"getNote": 0}) == (200, "Buy milk\n")
     assert post(notes, {"getNote": "1"}) == (200, "Grüße an alle\n")
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "Buy milk\nGrüße an alle\n"
@@ -91,7 +91,7 @@ def test_notes_are_still_there_the_next_time(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(b"one\n\xfftwo\n")
     with Program("note_server.py", 4042, tmp_path) as program:
         assert post(program, {"getNote": "1"}) == (200, "\ufffdtwo\n")
-        assert post(program, {"myNote": "\ud800"}) == (200, "You have 3 notes.\n")
+        assert post(program, {"myNote": "\ud800"}) == (200, "Notes so far: 3.\n")
         assert post(program, {"getNote": 2}) == (200, "?\n")
         assert program.interrupt() == QUIETLY
 
@@ -101,7 +101,7 @@ def test_notes_are_still_there_the_next_time(tmp_path: Path) -> None:
 def test_a_bad_number_gets_404(notes: Program, number: object) -> None:
     post(notes, {"myNote": "a"})
     post(notes, {"myNote": "b"})
-    assert post(notes, {"getNote": number}) == (404, "There is no such note. You have 2 notes, from 0 on.\n")
+    assert post(notes, {"getNote": number}) == (404, "There is no such note. Notes so far: 2, counted from 0.\n")
 
 
 @pytest.mark.parametrize("body", [
