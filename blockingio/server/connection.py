@@ -176,6 +176,7 @@ class Connection:
             # ------------------------------------------------ receive
             if wait != channel.receive_timeout:
                 channel.set_receive_timeout(wait)
+            data = None
             try:
                 data = source.head(core.limits, self._before_wait)
                 if data is None:
@@ -187,7 +188,7 @@ class Connection:
                 body = request_body(source, head.fields, core.limits) if head.has_body else None
             except BadMessage as error:
                 if not isinstance(error, Truncated):
-                    self._refuse(error)
+                    self._refuse(error, is_head=(data or source.pending).startswith(b"HEAD "))
                 return
             except TIMED_OUT:
                 wait = self._patience()
@@ -260,8 +261,11 @@ class Connection:
             return limit
         return max(self.idle_since + limit - monotonic(), 0)
 
-    def _refuse(self, error: BadMessage) -> None:
-        """Answer what was no request, whole and valid, once the last response is done; the connection ends."""
+    def _refuse(self, error: BadMessage, *, is_head: bool) -> None:
+        """Answer what was no request, whole and valid, once the last response is done; the connection ends.
+
+        An answer to HEAD says how long its content would be, and has none (RFC 9110 9.3.2).
+        """
         self._turn.acquire()
         try:
             if self._last or self._cut:
@@ -269,18 +273,21 @@ class Connection:
             core = self.core
             phrase = HttpStatus(error.status).phrase
             body = f"{error.status} {phrase}: {error.message}\n".encode("latin-1", "replace")
+            answer = (
+                b"HTTP/1.1 %d %b\r\n%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+                % (error.status, phrase.encode("ascii"), core.error_fields(), core.server_line(), date_line(time()),
+                   len(body), b"" if is_head else body)
+            )  # fmt: skip
             try:
-                self.channel.send_now(
-                    b"HTTP/1.1 %d %b\r\n%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b"
-                    % (error.status, phrase.encode("ascii"), core.error_fields(), core.server_line(),
-                       date_line(time()), len(body), body)
-                )  # fmt: skip
+                sent = self.channel.send_now(answer)
+                if sent < len(answer):
+                    self.channel.send_all(answer[sent:], core.body_timeout)
             except OSError:
                 self.broken = True
             self._last = True
             if core.access_log is not None:
-                log_access(core, AccessRecord(self.remote, None, time(), "-", "-", "-", error.status, len(body), 0.0,
-                                              _NO_FIELDS))  # fmt: skip
+                log_access(core, AccessRecord(self.remote, None, time(), "-", "-", "-", error.status,
+                                              0 if is_head else len(body), 0.0, _NO_FIELDS))  # fmt: skip
         finally:
             self._turn.release()
 

@@ -118,12 +118,12 @@ class HttpRequest(Stream[bytes]):
 
     @property
     def session(self) -> HttpSession:
-        """The client's session, a new one where it brought none that still lives.
+        """The client's session, a new one where it brought none that still lives, or this one was destroyed.
 
         StateError where a new one is asked for after the response's head, which carries its cookie, has gone.
         """
         response = self.response
-        if response._session is None:
+        if response._session is None or response._session._is_destroyed:
             sessions = self._connection.core.sessions
             for cookie in self.cookies:
                 if cookie.name == SESSION_COOKIE:

@@ -125,7 +125,8 @@ class HttpResponse(Answer):
         cookie.path = "/"
         cookie.same_site = SameSite.LAX
         cookie.secure = self._connection.scheme == "https"
-        self.cookies.append(cookie)
+        # In place of that of one that was begun and destroyed in the same request.
+        self.cookies[:] = [other for other in self.cookies if other.name != SESSION_COOKIE] + [cookie]
 
     # ---------------------------------------------------------------- how it goes
 
@@ -168,9 +169,9 @@ class HttpResponse(Answer):
         """
         if self._phase != OPEN:
             raise StateError("the response has begun: redirect() comes before the first write, flush or close")
-        self.status_code = status
         text = str(location)
         self.headers.set("location", text if text.isascii() else str(Uri.parse(text)))
+        self.status_code = status
         self.close()
 
     def detach_socket(self, *, write_headers: bool = True) -> socket.socket:

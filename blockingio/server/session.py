@@ -32,6 +32,7 @@ class HttpSession(MutableMapping[Any, Any]):
         self._sessions = sessions
         self._data: dict[Any, Any] = {}
         self._last_used = monotonic()
+        self._is_destroyed = False
 
     def __getitem__(self, key: Any, /) -> Any:
         return self._data[key]
@@ -59,7 +60,11 @@ class HttpSession(MutableMapping[Any, Any]):
         return id(self)
 
     def destroy(self) -> None:
-        """Forget it: the client's next request gets a new one.  ``on_timeout`` is not called."""
+        """Forget it: whoever asks for the client's session from now on gets a new one, with an id of its own.
+
+        That is the thing to do at a login.  ``on_timeout`` is not called.
+        """
+        self._is_destroyed = True
         self._sessions.forget(self)
 
 

@@ -50,6 +50,16 @@ def codec_of(headers: HttpHeaders) -> str:
     return codecs.lookup(charset or "latin-1").name
 
 
+def _bytes_of(obj: object) -> bytes | None:
+    """Those of a bytes-like object, an array or a mapped file among them; None for anything else."""
+    if isinstance(obj, bytes):
+        return bytes(obj)
+    try:
+        return memoryview(obj).tobytes()  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
 class IOSink:
     """What HttpResponse and HttpClientRequest share, and a file to Python.
 
@@ -120,7 +130,7 @@ class IOSink:
         self._codec = codecs.lookup(encoding).name
 
     def write(self, obj: object) -> int:
-        """Write bytes as they are, a str encoded, anything else as ``str(obj)``.
+        """Write what is bytes-like as it is, a str encoded, anything else as ``str(obj)``.
 
         Returns the number of characters, for bytes of bytes, as a file does.
         Raises ValueError where the encoding has no such character, StateError after close(),
@@ -128,11 +138,12 @@ class IOSink:
         """
         if isinstance(obj, str):
             text = obj
-        elif isinstance(obj, (bytes, bytearray, memoryview)):
-            data = bytes(obj)
-            self._add(data)
-            return len(data)
         else:
+            # A number is meant as text, also one of those whose memory can be looked at.
+            bytes_like = None if hasattr(obj, "__float__") else _bytes_of(obj)
+            if bytes_like is not None:
+                self._add(bytes_like)
+                return len(bytes_like)
             text = str(obj)
         try:
             codec = self._codec or self._find_codec()
@@ -198,10 +209,11 @@ class IOSink:
     # ---------------------------------------------------------------- bytes
 
     def add(self, data: Buffer) -> None:
-        """Write bytes.  Raises TypeError for anything else, and what ``write`` raises."""
-        if not isinstance(data, (bytes, bytearray, memoryview)):
+        """Write a bytes-like object.  Raises TypeError for anything else, and what ``write`` raises."""
+        bytes_like = _bytes_of(data)
+        if bytes_like is None:
             raise TypeError(f"add() takes bytes, got {type(data).__name__}: use write() for text")
-        self._add(bytes(data))
+        self._add(bytes_like)
 
     def add_stream(self, stream: Iterable[Buffer]) -> None:
         """Write each of the stream's events as it comes."""

@@ -5,12 +5,15 @@ import http.client
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
 
 from blockingio import HttpException, HttpRequest, HttpServer
-from tests.peers import PATIENCE, RawClient, eventually, serving
+from blockingio.net.channel import Channel
+from blockingio.net.duplex import DuplexTlsChannel
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 from tests.server.visits import get, post, post_chunks, raw_answer, small_window, tell
 
 #: Seconds of a limit that is to be met.
@@ -364,6 +367,41 @@ def test_an_error_answer_is_whole(raw: bytes, status: int) -> None:
         assert response.header("content-length") == str(len(response.body))
         assert client.is_ended()
     assert not called
+
+
+@pytest.mark.parametrize("raw, status", [
+    (b"HEAD / HTTP/1.1\r\n\r\n", 400),
+    (b"HEAD / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    (b"HEAD / HTTP/1.1\nHost: a\n\n", 400),
+    (b"HEAD /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    (b"\r\nHEAD / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000, 431),
+    (b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000000000000\r\n\r\n", 413),
+    (get() + b"HEAD / HTTP/1.1\r\n\r\n", 400),
+], ids=["no host", "version", "bare LF", "target", "header", "length", "behind another"])
+def test_an_error_answer_to_head_has_no_content(raw: bytes, status: int) -> None:
+    """Only how long it would be (RFC 9110 9.3.2)."""
+    with serving(tell) as server, RawClient(server.port) as client:
+        client.send(raw)
+        if raw.startswith(b"GET"):
+            assert client.read_response().status == 200
+        response = client.read_response("HEAD")
+        assert response.status == status and int(response.header("content-length") or 0) > 4
+        assert client.is_ended()
+
+
+@pytest.mark.parametrize("kind", ["plain", "TLS"])
+def test_an_error_answer_that_the_system_takes_in_pieces(kind: str, tls_contexts: TlsContexts,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    server_context, client_context = (tls_contexts.server, tls_contexts.client) if kind == "TLS" else (None, None)
+    for channel in (Channel, DuplexTlsChannel):
+        def send_some(self: Any, data: bytes, send: Callable[[Any, bytes], int] = channel.send_now) -> int:
+            return send(self, data[:10])
+
+        monkeypatch.setattr(channel, "send_now", send_some)
+    with serving(tell, context=server_context) as server, RawClient(server.port, context=client_context) as client:
+        response = client.send(b"nonsense\r\n\r\n").read_response()
+        assert response.status == 400 and response.body.endswith(b"HTTP-version\n")
+        assert client.is_ended()
 
 
 @pytest.mark.parametrize("sent",

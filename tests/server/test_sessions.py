@@ -194,6 +194,28 @@ def test_destroy() -> None:
     assert not timeouts
 
 
+def test_a_new_one_in_the_place_of_one_that_was_destroyed() -> None:
+    """What to do at a login: what is stored from then on is in a session that nobody can have known before."""
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/login":
+            request.session["n"] = 10
+            request.session.destroy()
+            assert "n" not in request.session
+        count(request)
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        response = client.get("/login")
+        assert response.body == b"1 new" and len(response.get_all("set-cookie")) == 1
+        old = cookie_of(response)
+        assert client.get("/", old).body == b"2 known"
+        response = client.get("/login", old)
+        new = cookie_of(response)
+        assert response.body == b"1 new" and new != old
+        assert client.get("/", new).body == b"2 known"
+        assert client.get("/", old).body == b"1 new"
+
+
 def test_time_is_up() -> None:
     """on_timeout is called, on a thread of the server's; the client's next request gets a new session."""
     ended: list[str] = []

@@ -1,7 +1,9 @@
 """IOSink: what is written, buffered, framed and compressed, and in how many pieces it is sent."""
 from __future__ import annotations
 
+import mmap
 import zlib
+from array import array
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -286,12 +288,31 @@ def test_a_compressed_message_without_a_body() -> None:
 
 # ---------------------------------------------------------------------------- text
 
+class Scalar(bytearray):
+    """A number whose memory can be looked at, as those of numpy."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+    def __str__(self) -> str:
+        return "0.5"
+
+
+def mapped(data: bytes) -> mmap.mmap:
+    memory = mmap.mmap(-1, len(data))
+    memory.write(data)
+    return memory
+
+
 @pytest.mark.parametrize("write, data", [
     (lambda m: m.write("\u20ac"), b"\xe2\x82\xac"), (lambda m: m.writeln("a"), b"a\n"),
     (lambda m: m.writeln(), b"\n"), (lambda m: m.write_all(["a", 1, b"b"], "-"), b"a-1-b"),
     (lambda m: m.write_all([]), b""), (lambda m: m.write_char_code(65), b"A"),
     (lambda m: m.write_char_codes([65, 8364]), b"A\xe2\x82\xac"), (lambda m: m.writelines(["a", "b"]), b"ab"),
     (lambda m: m.add_stream(iter([b"a", memoryview(b"b")])), b"ab"),
+    (lambda m: (m.write(array("B", b"ab")), m.add(array("B", b"cd"))), b"abcd"),
+    (lambda m: m.write(memoryview(b"abcdef")[::2]), b"ace"), (lambda m: m.write(mapped(b"ab")), b"ab"),
+    (lambda m: m.write(Scalar(b"\0")), b"0.5"),
     (lambda m: print("a", 1, file=m), b"a 1\n"),
 ])
 def test_text(write: Callable[[Message], object], data: bytes) -> None:
