@@ -20,7 +20,7 @@ help:
 	@echo "PYTHON=... takes that Python for .venv; ARGS=... goes to the command."
 
 run: $(VENV)/installed
-	@$(IN_VENV) -u tutorials/hello_world_server.py
+	@$(IN_VENV) tutorials/hello_world_server.py
 
 test: $(VENV)/installed-for-tests
 	@$(IN_VENV) -m coverage erase

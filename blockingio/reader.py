@@ -351,6 +351,8 @@ class HookReader(_Keeping[T]):
             self._keep(Outcome(error=error))
             raise OutOfPatience from None
         if patience.ended:
+            if hasattr(iterator, "forget"):
+                iterator.forget()  # else it would take the event for one that its reader is done with
             if not self._stream._put_back(event):
                 self._keep(Outcome(event))
             raise OutOfPatience

@@ -47,8 +47,7 @@ class Script:
         self.port = 0
 
     def __enter__(self) -> Script:
-        assert self.process.stdout
-        line = self.process.stdout.readline().split()
+        line = self._read_line().split()
         if line[:1] != ["ready"]:
             raise AssertionError(f"the script did not begin: {line} {self.process.communicate()}")
         self.port = int(line[1])
@@ -70,11 +69,26 @@ class Script:
         A press may fall between the interpreter's last look at its signals and the wait that a
         signal would end; even then it must not take longer than this waits.
         """
-        assert self.process.stdout
         self.signal(signal.SIGINT)
+        assert self.process.stdout
         if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
             raise AssertionError(f"Ctrl-C was not heard for {PATIENCE:g} s")
-        return str(self.process.stdout.readline())
+        return self._read_line()
+
+    def line(self) -> str:
+        """The next line that it says, or what forked from it; "" where all have ended."""
+        assert self.process.stdout
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            raise AssertionError(f"the script has said nothing for {PATIENCE:g} s")
+        return self._read_line().rstrip("\n")
+
+    def _read_line(self) -> str:
+        """No byte more than that: select() and end() would not see what a buffer of ours holds."""
+        assert self.process.stdout
+        line = b""
+        while not line.endswith(b"\n") and (byte := os.read(self.process.stdout.fileno(), 1)):
+            line += byte
+        return line.decode()
 
     def end(self) -> tuple[int, str, str]:
         """Status, output and errors, once it has ended by itself; within the deadline, or it fails."""

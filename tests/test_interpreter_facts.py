@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -186,6 +187,191 @@ def test_a_child_forked_beside_a_server_leaves_it_alone(end: str) -> None:
         assert client.get().body == idle.get().body == b"hello"
         with RawClient(script.port) as newcomer:
             assert newcomer.get().body == b"hello"
+
+
+FORKING = """
+    # 3.12 warns of every fork beside threads.
+    warnings.simplefilter("ignore")
+    parent = os.getpid()
+    told, seen = [], []
+
+    def act(request):
+        seen.append(request.uri.path)
+        if request.uri.path != "/fork" or threading.current_thread() is not threading.main_thread():
+            handle(request)
+            return
+        if request.uri.query:
+            print("waits for another", flush=True)
+            while server.connections_info().active < 2:
+                time.sleep(0.001)
+        pid = os.fork()
+        if not pid:
+            warnings.showwarning = lambda message, *rest: told.append(str(message))
+            warnings.simplefilter("always", ResourceWarning)
+            {in_child}
+            return
+        request.response.write(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+        request.response.close()
+
+    ready()
+    {loop}
+    if os.getpid() != parent:
+        gc.collect()
+        {then}
+        os._exit(0)
+    print(seen)
+"""
+ACTING = {name: loop.replace("handle", "act") for name, loop in LOOPS.items()}
+
+
+@FORKS
+@pytest.mark.parametrize("loop", [ACTING["loop"], ACTING["for_each"]], ids=["loop", "for_each"])
+def test_a_handler_that_forks(loop: str) -> None:
+    """In the child its loop is over, and what is queued is the parent's alone: no handler, no warning, no bytes."""
+    then = 'print(seen, [text for text in told if "/fork" not in text], flush=True)'
+    with Script(FORKING.format(loop=loop + "\n    if os.getpid() == parent: print('over')", in_child="pass",
+                               then=then)) as script:
+        with RawClient(script.port) as client, RawClient(script.port) as queued:
+            client.send(b"GET /fork?queued HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert script.line() == "waits for another"
+            queued.send(b"POST /queued HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            assert client.read_response().body == b"0"
+            assert queued.read_response().body == b"hello"
+            assert queued.get().body == b"hello"  # nothing came in between
+        assert script.line() == "['/fork'] []"
+
+
+@FORKS
+def test_a_worker_that_forks() -> None:
+    """The other workers are not there in the child, and nothing is on the queue for them."""
+    then = "print(server._core.requests.empty(), flush=True)"
+    with Script(FORKING.format(loop=ACTING["four workers"], in_child="pass", then=then)) as script:
+        with RawClient(script.port) as client:
+            while (body := client.get("/fork").body) == b"hello":
+                pass  # it was another worker's
+            assert body == b"0"
+        assert script.line() == "True"
+
+
+@FORKS
+@pytest.mark.parametrize("inner", [
+    ACTING["loop"], ACTING["for_each"], "for request in server.timeout(60): act(request)",
+], ids=["loop", "for_each", "timeout"])
+def test_a_handler_that_forks_in_a_loop_in_a_loop(inner: str) -> None:
+    """In the child both are over, and a timed one stays so when it is asked again."""
+    loop = f"""
+    timed = server.timeout(60).where(lambda request: True)
+    act(timed.first())
+    for outer in server:
+        act(outer)
+        del outer
+        {inner}
+    for request in timed: act(request)
+    """
+    with Script(FORKING.format(loop=loop, in_child="pass", then="print(seen, flush=True)")) as script:
+        with RawClient(script.port) as client:
+            assert client.get("/timed").body == client.get("/outer").body == b"hello"
+            assert client.get("/fork").body == b"0"
+        assert script.line() == "['/timed', '/outer', '/fork']"
+
+
+@FORKS
+def test_the_end_of_an_inherited_loop_counts_for_nothing() -> None:
+    """A child may begin to serve before it: that loop is the only one that it has."""
+    in_child = """
+            threading.Thread(target=list, args=(server,), daemon=True).start()
+            while not server._iterators:
+                time.sleep(0.001)
+    """
+    with Script(FORKING.format(loop=ACTING["for_each"], in_child=in_child,
+                               then="print(server._iterators, flush=True)")) as script:
+        with RawClient(script.port) as client, RawClient(script.port) as queued:
+            client.send(b"GET /fork?queued HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert script.line() == "waits for another"
+            queued.send(b"GET /queued HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.read_response().body == b"0"
+        assert script.line() == "1"
+
+
+@FORKS
+def test_a_worker_by_fork_that_closes_leaves_the_others_alone() -> None:
+    """They have one socket between them: what one does to it must not keep another from its own close()."""
+    code = """
+        pid = os.fork()
+        if not pid:
+            signal.signal(signal.SIGTERM, lambda *_: server.close())
+            for request in server:
+                request.response.write("child")
+                request.response.close()
+            os._exit(0)
+        ready()
+        for request in server:
+            if request.uri.path == "/end the child":
+                os.kill(pid, signal.SIGTERM)
+                os.waitpid(pid, 0)
+            request.response.write("parent")
+            request.response.close()
+            if request.uri.path == "/end":
+                break
+        server.close()
+        print("closed")
+    """.replace("/end the child", "/end-child")
+    with Script(code) as script:
+        answering: dict[bytes, RawClient] = {}
+
+        def both_answered() -> bool:
+            client = RawClient(script.port)
+            clients.append(client)
+            answering[client.get().body] = client
+            return len(answering) == 2
+
+        clients: list[RawClient] = []
+        try:
+            eventually(both_answered, PATIENCE * 2)
+            assert answering[b"parent"].get("/end-child").body == b"parent"
+            with RawClient(script.port) as newcomer:
+                assert newcomer.get().body == b"parent"
+            assert answering[b"parent"].get("/end").body == b"parent"
+            assert script.end() == (0, "closed\n", "")
+        finally:
+            for client in clients:
+                client.close()
+
+
+@FORKS
+def test_a_child_leaves_its_parents_unix_domain_socket_alone(tmp_path: Path) -> None:
+    path = str(tmp_path / "server")
+    preface = PREFACE.replace('"127.0.0.1"', f"InternetAddress({path!r}, InternetAddressType.UNIX)")
+    preface = preface.replace("import HttpServer", "import HttpServer, InternetAddress, InternetAddressType")
+    code = f"""
+        with server:
+            pid = os.fork()
+            if pid:
+                os.waitpid(pid, 0)
+                there = [os.path.exists({path!r})]
+        if pid:
+            there.append(os.path.exists({path!r}))
+            ready()
+            sys.exit(there != [True, False])
+    """
+    with Script(code, preface=preface) as script:
+        assert script.end() == (0, "", "")
+
+
+@FORKS
+def test_a_server_that_was_closed_before_a_fork_stays_closed() -> None:
+    code = """
+        server.close()
+        pid = os.fork()
+        if not pid:
+            signal.alarm(10)
+            os._exit(len(list(server)))
+        status = os.waitpid(pid, 0)[1]
+        ready()
+        sys.exit(status)
+    """
+    with Script(code) as script:
+        assert script.end() == (0, "", "")
 
 
 # ------------------------------------------------------------------------- exits

@@ -11,7 +11,7 @@ static_files = VirtualDirectory(DIRECTORY)
 
 server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4046)
 try:
-    print(f"Listening on http://{server.address.host}:{server.port}/")
+    print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     for request in server:
         static_files.serve_file(DIRECTORY / "index.html", request)
 except KeyboardInterrupt:

@@ -52,7 +52,7 @@ def file_for(request: HttpRequest) -> Path:
 server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4049)
 server.max_body_size = 1_000_000
 try:
-    print(f"Listening on http://{server.address.host}:{server.port}/")
+    print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     server.for_each(handle)
 except KeyboardInterrupt:
     server.close()

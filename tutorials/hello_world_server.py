@@ -4,7 +4,7 @@ from blockingio import HttpServer, InternetAddress
 
 server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4040)
 try:
-    print(f"Listening on http://{server.address.host}:{server.port}/")
+    print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     for request in server:
         request.response.write("Hello, world!")
         request.response.close()

@@ -11,7 +11,7 @@ context.use_private_key(certificates / "server_key.pem")
 
 server = HttpServer.bind_secure(InternetAddress.LOOPBACK_IP_V4, 4047, context)
 try:
-    print(f"Listening on https://{server.address.host}:{server.port}/")
+    print(f"Listening on https://{server.address.host}:{server.port}/", flush=True)
     for request in server:
         request.response.write("Hello, secure world!")
         request.response.close()

@@ -9,7 +9,7 @@ FILE = Path(__file__).resolve().with_name("index.html")
 
 server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4044)
 try:
-    print(f"Listening on http://{server.address.host}:{server.port}/")
+    print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     for request in server:
         response = request.response
         try:

@@ -62,7 +62,7 @@ server.default_response_headers["access-control-allow-origin"] = "*"
 server.default_response_headers["access-control-allow-methods"] = "POST, OPTIONS"
 server.default_response_headers["access-control-allow-headers"] = "Content-Type"
 try:
-    print(f"Listening on http://{server.address.host}:{server.port}/")
+    print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     server.for_each(handle)
 except KeyboardInterrupt:
     server.close()

@@ -9,13 +9,13 @@ NUMBERS = [str(number) for number in range(10)]
 
 def think() -> str:
     number = random.choice(NUMBERS)
-    print(f"I am thinking of {number}.")
+    print(f"I am thinking of {number}.", flush=True)
     return number
 
 
 server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4041)
 try:
-    print(f"Listening on http://{server.address.host}:{server.port}/")
+    print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     number = think()
     for request in server:
         response = request.response

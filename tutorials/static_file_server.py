@@ -18,7 +18,7 @@ static_files.directory_handler = serve_index
 
 server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4048)
 try:
-    print(f"Listening on http://{server.address.host}:{server.port}/")
+    print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     server.for_each(static_files.serve_request, workers=4)
 except KeyboardInterrupt:
     server.close()

@@ -219,7 +219,7 @@ class HttpClientRequest(IOSink):
 
     # ------------------------------------------------------------ what IOSink asks for
 
-    def _lock(self) -> None:
+    def _freeze_headers(self) -> None:
         headers = self._plan.headers
         if self._cookies:
             pairs = headers.get_all("cookie") + [f"{cookie.name}={cookie.value}" for cookie in self._cookies]

@@ -28,6 +28,9 @@ _TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
 # Seconds that the system can wait, poll() with its milliseconds in an int the least of all; 24 days.
 LONGEST_TIME = 2_000_000
 
+# SO_LINGER: what has not been sent is dropped, at once.
+_RESET_ON_CLOSE = struct.pack("@HH" if sys.platform == "win32" else "@ii", 1, 0)
+
 # Pieces of input that are read away at the end at most, each of up to 64 KiB.
 _LINGER_PIECES = 64
 
@@ -35,7 +38,7 @@ _LINGER_PIECES = 64
 class Channel:
     """A plain socket.  Timeouts are the kernel's: they cost a call when they change, not at each read."""
 
-    __slots__ = ("socket", "receive", "receive_timeout", "_lock", "_open")
+    __slots__ = ("socket", "receive", "receive_timeout", "_lock", "_open", "_aborted")
 
     is_tls = False
 
@@ -49,6 +52,7 @@ class Channel:
         # handler may call server.close() in the middle of either.
         self._lock = RLock()
         self._open = True
+        self._aborted = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.socket.fileno()}{'' if self._open else ' closed'}>"
@@ -79,15 +83,16 @@ class Channel:
         _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
         self._cork(True)
         done = 0
-        while done < count:
-            try:
+        try:
+            while done < count:
                 sent = os.sendfile(self.socket.fileno(), descriptor, offset + done, min(count - done, 1 << 30))
-            except BlockingIOError:
-                raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
-            if not sent:
-                break
-            done += sent
-        self._cork(False)
+                if not sent:
+                    break
+                done += sent
+        except BlockingIOError:
+            raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
+        finally:
+            self._cork(False)
         return done
 
     def _cork(self, corked: bool) -> None:
@@ -131,14 +136,32 @@ class Channel:
         return bool(self.socket.recv(65536))
 
     def cut(self) -> None:
-        """End both directions at once, from any thread: who reads or writes notices.  Never raises."""
+        """End both directions at once, from any thread: who reads or writes notices.  Never raises.
+
+        After ``abort`` only the reading one.
+        """
         with self._lock:
             if self._open:
                 try:
                     # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
-                    socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+                    socket.socket.shutdown(self.socket, socket.SHUT_RD if self._aborted else socket.SHUT_RDWR)
                 except OSError:
                     pass  # not connected any more
+
+    def abort(self) -> None:
+        """``cut`` where something is missing in what was sent: the peer is not to take what it got for the whole.
+
+        An orderly end could be that of a body.  So it gets none: ``close`` resets the connection, and until then
+        the writing half stays as it is, for nobody to write to.
+        """
+        with self._lock:
+            if self._open:
+                self._aborted = True
+                try:
+                    self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                except OSError:
+                    pass  # it is gone already
+        self.cut()
 
     def close(self) -> None:
         """Give the socket back; for the one thread that still has it.  Idempotent."""

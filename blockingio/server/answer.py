@@ -26,7 +26,7 @@ from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STRE
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
-    from blockingio.server.timekeeper import Appointment
+    from blockingio.server.deadline import Deadline
 
 # The first phase of an answer: its request is still on the server's queue.
 UNTAKEN = -1
@@ -38,8 +38,8 @@ class Answer(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
     __slots__ = ("_connection", "_asked", "_body", "_plain", "_keep", "_gone", "_status_code", "_reason_phrase",
-                 "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "_appointment",
-                 "_started_at", "_finished")  # fmt: skip
+                 "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "_started_at",
+                 "_finished")  # fmt: skip
 
     def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
         # IOSink's, set here: a call of its own would cost each request one more frame.
@@ -66,8 +66,7 @@ class Answer(IOSink):
         self._session: HttpSession | None = None
         self._outbox: Outbox | None = None
         self._done: Future[Any] | None = None
-        self._deadline: float | None = None
-        self._appointment: Appointment | None = None
+        self._deadline: Deadline | None = None
         self._started_at = monotonic()  # when the request's head was here
 
     # ---------------------------------------------------------------- its end
@@ -103,14 +102,17 @@ class Answer(IOSink):
             return
         self._parts = []
         self._size = 0
+        self._declared = -1
         self._phase = OPEN
         self._headers = None
         self._cookies = None
-        self._codec = self._encoder = None
+        self._encoder = None
         self._status_code = status
         self._reason_phrase = None
         self._plain = False
-        self.write(f"{status} {phrase_of(status)}\n")
+        self.headers.remove_all("content-encoding")
+        self.headers.set("content-type", "text/plain; charset=utf-8")
+        self.add(f"{status} {phrase_of(status)}\n".encode("ascii"))
         self.close()
 
     def _give_up(self) -> None:
@@ -130,13 +132,13 @@ class Answer(IOSink):
         """All is sent, or never will be: the writing half is nobody's now."""
         if not sent:
             self._gone = self._connection.broken = True
-        if self._appointment is not None or self._done is not None or self._connection.core.access_log is not None:
+        if self._deadline is not None or self._done is not None or self._connection.core.access_log is not None:
             self._settle()
         self._connection.response_done(self, self._keep and sent)
 
     def _settle(self) -> None:
-        if self._appointment is not None:
-            self._appointment.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
         if self._done is not None:
             self._complete(self._done)
         if self._connection.core.access_log is not None:
@@ -170,7 +172,7 @@ class Answer(IOSink):
     def _phrase(self) -> str:
         return phrase_of(self._status_code) if self._reason_phrase is None else self._reason_phrase
 
-    def _lock(self) -> None:
+    def _freeze_headers(self) -> None:
         if self._headers is not None:
             self._headers._freeze(STARTED)
             self._declared = self._headers.content_length
@@ -255,8 +257,8 @@ class Answer(IOSink):
         head = self._connection.core.plain_head_with(fields)
         if head is None:
             return False
+        self._phase = STREAMING  # first: should Ctrl-C come in the middle, then nothing may be sent behind it
         self._send_plain(head, body)
-        self._phase = STREAMING
         self.close()
         return True
 
@@ -265,6 +267,9 @@ class Answer(IOSink):
         if self._gone:
             return
         outbox = self._outbox
+        if outbox is not None and outbox.failed:
+            self._gone = True  # nothing goes out behind a hole
+            return
         if outbox is None or not outbox.busy:
             try:
                 sent = self._connection.channel.send_now(data)
@@ -299,7 +304,7 @@ class Answer(IOSink):
             self._refuse_late_write()
             return count
         if self._phase == OPEN:
-            self._lock()
+            self._freeze_headers()
         if 0 <= self._declared < self._written + self._size + count:
             self._fail_length(f"{self._written + self._size + count} bytes written, "
                               f"expected {self._declared} by content_length")  # fmt: skip
@@ -335,6 +340,5 @@ class Answer(IOSink):
     def _body_failed(self, error: BadMessage) -> None:
         """The body cannot be read: say so unless the handler says otherwise; the connection ends with this answer."""
         self._keep = False
-        self._plain = False
         if self._phase == OPEN and self._status_code == 200:
             self._status_code = error.status

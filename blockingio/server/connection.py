@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from time import monotonic, time
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage
@@ -116,7 +117,8 @@ class Connection:
     def cut(self) -> None:
         """End it at once, in both directions; its thread notices and closes the socket."""
         self._cut = True
-        self.channel.cut()
+        if self._relay is None:  # else the socket is somebody else's
+            self.channel.cut()
 
     # ---------------------------------------------------------------- the thread
 
@@ -126,12 +128,16 @@ class Connection:
         try:
             if core.tls is None or self._handshake():
                 self._serve()
-        except Exception:
+        except Exception as error:
             log.exception("a connection failed in the server itself: please report this")
+            self.broken = True
+            self._is_left = False
             self.channel.cut()
+            clear_frames(error.__traceback__)  # which may hold a response: dropped now, it is done before we go on
             if self.hands_over:
                 self.hands_over = False
-                self._turn.release()
+                if self._turn.locked():  # else that response has released it
+                    self._turn.release()
         if self._is_left:
             return
         self._turn.acquire()  # the last response writes until it is closed
@@ -139,8 +145,8 @@ class Connection:
             self._relay.pass_in(self._source.take_pending())
         elif not self._detached:
             self._close()
-        core.connections.discard(self)
-        core.made_room()
+            core.connections.discard(self)
+            core.made_room()
 
     def _handshake(self) -> bool:
         """TLS, under header_timeout; False where it comes to nothing (RFC 8446)."""
@@ -187,8 +193,10 @@ class Connection:
                     seen = data
                 body = request_body(source, head.fields, core.limits) if head.has_body else None
             except BadMessage as error:
+                if data is not None:
+                    source.unread_head(data)  # for a relay
                 if not isinstance(error, Truncated):
-                    self._refuse(error, is_head=(data or source.pending).startswith(b"HEAD "))
+                    self._refuse(error, is_head=source.pending.lstrip(b"\r\n").startswith(b"HEAD "))
                 return
             except TIMED_OUT:
                 wait = self._patience()
@@ -206,7 +214,7 @@ class Connection:
             self.hands_over = True
             if self._last or self._cut or core.closing:
                 self.hands_over = False
-                source.unread(len(data) + 4)  # for a relay; else it is answered by the close
+                source.unread_head(data)  # for a relay; else it is answered by the close
                 turn.release()
                 return
             # Ahead only where nothing of this request is left to read, and nothing but a request can come.
@@ -318,10 +326,10 @@ class Connection:
         self.idle_since = monotonic()
         if not keep or self.core.closing:
             self._last = True
+            if self.core.closing:
+                self.core.timekeeper.prune()  # its thread does not wait on for a deadline that was kept
             if self._reads_ahead:
-                # The connection's thread waits for input: the client's end of it, or our patience's.
-                self.channel.half_close()
-                self._end_of_patience = self.core.timekeeper.schedule(LINGER_TIME, self.channel.cut)
+                self._end_reading_ahead()
         if self._is_left:
             response._finished = True
             self.core.connections.discard(self)
@@ -334,20 +342,45 @@ class Connection:
         if self.core.closing and not self._last:
             self.cut()  # close() has just begun, and took this connection for a busy one
 
+    def _end_reading_ahead(self) -> None:
+        """The connection's thread waits for input: the client's end of it, or our patience's."""
+        if self.broken:
+            self.channel.cut()
+            return
+        self.channel.half_close()
+        try:
+            self._end_of_patience = self.core.timekeeper.schedule(LINGER_TIME, self.channel.cut)
+        except Exception:  # no thread for a timer: no patience
+            self.channel.cut()
+
     def detach(self, response: Answer) -> socket.socket:
-        """Let go of the socket, for the response's thread; what was read too far comes out of it first."""
+        """Let go of the socket, for the response's thread; what was read too far comes out of it first.
+
+        From here on the server does not know it any more: it is its new owner's to close.
+        Raises OSError or RuntimeError where the system has no sockets or no thread for a relay.
+        """
         self._last = True
         if self._reads_ahead or self._source.pending:
             # This connection's thread may be in receive(), or has read what belongs to the new owner.
-            self._relay = relay = Relay(self.channel)  # from here on that thread leaves all that comes as pending
-            sock = relay.theirs
-            relay.pass_early(self._source.partial)
-            self.core.threads.run(relay.pass_out)
+            sock = self._start_relay()
         else:
             self._detached = True
             sock = self.channel.detach()
+        self.core.connections.discard(self)
         response._finished = True
         self._turn.release()
-        if self._is_left:
-            self.core.connections.discard(self)
+        self.core.made_room()
         return sock
+
+    def _start_relay(self) -> socket.socket:
+        """The end for the new owner.  Raises what kept the relay from starting; then there is none."""
+        relay = Relay(self.channel)
+        self._relay = relay  # from here on this connection's thread leaves all that comes as pending
+        try:
+            relay.pass_early(self._source.partial)
+            self.core.threads.run(relay.pass_out)
+        except BaseException:
+            self._relay = None
+            relay.close()
+            raise
+        return relay.theirs

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from blockingio.server.outbox import Budget
 from blockingio.server.session import Sessions
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from blockingio.server.access import AccessRecord
     from blockingio.server.connection import Connection
     from blockingio.server.request import HttpRequest
+
+    Requests: TypeAlias = "SimpleQueue[HttpRequest | Signal]"
 
 log = logging.getLogger("blockingio")
 
@@ -71,8 +73,14 @@ class Signal:
 # Ends each iterator after what came before; it stays on the queue.
 CLOSED_SIGNAL = Signal()
 
-# Ends, in a forked child, the iterator that the fork left there.
-FORKED_SIGNAL = Signal()
+
+class Forked(Signal):
+    """Ends, in a forked child, the iterators that the fork left there; it stays on their queue, which is no other's."""
+
+    __slots__ = ("requests",)
+
+    def __init__(self, requests: Requests) -> None:
+        self.requests = requests
 
 
 class Core:
@@ -105,7 +113,7 @@ class Core:
         self.codec_made_of: object = None  # the section that it is of
 
     def _start_empty(self, session_timeout: float) -> None:
-        self.requests: SimpleQueue[HttpRequest | Signal] = SimpleQueue()
+        self.requests: Requests = SimpleQueue()
         self.connections: set[Connection] = set()
         self.threads = Threads(f"blockingio {self.name}")
         self.timekeeper = Timekeeper(f"blockingio timer {self.name}")
@@ -115,11 +123,18 @@ class Core:
         self.made_room: Callable[[], None] = _nothing
 
     def after_fork(self) -> None:
-        """In a forked child: its parent's connections, threads and what they wait on are not its own."""
+        """In a forked child: its parent's connections, requests, threads and what they wait on are not its own."""
         for connection in self.connections:
             connection.channel.socket.close()  # without a word to the client, who is the parent's
-        self.requests.put(FORKED_SIGNAL)
+        requests = self.requests
+        while requests.qsize():
+            request = requests.get(block=False)
+            if not isinstance(request, Signal):
+                request.response._finished = True  # by the parent: here it goes without a word, too
+        requests.put(Forked(requests))
         self._start_empty(self.sessions.timeout)
+        if self.closing:
+            self.requests.put(CLOSED_SIGNAL)
 
     def parse_head(self, head: bytes) -> RequestHead:
         """Raises BadMessage."""

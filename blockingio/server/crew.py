@@ -75,6 +75,8 @@ class Crew:
             raise ValueError(f"workers is {workers}, expected at least 1")
         self._server = server
         self._core = server._core
+        # Of the process that this was made in: a fork gives the server another one, and its child ends here.
+        self._requests = self._core.requests
         self._action = action
         # Made here, never changed: wake() reads it from any thread.
         self._workers = [_Worker() for _ in range(workers)]
@@ -109,9 +111,11 @@ class Crew:
 
     def wake(self) -> None:
         """Let those who wait for a request look whether they still should; from any thread."""
+        if self._requests is not self._core.requests:
+            return  # in a forked child, where they are not
         for worker in self._workers:
             if worker.waits:
-                self._core.requests.put(Wake(worker))
+                self._requests.put(Wake(worker))
 
     def _start(self, workers: list[_Worker]) -> list[threading.Thread]:
         name = f"blockingio worker {self._core.name}"
@@ -133,7 +137,7 @@ class Crew:
                 self._fatal = self._fatal or error.with_traceback(None)
 
     def _serve(self, worker: _Worker) -> None:
-        self._server._begin_iteration()
+        begun = self._server._begin_iteration()
         try:
             while self._subscription._ready():
                 request = self._next(worker)
@@ -145,7 +149,7 @@ class Crew:
             self._subscription._give_up(error)
             raise
         finally:
-            self._server._end_iteration()
+            self._server._end_iteration(begun)
             with self._lock:
                 self._left -= 1
                 is_last = not self._left
@@ -155,7 +159,7 @@ class Crew:
     def _next(self, worker: _Worker) -> HttpRequest | None:
         """The next request for this worker; None where the server is closed, or it should look again."""
         subscription = self._subscription
-        requests = self._core.requests
+        requests = self._requests
         nap = nap_time()
         while True:
             worker.waits = True
@@ -189,17 +193,26 @@ class Crew:
         except Exception as error:
             self._answer(request, error)
         except BaseException:
-            request.response._fail(500)
+            answer_error(request, 500)
             raise
 
     def _answer(self, request: HttpRequest, error: Exception) -> None:
         body = request._body
         if isinstance(error, BadMessage) and body is not None and body.failed:
-            request.response._fail(error.status)  # what a client did is not logged
+            answer_error(request, error.status)  # what a client did is not logged
             return
         log.error("the handler of %s %s failed", request.method, request._head.target, exc_info=error)
-        request.response._fail(500)
+        answer_error(request, 500)
         self._subscription._report(error, "a handler failed")
+
+
+def answer_error(request: HttpRequest, status: int) -> None:
+    """Answer with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted."""
+    try:
+        request.response._fail(status)
+    except Exception:
+        log.exception("the answer %d to %s %s failed", status, request.method, request._head.target)
+        request.response._give_up()
 
 
 def _unheard(error: Exception) -> None:

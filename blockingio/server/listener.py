@@ -88,7 +88,7 @@ class Listener(socketserver.ThreadingTCPServer):
     """A ThreadingTCPServer whose threads are used again, and whose loop can be stopped at once.
 
     ``serve_forever`` runs on a thread of the listener's own from ``start`` until ``stop``; the
-    socket is its maker's to close.
+    socket is its maker's to close, or to have given back.
     """
 
     daemon_threads = True
@@ -105,10 +105,13 @@ class Listener(socketserver.ThreadingTCPServer):
         self._wake_up.setblocking(False)
         self._stopping = False
         self._waits_for_room = False
-        self._serving = threading.RLock()  # held by the accept thread for as long as it is in its loop
+        # Held by the accept thread for as long as it is in its loop.  Reentrant: a collection there may call stop().
+        self._serving = threading.RLock()
+        self._in_loop = False  # written by the accept thread while it holds that
         core.made_room = self._room_was_made
 
     def start(self) -> None:
+        """Raises what kept the thread from starting; ``stop`` then lets go of what is there."""
         self.socket.setblocking(False)
         if self.socket.family != getattr(socket, "AF_UNIX", None):
             # Inherited by what is accepted.  A response is one write, and the next must not wait for an ACK.
@@ -118,34 +121,45 @@ class Listener(socketserver.ThreadingTCPServer):
         ).start()
 
     def stop(self) -> None:
-        """End the loop and wait until it has ended; the socket gets its own timeout back."""
+        """End the loop and wait until it has ended.  From any thread, any number of times."""
         self._stopping = True
         self._wake()
         # Not Thread.join(): a Ctrl-C inside Thread.start() leaves a thread that runs and cannot be joined yet.
         # One that comes to its loop only now finds that it is over.
         with self._serving:
-            pass
-        self._wake_up.close()
-        self._woken.close()
+            if not self._in_loop:  # else this is the accept thread, which has yet to be woken
+                self.forget()
+
+    def give_back(self) -> None:
+        """The socket, with its own timeout, to who made it and keeps it open.
+
+        Not where it is closed next: whether it blocks is told to all processes that have it, and one of
+        them may be about to accept.
+        """
         try:
             self.socket.settimeout(self._timeout)
         except OSError:
             pass  # its owner has closed it before us
 
     def forget(self) -> None:
-        """In a forked child, where the thread is not: only let go of what it waited on."""
+        """Let go of what the thread waited on: it has ended, or was left behind by a fork."""
         self._wake_up.close()
         self._woken.close()
 
     def serve_forever(self, poll_interval: float = 0) -> None:
         """Accept until ``stop``.  Never raises."""
         with self._serving:
+            self._in_loop = True
             try:
                 if not self._stopping:
                     self._accept_until_stopped()
             except (OSError, ValueError):
                 if not self._stopping and self.socket.fileno() >= 0:  # else its owner has closed it
                     log.exception("the server cannot accept connections any more")
+            finally:
+                self._in_loop = False
+                if self._stopping:
+                    self.forget()
 
     def _accept_until_stopped(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -235,10 +249,34 @@ class Listener(socketserver.ThreadingTCPServer):
             pass
 
 
-def remove_socket_file(address: InternetAddress) -> None:
-    """A Unix-domain socket leaves its name behind in the file system."""
-    if address.type is InternetAddressType.UNIX and not address.address.startswith("\0"):
+class SocketFile:
+    """The name of a Unix-domain socket in the file system, which it leaves behind.
+
+    It belongs to the process that bound it.  A successor may have put its own in its place: told apart
+    by what the system calls it, which is nobody else's for as long as the socket is open.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.abspath(path)  # the process may go to another directory
+        self._identity = self._look()
+
+    @classmethod
+    def of(cls, address: InternetAddress) -> SocketFile | None:
+        """That of a socket that has just been bound; None where it has no file."""
+        is_file = address.type is InternetAddressType.UNIX and not address.address.startswith("\0")
+        return cls(address.address) if is_file else None
+
+    def remove(self) -> None:
+        """Once, and before the socket is closed."""
+        if self._identity is not None and self._look() == self._identity:
+            try:
+                os.unlink(self._path)
+            except OSError:
+                pass  # somebody else was so kind
+
+    def _look(self) -> tuple[int, int] | None:
         try:
-            os.unlink(address.address)
+            found = os.lstat(self._path)
         except OSError:
-            pass  # somebody else was so kind
+            return None
+        return found.st_dev, found.st_ino

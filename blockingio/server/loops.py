@@ -10,10 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from math import inf
+from opcode import opmap
 from queue import Empty
 from sys import getrefcount
 from time import monotonic
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 from blockingio.server.core import Signal, nap_time
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def iterate(server: HttpServer) -> Iterator[HttpRequest]:
-    """``for request in server``, on one thread: a generator, which is the quickest of all iterators."""
-    server._begin_iteration()
+    """``for request in server``: a generator, which is the quickest of all iterators, and for one thread."""
+    requests = server._begin_iteration()
     try:
         nap = nap_time()
-        get = server._core.requests.get
+        get = requests.get
         while True:
             try:
                 request = get(True, nap)
@@ -42,24 +43,23 @@ def iterate(server: HttpServer) -> Iterator[HttpRequest]:
             response = request.response
             response._phase = OPEN
             yield request
-            if response._phase != CLOSED and _is_dropped(_references(request, response)):
+            if response._phase != CLOSED and _is_dropped(_references(request, response), request):
                 response._close_forgotten()
             del request, response  # hold nothing while waiting
     finally:
-        server._end_iteration()
+        server._end_iteration(requests)
 
 
 class TimedRequests:
     """The same for a thread that waits with a limit, or may yet."""
 
-    __slots__ = ("_server", "_get", "_last", "_nap")
+    __slots__ = ("_server", "_requests", "_last", "_nap")
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
         self._last: HttpRequest | None = None
         self._nap = nap_time() or threading.TIMEOUT_MAX
-        server._begin_iteration()
-        self._get = server._core.requests.get
+        self._requests = server._begin_iteration()
 
     def __iter__(self) -> Iterator[HttpRequest]:
         return self
@@ -72,14 +72,14 @@ class TimedRequests:
         if self._last is not None:
             request, self._last = self._last, None
             response = request.response
-            if response._phase != CLOSED and _is_dropped(_references(request, response)):
+            if response._phase != CLOSED and _is_dropped(_references(request, response), request):
                 response._close_forgotten()
             del request, response
         end = monotonic() + seconds
         while True:
             left = end - monotonic()
             try:
-                got = self._get(timeout=min(max(left, 0), self._nap))
+                got = self._requests.get(timeout=min(max(left, 0), self._nap))
             except Empty:
                 if left > self._nap:
                     continue
@@ -91,19 +91,43 @@ class TimedRequests:
             if self._server._ends(got):
                 raise StopIteration
 
+    def forget(self) -> None:
+        """What was given last is somebody else's after all."""
+        self._last = None
+
     def __del__(self) -> None:
-        if hasattr(self, "_get") and not sys.is_finalizing():
-            self._server._end_iteration()
+        if hasattr(self, "_requests") and not sys.is_finalizing():
+            self._server._end_iteration(self._requests)
 
 
 def _references(request: object, response: object) -> tuple[int, int]:
     return getrefcount(request), getrefcount(response)
 
 
-def _is_dropped(references: tuple[int, int]) -> bool:
-    """For a loop that asks for the next request, while its variable still holds the last: if nothing else does,
-    nobody can close the response any more."""
-    return references[0] <= _LOOP_ONLY[0] and references[1] <= _LOOP_ONLY[1]
+def _is_dropped(references: tuple[int, int], request: HttpRequest) -> bool:
+    """Whether nobody can close the response any more: whoever asks for the next request has let go of this one.
+
+    The variable of a ``for`` still holds it then, and counts for nothing.  A variable that something else was
+    put into, as in ``first, second = next(requests), next(requests)``, counts, and so does a queue or a thread.
+    """
+    of_request, of_response = _LOOP_ONLY
+    if references[1] > of_response or references[0] > of_request:
+        return False
+    return references[0] < of_request or _is_variable_of_a_loop(request)
+
+
+def _is_variable_of_a_loop(request: HttpRequest) -> bool:
+    """Whether the next request is asked for by a ``for`` in somebody's code with this one in a variable there."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_code[frame.f_lasti] != _FOR_ITER:
+        return False
+    variables = frame.f_locals
+    found = any(value is request for value in list(variables.values()))
+    if frame.f_code.co_flags & _CO_OPTIMIZED and isinstance(variables, dict):
+        variables.clear()  # a copy that the frame would keep, and all that is in it
+    return found
 
 
 def _references_of_a_loop() -> tuple[int, int]:
@@ -123,3 +147,6 @@ def _references_of_a_loop() -> tuple[int, int]:
 
 
 _LOOP_ONLY = _references_of_a_loop()
+_FOR_ITER = opmap["FOR_ITER"]
+_CO_OPTIMIZED = 1  # inspect's, which takes long to load
+_PACKAGE = __name__.partition(".")[0] + "."

@@ -56,7 +56,8 @@ class Outbox:
         self._size = 0
         self._sending = False
         self._then: Callable[[bool], None] | None = None
-        self.failed = False  # the client is gone, or a file was shorter than promised
+        # The client is gone, a file was shorter than promised, or nobody can send: nothing goes out any more.
+        self.failed = False
 
     def put(self, data: bytes | memoryview | FilePart) -> bool:
         """Send it after what is in here.  False once the client is gone.
@@ -76,7 +77,15 @@ class Outbox:
             if not self._sending:
                 self._sending = True
                 _sending.add(self)
-                self._run(self._send)
+                try:
+                    self._run(self._send)
+                except BaseException as error:
+                    # Nobody sends it.  A thread that Ctrl-C came in front of finds that nothing waits.
+                    self._fail()
+                    self._stop()
+                    if isinstance(error, Exception):
+                        return False
+                    raise
         return True
 
     @property
@@ -101,36 +110,43 @@ class Outbox:
     def _send(self) -> None:
         while True:
             with self._condition:
-                if self.failed:
-                    self._drop_waiting()
                 if not self._waiting:
-                    self._sending = False
-                    _sending.discard(self)
-                    # Taken in the same step: from here on another thread may own the writing half.
+                    # In one step with the end of sending: from here on another thread may own the writing half.
                     then, self._then = self._then, None
-                    self._condition.notify_all()
+                    self._stop()
                     break
                 data = self._waiting.popleft()
             try:
                 if isinstance(data, FilePart):
-                    self.failed = not data.send(self._channel, self._timeout)
+                    sent = data.send(self._channel, self._timeout)
                 else:
                     self._channel.send_all(data, self._timeout)
+                    sent = True
             except OSError:
-                self.failed = True
+                sent = False
             with self._condition:
                 self._use(-_size_of(data))
+                if not sent:
+                    self._fail()
                 self._condition.notify_all()
             del data
         if then is not None:
             then(not self.failed)
 
-    def _drop_waiting(self) -> None:
+    def _fail(self) -> None:
+        """From here on nothing goes out: it would be behind a hole.  The client is to see that it has not got all."""
+        self.failed = True
         for data in self._waiting:
             self._use(-_size_of(data))
             if isinstance(data, FilePart):
                 data.close()
         self._waiting.clear()
+        self._channel.abort()
+
+    def _stop(self) -> None:
+        self._sending = False
+        _sending.discard(self)
+        self._condition.notify_all()
 
     def _use(self, size: int) -> None:
         self._size += size

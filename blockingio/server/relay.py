@@ -7,39 +7,62 @@ passes on what comes, and a second thread passes on what goes out.
 
 from __future__ import annotations
 
+import select
 import socket
-from threading import Lock
+from threading import Event
 
 from blockingio.net.channel import Channel
+from blockingio.wire.limits import LINGER_TIME
 from blockingio.wire.source import TIMED_OUT
 
 _SIZE = 65536
 
 
 class Relay:
-    """``theirs`` is the end to give away; ``pass_out`` and ``pass_in`` are a thread each, which both end."""
+    """``theirs`` is the end to give away; ``pass_out`` and ``pass_in`` are a thread each, which both end.
+
+    That of ``pass_out`` ends last, and closes the rest.  It is the only one to receive from ``_ours`` and to
+    send on the channel, that of ``pass_in`` the only one to do the reverse.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._ours, self.theirs = socket.socketpair()
         self._passed = 0  # bytes that pass_early has passed
-        self._lock = Lock()
-        self._directions = 2  # those not at their end yet; the last one closes
+        self._passed_in = Event()  # pass_in is at its end
+
+    def close(self) -> None:
+        """Where it comes to nothing, and there are no threads: Ctrl-C may have come as that of ``pass_out`` began."""
+        self.theirs.close()
+        self._passed_in.set()
+        self._ours.close()
 
     def pass_early(self, data: bytes) -> None:
-        """What is here already, for the thread that hands the socket over; it comes again in ``first``."""
-        self._ours.sendall(data)
-        self._passed = len(data)
+        """What is here already, for the thread that hands the socket over; it comes again in ``first``.
+
+        As much as is taken without waiting: nobody reads yet.
+        """
+        self._ours.setblocking(False)
+        self._passed = self._ours.send(data)
+        self._ours.setblocking(True)
 
     def pass_out(self) -> None:
-        """From the new owner to the client, until the owner ends it."""
+        """From the new owner to the client, until the owner ends it; then the end of both."""
+        channel = self._channel
         try:
-            while data := self._ours.recv(_SIZE):
-                self._channel.send_all(data, None)
-            self._channel.half_close()
+            while data := self._receive_from_owner():
+                channel.send_all(data, None)
+            channel.half_close()
         except OSError:
-            self._channel.cut()
-        self._end_direction()
+            channel.cut()
+            self._end(socket.SHUT_RD)  # so that the owner can see that nobody takes what it sends
+        self._wait_for_owner()
+        if not self._passed_in.wait(LINGER_TIME):  # a client that does not close, with nobody there to read
+            channel.cut()
+            self._passed_in.wait()
+        channel.linger(LINGER_TIME)
+        self._ours.close()
+        channel.close()
 
     def pass_in(self, first: bytes) -> None:
         """From the client to the new owner, beginning with what was read too far."""
@@ -56,15 +79,26 @@ class Relay:
                     continue
                 if not data:
                     break
-            self._ours.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # one of the two has gone: the other direction notices by itself
-        self._end_direction()
+            pass  # one of the two has gone
+        self._end(socket.SHUT_WR)
+        self._passed_in.set()
 
-    def _end_direction(self) -> None:
-        with self._lock:
-            self._directions -= 1
-            if self._directions:
-                return
-        self._ours.close()
-        self._channel.close()
+    def _receive_from_owner(self) -> bytes:
+        try:
+            return self._ours.recv(_SIZE)
+        except ConnectionResetError:
+            return b""  # it has closed its end, and not read all: no less an end
+
+    def _wait_for_owner(self) -> None:
+        """Until its end is closed, and not only for sending: it may receive for as long as it likes; or until
+        nothing more comes for it."""
+        poll = select.poll()
+        poll.register(self._ours, 0)  # POLLHUP comes unasked
+        poll.poll()
+
+    def _end(self, how: int) -> None:
+        try:
+            self._ours.shutdown(how)
+        except OSError:
+            pass  # the owner has gone

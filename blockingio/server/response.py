@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from blockingio.errors import HttpException, StateError
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.server.answer import STARTED, UNTAKEN, Answer
+from blockingio.server.deadline import Deadline
 from blockingio.server.response_head import make_detached_head
 from blockingio.server.session import SESSION_COOKIE, Sessions
 from blockingio.values.cookie import Cookie, SameSite
@@ -32,7 +33,8 @@ class HttpResponse(Answer):
     Socket errors are swallowed: once the client is gone, writes do nothing.
     As a context manager it closes itself; an exception inside makes it a 500 if nothing was
     sent, else aborts the connection, and goes on up.  A response dropped without close() is
-    closed, with a ResourceWarning.  One thread at a time may work on it.  Follows dart:io's HttpResponse.
+    closed, with a ResourceWarning; what a second name, a list or a thread still holds is not dropped.
+    One thread at a time may work on it.  Follows dart:io's HttpResponse.
     """
 
     __slots__ = ()
@@ -139,7 +141,10 @@ class HttpResponse(Answer):
         done = self._done
         if done is None:
             done = self._done = Future()
-            if self._phase == CLOSED and (self._outbox is None or not self._outbox.busy):
+            outbox = self._outbox
+            if self._phase == CLOSED and (outbox is None or not outbox.busy):
+                if outbox is not None and outbox.failed:
+                    self._gone = True  # its thread is just about to say so
                 self._complete(done)
         return done
 
@@ -147,20 +152,19 @@ class HttpResponse(Answer):
     def deadline(self) -> float | None:
         """Seconds from when it is set; then the response is cut off, and further data ignored.  None: no limit.
 
-        Setting it raises ValueError below 0.
+        Setting it raises ValueError below 0; once the response is closed it does nothing.
         """
-        return self._deadline
+        return None if self._deadline is None else self._deadline.seconds
 
     @deadline.setter
     def deadline(self, seconds: float | None) -> None:
         if seconds is not None and not seconds >= 0:
             raise ValueError(f"a deadline is seconds from now, or None, got {seconds!r}")
-        if self._appointment is not None:
-            self._appointment.cancel()
-            self._appointment = None
-        self._deadline = seconds
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         if seconds is not None and self._phase != CLOSED:
-            self._appointment = self._connection.core.timekeeper.schedule(seconds, self._connection.expire)
+            self._deadline = Deadline(seconds, self._connection)
 
     def redirect(self, location: Uri | str, *, status: int = 302) -> None:
         """Answer with Location and close (RFC 9110 15.4).
@@ -178,22 +182,31 @@ class HttpResponse(Answer):
         """Take the connection over, for another protocol; the server lets go of it.
 
         ``write_headers`` sends the head first, whatever was written behind it.  Raises StateError where
-        the response has been closed.
+        the response has been closed, OSError or RuntimeError where the system has no sockets or threads left for it.
         """
         if self._phase == CLOSED:
             raise StateError("the response is closed, and its connection is used for the next request")
         if self._phase == OPEN:
-            self._lock()
+            self._freeze_headers()
         if self._phase == BUFFERING:
             head = b""
             if write_headers:
                 head = make_detached_head(self._connection.core, self._asked,
                                           self._status_code, self.reason_phrase, self.headers, self._cookies or ())
             self._transmit(head + self._take_buffered())
-        if self._outbox is not None:
-            self._outbox.wait()
+        else:
+            self._send_buffered(sync=True)
+        if self._outbox is not None and not self._outbox.wait():
+            # Nothing goes out behind a hole, from the new owner neither.
+            self._gone = True
+            self._connection.channel.half_close()
+        try:
+            sock = self._connection.detach(self)
+        except BaseException:
+            if not self._finished:
+                self._give_up()
+            raise
         self._phase = CLOSED
-        sock = self._connection.detach(self)
         self._settle()
         return sock
 

@@ -17,9 +17,9 @@ from weakref import WeakSet
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.answer import UNTAKEN
 from blockingio.server.connection import Connection
-from blockingio.server.core import CLOSED_SIGNAL, FORKED_SIGNAL, Core, Signal
-from blockingio.server.crew import Crew, Wake
-from blockingio.server.listener import Listener, bracketed, open_socket, remove_socket_file
+from blockingio.server.core import CLOSED_SIGNAL, Core, Forked, Signal
+from blockingio.server.crew import Crew, Wake, answer_error
+from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket
 from blockingio.server.loops import TimedRequests, iterate
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from blockingio.net.security import SecurityContext
     from blockingio.server.access import AccessRecord
+    from blockingio.server.core import Requests
 
 # All that have not been collected, for a forked child to put in order.
 _servers: WeakSet[HttpServer] = WeakSet()
@@ -90,10 +91,16 @@ class HttpServer(Stream[HttpRequest]):
         self._core = Core("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls)
         self._socket = sock
         self._owns_socket = owns_socket
-        # Guards what follows.  Reentrant: close() may be called by a signal handler that came in between.
+        # Both reentrant: close() may be called by a signal handler that came in between.
+        # Held while the accept thread is started.
+        self._starting = threading.RLock()
+        # Guards what follows.  Who holds it waits for no other thread: a collection on any may end a suspended loop,
+        # which wants it.
         self._lock = threading.RLock()
-        self._listener: Listener | None = None
+        self._listener: Listener | None = None  # made by who holds _starting, and only while not closing
+        self._socket_file = SocketFile.of(address) if owns_socket else None
         self._iterators = 0  # threads that are in `for request in server`, or will ask again
+        self._is_closed = False  # the signal of it is on the queue, and no request comes behind
         self._crews: WeakSet[Crew] = WeakSet()
         _servers.add(self)
 
@@ -115,10 +122,12 @@ class HttpServer(Stream[HttpRequest]):
     def bind_secure(cls, address: str | InternetAddress, port: int, context: SecurityContext | ssl.SSLContext, *,
                     backlog: int = 0, v6_only: bool = False, request_client_certificate: bool = False,
                     shared: bool = False) -> HttpServer:
-        """``bind``, for HTTPS (TLS 1.2 and up) with the context's certificate.
+        """``bind``, for HTTPS (with a SecurityContext TLS 1.2 and up) with the context's certificate.
 
         ``request_client_certificate`` asks clients for theirs, which the context's client authorities judge; it is
-        ``request.certificate``.  Raises OSError, as ssl.SSLError where the context has no certificate.
+        ``request.certificate``.  Raises OSError, as ssl.SSLError where a SecurityContext has no certificate.
+        An ssl.SSLContext of your own is used as it is, its minimum_version included, and nobody looks whether it has
+        a certificate; ``request_client_certificate`` sets its verify_mode to CERT_OPTIONAL, where that is CERT_NONE.
         """
         found = _resolve(address)
         tls = _server_context(context, request_client_certificate)
@@ -165,14 +174,13 @@ class HttpServer(Stream[HttpRequest]):
     def _put_back(self, event: HttpRequest) -> bool:
         event.response._phase = UNTAKEN
         self._core.requests.put(event)
-        with self._lock:
-            if self._core.closing and not self._iterators:
-                self._refuse_waiting()
+        self._refuse_if_unread()
         return True
 
     def _ends(self, signal: Signal) -> bool:
         """Whether a reader is at the end; a signal that is for others goes on to them."""
-        if signal is FORKED_SIGNAL:
+        if isinstance(signal, Forked):
+            signal.requests.put(signal)
             return True
         if signal is CLOSED_SIGNAL:
             self._core.requests.put(signal)
@@ -203,18 +211,24 @@ class HttpServer(Stream[HttpRequest]):
 
     # ---------------------------------------------------------------- beginning and end
 
-    def _begin_iteration(self) -> None:
-        with self._lock:
-            self._iterators += 1
-            if self._listener is None and not self._core.closing:
-                self._listener = Listener(self._core, self._socket)
-                self._listener.start()
+    def _begin_iteration(self) -> Requests:
+        """Count one more reader of the queue that this gives; the first one begins to accept.
 
-    def _end_iteration(self) -> None:
+        Raises what kept the accept thread from starting; then nothing was begun.
+        """
+        with self._starting:
+            if self._listener is None and not self._core.closing:
+                self._start_listening()
+            with self._lock:
+                self._iterators += 1
+                return self._core.requests
+
+    def _end_iteration(self, requests: Requests) -> None:
+        """``requests``: what ``_begin_iteration`` gave.  A fork has left it its readers, and counts anew."""
         with self._lock:
-            self._iterators = max(self._iterators - 1, 0)  # one that a fork left here was not counted again
-            if self._core.closing and not self._iterators:
-                self._refuse_waiting()
+            if requests is self._core.requests:
+                self._iterators -= 1
+        self._refuse_if_unread()
 
     def close(self, *, force: bool = False) -> None:
         """Take no more requests; returns once the port is free, and does not wait for active responses.
@@ -222,49 +236,76 @@ class HttpServer(Stream[HttpRequest]):
         From any thread, any number of times.  Iterators end after what is already queued; responses in
         progress finish; idle connections close.  ``force`` cuts all connections at once.
         """
+        # Each caller does all of it, and so returns no sooner than it is done; every step may be done again.
         core = self._core
+        core.closing = True
+        self._stop_listening()
+        for connection in list(core.connections):
+            while connection.hands_over:
+                time.sleep(0)  # a few steps of the interpreter from now it does not
         with self._lock:
-            first = not core.closing
-            core.closing = True
-            if first:
-                self._stop_listening()
-                for connection in list(core.connections):
-                    while connection.hands_over:
-                        time.sleep(0)  # a few steps of the interpreter from now it does not
+            if not self._is_closed:
+                self._is_closed = True
                 core.requests.put(CLOSED_SIGNAL)
-            for connection in list(core.connections):
-                if force or not connection.is_open:
-                    connection.cut()
-            for crew in list(self._crews):
-                crew.server_closed()
-            if not self._iterators:
-                self._refuse_waiting()
+        for connection in list(core.connections):
+            if force or not connection.is_open:
+                connection.cut()
+        for crew in list(self._crews):
+            crew.server_closed()
+        self._refuse_if_unread()
         core.sessions.close()
         core.timekeeper.prune()
         core.threads.close()
 
-    def _stop_listening(self) -> None:
-        if self._listener is not None:
-            self._listener.stop()
-        if self._owns_socket:
-            self._socket.close()
-            remove_socket_file(self.address)
+    def _start_listening(self) -> None:
+        listener = self._listener = Listener(self._core, self._socket)
+        try:
+            listener.start()
+        except BaseException as error:
+            self._listener = None
+            listener.stop()
+            if not self._owns_socket:
+                listener.give_back()
+            if not (isinstance(error, OSError) and self._core.closing):  # by a signal handler, just now
+                raise
 
-    def _refuse_waiting(self) -> None:
-        """The server is closed and nobody will take what is still queued: say so to the clients."""
-        while True:
-            try:
+    def _stop_listening(self) -> None:
+        with self._starting:  # else it might be made behind our back
+            listener = self._listener
+        if listener is not None:
+            listener.stop()
+        with self._lock:
+            if self._socket_file is not None:
+                self._socket_file.remove()
+                self._socket_file = None
+            if self._owns_socket:
+                self._socket.close()
+            elif self._listener is not None:
+                self._listener.give_back()
+            self._listener = None
+
+    def _refuse_if_unread(self) -> None:
+        """Where the server is closed and nobody will take what is still queued: say so to the clients."""
+        with self._lock:
+            if not self._is_closed or self._iterators:
+                return
+        try:
+            while True:
                 request = self._core.requests.get(block=False)
-            except Empty:
-                break
-            if not isinstance(request, Signal):
-                request.response._fail(503)
-        self._core.requests.put(CLOSED_SIGNAL)
+                if not isinstance(request, Signal):
+                    answer_error(request, 503)
+        except Empty:
+            pass
+        finally:
+            self._core.requests.put(CLOSED_SIGNAL)
 
     def _after_fork(self) -> None:
         """In a forked child: what threads did here they do no more.  Iterating serves from the same socket."""
+        self._starting = threading.RLock()
         self._lock = threading.RLock()
         self._iterators = 0
+        self._is_closed = self._core.closing
+        self._socket_file = None
         if self._listener is not None:
             self._listener.forget()
             self._listener = None
@@ -281,7 +322,11 @@ class HttpServer(Stream[HttpRequest]):
             return
         if self._owns_socket or self._listener is not None:
             warnings.warn(f"a server was dropped without close(): {self!r}", ResourceWarning, source=self)
-        self.close()
+        if any(connection.hands_over for connection in list(self._core.connections)):
+            # Perhaps this is its thread, on which a collection has come: to wait for it here would be for ever.
+            self._core.threads.run(self.close)
+        else:
+            self.close()
 
 
 class HttpConnectionsInfo:

@@ -77,6 +77,7 @@ class Sessions:
         self._lock = threading.RLock()
         self._by_id: dict[str, HttpSession] = {}
         self._appointment: Appointment | None = None
+        self._closed = False
 
     @property
     def timeout(self) -> float:
@@ -116,7 +117,9 @@ class Sessions:
             self._by_id.pop(session.id, None)
 
     def close(self) -> None:
+        """Forget all.  A response that is still in progress may make new ones: they end with the server."""
         with self._lock:
+            self._closed = True
             self._by_id.clear()
             self._schedule()
 
@@ -124,6 +127,8 @@ class Sessions:
         if self._appointment is not None:
             self._appointment.cancel()
             self._appointment = None
+        if self._closed:
+            return  # else the timekeeper's thread would outlive the server
         oldest = min((session._last_used for session in self._by_id.values()), default=None)
         if oldest is not None:
             wait = max(oldest + self._timeout - monotonic(), 0)

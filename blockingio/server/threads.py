@@ -21,11 +21,13 @@ def give_way() -> None:
     """Let the calling thread, when it wakes up, wait for a processor instead of taking one from who runs there.
 
     That one is, as often as not, a handler with the interpreter in its hands: the thread that has pushed it aside
-    could do nothing but wait for it.  On Linux this is a scheduling policy that any thread may choose for itself.
+    could do nothing but wait for it.  On Linux this is a scheduling policy that any thread may choose for itself;
+    one that somebody has chosen for the whole process stays.
     """
-    if hasattr(os, "SCHED_BATCH"):
+    if hasattr(os, "sched_setscheduler") and hasattr(os, "SCHED_BATCH"):
         try:
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+            if os.sched_getscheduler(0) == os.SCHED_OTHER:
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         except OSError:
             pass  # a sandbox that forbids it: things only take longer
 

@@ -44,14 +44,16 @@ class Timekeeper:
         self._running = False
 
     def schedule(self, seconds: float, action: Callable[[], object]) -> Appointment:
-        """Call ``action`` in so many seconds on the timekeeper's thread; it should not take long."""
+        """Call ``action`` in so many seconds on the timekeeper's thread; it should not take long.
+
+        Raises what kept that thread from starting; then nothing is due, and the next call tries again.
+        """
         appointment = Appointment(monotonic() + seconds, next(self._orders), action)
         with self._condition:
-            heapq.heappush(self._due, appointment)
             if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
-            elif self._due[0] is appointment:
+                self._start()
+            heapq.heappush(self._due, appointment)
+            if self._due[0] is appointment:
                 self._condition.notify()
         return appointment
 
@@ -61,6 +63,14 @@ class Timekeeper:
             self._due = [appointment for appointment in self._due if appointment.action is not None]
             heapq.heapify(self._due)
             self._condition.notify()
+
+    def _start(self) -> None:
+        self._running = True
+        try:
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        except BaseException:
+            self._running = False
+            raise
 
     def _run(self) -> None:
         while (action := self._next_action()) is not None:

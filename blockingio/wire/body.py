@@ -43,18 +43,19 @@ class Body:
         self.held_back = False  # the client waits for 100 (Continue) before it sends
         self.trailers: list[tuple[str, str]] = []
         self._source = source
-        self._failure: BadMessage | None = None
+        # Message and status, not the error itself: by its traceback it would hold the request.
+        self._failure: tuple[str, int] | None = None
 
     def read_some(self, limit: int) -> bytes:
         """At least one byte and at most ``limit``, or b"" at the end of the body."""
         if self.finished:
             return b""
         if self._failure is not None:
-            raise BadMessage(self._failure.message, self._failure.status)
+            raise BadMessage(*self._failure)
         try:
             return self._read_some(limit)
         except BadMessage as error:
-            self._failure = error
+            self._failure = error.message, error.status
             raise
 
     def _read_some(self, limit: int) -> bytes:

@@ -90,7 +90,7 @@ class IOSink:
         """The header fields; immutable once something has been written."""
         raise NotImplementedError
 
-    def _lock(self) -> None:
+    def _freeze_headers(self) -> None:
         """From the first write on the headers stand: they become immutable, ``_declared`` is the content_length
         that was set, and the phase buffering."""
         raise NotImplementedError
@@ -230,7 +230,7 @@ class IOSink:
         if self._phase == CLOSED:
             return
         if self._phase == OPEN:
-            self._lock()
+            self._freeze_headers()
         self._send_buffered(sync=True)
 
     def close(self) -> Any:
@@ -238,7 +238,7 @@ class IOSink:
 
     def _add(self, data: bytes) -> None:
         if self._phase == OPEN:
-            self._lock()
+            self._freeze_headers()
         elif self._phase == CLOSED:
             self._refuse_late_write()
             return
@@ -287,7 +287,7 @@ class IOSink:
         if self._encoder is not None and self._phase != OPEN:
             self._add(self._encoder.encode("", True))
         if self._phase == OPEN:
-            self._lock()
+            self._freeze_headers()
         data = self._take_buffered() if self._size else b""
         if self._phase == BUFFERING:
             compressor = self._choose_compressor() if data else None

@@ -56,9 +56,14 @@ class Source:
         self._data, self._at = b"", 0
         return data
 
-    def unread(self, size: int) -> None:
-        """The last ``size`` bytes that were read count as not read; nothing may have been received since."""
-        self._at -= size
+    def unread_head(self, head: bytes) -> None:
+        """The head that was read last counts as not read, and so do empty lines before it.
+
+        Nothing may have been read since.  What is here before it is either them or another message.
+        """
+        self._at -= len(head) + 4
+        if not self._data[: self._at].strip(b"\r\n"):
+            self._at = 0
 
     def head(self, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
         """A message head without the blank line that ends it, or None at the end of input.
@@ -94,17 +99,20 @@ class Source:
     def _slow_head(self, start: bytes, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
         """A head that comes in pieces, or after empty lines."""
         data = self._partial = bytearray(start)
+        begin = 0  # where the head does, behind empty lines
         searched = 0  # no end before here: each byte is searched once, however small the pieces
+        used = 0  # unless it becomes a head, all of it is still pending, for whoever takes the connection over
         try:
             while True:
-                while data.startswith(b"\r\n"):
-                    del data[:2]
-                    searched = 0
-                end = data.find(b"\r\n\r\n", max(searched - 3, 0))
+                while data.startswith(b"\r\n", begin):
+                    begin += 2
+                if begin > REQUEST_LINE_REST:
+                    raise BadMessage(f"over {REQUEST_LINE_REST} bytes of empty lines before a head")
+                end = data.find(b"\r\n\r\n", max(searched - 3, begin))
                 if end >= 0:
-                    self._at = end + 4
-                    return bytes(data[:end])
-                _check_unfinished(data, max(searched - 1, 0), limits)
+                    used = end + 4
+                    return bytes(data[begin:end])
+                _check_unfinished(data, begin, max(searched - 1, begin), limits)
                 searched = len(data)
                 before_wait()
                 more = self._receive_in_message(HEAD_RECEIVE_SIZE)
@@ -113,11 +121,8 @@ class Source:
                         return None
                     raise Truncated(f"the connection ended after {len(data)} bytes of a head")
                 data += more
-        except BadMessage:
-            self._at = 0  # all of it is still pending, for whoever takes the connection over
-            raise
         finally:
-            self._data = bytes(data)
+            self._data, self._at = bytes(data), used
             self._partial = bytearray()
 
     def line(self, limit: int) -> bytes:
@@ -175,14 +180,14 @@ class Source:
             raise Truncated(f"the connection broke in the middle of a message: {error}") from error
 
 
-def _check_unfinished(data: bytearray, start: int, limits: Limits) -> None:
-    """Raise BadMessage where ``data`` cannot become a head any more; before ``start`` it was checked."""
+def _check_unfinished(data: bytearray, begin: int, start: int, limits: Limits) -> None:
+    """Raise BadMessage where ``data[begin:]`` cannot become a head any more; before ``start`` it was checked."""
     found = _IMPOSSIBLE.search(data, start)
     if found:
         raise BadMessage(f"a head contains {bytes(found[0])!r}, expected lines of text that end in CRLF")
-    line_end = data.find(b"\r\n", 0, limits.max_target_length + REQUEST_LINE_REST)
+    line_end = data.find(b"\r\n", begin, begin + limits.max_target_length + REQUEST_LINE_REST)
     if line_end < 0:
-        if len(data) > limits.max_target_length + REQUEST_LINE_REST:
+        if len(data) - begin > limits.max_target_length + REQUEST_LINE_REST:
             raise BadMessage(f"a start line has over {limits.max_target_length + REQUEST_LINE_REST} bytes", 414)
     elif len(data) - line_end > limits.max_header_size + 4:
         raise BadMessage(f"a header section has over {limits.max_header_size} bytes", 431)

@@ -4,12 +4,14 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from blockingio import AccessRecord, HttpRequest
+from blockingio import AccessRecord, HttpRequest, HttpServer
 from blockingio.http_server import VirtualDirectory
+from blockingio.server.answer import Answer
 from tests.http_server.sites import send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
@@ -53,6 +55,32 @@ def test_a_small_file_is_opened_once(root: Path, opened: list[str]) -> None:
         assert opened.count("a b.css") == 1
         assert client.get("/hello.txt?x").body == b"Hello, world!"
         assert opened.count("hello.txt") == 2
+
+
+@pytest.mark.usefixtures("settled")
+def test_ctrl_c_in_the_middle_of_a_kept_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has been sent is all there is: nothing follows it, and the connection ends."""
+
+    def interrupted(answer: Answer, head: bytes, body: bytes, send: Callable[..., None] = Answer._send_plain) -> None:
+        send(answer, head, body)
+        raise KeyboardInterrupt
+
+    directory = VirtualDirectory(root)
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+        def serve() -> None:
+            try:
+                server.for_each(directory.serve_request)
+            except KeyboardInterrupt:
+                ended.set()
+
+        ended = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        first = client.get("/hello.txt")
+        monkeypatch.setattr(Answer, "_send_plain", interrupted)
+        assert client.get("/hello.txt").body == first.body
+        assert client.read_until_eof() == b"" and ended.wait(PATIENCE)
+        thread.join(PATIENCE)
 
 
 @pytest.mark.usefixtures("settled")

@@ -175,6 +175,31 @@ def test_the_name_of_a_unix_domain_socket_may_go_before_it(tmp_path: Path) -> No
         path.unlink()
 
 
+@needs_unix
+def test_the_name_of_a_unix_domain_socket_may_be_a_successors(tmp_path: Path) -> None:
+    """close() takes away what the server has put there, and nothing else."""
+    path = tmp_path / "server"
+    address = InternetAddress(str(path), InternetAddressType.UNIX)
+    old = HttpServer.bind(address, 0)
+    path.unlink()
+    with running(HttpServer.bind(address, 0)):
+        old.close()
+        old.close()
+        with unix_client(str(path)) as client:
+            assert client.get("/new").body == b"/new"
+    assert not path.exists()
+
+
+@needs_unix
+def test_a_unix_domain_socket_is_where_it_was_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the process has gone to another directory meanwhile, as a daemon does."""
+    monkeypatch.chdir(tmp_path)
+    with HttpServer.bind(InternetAddress("server", InternetAddressType.UNIX), 0):
+        assert (tmp_path / "server").is_socket()
+        monkeypatch.chdir("/")
+    assert not (tmp_path / "server").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract names are Linux's")
 def test_an_abstract_unix_domain_name() -> None:
     name = f"\0blockingio test {id(object())}"

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -165,6 +167,20 @@ def test_an_endless_body_that_nobody_reads() -> None:
             while sent < 64 * MIB:
                 client.send(chunk)
                 sent += len(chunk)
+
+
+def test_a_broken_body_of_a_request_that_is_dropped() -> None:
+    """Nothing of the failure keeps the request alive: it is closed for the user."""
+
+    def swallow(request: HttpRequest) -> None:
+        with suppress(HttpException):
+            request.read()
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with warnings.catch_warnings(), serving(swallow) as server, RawClient(server.port) as client:
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert client.send(head + b"zz\r\n").read_response().status == 400
+        assert client.is_ended()
 
 
 def test_a_broken_body_that_nobody_reads_ends_the_connection() -> None:

@@ -2,15 +2,20 @@
 from __future__ import annotations
 
 import gc
+import selectors
+import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
-from blockingio import HttpRequest, HttpServer
+from blockingio import HttpRequest, HttpResponse, HttpServer
+from blockingio.server import connection as connection_module
+from blockingio.server.listener import Listener
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually
-from tests.server.visits import asking, get, in_background, is_free, queued, running, tell
+from tests.server.visits import asking, get, in_background, is_free, queued, running, tell, to_the_end
 
 
 # ------------------------------------------------------------------------ close
@@ -165,6 +170,204 @@ def test_close_from_a_callback(callback: Callable[[HttpServer, HttpRequest], obj
         except ConnectionError:
             pass
         eventually(lambda: is_free(server.port))
+
+
+def collects(monkeypatch: pytest.MonkeyPatch, server: HttpServer, where: str) -> None:
+    """A collection comes on a thread that close() waits for: the accept thread, or one that hands over a request."""
+    if where == "accepting":
+        forget_wakes = Listener._forget_wakes
+
+        def woken(listener: Listener) -> None:
+            forget_wakes(listener)
+            gc.collect()
+
+        monkeypatch.setattr(Listener, "_forget_wakes", woken)
+    else:
+
+        def make(*args: Any) -> HttpRequest:
+            eventually(lambda: server._core.closing)
+            gc.collect()
+            return HttpRequest(*args)
+
+        monkeypatch.setattr(connection_module, "HttpRequest", make)
+
+
+@pytest.mark.parametrize("where", ["accepting", "handing over"])
+def test_a_loop_that_is_collected_beside_close(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end wants to know whether the server is closed, on whatever thread it comes."""
+    loop: Any = None
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+        loop = Cycle()
+        loop.requests = iter(server)
+        client.send(get())
+        tell(next(loop.requests))
+        assert client.read_response().status == 200
+        collects(monkeypatch, server, where)
+        gc.disable()
+        try:
+            loop = None
+            if where != "accepting":
+                client.send(get())
+                eventually(lambda: any(connection.hands_over for connection in server._core.connections))
+            with in_background(server.close):
+                pass
+        finally:
+            gc.enable()
+        if where != "accepting":
+            assert client.read_response().status == 503
+        assert client.is_ended()
+
+
+class Cycle:
+    """Garbage that only a collection finds."""
+
+    requests: Any
+    server: Any
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_server_that_is_collected_as_it_hands_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the very thread that close() would wait for."""
+    cycle: Any = Cycle()
+    cycle.server = HttpServer.bind("127.0.0.1", 0)
+    port = cycle.server.port
+    with RawClient(port) as client:
+        client.send(get())
+        tell(cycle.server.first())
+        assert client.read_response().status == 200
+        gc.disable()
+        try:
+            cycle = None
+
+            def make(*args: Any) -> HttpRequest:
+                with pytest.warns(ResourceWarning, match=str(port)):
+                    gc.collect()
+                return HttpRequest(*args)
+
+            monkeypatch.setattr(connection_module, "HttpRequest", make)
+            client.send(get())
+            assert client.read_response().status == 503 and client.is_ended()
+        finally:
+            gc.enable()
+    assert is_free(port)
+
+
+def test_a_server_that_is_collected_on_its_accept_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In between its last look at whether it shall stop and its wait."""
+    cycle: Any = Cycle()
+    cycle.server = HttpServer.bind("127.0.0.1", 0)
+    port = cycle.server.port
+    select = selectors.DefaultSelector.select
+
+    def collect(selector: Any, timeout: float | None = None) -> Any:
+        if threading.current_thread().name.startswith("blockingio accept") and not is_free(port):
+            with pytest.warns(ResourceWarning, match=str(port)):
+                gc.collect()
+        return select(selector, timeout)
+
+    with RawClient(port) as client:
+        client.send(get())
+        tell(cycle.server.first())
+        assert client.read_response().status == 200
+        gc.disable()
+        try:
+            cycle = None
+            monkeypatch.setattr(selectors.DefaultSelector, "select", collect)
+            with suppress(OSError), RawClient(port):
+                eventually(lambda: is_free(port))
+        finally:
+            gc.enable()
+        assert client.is_ended()
+
+
+def test_every_close_returns_no_sooner_than_the_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that finds another at work, which waits for the accept thread."""
+    forget_wakes = Listener._forget_wakes
+    waited_for, go_on = threading.Barrier(3), threading.Event()
+    stop = Listener.stop
+    looking = threading.Lock()  # is_free takes the port for a moment
+    free: list[bool] = []
+
+    def woken(listener: Listener) -> None:
+        assert go_on.wait(PATIENCE)
+        forget_wakes(listener)
+
+    def stopping(listener: Listener) -> None:
+        waited_for.wait(PATIENCE)
+        stop(listener)
+
+    def close() -> None:
+        server.close()
+        with looking:
+            free.append(is_free(server.port))
+
+    with HttpServer.bind("127.0.0.1", 0) as server, running(server), RawClient(server.port) as client:
+        assert client.get().status == 200
+        monkeypatch.setattr(Listener, "_forget_wakes", woken)
+        monkeypatch.setattr(Listener, "stop", stopping)
+        with in_background(close), in_background(close):
+            waited_for.wait(PATIENCE)
+            monkeypatch.undo()
+            assert not free
+            go_on.set()
+    assert free == [True, True]
+
+
+def test_close_from_a_signal_handler_in_the_middle_of_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Listener.stop
+
+    def interrupted(listener: Listener) -> None:
+        monkeypatch.undo()
+        server.close()
+        assert is_free(server.port)
+        stop(listener)
+
+    with HttpServer.bind("127.0.0.1", 0) as server, running(server), RawClient(server.port) as client:
+        assert client.get().status == 200
+        monkeypatch.setattr(Listener, "stop", interrupted)
+        server.close()
+        assert client.is_ended() and list(server) == []
+
+
+def test_close_after_one_that_ctrl_c_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does what that one has left."""
+
+    def interrupted(listener: Listener) -> None:
+        raise KeyboardInterrupt
+
+    with HttpServer.bind("127.0.0.1", 0) as server, running(server), RawClient(server.port) as client:
+        assert client.get().status == 200
+        with monkeypatch.context() as patch:
+            patch.setattr(Listener, "stop", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                server.close()
+        server.close()
+        assert is_free(server.port) and client.is_ended() and list(server) == []
+
+
+def test_close_where_telling_a_client_fails(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, the next one is told, and iterators end as ever."""
+    fail = HttpResponse._fail
+    failed: list[HttpResponse] = []
+
+    def fail_once(response: HttpResponse, status: int) -> None:
+        if not failed:
+            failed.append(response)
+            raise LookupError("as the test wants it")
+        fail(response, status)
+
+    monkeypatch.setattr(HttpResponse, "_fail", fail_once)
+    with HttpServer.bind("127.0.0.1", 0) as server, asking(server, "/1", "/2", "/3") as clients:
+        first = server.first()
+        queued(server, 3)
+        server.close()
+        assert list(server) == []
+        tell(first)
+        answers = sorted(to_the_end(client)[:12] for client in clients)
+        assert answers == [b"", b"HTTP/1.1 200", b"HTTP/1.1 503"]
+    assert len(caplog.records) == 1
 
 
 def test_a_pipelined_request_behind_close_is_not_begun() -> None:

@@ -6,12 +6,16 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
+from blockingio.http_server import VirtualHost
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import get, in_background, post, reset_once_heard, tell, to_the_end
+
+Put = Callable[[HttpRequest], object]
 
 
 @contextmanager
@@ -146,6 +150,85 @@ def test_a_response_that_somebody_holds_stays_open(keep: Callable[[HttpRequest],
             server.close()
 
 
+def put_next(server: HttpServer, put: Put) -> None:
+    requests = iter(server)
+    try:
+        while True:
+            put(next(requests))
+    except StopIteration:
+        pass
+
+
+def put_and_delete(server: HttpServer, put: Put) -> None:
+    for request in server:
+        put(request)
+        del request
+
+
+def put_pairs(server: HttpServer, put: Put) -> None:
+    for pair in server.map(lambda request: (1, request)):
+        put(pair[1])
+        del pair
+
+
+def put_by_map(server: HttpServer, put: Put) -> None:
+    for _ in map(put, server):
+        pass
+
+
+def put_by_next_of_a_view(server: HttpServer, put: Put) -> None:
+    requests = iter(server.where(lambda request: True))
+    try:
+        while True:
+            put(next(requests))
+    except StopIteration:
+        pass
+
+
+def put_by_listen(server: HttpServer, put: Put) -> None:
+    server.where(lambda request: True).listen(put).as_future().result(PATIENCE)
+
+
+def put_by_a_host(server: HttpServer, put: Put) -> None:
+    hosts = VirtualHost(server.where(lambda request: True))
+    hosts.add_host("*").for_each(put)
+
+
+@pytest.mark.parametrize("give", [put_next, put_and_delete, put_pairs, put_by_map, put_by_next_of_a_view,
+                                  put_by_listen, put_by_a_host], ids=lambda give: give.__name__)
+def test_what_only_a_queue_holds_stays_open(give: Callable[[HttpServer, Put], None]) -> None:
+    """There is no loop's variable then, so the one reference that there is belongs to somebody."""
+    queue: SimpleQueue[HttpRequest] = SimpleQueue()
+    with forgotten(0), HttpServer.bind("127.0.0.1", 0) as server, \
+            in_background(lambda: give(server, queue.put)):
+        try:
+            with RawClient(server.port) as first, RawClient(server.port) as second:
+                first.send(get("/first"))
+                eventually(lambda: queue.qsize() == 1)
+                second.send(get("/second"))  # so the next one has been asked for
+                eventually(lambda: queue.qsize() == 2)
+                for client, target in ((first, "/first"), (second, "/second")):
+                    assert tell(queue.get()) == target
+                    assert client.read_response().body == target.encode()
+        finally:
+            server.close()
+
+
+def test_two_that_are_asked_for_one_after_the_other() -> None:
+    """Their variables are no loop's."""
+    with forgotten(0), HttpServer.bind("127.0.0.1", 0) as server:
+        with RawClient(server.port) as one, RawClient(server.port) as two:
+            one.send(get("/"))
+            two.send(get("/"))
+            requests = iter(server)
+            first = next(requests)
+            second = next(requests)
+            for request in (first, second):
+                tell(request)
+            assert one.read_response().body == two.read_response().body == b"/"
+            del first, second, request, requests
+
+
 def test_a_response_that_a_thread_holds_stays_open() -> None:
     go_on = threading.Event()
     threads: list[threading.Thread] = []
@@ -254,12 +337,9 @@ def test_an_exception_that_leaves_a_loop_lets_the_request_go() -> None:
 def test_a_warning_that_is_made_an_error_keeps_nobody_waiting() -> None:
     with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
         client.send(get())
-        loop = iter(server)
-        request = next(loop)
-        request.response.write("forgotten")
         with warnings.catch_warnings():
             warnings.simplefilter("error", ResourceWarning)
             with pytest.raises(ResourceWarning):
-                next(loop)
+                for request in server:
+                    request.response.write("forgotten")
         assert client.read_response().body == b"forgotten"
-        del loop

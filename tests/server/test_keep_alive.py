@@ -14,7 +14,7 @@ from blockingio import HttpException, HttpRequest, HttpServer
 from blockingio.net.channel import Channel
 from blockingio.net.duplex import DuplexTlsChannel
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import get, post, post_chunks, raw_answer, small_window, tell
+from tests.server.visits import get, post, post_chunks, raw_answer, small_window, tell, to_the_end
 
 #: Seconds of a limit that is to be met.
 SOON = 0.2
@@ -377,7 +377,8 @@ def test_an_error_answer_is_whole(raw: bytes, status: int) -> None:
     (b"\r\nHEAD / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000, 431),
     (b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000000000000\r\n\r\n", 413),
     (get() + b"HEAD / HTTP/1.1\r\n\r\n", 400),
-], ids=["no host", "version", "bare LF", "target", "header", "length", "behind another"])
+    (b"\r\n\r\nHEAD / HTTP/1.1\r\n\r\n", 400),
+], ids=["no host", "version", "bare LF", "target", "header", "length", "behind another", "behind empty lines"])
 def test_an_error_answer_to_head_has_no_content(raw: bytes, status: int) -> None:
     """Only how long it would be (RFC 9110 9.3.2)."""
     with serving(tell) as server, RawClient(server.port) as client:
@@ -435,6 +436,28 @@ def test_a_response_longer_than_the_patience_of_a_proxy_is_not_lost_either() -> 
         request.response.close()
 
     assert raw_answer(handler, get("/", "Connection: close")).endswith(b"x" * 3_000_000 + b"\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("raw",
+                         [get("/bad"), get("/bad", "Connection: close"), get("/bad", version="1.0"), post(b"abc")],
+                         ids=["1.1", "close", "1.0", "with a body"])
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_an_error_in_the_server_itself_ends_the_connection(raw: bytes, where: str, monkeypatch: pytest.MonkeyPatch,
+                                                           caplog: pytest.LogCaptureFixture) -> None:
+    """As a request is made, before there is a response for it or behind that: nothing is left of either."""
+    def fail(*arguments: object) -> None:
+        raise MemoryError("as a test")
+
+    with serving(tell) as server:
+        with RawClient(server.port) as client, monkeypatch.context() as patch:
+            name = "HttpResponse" if where == "before" else "HttpRequest"
+            patch.setattr(f"blockingio.server.connection.{name}", fail)
+            client.send(raw)
+            to_the_end(client)
+            eventually(lambda: not server.connections_info().total)
+        assert [record.getMessage()[:19] for record in caplog.records] == ["a connection failed"]
+        with RawClient(server.port) as client:
+            assert client.get("/good").body == b"/good"
 
 
 def test_the_server_goes_on_after_all_that() -> None:

@@ -14,7 +14,7 @@ from blockingio import HttpRequest, HttpServer, InternetAddress
 from blockingio.net.channel import Channel
 from blockingio.server.listener import Listener
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import get, running, tell
+from tests.server.visits import get, queued, running, tell
 
 
 def accept_fails(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> list[int]:
@@ -108,6 +108,42 @@ def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         with RawClient(server.port) as client:
             assert client.get("/x").body == b"/x"
     assert refused
+
+
+def pair_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = OSError(errno.EMFILE, "as the test wants it")
+    monkeypatch.setattr(socket, "socketpair", failing_once(socket.socketpair, error))
+
+
+def thread_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    fail_once = failing_once(start, RuntimeError("can't start new thread"))
+
+    def refuse(thread: threading.Thread) -> None:
+        (fail_once if thread.name.startswith("blockingio accept") else start)(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.mark.parametrize("fails", [pair_fails, thread_fails])
+def test_a_first_iteration_that_cannot_begin(fails: Callable[[pytest.MonkeyPatch], None],
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it stays: the next one begins, and close() knows that nobody reads."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        sock.settimeout(12.5)
+        server = HttpServer.listen_on(sock)
+        fails(monkeypatch)
+        with pytest.raises((OSError, RuntimeError), match="as the test wants it|new thread"):
+            next(iter(server))
+        assert sock.gettimeout() == 12.5
+        with RawClient(server.port) as client:
+            client.send(get("/1"))
+            tell(server.first())
+            assert client.read_response().body == b"/1"
+            client.send(get("/2"))
+            queued(server, 1)
+            server.close()
+            assert client.read_response().status == 503
 
 
 def test_a_wake_up_for_nothing() -> None:

@@ -338,6 +338,23 @@ def test_a_deadline_in_a_very_long_time(seconds: float) -> None:
         assert client.get("/x").body == b"/x"
 
 
+def test_a_deadline_that_comes_too_late() -> None:
+    """It was on its way when the response was closed: the connection's next request is none of its business."""
+    deadlines: list[Any] = []
+
+    def handler(request: HttpRequest) -> None:
+        if deadlines:
+            deadlines[0]._expire()
+        else:
+            request.response.deadline = 30
+            deadlines.append(request.response._deadline)
+        tell(request)
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        for _ in range(3):
+            assert client.get("/x").body == b"/x"
+
+
 def test_a_deadline_after_close_is_none() -> None:
     def handler(request: HttpRequest) -> None:
         tell(request)

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
+from blockingio.server.answer import Answer
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import get, running, small_window, tell, to_the_end
+from tests.server.visits import get, in_background, running, small_window, tell, to_the_end
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
@@ -150,3 +151,91 @@ def test_flush_waits_for_a_slow_reader() -> None:
         assert not flushed.wait(0.05)
         rest = client.read_exactly(8 * MIB)
         assert len(rest) == 8 * MIB and flushed.wait(PATIENCE)
+
+
+# ------------------------------------------------- what could not be sent
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_nothing_goes_out_behind_what_was_not_sent(version: str) -> None:
+    """A client that takes nothing for too long, and then goes on: what it has got, it cannot take for the whole."""
+    go_on = threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        response = request.response
+        for _ in range(40):
+            response.write(b"x" * (MIB // 4))
+        eventually(lambda: not response.is_connected)
+        client_goes_on.set()
+        assert go_on.wait(PATIENCE)
+        response.write(b"BEHIND" * MIB)
+        response.close()
+
+    client_goes_on = threading.Event()
+    with serving(handler, body_timeout=SOON) as server, small_window(server.port) as client:
+        client.send(get(version=version))
+        assert client_goes_on.wait(PATIENCE)
+        received = b""
+        client.socket.settimeout(SOON)
+        with pytest.raises(TimeoutError):  # all that the system has; no end
+            while data := client.socket.recv(65536):
+                received += data
+        go_on.set()
+        client.socket.settimeout(PATIENCE)
+        with pytest.raises(ConnectionError):
+            while data := client.socket.recv(65536):
+                received += data
+            raise AssertionError("an orderly end")
+        assert b"BEHIND" not in received and len(received) < 10 * MIB
+        eventually(lambda: not server.connections_info().total)
+
+
+@pytest.mark.parametrize("raw", [get(), get("/", "Connection: close"), get(version="1.0")],
+                         ids=["1.1", "close", "1.0"])
+def test_the_system_has_no_thread_for_a_slow_reader(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection ends, broken; nothing of it is left, and the server goes on."""
+    responses: list[HttpResponse] = []
+
+    def refuse(*arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/good":
+            tell(request)
+            return
+        with monkeypatch.context() as patch:
+            patch.setattr(server._core.threads, "run", refuse)
+            request.response.write(b"x" * 8 * MIB)
+        assert not request.response.is_connected
+        request.response.write(b"BEHIND")
+        request.response.close()
+        responses.append(request.response)
+
+    with serving(handler) as server, small_window(server.port) as client:
+        client.send(raw)
+        eventually(lambda: responses and not server.connections_info().total)
+        assert isinstance(responses[0].done.exception(0), HttpException)
+        assert not server._core.budget._used
+        with pytest.raises(ConnectionError):
+            client.read_until_eof()
+        with RawClient(server.port) as good:
+            assert good.get("/good").body == b"/good"
+
+
+def test_done_that_is_asked_for_just_as_sending_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sending thread has yet to tell the response."""
+    seen: list[BaseException | None] = []
+    told = Answer._finish
+
+    def finish(response: HttpResponse, sent: bool) -> None:
+        with in_background(lambda: seen.append(response.done.exception(PATIENCE))):
+            pass
+        told(response, sent)
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write(b"x" * 8 * MIB)
+        request.response.close()
+
+    monkeypatch.setattr(Answer, "_finish", finish)
+    with serving(handler, body_timeout=SOON) as server, small_window(server.port) as client:
+        client.send(get())
+        assert isinstance(eventually(lambda: seen)[0], HttpException)

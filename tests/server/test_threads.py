@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from blockingio import HttpRequest
+from blockingio import HttpRequest, HttpServer
 from blockingio.server import threads as threads_module
 from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import tell
+from tests.server.visits import get, tell
 
 
 def names() -> list[str]:
@@ -60,6 +60,24 @@ def test_connections_give_way_to_handlers() -> None:
         assert client.get("/1").body == b"/1"
         assert policies(f"blockingio 127.0.0.1:{server.port}") == {os.SCHED_BATCH}
     assert set(seen) == {os.SCHED_OTHER}
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system does not have that policy")
+def test_a_policy_that_was_chosen_for_all_stays() -> None:
+    seen: list[set[int]] = []
+
+    def serve() -> None:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # for this thread, and those that it starts
+        with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+            client.send(get())
+            tell(server.first())
+            assert client.read_response().status == 200
+            seen.append(policies(f"blockingio 127.0.0.1:{server.port}"))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    thread.join(PATIENCE)
+    assert seen == [{os.SCHED_IDLE}]
 
 
 def test_a_sandbox_that_lets_nobody_choose(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,3 +292,62 @@ def test_there_is_no_thread_where_nothing_is_due() -> None:
     Timekeeper("test pool timer")
     Threads("test pool")
     assert threading.active_count() == before
+
+
+def test_a_thread_that_the_system_did_not_have(timekeeper: Timekeeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is due then, and the next call gets one."""
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    called: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            timekeeper.schedule(0, lambda: called.append("first"))
+    timekeeper.schedule(0.01, lambda: called.append("second"))
+    eventually(lambda: called)
+    assert called == ["second"]
+    eventually(lambda: not names())
+
+
+def test_a_last_answer_where_the_system_has_no_thread_for_the_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is not waited for then, and the server goes on."""
+    def refuse(*arguments: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def handler(request: HttpRequest) -> None:
+        request.response.persistent_connection = request.uri.path != "/last"
+        tell(request)
+
+    with serving(handler) as server:
+        monkeypatch.setattr(server._core.timekeeper, "_start", refuse)
+        with RawClient(server.port) as client:
+            assert client.get("/last").body == b"/last" and client.is_ended()
+            eventually(lambda: not server.connections_info().total)
+        with RawClient(server.port) as client:
+            assert client.get("/next").body == b"/next"
+
+
+@pytest.mark.parametrize("what", ["session", "deadline"])
+def test_an_answer_that_outlasts_close_leaves_no_timer(what: str) -> None:
+    """Neither for a session that it makes nor for a deadline that it keeps."""
+    closed, began = threading.Event(), threading.Event()
+
+    def handler(request: HttpRequest) -> None:
+        began.set()
+        assert closed.wait(PATIENCE)
+        if what == "session":
+            request.session["a"] = 1
+            assert request.session["a"] == 1
+        else:
+            request.response.deadline = 1000
+        tell(request)
+
+    with serving(handler) as server:
+        with RawClient(server.port) as client:
+            client.send(get("/x"))
+            assert began.wait(PATIENCE)
+            server.close()
+            closed.set()
+            assert client.read_response().body == b"/x"
+        eventually(lambda: not any(thread.name.startswith("blockingio timer") for thread in threading.enumerate()))

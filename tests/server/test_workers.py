@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from blockingio import HttpRequest, HttpServer
+from blockingio import HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import answering, asking, get, in_background, queued, reset_once_heard, running, tell
+from tests.server.visits import (
+    answering, asking, get, in_background, queued, reset_once_heard, running, tell, to_the_end,
+)  # fmt: skip
 
 
 def at_once(number: int) -> tuple[Callable[[HttpRequest], None], list[str]]:
@@ -122,21 +124,76 @@ def test_a_failing_handler_of_a_client_that_has_gone(caplog: pytest.LogCaptureFi
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_handlers_failure_whose_answer_fails_too(workers: int, monkeypatch: pytest.MonkeyPatch,
+                                                   caplog: pytest.LogCaptureFixture) -> None:
+    """Both are logged, the client is not left to wait, and for_each goes on."""
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/bad":
+            raise ZeroDivisionError
+        tell(request)
+
+    def fail(response: HttpResponse, status: int) -> None:
+        raise LookupError("as the test wants it")
+
+    monkeypatch.setattr(HttpResponse, "_fail", fail)
+    with serving(handler, workers=workers) as server:
+        for _ in range(workers):
+            with RawClient(server.port) as client:
+                assert to_the_end(client.send(get("/bad"))) == b""
+        with RawClient(server.port) as client:
+            assert client.get("/good").body == b"/good"
+    kinds = [record.exc_info and record.exc_info[0] for record in caplog.records]
+    assert kinds == [ZeroDivisionError, LookupError] * workers
+
+
 def test_a_status_and_headers_of_a_failed_handler_are_forgotten(caplog: pytest.LogCaptureFixture) -> None:
     def handler(request: HttpRequest) -> None:
         response = request.response
         response.status_code = 201
         response.reason_phrase = "Made"
         response.headers.set("x-made", "yes")
-        response.content_length = 5
+        response.content_length = 500
         response.headers.set("content-type", "text/plain; charset=utf-16")
+        if request.uri.path == "/written":
+            response.write("a part of it")
         raise ZeroDivisionError
 
     with serving(handler) as server, RawClient(server.port) as client:
-        response = client.get()
-        assert (response.status, response.reason) == (500, "Internal Server Error")
-        assert response.header("x-made") is None and response.header("x-frame-options") == "SAMEORIGIN"
-        assert response.body == b"500 Internal Server Error\n"
+        for target in ("/", "/written", "/"):
+            response = client.get(target)
+            assert (response.status, response.reason) == (500, "Internal Server Error")
+            assert response.header("x-made") is None and response.header("x-frame-options") == "SAMEORIGIN"
+            assert response.body == b"500 Internal Server Error\n"
+
+
+@pytest.mark.parametrize("name, value", [
+    ("content-type", "text/plain; charset=klingon"), ("content-type", "text/plain; charset=utf-16"),
+    ("content-type", "application/json"), ("content-encoding", "br"),
+])
+def test_default_headers_that_do_not_fit_an_error(name: str, value: str, caplog: pytest.LogCaptureFixture) -> None:
+    """They are those of what the handlers write."""
+
+    def handler(request: HttpRequest) -> None:
+        raise ZeroDivisionError
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        server.default_response_headers.set(name, value)
+        for _ in range(2):
+            response = client.get()
+            assert (response.status, response.body) == (500, b"500 Internal Server Error\n")
+            assert response.header("content-type") == "text/plain; charset=utf-8"
+            assert response.header("content-encoding") is None
+
+
+def test_a_default_charset_that_python_lacks(caplog: pytest.LogCaptureFixture) -> None:
+    """The handler's own error, which the server survives."""
+    with serving(tell) as server, RawClient(server.port) as client:
+        server.default_response_headers.set("content-type", "text/plain; charset=klingon")
+        for _ in range(2):
+            assert client.get().status == 500
+    assert "klingon" in caplog.text
 
 
 def test_on_error_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
@@ -267,6 +324,21 @@ def test_a_view_that_is_listened_to_no_more_gives_its_request_back(stop: str) ->
             assert client.read_response().body == b"/2"
         subscription.cancel()
     assert len(seen) == 1
+
+
+def test_a_request_that_a_paused_view_gave_back_is_answered_once() -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.where(lambda request: True).listen(answering("heard"))
+        with asking(server, "/1") as [client]:
+            assert client.read_response().body == b"heard"
+            subscription.pause()
+            client.send(get("/2"))
+            queued(server, 1)
+            subscription.resume()
+            assert client.read_response().body == b"heard"
+            client.send(get("/3"))
+            assert client.read_response().body == b"heard"
+        subscription.cancel()
 
 
 def test_a_view_that_is_listened_to_no_more_when_the_server_is_closed() -> None:

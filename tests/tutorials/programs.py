@@ -25,8 +25,8 @@ class Program:
     def __init__(self, name: str, port: int, directory: Path, scheme: str = "http") -> None:
         self._unread = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "default", "-u", str(_LAUNCH), str(TUTORIALS / name), str(port)],
-            cwd=directory, env=os.environ | {"PYTHONPATH": str(PROJECT)}, bufsize=0,
+            [sys.executable, "-W", "default", str(_LAUNCH), str(TUTORIALS / name), str(port)],
+            cwd=directory, env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": ""}, bufsize=0,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             line = self.line()

@@ -36,7 +36,7 @@ class Message(IOSink):
     def headers(self) -> HttpHeaders:
         return self._headers
 
-    def _lock(self) -> None:
+    def _freeze_headers(self) -> None:
         self._headers._freeze("the message has begun")
         self._declared = self._headers.content_length
         self._phase = BUFFERING
@@ -362,7 +362,7 @@ def test_a_file_to_python() -> None:
 
 def test_the_subclass_supplies_the_rest() -> None:
     sink = IOSink()
-    for missing in (lambda: sink.headers, sink._lock, lambda: sink._begin(0),
+    for missing in (lambda: sink.headers, sink._freeze_headers, lambda: sink._begin(0),
                     lambda: sink._transmit(b""), sink._give_up, sink.close, lambda: sink.write("x")):
         with pytest.raises(NotImplementedError):
             missing()

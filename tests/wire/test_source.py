@@ -228,7 +228,7 @@ def test_pending_and_unread() -> None:
     source = source_of(raw + TRAILING)
     head = head_of(source)
     assert head and source.pending == TRAILING
-    source.unread(len(head) + 4)
+    source.unread_head(head)
     assert source.pending == raw + TRAILING
     assert source.take_pending() == raw + TRAILING and source.pending == b""
 
@@ -238,5 +238,47 @@ def test_unread_of_a_head_that_came_in_pieces() -> None:
     source = source_of(raw[:5], raw[5:] + b"rest")
     head = head_of(source)
     assert head
-    source.unread(len(head) + 4)
+    source.unread_head(head)
     assert source.take_pending() == raw + b"rest"
+
+
+@pytest.mark.parametrize("raw", [b"\r\nGET / HTTP/1.1\r\n\r\n", b"\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_unread_of_a_head_behind_empty_lines(raw: bytes) -> None:
+    for source, trailing in sources(raw):
+        head = head_of(source)
+        assert head
+        source.unread_head(head)
+        assert source.take_pending() == raw + trailing
+
+
+def test_unread_of_a_head_behind_another() -> None:
+    raw = b"GET /1 HTTP/1.1\r\n\r\n"
+    for source, trailing in sources(raw + b"\r\nGET /2 HTTP/1.1\r\n\r\n"):
+        assert head_of(source) == b"GET /1 HTTP/1.1" and head_of(source) == b"GET /2 HTTP/1.1"
+        source.unread_head(b"GET /2 HTTP/1.1")
+        assert source.take_pending() == b"\r\nGET /2 HTTP/1.1\r\n\r\n" + trailing
+
+
+@pytest.mark.parametrize("raw", [b"\r\n", b"\r", b"\r\n\r", b"\r\n\r\n"])
+def test_empty_lines_at_the_end_are_still_pending(raw: bytes) -> None:
+    for source, trailing in sources(raw):
+        if not trailing:
+            assert head_of(source) is None
+            assert source.pending == raw
+
+
+def test_empty_lines_are_part_of_what_can_be_seen() -> None:
+    """So that it only ever grows, and is the beginning of what is pending."""
+    seen: list[bytes] = []
+    source = source_of(b"\r", b"\n", b"\r\na", b"\r\n\r\n")
+    assert head_of(source, before_wait=lambda: seen.append(source.partial)) == b"a"
+    assert seen == [b"\r", b"\r\n", b"\r\n\r\na"]
+
+
+def test_empty_lines_for_ever_are_refused() -> None:
+    for source, _ in sources(b"\r\n" * 128 + b"GET / HTTP/1.1\r\n\r\n"):
+        assert head_of(source) == b"GET / HTTP/1.1"
+    for source, _ in sources(b"\r\n" * 129 + b"GET / HTTP/1.1\r\n\r\n"):
+        with pytest.raises(BadMessage, match="empty lines") as caught:
+            head_of(source)
+        assert caught.value.status == 400
