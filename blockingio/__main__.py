@@ -109,7 +109,8 @@ def _make_parser() -> argparse.ArgumentParser:
                         help="its private key, where it is in a file of its own")
     parser.add_argument("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
                         help="requests that are worked on at once (8)")
-    parser.add_argument("--quiet", action="store_true", help="no line for each request (client, time, request, status, bytes, seconds)")
+    parser.add_argument("--quiet", action="store_true",
+                        help="no line for each request (client, time, request, status, bytes, seconds)")
     parser.add_argument("--version", action="version", version=f"blockingio {blockingio.__version__}")
     return parser
 

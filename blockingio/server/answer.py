@@ -22,7 +22,7 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
-from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, Compressor, IOSink
+from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTIL_CLOSE, Compressor, IOSink
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
@@ -118,10 +118,12 @@ class Answer(IOSink):
     def _give_up(self) -> None:
         if self._phase == CLOSED:
             return
+        self._gone = True  # first, for who asks for done meanwhile
         self._phase = CLOSED
-        self._gone = True
         self._keep = False
         self._parts = []
+        if self._framing == UNTIL_CLOSE:
+            self._connection.channel.abort()  # an orderly end would be that of the body
         self._connection.cut()
         if self._outbox is None:
             self._finish(False)

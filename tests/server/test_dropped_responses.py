@@ -190,8 +190,10 @@ def put_by_listen(server: HttpServer, put: Put) -> None:
 
 
 def put_by_a_host(server: HttpServer, put: Put) -> None:
-    hosts = VirtualHost(server.where(lambda request: True))
-    hosts.add_host("*").for_each(put)
+    hosts = VirtualHost()
+    requests = hosts.add_host("*")
+    hosts.add_source(server.where(lambda request: True))
+    requests.for_each(put)
 
 
 @pytest.mark.parametrize("give", [put_next, put_and_delete, put_pairs, put_by_map, put_by_next_of_a_view,

@@ -118,6 +118,20 @@ def test_add_error_aborts(sent: bool) -> None:
         assert not received.endswith(b"0\r\n\r\n") and b"ignored" not in received and bool(received) == sent
 
 
+def test_add_error_where_the_end_delimits_the_body() -> None:
+    """An orderly end would make it look complete (RFC 9112 8)."""
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write("begun")
+        request.response.flush()
+        request.response.add_error(ZeroDivisionError())
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(get(version="1.0"))
+        with pytest.raises(ConnectionResetError):
+            client.read_until_eof()
+
+
 # -------------------------------------------------------------------------- done
 
 def test_done_before_and_after() -> None:
