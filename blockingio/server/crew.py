@@ -84,7 +84,8 @@ class Crew:
         self._lock = threading.Lock()  # guards the next two
         self._left = workers  # that have not ended yet
         self._fatal: BaseException | None = None
-        server._crews.add(self)
+        with server._lock:
+            server._crews.add(self)
 
     def is_server_closed(self) -> bool:
         return self._core.closing

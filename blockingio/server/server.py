@@ -250,7 +250,9 @@ class HttpServer(Stream[HttpRequest]):
         for connection in list(core.connections):
             if force or not connection.is_open:
                 connection.cut()
-        for crew in list(self._crews):
+        with self._lock:
+            crews = list(self._crews)
+        for crew in crews:
             crew.server_closed()
         self._refuse_if_unread()
         core.sessions.close()

@@ -26,7 +26,7 @@ class Truncated(BadMessage):
 
 
 class Source:
-    __slots__ = ("_receive", "_data", "_at", "_partial", "_seen", "_seen_head")
+    __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head")
 
     def __init__(self, receive: Callable[[int], bytes]) -> None:
         self._receive = receive
@@ -34,8 +34,8 @@ class Source:
         self._at = 0  # ... and how far it is used up
         self._partial = bytearray()  # a head that is coming in pieces; only ever grows while it is waited for
         # What was received when last it was a head and nothing else: clients repeat themselves.
-        self._seen: bytes | None = None
-        self._seen_head = b""
+        self._last_chunk: bytes | None = None
+        self._last_head = b""
 
     @property
     def pending(self) -> bytes:
@@ -79,10 +79,10 @@ class Source:
             at = 0
             self._data = b""  # hold nothing while waiting
             data = self._receive(HEAD_RECEIVE_SIZE)
-            if data == self._seen:
+            if data == self._last_chunk:
                 self._data = data
                 self._at = len(data)
-                return self._seen_head
+                return self._last_head
             if not data:
                 self._at = 0
                 return None
@@ -93,7 +93,7 @@ class Source:
         self._at = end + 4
         head = data[at:end]
         if at == 0 and len(data) == end + 4:
-            self._seen, self._seen_head = data, head
+            self._last_chunk, self._last_head = data, head
         return head
 
     def _slow_head(self, start: bytes, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
