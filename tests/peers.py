@@ -10,13 +10,14 @@ Every wait here has a deadline, and TimeoutError or AssertionError says what did
 from __future__ import annotations
 
 import re
+import select
 import socket
 import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import trustme
@@ -93,6 +94,28 @@ class RawClient:
         self.socket.settimeout(self.seconds)
         self.socket.sendall(data)
         return self
+
+    def exchange(self, data: bytes, end: bytes) -> None:
+        """Send this and read at the same time, until what has come ends so; it is there to be read then.
+
+        By one thread: OpenSSL's objects, which this end has too, are not for two.
+        """
+        deadline = time.monotonic() + self.seconds
+        left = memoryview(data)
+        self.socket.setblocking(False)
+        while left or not self._received.endswith(end):
+            assert time.monotonic() < deadline, f"{len(left)} bytes are not sent, {self._last()!r} came last"
+            moved = 0
+            with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                moved += self.socket.send(left[:65536]) if left else 0
+                left = left[moved:]
+            with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                received = self.socket.recv(65536)
+                assert received, f"the connection ended with {len(left)} bytes not sent"
+                self._received += received
+                moved += len(received)
+            if not moved:
+                select.select([self.socket], [self.socket] if left else [], [], 0.1)
 
     def get(self, target: str = "/", *fields: str) -> RawResponse:
         """A GET with Host and these further fields, and its response."""
