@@ -7,16 +7,17 @@ pulls next.  Any number of threads may pull: each event goes to one of them.
 
     InstantReader   over containers, which never block
     IteratorReader  over any iterator; a timed wait takes a helper thread
-    HookReader      over a stream that waits by itself (``Stream._next_within``)
+    HookReader      over a stream that waits by itself (``Stream._timed_iterator``)
 
 No frame in here holds an event while the next one is awaited: a server notices by its
-references that a request was dropped.  Knows nothing of Stream but four names on it:
-``_stream_reader``, ``_next_within``, ``_timed_iterator`` and ``_put_back``, and where to note what is kept for it.
+references that a request was dropped.  Knows nothing of Stream but two names on it,
+``_stream_reader`` and ``_timed_iterator``, and where to note what is kept for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, local
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -296,24 +297,30 @@ class IteratorReader(_Keeping[T]):
         self._turn.give()
 
 
-class Waitable(Protocol[T_co]):
+class TimedIterator(Protocol[T]):
+    """An iterator of a stream that waits by itself, for one thread."""
+
+    def __next__(self) -> T: ...
+
+    def within(self, seconds: float) -> T:
+        """``next``, but TimeoutError where none comes in that time; ``inf`` is for ever."""
+
+    def put_back(self, event: T) -> bool:
+        """Give the stream back what came last, to be somebody else's; False where there is no place for it."""
+
+
+class Waitable(Protocol[T]):
     """The part of a stream that waits by itself."""
 
-    def __iter__(self) -> Iterator[T_co]: ...
-
-    def _next_within(self, seconds: float) -> T_co: ...
-
-    def _timed_iterator(self) -> Iterator[T_co]: ...
-
-    def _put_back(self, event: Any) -> bool: ...
+    def _timed_iterator(self) -> TimedIterator[T]: ...
 
 
 class HookReader(_Keeping[T]):
-    """Over a stream with a ``_next_within`` of its own, which any number of threads may read.
+    """Over a stream that supplies ``_timed_iterator``, which any number of threads may read.
 
     Each thread has an iterator of its own: a server's knows by it when its loop asks for the next
-    request, and so is done with the last; it has a timed wait, ``within(seconds)``.  A wait that was
-    ended gives what came of it back to the stream (``_put_back``), or keeps it.
+    request, and so is done with the last.  A wait that was ended gives what came of it back to the
+    stream, or keeps it.
     """
 
     __slots__ = ("_stream", "_own")
@@ -326,19 +333,14 @@ class HookReader(_Keeping[T]):
     def pull(self, patience: Patience | None) -> T:
         if patience is not None and patience.ended:
             raise OutOfPatience
+        iterator = self._iterator()
         if self._kept and (outcome := self._take_kept()) is not None:
             return cast(T, outcome.take())
         if patience is None:
-            return next(self._iterator())
+            return next(iterator)
         left = patience.left()
         try:
-            iterator = self._iterator()
-            if left is None:
-                event = next(iterator)
-            elif hasattr(iterator, "within"):
-                event = iterator.within(left)
-            else:
-                event = self._stream._next_within(left)
+            event = iterator.within(inf if left is None else left)
         except TimeoutError:
             if left is None:
                 raise
@@ -351,20 +353,16 @@ class HookReader(_Keeping[T]):
             self._keep(Outcome(error=error))
             raise OutOfPatience from None
         if patience.ended:
-            if hasattr(iterator, "forget"):
-                iterator.forget()  # else it would take the event for one that its reader is done with
-            if not self._stream._put_back(event):
+            if not iterator.put_back(event):
                 self._keep(Outcome(event))
             raise OutOfPatience
         return event
 
-    def _iterator(self) -> Iterator[T]:
+    def _iterator(self) -> TimedIterator[T]:
         try:
-            return cast("Iterator[T]", self._own.iterator)
+            return cast("TimedIterator[T]", self._own.iterator)
         except AttributeError:
-            iterator = self._stream._timed_iterator()
-            if not isinstance(iterator, Reader):  # else it is for what was kept this very moment
-                self._own.iterator = iterator
+            iterator = self._own.iterator = self._stream._timed_iterator()
             return iterator
 
 

@@ -5,9 +5,7 @@ read when they are read, and no more than they need.  An answer takes from the s
 looked at, and waits as long as that takes.
 
 Inside the package a subclass may also supply
-    ``_next_within``    a timed wait of its own; several threads may then be waiting at once
-    ``_timed_iterator`` an iterator that has it too, as ``within(seconds)``
-    ``_put_back``       a place for the event that a cancelled wait was given
+    ``_timed_iterator``  for one thread, with a wait that can have a limit; several may then be waiting at once
 and a ``_kept_readers`` among its ``__slots__``, where it has slots: see ``Stream.__iter__``.
 """
 
@@ -23,8 +21,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
 from blockingio.broadcast import Broadcast
 from blockingio.errors import StateError
-from blockingio.patience import OutOfPatience, Patience
-from blockingio.reader import HookReader, IteratorReader, Reader, reader_of
+from blockingio.reader import HookReader, IteratorReader, Reader, TimedIterator, reader_of
 from blockingio.subscription import StreamSubscription
 from blockingio.views import (
     AsyncMapReader, DistinctReader, EventSink, ExpandReader, HandleErrorReader, MapReader, PeriodicReader,
@@ -80,23 +77,12 @@ class Stream(Generic[T]):
 
     # ---------------------------------------------------------------- inside the package
 
-    def _next_within(self, seconds: float) -> T:
-        """The next event.  Raises TimeoutError where none came in that time, StopIteration at the end."""
-        try:
-            return self._stream_reader().pull(Patience(seconds))
-        except OutOfPatience:
-            raise TimeoutError(f"no event came within {seconds} seconds") from None
-
-    def _timed_iterator(self) -> Iterator[T]:
-        """For a thread that waits with a limit, or may yet."""
-        return iter(self)
-
-    def _put_back(self, event: T) -> bool:
-        """Take back an event that is to be somebody else's; False where there is no place for it."""
-        return False
+    def _timed_iterator(self) -> TimedIterator[T]:
+        """Only where the stream waits by itself."""
+        raise NotImplementedError
 
     def _stream_reader(self) -> Reader[T]:
-        if type(self)._next_within is not Stream._next_within and not getattr(self, "_kept_readers", ()):
+        if type(self)._timed_iterator is not Stream._timed_iterator and not getattr(self, "_kept_readers", ()):
             return HookReader(self)
         iterator = iter(self)
         return iterator if isinstance(iterator, Reader) else IteratorReader(iterator, home=self)

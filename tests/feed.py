@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -109,13 +110,13 @@ class Waiting(Stream[Any]):
         self.threads: list[threading.Thread] = []  # of the timed waits
 
     def __iter__(self) -> Iterator[Any]:
-        self.opened += 1
-        while (event := self.queue.get(timeout=PATIENCE)) is not None:
-            yield event
-        self.queue.put(None)
+        return self._timed_iterator()
 
-    def _next_within(self, seconds: float) -> Any:
-        self.threads.append(threading.current_thread())
+    def _timed_iterator(self) -> _TimedWait:
+        self.opened += 1
+        return _TimedWait(self)
+
+    def receive(self, seconds: float) -> Any:
         try:
             event = self.queue.get(timeout=seconds)
         except Empty:
@@ -125,11 +126,36 @@ class Waiting(Stream[Any]):
             raise StopIteration
         return event
 
+    def take_back(self, event: Any) -> bool:
+        return False
+
+
+class _TimedWait:
+    """Over a stream that waits by itself, for one thread."""
+
+    def __init__(self, stream: Waiting) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> _TimedWait:
+        return self
+
+    def __next__(self) -> Any:
+        return self._stream.receive(PATIENCE)
+
+    def within(self, seconds: float) -> Any:
+        if seconds == inf:
+            return self._stream.receive(PATIENCE)
+        self._stream.threads.append(threading.current_thread())
+        return self._stream.receive(seconds)
+
+    def put_back(self, event: Any) -> bool:
+        return self._stream.take_back(event)
+
 
 class PuttingBack(Waiting):
     __slots__ = ()
 
-    def _put_back(self, event: Any) -> bool:
+    def take_back(self, event: Any) -> bool:
         self.queue.put(event)
         return True
 

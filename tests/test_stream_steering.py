@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -302,10 +302,8 @@ def test_an_error_in_a_cancelled_wait_of_such_a_stream_is_kept_too() -> None:
     class Failing(Waiting):
         __slots__ = ()
 
-        def __iter__(self) -> Iterator[int]:
-            for event in super().__iter__():
-                raise ValueError(event)
-            yield 0
+        def receive(self, seconds: float) -> Any:
+            raise ValueError(super().receive(seconds))
 
     before = set(threading.enumerate())
     stream = Failing()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from blockingio.errors import StateError
+from blockingio.patience import OutOfPatience, Patience
 from blockingio.stream import EventSink, Stream
 from tests.feed import Feed, in_thread
 from tests.peers import PATIENCE, eventually
@@ -302,17 +303,17 @@ def test_the_sink_is_good_until_it_is_closed_or_on_timeout_returns() -> None:
     feed.end()
 
 
-# ---------------------------------------------------------------- the hook itself
+# ---------------------------------------------------------------- the wait itself
 
 
-def test_next_within() -> None:
+def test_a_reader_waits_with_patience() -> None:
     feed = Feed(1)
-    stream = Stream.from_iterable(feed).map(same)
-    assert stream._next_within(PATIENCE) == 1
-    with pytest.raises(TimeoutError, match=r"no event came within 0\.02 seconds"):
-        stream._next_within(SOON)
+    reader = Stream.from_iterable(feed).map(same)._stream_reader()
+    assert reader.pull(Patience(PATIENCE)) == 1
+    with pytest.raises(OutOfPatience):
+        reader.pull(Patience(SOON))
     feed.give(2)
-    assert stream._next_within(PATIENCE) == 2
+    assert reader.pull(Patience(PATIENCE)) == 2
     feed.end()
     with pytest.raises(StopIteration):
-        stream._next_within(PATIENCE)
+        reader.pull(Patience(PATIENCE))

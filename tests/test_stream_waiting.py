@@ -36,7 +36,7 @@ class Always(Waiting):
 
     __slots__ = ()
 
-    def _next_within(self, seconds: float) -> Any:
+    def receive(self, seconds: float) -> Any:
         return 1
 
 
@@ -85,12 +85,9 @@ def test_what_is_kept_the_moment_that_a_reader_opens_the_stream() -> None:
     class Unlucky(Waiting):
         __slots__ = ()
 
-        def __iter__(self) -> Iterator[int]:
-            if self.opened == 0:
-                self.opened = 1
-                reader._keep(Outcome(5))
-                return reader
-            return super().__iter__()
+        def _timed_iterator(self) -> Any:
+            reader._keep(Outcome(5))
+            return super()._timed_iterator()
 
     stream = Unlucky()
     reader = HookReader[int](stream)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from threading import Condition
+from math import inf
+from threading import TIMEOUT_MAX, Condition
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -124,15 +125,12 @@ class _Requests(Stream["HttpRequest"]):
         return self
 
     def __next__(self) -> HttpRequest:
-        condition = self._owner._condition
-        with condition:
-            while not self._queue:
-                if self._owner._ended:
-                    raise StopIteration
-                condition.wait()
-            return self._queue.popleft()
+        return self.within(inf)
 
-    def _next_within(self, seconds: float) -> HttpRequest:
+    def _timed_iterator(self) -> _Requests:
+        return self
+
+    def within(self, seconds: float) -> HttpRequest:
         deadline = monotonic() + seconds
         condition = self._owner._condition
         with condition:
@@ -141,14 +139,14 @@ class _Requests(Stream["HttpRequest"]):
                     raise StopIteration
                 left = deadline - monotonic()
                 if left <= 0:
-                    raise TimeoutError(f"no request came within {seconds} seconds")
-                condition.wait(left)
+                    raise TimeoutError(f"no request came within {seconds:g} seconds")
+                condition.wait(min(left, TIMEOUT_MAX))
             return self._queue.popleft()
 
-    def _put_back(self, request: HttpRequest) -> bool:
+    def put_back(self, event: HttpRequest) -> bool:
         condition = self._owner._condition
         with condition:
-            self._queue.appendleft(request)
+            self._queue.appendleft(event)
             condition.notify_all()
         return True
 

@@ -104,14 +104,12 @@ class Answer(IOSink):
         self._size = 0
         self._declared = -1
         self._phase = OPEN
-        self._headers = None
+        self._headers = self._connection.core.error_headers()
         self._cookies = None
         self._encoder = None
         self._status_code = status
         self._reason_phrase = None
         self._plain = False
-        self.headers.remove_all("content-encoding")
-        self.headers.set("content-type", "text/plain; charset=utf-8")
         self.add(f"{status} {phrase_of(status)}\n".encode("ascii"))
         self.close()
 
@@ -191,14 +189,7 @@ class Answer(IOSink):
         return gzip_compressor() if "content-encoding" in headers else None
 
     def _find_codec(self) -> str:
-        if self._headers is None:
-            core = self._connection.core
-            # What default_codec() would look at as well, without the calls.
-            made_of = core.codec_made_of
-            if made_of is not None and made_of is core.default_response_headers._encoded:
-                return core.codec
-            return core.default_codec()
-        return super()._find_codec()
+        return self._connection.core.default_codec() if self._headers is None else super()._find_codec()
 
     def _begin(self, length: int) -> bytes:
         head = make_head(
@@ -237,7 +228,8 @@ class Answer(IOSink):
         if self._plain and self._phase <= BUFFERING and self._encoder is None:
             head = self._connection.core.plain_head()
             if head is not None:
-                self._send_plain(head, b"".join(self._parts))
+                parts, self._parts = self._parts, []
+                self._send_plain(head, b"".join(parts))
                 return
         super()._send_rest()
 

@@ -25,13 +25,13 @@ from blockingio.net.channel import Channel
 from blockingio.net.duplex import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
 from blockingio.server.access import AccessRecord, log_access
-from blockingio.server.core import Core, date_line, log
+from blockingio.server.core import Core, log
 from blockingio.server.relay import Relay
 from blockingio.server.request import HttpRequest
 from blockingio.server.response import HttpResponse
-from blockingio.values.headers import HttpHeaders
-from blockingio.values.status import HttpStatus
+from blockingio.server.response_head import make_head, phrase_of
 from blockingio.wire.body import request_body
+from blockingio.wire.head import Fields, RequestHead
 from blockingio.wire.limits import DRAIN_SIZE, LINGER_TIME
 from blockingio.wire.source import TIMED_OUT, Source, Truncated
 
@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 
     from blockingio.server.answer import Answer
     from blockingio.server.timekeeper import Appointment
-    from blockingio.wire.head import RequestHead
 
-_NO_FIELDS = HttpHeaders._from_fields([])
+# What is answered where a request could not be read, or only so far as that it asks for a head.
+_ILLEGIBLE = RequestHead("GET", "*", "1.1", Fields(b"", "1.1"))
+_ILLEGIBLE_HEAD = RequestHead("HEAD", "*", "1.1", Fields(b"", "1.1"))
 
 
 class Connection:
@@ -279,13 +280,13 @@ class Connection:
             if self._last or self._cut:
                 return
             core = self.core
-            phrase = HttpStatus(error.status).phrase
+            phrase = phrase_of(error.status)
             body = f"{error.status} {phrase}: {error.message}\n".encode("latin-1", "replace")
-            answer = (
-                b"HTTP/1.1 %d %b\r\n%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b"
-                % (error.status, phrase.encode("ascii"), core.error_fields(), core.server_line(), date_line(time()),
-                   len(body), b"" if is_head else body)
-            )  # fmt: skip
+            head = make_head(core, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, phrase,
+                             core.error_headers(), (), length=len(body), has_body=True, may_keep=False)
+            if is_head:
+                body = b""
+            answer = head.data + body
             try:
                 sent = self.channel.send_now(answer)
                 if sent < len(answer):
@@ -294,8 +295,8 @@ class Connection:
                 self.broken = True
             self._last = True
             if core.access_log is not None:
-                log_access(core, AccessRecord(self.remote, None, time(), "-", "-", "-", error.status,
-                                              0 if is_head else len(body), 0.0, _NO_FIELDS))  # fmt: skip
+                log_access(core, AccessRecord(self.remote, None, time(), "-", "-", "-", error.status, len(body), 0.0,
+                                              _ILLEGIBLE.fields.headers))  # fmt: skip
         finally:
             self._turn.release()
 

@@ -109,8 +109,8 @@ class Core:
         self._plain_head_until = 0.0
         self._plain_head_made_of: bytes | None = None
         self._known_fields: dict[tuple[bytes, str], Fields] = {}
-        self.codec = "iso8859-1"  # that of the default Content-Type, for default_codec()
-        self.codec_made_of: object = None  # the section that it is of
+        self._codec = ""  # that of the default Content-Type ...
+        self._codec_made_of: object = object()  # ... in this section: none yet
 
     def _start_empty(self, session_timeout: float) -> None:
         self.requests: Requests = SimpleQueue()
@@ -194,19 +194,18 @@ class Core:
 
     def default_codec(self) -> str:
         """Python's name for the charset of the default Content-Type."""
-        fields = self.default_response_headers._encode()
-        if fields is not self.codec_made_of:
-            self.codec = codec_of(self.default_response_headers)
-            self.codec_made_of = fields
-        return self.codec
+        if self.default_response_headers._encoded is not self._codec_made_of:
+            self._codec = codec_of(self.default_response_headers)
+            self._codec_made_of = self.default_response_headers._encode()
+        return self._codec
 
-    def error_fields(self) -> bytes:
-        """The default headers for an answer that the server makes itself, in plain text."""
+    def error_headers(self) -> HttpHeaders:
+        """The default headers for an answer that the server makes itself: a line of plain text."""
         headers = self.default_response_headers._copy()
-        for name in (*_FRAMING_NAMES, "content-encoding"):
+        for name in ("content-encoding", "content-length", "transfer-encoding"):
             headers.remove_all(name)
         headers.set("content-type", "text/plain; charset=utf-8")
-        return headers._encode()
+        return headers
 
     def server_line(self) -> bytes:
         return b"" if self.server_header is None else b"server: %b\r\n" % self.server_header.encode("latin-1")

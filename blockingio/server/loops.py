@@ -91,9 +91,11 @@ class TimedRequests:
             if self._server._ends(got):
                 raise StopIteration
 
-    def forget(self) -> None:
+    def put_back(self, event: HttpRequest) -> bool:
         """What was given last is somebody else's after all."""
         self._last = None
+        self._server._take_back(event)
+        return True
 
     def __del__(self) -> None:
         if hasattr(self, "_requests") and not sys.is_finalizing():

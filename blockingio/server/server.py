@@ -165,17 +165,14 @@ class HttpServer(Stream[HttpRequest]):
         """The requests, as they come, until the server is closed and what had come before is taken."""
         return iterate(self)
 
-    def _next_within(self, seconds: float) -> HttpRequest:
-        return TimedRequests(self).within(seconds)
-
-    def _timed_iterator(self) -> Iterator[HttpRequest]:
+    def _timed_iterator(self) -> TimedRequests:
         return TimedRequests(self)
 
-    def _put_back(self, event: HttpRequest) -> bool:
-        event.response._phase = UNTAKEN
-        self._core.requests.put(event)
+    def _take_back(self, request: HttpRequest) -> None:
+        """A request that one reader has taken is to be another's."""
+        request.response._phase = UNTAKEN
+        self._core.requests.put(request)
         self._refuse_if_unread()
-        return True
 
     def _ends(self, signal: Signal) -> bool:
         """Whether a reader is at the end; a signal that is for others goes on to them."""

@@ -587,26 +587,12 @@ def test_close_with_force_cuts_who_waits_for_a_response(client: HttpClient) -> N
         client.get_url("http://127.0.0.1:1/")
 
 
-def test_close_with_force_cuts_who_reads(client: HttpClient) -> None:
+@pytest.mark.parametrize("framing", [b"content-length: 10\r\n", b""], ids=["counted", "until the end"])
+def test_close_with_force_cuts_who_reads(framing: bytes, client: HttpClient) -> None:
+    """A body that is delimited by the end of the connection must not look complete either."""
     def script(peer: Peer) -> None:
         peer.ask()
-        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
-        assert peer.is_ended()
-
-    with scripted(script) as server:
-        response = client.get_url(server.url()).close()
-        assert response.read(4) == b"half"
-        waiting = InThread(response.read)
-        client.close(force=True)
-        error = waiting.join()
-        assert isinstance(error, HttpException) and error.message == "the client was closed with force"
-
-
-def test_close_with_force_is_no_end_of_a_body(client: HttpClient) -> None:
-    """A body that is delimited by the close must not look complete."""
-    def script(peer: Peer) -> None:
-        peer.ask()
-        peer.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        peer.send(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\nhalf")
         assert peer.is_ended()
 
     with scripted(script) as server:

@@ -11,7 +11,7 @@ import pytest
 
 from blockingio import HttpException, HttpRequest, HttpServer, StateError
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import get, post, post_chunks, raw_answer, tell, visit
+from tests.server.visits import get, post, post_chunks, raw_answer, reading, tell, visit
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -43,21 +43,14 @@ def test_a_declared_body_past_the_limit() -> None:
 
 def test_a_chunked_body_past_the_limit_in_a_loop() -> None:
     """The error is the reader's; who does not answer otherwise has answered 413."""
-    errors = []
+    errors: list[Exception] = []
 
-    def handler(request: HttpRequest) -> None:
-        try:
-            request.read()
-        except HttpException as error:
-            errors.append(str(error))
-        request.response.close()
-
-    with serving(handler, workers=None, max_body_size=10) as server, RawClient(server.port) as client:
+    with serving(reading(errors), workers=None, max_body_size=10) as server, RawClient(server.port) as client:
         client.send(post_chunks(b"x" * 6, b"x" * 5))
         response = client.read_response()
         assert (response.status, response.header("connection")) == (413, "close")
         assert client.is_ended()
-    assert len(errors) == 1 and "11" in errors[0] and "10" in errors[0]
+    assert len(errors) == 1 and "11" in str(errors[0]) and "10" in str(errors[0])
 
 
 def test_a_chunked_body_past_the_limit_in_a_worker() -> None:
@@ -203,14 +196,7 @@ def test_a_slow_unread_body_ends_the_connection() -> None:
 def test_a_slow_body_gets_408() -> None:
     errors: list[Exception] = []
 
-    def handler(request: HttpRequest) -> None:
-        try:
-            request.read()
-        except HttpException as error:
-            errors.append(error)
-        request.response.close()
-
-    with serving(handler, body_timeout=SOON) as server, RawClient(server.port) as client:
+    with serving(reading(errors), body_timeout=SOON) as server, RawClient(server.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
         response = client.read_response()
         assert (response.status, response.header("connection")) == (408, "close")

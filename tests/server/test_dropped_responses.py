@@ -30,6 +30,17 @@ def forgotten(times: int = 1) -> Iterator[None]:
     assert all("without close()" in text for text in texts), texts
 
 
+def answered_although_forgotten(server: HttpServer) -> None:
+    """Two requests, the second once the first is answered; then the server is closed."""
+    try:
+        with RawClient(server.port) as client:
+            for _ in range(2):
+                response = client.get()
+                assert (response.status, response.body) == (200, b"forgotten")
+    finally:
+        server.close()
+
+
 def dropped(request: HttpRequest) -> bool:
     request.response.write("forgotten")
     return False
@@ -54,13 +65,7 @@ DROPPING: dict[str, Callable[[HttpServer], object]] = {
 def test_a_dropped_response_is_closed_before_the_next_request(drop: Callable[[HttpServer], object]) -> None:
     """A forgotten close never leaves a browser spinning: the answers come before there is another request."""
     with forgotten(2), HttpServer.bind("127.0.0.1", 0) as server, in_background(lambda: drop(server)):
-        try:
-            with RawClient(server.port) as client:
-                for _ in range(2):
-                    response = client.get()
-                    assert (response.status, response.body) == (200, b"forgotten")
-        finally:
-            server.close()
+        answered_although_forgotten(server)
 
 
 def test_a_loop_with_a_variable_that_keeps_the_last_one() -> None:
@@ -78,12 +83,7 @@ def test_a_loop_with_a_variable_that_keeps_the_last_one() -> None:
 
     for work in (loop, loop_with_two_names):
         with forgotten(2), HttpServer.bind("127.0.0.1", 0) as server, in_background(work):
-            try:
-                with RawClient(server.port) as client:
-                    for _ in range(2):
-                        assert client.get().body == b"forgotten"
-            finally:
-                server.close()
+            answered_although_forgotten(server)
 
 
 def test_a_loop_at_module_level() -> None:
@@ -91,12 +91,7 @@ def test_a_loop_at_module_level() -> None:
     code = "for request in server:\n    request.response.write('forgotten')\n"
     with forgotten(2), HttpServer.bind("127.0.0.1", 0) as server:
         with in_background(lambda: exec(code, {"server": server})):
-            try:
-                with RawClient(server.port) as client:
-                    for _ in range(2):
-                        assert client.get().body == b"forgotten"
-            finally:
-                server.close()
+            answered_although_forgotten(server)
 
 
 def test_the_last_request_of_a_loop_that_is_left() -> None:

@@ -87,15 +87,15 @@ def test_timeout_in_a_loop() -> None:
 def test_the_wait_within_the_package() -> None:
     with HttpServer.bind("127.0.0.1", 0) as server:
         with pytest.raises(TimeoutError, match="0.01 seconds"):
-            server._next_within(0.01)
+            server._timed_iterator().within(0.01)
         requests = iter(server)
         assert iter(requests) is requests
         with asking(server, "/") as [client]:
-            tell(server._next_within(PATIENCE))
+            tell(server._timed_iterator().within(PATIENCE))
             assert client.read_response().status == 200
         server.close()
         with pytest.raises(StopIteration):
-            server._next_within(PATIENCE)
+            server._timed_iterator().within(PATIENCE)
 
 
 def test_a_wait_of_several_naps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_a_wait_of_several_naps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "nap_time", lambda: 0.01)
     with HttpServer.bind("127.0.0.1", 0) as server:
         with pytest.raises(TimeoutError, match="0.05 seconds"):
-            server._next_within(0.05)
+            server._timed_iterator().within(0.05)
         with asking(server, "/plain") as [client]:
             assert tell(next(iter(server))) == "/plain"
             assert client.read_response().status == 200

@@ -105,6 +105,15 @@ def test_default_response_headers_can_be_changed_at_any_time() -> None:
         assert sorted(name for name, _ in client.get().fields) == ["content-length", "date"]
 
 
+def test_no_default_response_headers_from_the_first_request_on() -> None:
+    with serving(answering("\xe9")) as server, RawClient(server.port) as client:
+        server.default_response_headers.clear()
+        for _ in range(2):
+            response = client.get()
+            assert (response.status, response.body) == (200, b"\xe9"), "latin-1, as no charset is named"
+            assert sorted(name for name, _ in response.fields) == ["content-length", "date"]
+
+
 @pytest.mark.parametrize("name, value",
                          [("connection", "close"), ("server", "mine"),
                           ("date", "Sun, 06 Nov 1994 08:49:37 GMT")])

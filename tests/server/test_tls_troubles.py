@@ -10,7 +10,9 @@ import pytest
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import answering, assert_others_are_served, body_length, get, post, running, small_window, tell
+from tests.server.visits import (
+    answering, assert_others_are_served, body_length, get, post, reading, running, small_window, tell,
+)
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
@@ -68,14 +70,7 @@ def test_a_cut_without_close_notify(tls_contexts: TlsContexts) -> None:
     """In a head it is nothing, in a body it is an HttpException."""
     errors: list[Exception] = []
 
-    def handler(request: HttpRequest) -> None:
-        try:
-            request.read()
-        except HttpException as error:
-            errors.append(error)
-        tell(request)
-
-    with serving(handler, context=tls_contexts.server) as server:
+    with serving(reading(errors), context=tls_contexts.server) as server:
         for sent in (b"", b"GET / HT", post(b"abc")[:-1]):
             client = RawClient(server.port, context=tls_contexts.client).send(sent)
             client.socket.shutdown(socket.SHUT_RDWR)
@@ -90,14 +85,7 @@ def test_a_broken_record(sent: bytes, tls_contexts: TlsContexts) -> None:
     """What no key fits ends the connection; a body that it was in the middle of is an HttpException."""
     errors: list[Exception] = []
 
-    def handler(request: HttpRequest) -> None:
-        try:
-            request.read()
-        except HttpException as error:
-            errors.append(error)
-        tell(request)
-
-    with serving(handler, context=tls_contexts.server) as server:
+    with serving(reading(errors), context=tls_contexts.server) as server:
         with RawClient(server.port, context=tls_contexts.client) as client:
             client.send(sent)
             with socket.socket(fileno=os.dup(client.socket.fileno())) as raw:

@@ -170,7 +170,8 @@ def test_a_status_and_headers_of_a_failed_handler_are_forgotten(caplog: pytest.L
 
 @pytest.mark.parametrize("name, value", [
     ("content-type", "text/plain; charset=klingon"), ("content-type", "text/plain; charset=utf-16"),
-    ("content-type", "application/json"), ("content-encoding", "br"),
+    ("content-type", "application/json"), ("content-encoding", "br"), ("content-length", "2"),
+    ("transfer-encoding", "chunked"),
 ])
 def test_default_headers_that_do_not_fit_an_error(name: str, value: str, caplog: pytest.LogCaptureFixture) -> None:
     """They are those of what the handlers write."""
@@ -184,7 +185,11 @@ def test_default_headers_that_do_not_fit_an_error(name: str, value: str, caplog:
             response = client.get()
             assert (response.status, response.body) == (500, b"500 Internal Server Error\n")
             assert response.header("content-type") == "text/plain; charset=utf-8"
-            assert response.header("content-encoding") is None
+            assert response.header("content-encoding") is None and response.header("transfer-encoding") is None
+        response = client.send(b"nonsense\r\n\r\n").read_response()
+        assert response.status == 400 and response.body.startswith(b"400 Bad Request: the request line is")
+        assert response.header("content-type") == "text/plain; charset=utf-8"
+        assert response.header("content-encoding") is None and response.header("transfer-encoding") is None
 
 
 def test_a_default_charset_that_python_lacks(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from blockingio import HttpRequest, HttpResponse, HttpServer
+from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
 
 Handler = Callable[[HttpRequest], object]
@@ -101,6 +101,19 @@ def to_the_end(client: RawClient) -> bytes:
         return client.read_until_eof()
     except ConnectionError:
         return b""
+
+
+def reading(errors: list[Exception]) -> Handler:
+    """A handler that reads the body, keeps what HttpException that raises, and answers."""
+
+    def handler(request: HttpRequest) -> None:
+        try:
+            request.read()
+        except HttpException as error:
+            errors.append(error)
+        tell(request)
+
+    return handler
 
 
 def body_length(request: HttpRequest) -> None:
