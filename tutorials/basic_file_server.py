@@ -9,10 +9,12 @@ DIRECTORY = Path(__file__).resolve().parent
 
 static_files = VirtualDirectory(DIRECTORY)
 
-server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4046)
 try:
+    server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4046)
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     for request in server:
         static_files.serve_file(DIRECTORY / "index.html", request)
+except OSError as error:
+    raise SystemExit(error)
 except KeyboardInterrupt:
     server.close()

@@ -49,10 +49,12 @@ def file_for(request: HttpRequest) -> Path:
     return file
 
 
-server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4049)
-server.max_body_size = 1_000_000
 try:
+    server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4049)
+    server.max_body_size = 1_000_000
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     server.for_each(handle)
+except OSError as error:
+    raise SystemExit(error)
 except KeyboardInterrupt:
     server.close()

@@ -2,11 +2,13 @@
 
 from blockingio import HttpServer, InternetAddress
 
-server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4040)
 try:
+    server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4040)
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     for request in server:
         request.response.write("Hello, world!")
         request.response.close()
+except OSError as error:
+    raise SystemExit(error)
 except KeyboardInterrupt:
     server.close()

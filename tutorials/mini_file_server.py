@@ -7,8 +7,8 @@ from blockingio import ContentType, HttpServer, HttpStatus, InternetAddress
 
 FILE = Path(__file__).resolve().with_name("index.html")
 
-server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4044)
 try:
+    server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4044)
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     for request in server:
         response = request.response
@@ -21,5 +21,7 @@ try:
             response.headers.content_type = ContentType.TEXT
             response.write(f"Cannot open {FILE.name}: {error.strerror}.")
         response.close()
+except OSError as error:
+    raise SystemExit(error)
 except KeyboardInterrupt:
     server.close()

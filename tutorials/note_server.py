@@ -54,15 +54,17 @@ def save_note(note: str) -> int:
     return len(read_notes())
 
 
-server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4042)
-server.max_body_size = 1_000_000
-
-# CORS: pages from anywhere may ask this server. Set here, these go out with every answer.
-server.default_response_headers["access-control-allow-origin"] = "*"
-server.default_response_headers["access-control-allow-methods"] = "POST, OPTIONS"
-server.default_response_headers["access-control-allow-headers"] = "Content-Type"
 try:
+    server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4042)
+    server.max_body_size = 1_000_000
+
+    # CORS: pages from anywhere may ask this server. Set here, these go out with every answer.
+    server.default_response_headers["access-control-allow-origin"] = "*"
+    server.default_response_headers["access-control-allow-methods"] = "POST, OPTIONS"
+    server.default_response_headers["access-control-allow-headers"] = "Content-Type"
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     server.for_each(handle)
+except OSError as error:
+    raise SystemExit(error)
 except KeyboardInterrupt:
     server.close()

@@ -13,8 +13,8 @@ def think() -> str:
     return number
 
 
-server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4041)
 try:
+    server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4041)
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     number = think()
     for request in server:
@@ -34,5 +34,7 @@ try:
         else:
             response.writeln("false")
         response.close()
+except OSError as error:
+    raise SystemExit(error)
 except KeyboardInterrupt:
     server.close()

@@ -16,9 +16,11 @@ def serve_index(directory: Path, request: HttpRequest) -> None:
 
 static_files.directory_handler = serve_index
 
-server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4048)
 try:
+    server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4048)
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     server.for_each(static_files.serve_request, workers=4)
+except OSError as error:
+    raise SystemExit(error)
 except KeyboardInterrupt:
     server.close()

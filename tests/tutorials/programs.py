@@ -16,6 +16,24 @@ TUTORIALS = PROJECT / "tutorials"
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
+def _start(name: str, port: int, real_port: int, directory: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "default", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port)],
+        cwd=directory, env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": ""}, bufsize=0,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def ended(name: str, port: int, real_port: int, directory: Path) -> tuple[int, str, str]:
+    """The status, the output and the errors of a program that ends by itself, as where its port is taken."""
+    process = _start(name, port, real_port, directory)
+    try:
+        printed, errors = process.communicate(timeout=PATIENCE * 2)
+    finally:
+        process.kill()
+        process.communicate()
+    return process.returncode, printed.decode(), errors.decode()
+
+
 class Program:
     """tutorials/NAME, running in `directory`; `port` is the one in its text, `url` where it really listens.
 
@@ -24,10 +42,7 @@ class Program:
 
     def __init__(self, name: str, port: int, directory: Path, scheme: str = "http") -> None:
         self._unread = b""
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "default", str(_LAUNCH), str(TUTORIALS / name), str(port)],
-            cwd=directory, env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": ""}, bufsize=0,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._process = _start(name, port, 0, directory)
         try:
             line = self.line()
             start, _, real_port = line.removesuffix("/").rpartition(":")

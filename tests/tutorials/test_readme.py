@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import re
+import socket
 import textwrap
+from pathlib import Path
 
 import pytest
 
-from tests.tutorials.programs import TUTORIALS
+from tests.tutorials.programs import TUTORIALS, ended
 
 README = (TUTORIALS / "README.rst").read_text(encoding="utf-8")
 SERVERS = {"hello_world_server.py": 4040, "hello_world_server_secure.py": 4047,
@@ -20,6 +22,15 @@ def test_each_server_has_its_chapter(name: str, port: int) -> None:
     assert f"python tutorials/{name}\n" in README or f"python ../tutorials/{name}\n" in README
     assert f"    Listening on {scheme}://127.0.0.1:{port}/\n" in README
     assert re.search(rf"^``{name}`` +{scheme}://127.0.0.1:{port}/ ", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name, port", SERVERS.items())
+def test_a_port_that_is_taken_is_one_clear_line(name: str, port: int, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        status, printed, errors = ended(name, port, taken, tmp_path)
+    assert status == 1 and "Listening" not in printed
+    assert re.fullmatch(rf"\[Errno \d+\] cannot listen on 127\.0\.0\.1:{taken}: Address already in use\n", errors)
 
 
 def code_blocks() -> list[str]:
