@@ -35,8 +35,10 @@ def save(request: HttpRequest) -> object:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the body is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ValueError("the body is JSON, but no object: expected {...}")
     file.write_bytes(body)
-    return data.get("name", file.name) if isinstance(data, dict) else file.name
+    return data.get("name", file.name)
 
 
 def file_for(request: HttpRequest) -> Path:

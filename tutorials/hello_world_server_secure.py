@@ -13,7 +13,7 @@ try:
     server = HttpServer.bind_secure(InternetAddress.LOOPBACK_IP_V4, 4047, context)
     print(f"Listening on https://{server.address.host}:{server.port}/", flush=True)
     for request in server:
-        request.response.write("Hello, secure world!")
+        request.response.write("Hello, world!")
         request.response.close()
 except OSError as error:
     raise SystemExit(error)

@@ -7,16 +7,16 @@ from blockingio import HttpServer, HttpStatus, InternetAddress
 NUMBERS = [str(number) for number in range(10)]
 
 
-def think() -> str:
+def think(what: str) -> str:
     number = random.choice(NUMBERS)
-    print(f"I am thinking of {number}.", flush=True)
+    print(f"I'm thinking of {what}: {number}", flush=True)
     return number
 
 
 try:
     server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4041)
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
-    number = think()
+    number = think("a number")
     for request in server:
         response = request.response
         guess = request.uri.query_parameters.get("q")
@@ -29,8 +29,8 @@ try:
             response.writeln("Guess a number from 0 to 9, like this: /?q=5")
         elif guess == number:
             response.writeln("true")
-            response.writeln("I am thinking of another number.")
-            number = think()
+            response.writeln("I'm thinking of another number.")
+            number = think("another number")
         else:
             response.writeln("false")
         response.close()

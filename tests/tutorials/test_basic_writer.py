@@ -80,11 +80,18 @@ def test_a_file_is_written_over(writer: Program, directory: Path) -> None:
     assert (directory / "file.txt").read_text() == '{"name": "Leia"}'
 
 
+@pytest.mark.parametrize("body", [b"[1, 2]", b"null", b"7", b'"name"', b"true", b'[{"name": "Han"}]'])
+def test_json_that_is_no_object(body: bytes, writer: Program, directory: Path) -> None:
+    assert post(writer, "/file.txt", body) == (
+        400, "Bad request: the body is JSON, but no object: expected {...}.")
+    assert not os.listdir(directory)
+
+
 @pytest.mark.parametrize("body, name", [
-    ('{"job": "none"}', "file.txt"), ("[1, 2]", "file.txt"), ("null", "file.txt"),
+    ('{"job": "none"}', "file.txt"), ("{}", "file.txt"),
     ('{"name": "Jos\xe9"}', "Jos\xe9"), ('{"name": 5}', "5"),
 ])
-def test_other_json(body: str, name: str, writer: Program, directory: Path) -> None:
+def test_other_objects(body: str, name: str, writer: Program, directory: Path) -> None:
     answer = post(writer, "/file.txt", body, "Application/JSON; charset=utf-8")
     assert answer == (200, f"Wrote data for {name}.")
     assert (directory / "file.txt").read_bytes() == body.encode()

@@ -139,12 +139,12 @@ def copy_of(page: str, port: int, program: Program, directory: Path, *others: st
 
 def test_making_a_guess(browser: Browser, tmp_path: Path) -> None:
     with Program("number_thinker.py", 4041, tmp_path) as program:
-        match = re.fullmatch(r"I am thinking of ([0-9])\.", program.line())
+        match = re.fullmatch(r"I'm thinking of a number: ([0-9])", program.line())
         assert match
         right = int(match[1])
         wrong = (right + 1) % 10
         page = copy_of("make_a_guess.html", 4041, program, tmp_path)
-        for guess, answer in ((wrong, "false"), (right, "true\nI am thinking of another number.")):
+        for guess, answer in ((wrong, "false"), (right, "true\nI'm thinking of another number.")):
             browser.open(page)
             browser.click(f"option:nth-of-type({guess + 1})")
             browser.click("button")

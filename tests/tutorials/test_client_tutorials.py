@@ -51,14 +51,14 @@ def free_port() -> int:
 
 def test_guessing_against_the_thinker(tmp_path: Path) -> None:
     with Program("number_thinker.py", 4041, tmp_path) as thinker:
-        match = re.fullmatch(r"I am thinking of ([0-9])\.", thinker.line())
+        match = re.fullmatch(r"I'm thinking of a number: ([0-9])", thinker.line())
         assert match
         status, printed, errors = run("number_guesser.py", 4041, thinker.port)
         assert (status, errors) == (0, "")
-        assert thinker.line().startswith("I am thinking of ")
+        assert thinker.line().startswith("I'm thinking of another number: ")
         assert thinker.interrupt() == QUIETLY
     wrong = r"Is it [0-9]\?\nfalse\n\(a second\)\n"
-    right = rf"Is it {match[1]}\?\ntrue\nI am thinking of another number\.\n"
+    right = rf"Is it {match[1]}\?\ntrue\nI'm thinking of another number\.\n"
     assert re.fullmatch(f"(?:{wrong})*{right}", printed), printed
 
 

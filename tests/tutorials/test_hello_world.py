@@ -50,7 +50,7 @@ def test_ctrl_c_with_connections_open(connections: int, tmp_path: Path) -> None:
 def test_hello_world_secure(host: str, tmp_path: Path) -> None:
     with Program("hello_world_server_secure.py", 4047, tmp_path, "https") as program:
         response = requests.get(f"https://{host}:{program.port}/", verify=str(CHAIN), timeout=PATIENCE)
-        assert (response.status_code, response.text) == (200, "Hello, secure world!")
+        assert (response.status_code, response.text) == (200, "Hello, world!")
         assert program.interrupt() == QUIETLY
 
 
@@ -59,7 +59,7 @@ def test_a_client_that_does_not_know_the_certificate_goes_away(tmp_path: Path) -
         with pytest.raises(requests.exceptions.SSLError):
             requests.get(program.url, timeout=PATIENCE)
         response = requests.get(program.url, verify=str(CHAIN), timeout=PATIENCE)
-        assert response.text == "Hello, secure world!"
+        assert response.text == "Hello, world!"
         assert program.interrupt() == QUIETLY
 
 

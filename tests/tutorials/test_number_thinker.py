@@ -22,7 +22,7 @@ def thinker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 def number_of(program: Program) -> str:
     """The number that it prints when it has thought of one."""
-    match = re.fullmatch(r"I am thinking of ([0-9])\.", program.line())
+    match = re.fullmatch(r"I'm thinking of (?:a|another) number: ([0-9])", program.line())
     assert match
     return match[1]
 
@@ -38,7 +38,7 @@ def test_guessing(thinker: Program) -> None:
             response = ask(thinker, f"/?q={guess}")
             assert (response.status_code, response.text) == (200, "false\n")
         response = ask(thinker, f"/?q={number}")
-        assert (response.status_code, response.text) == (200, "true\nI am thinking of another number.\n")
+        assert (response.status_code, response.text) == (200, "true\nI'm thinking of another number.\n")
 
 
 @pytest.mark.parametrize("target", [
