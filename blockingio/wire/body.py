@@ -21,13 +21,13 @@ from blockingio.wire.source import Source, Truncated
 # chunk = chunk-size [ chunk-ext ] CRLF ... (RFC 9112 7.1); 16 hex digits are past any length.
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)([ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?")
 
-# Fields that must not come as trailers (RFC 9110 6.5.1): framing, routing, modifiers of the request,
-# authentication, and what says how to read the content.
+# Fields that must not come as trailers, since by then it is decided what they change (RFC 9110 6.5.1): framing,
+# routing, modifiers of the request, authentication, cookies.  What describes the content may come late: trailers
+# are kept apart from the headers, and nobody reads the one for the other.
 _FORBIDDEN_TRAILERS = frozenset(
-    "authorization cache-control connection content-encoding content-length content-range content-type "
-    "cookie expect host if-match if-modified-since if-none-match if-range if-unmodified-since "
-    "keep-alive max-forwards pragma proxy-authenticate proxy-authorization proxy-connection range "
-    "set-cookie te trailer transfer-encoding upgrade www-authenticate".split()
+    "authorization connection content-length cookie expect host if-match if-modified-since if-none-match "
+    "if-range if-unmodified-since keep-alive max-forwards proxy-authenticate proxy-authorization "
+    "proxy-connection range set-cookie te trailer transfer-encoding upgrade www-authenticate".split()
 )
 
 

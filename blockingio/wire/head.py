@@ -33,6 +33,8 @@ _FRAMING = re.compile(
     rb"(?:\A|\n)(content-length|transfer-encoding|connection|expect|host):[ \t]*([^\r]*)", re.IGNORECASE
 )
 
+_CODING_NAME = re.compile(_TOKEN)
+
 # obs-fold = OWS CRLF RWS (RFC 9112 5.2)
 _OBS_FOLD = re.compile(rb"[ \t]*+\r\n[ \t]++")
 
@@ -212,16 +214,26 @@ def _take_content_length(fields: Fields, value: bytes, of_request: bool) -> None
 
 
 def _take_transfer_encoding(fields: Fields, value: bytes, of_request: bool) -> None:
-    """chunked, alone, in HTTP/1.1 and without Content-Length: all else has been used to smuggle."""
+    """chunked, alone, in HTTP/1.1 and without Content-Length: all else has been used to smuggle.
+
+    Where chunked is not the last coding, nobody can tell where the body ends: 400 (RFC 9112 6.3).  501 is for a
+    coding before it that we do not know (6.1).
+    """
     codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
     if fields.version == "1.0" and of_request:
         raise BadMessage("Transfer-Encoding in an HTTP/1.0 request")
     if fields.content_length >= 0:
         raise BadMessage("Content-Length together with Transfer-Encoding")
     if codings != [b"chunked"]:
-        unknown = any(coding.partition(b";")[0].strip(b" \t") not in (b"chunked", b"") for coding in codings)
-        raise BadMessage(f"Transfer-Encoding is {_shown(value)}, expected chunked", 501 if unknown else 400)
+        status = 501 if codings[-1] == b"chunked" and all(map(_is_unknown_coding, codings[:-1])) else 400
+        raise BadMessage(f"Transfer-Encoding is {_shown(value)}, expected chunked", status)
     fields.chunked = True
+
+
+def _is_unknown_coding(coding: bytes) -> bool:
+    """Whether this names a transfer-coding that somebody else may know (RFC 9112 7): chunked may be there once."""
+    name = coding.partition(b";")[0].rstrip(b" \t")
+    return name != b"chunked" and _CODING_NAME.fullmatch(name) is not None
 
 
 def _take_host(fields: Fields, hosts: list[bytes]) -> None:

@@ -24,8 +24,7 @@ _SURE_PATH = re.compile(rb"/(?:[0-9A-Za-z\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*"
                         rb"(?:\?(?:[0-9A-Za-z\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*)?")
 
 #: Trailers that would change what was decided already (RFC 9110 6.5.1): framing and routing for certain.
-_NO_TRAILERS = frozenset((b"content-length", b"transfer-encoding", b"host", b"content-encoding",
-                          b"content-type", b"content-range", b"trailer"))
+_NO_TRAILERS = frozenset((b"content-length", b"transfer-encoding", b"host", b"trailer"))
 #: Short of a limit by so much nobody may refuse; past it by so much nobody may take.
 _SLACK = 300
 

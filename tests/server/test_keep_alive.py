@@ -347,10 +347,11 @@ def test_a_head_that_trickles_gets_408() -> None:
     (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
     (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
     (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", 400),
     (b"POST / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n", 417),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000000000000\r\n\r\n", 413),
-], ids=["nonsense", "no host", "version", "target", "header", "coding", "expectation", "TLS", "length"])
+], ids=["nonsense", "no host", "version", "target", "header", "coding", "last coding", "expectation", "TLS", "length"])
 def test_an_error_answer_is_whole(raw: bytes, status: int) -> None:
     """With the default headers, Date and a text that says what was wrong; and the connection ends."""
     called: list[HttpRequest] = []
