@@ -6,7 +6,7 @@ that cannot go on the wire or be parsed, TypeError for the wrong type.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blockingio.client.response import RedirectInfo
@@ -37,6 +37,10 @@ class RedirectException(HttpException):
     def __init__(self, message: str, redirects: list[RedirectInfo]) -> None:
         super().__init__(message)
         self.redirects = redirects
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with ``args``, which has the message alone.
+        return type(self), (self.message, self.redirects), self.__dict__
 
 
 class BadMessage(HttpException):

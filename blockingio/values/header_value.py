@@ -126,7 +126,8 @@ class ContentType(HeaderValue):
     def parse(value: str) -> ContentType:  # type: ignore[override]
         """Parse a Content-Type field's value.
 
-        One without a slash has an empty ``sub_type``.  ValueError as for HeaderValue.
+        One without a slash has an empty ``sub_type``.  The first of two parameters with one name counts,
+        a charset above all, as browsers have it.  ValueError as for HeaderValue.
         """
         return _parse_content_type(value)
 
@@ -170,7 +171,7 @@ def _lower_charset(parameters: dict[str, str | None]) -> None:
 @lru_cache(maxsize=_CONTENT_TYPES_KEPT)
 def _parse_content_type(value: str) -> ContentType:
     result = ContentType.__new__(ContentType)
-    text, result._parameters = _parse(value, _patterns(";", None), False)
+    text, result._parameters = _parse(value, _patterns(";", None), False, first_counts=True)
     result._value = text.lower()
     _lower_charset(result._parameters)
     result._text = None
@@ -194,8 +195,8 @@ def _patterns(parameter_separator: str, value_separator: str | None) -> tuple[Pa
     return value, parameter
 
 
-def _parse(text: str, patterns: tuple[Pattern[str], Pattern[str]],
-           preserve_backslash: bool) -> tuple[str, dict[str, str | None]]:
+def _parse(text: str, patterns: tuple[Pattern[str], Pattern[str]], preserve_backslash: bool, *,
+           first_counts: bool = False) -> tuple[str, dict[str, str | None]]:
     if not isinstance(text, str):
         raise TypeError(f"expected a str, not {type(text).__name__}")
     value_pattern, parameter_pattern = patterns
@@ -214,7 +215,7 @@ def _parse(text: str, patterns: tuple[Pattern[str], Pattern[str]],
             raise ValueError(f"expected a separator at character {match.end()} of {text[:200]!r}")
         if quoted is not None:
             plain = _unescape(quoted, preserve_backslash) if "\\" in quoted else quoted
-        if assigned is not None or name:
+        if (assigned is not None or name) and not (first_counts and name.lower() in parameters):
             parameters[name.lower()] = plain
         if not ended:
             break

@@ -163,6 +163,8 @@ def test_constants(constant: ContentType, text: str) -> None:
     ("multipart/form-data; BOUNDARY=AaB03x", "multipart", "form-data", "multipart/form-data", None,
      {"boundary": "AaB03x"}),
     ("text/html; charset", "text", "html", "text/html", None, {"charset": None}),
+    ("a/b; charset=utf-8; charset=latin-1", "a", "b", "a/b", "utf-8", {"charset": "utf-8"}),
+    ("a/b; Charset=UTF-8; x=1; charset=x; X=2", "a", "b", "a/b", "utf-8", {"charset": "utf-8", "x": "1"}),
     ("application/vnd.api+json;version=1", "application", "vnd.api+json", "application/vnd.api+json", None,
      {"version": "1"}),
     ("text", "text", "", "text/", None, {}),
