@@ -9,15 +9,16 @@ from functools import partial
 
 import pytest
 
+from tests.benchmarks import rows
 from tests.benchmarks.contender import Contender, Unavailable, run_client, started
 from tests.benchmarks.load import drive, request
-from tests.benchmarks.report import in_turn, print_table
+from tests.benchmarks.report import Score, in_turn, print_table
 
 
 @pytest.mark.parametrize("script", ["ceiling", "http_server", "blockingio"])
 @pytest.mark.parametrize("close", [False, True])
 def test_a_contender_answers_the_load(script: str, close: bool) -> None:
-    with Contender(f"hello.{script}", *(["close"] if close else [])) as contender:
+    with Contender(f"apps.{script}", "plain", *(["close"] if close else [])) as contender:
         load = drive(contender.port, "/", 2, 0.05, close)
         assert load.rate > 0 and load.p99 > 0 and load.errors == 0
         os.kill(contender.pid, 0)
@@ -31,10 +32,10 @@ def test_the_generator_counts_what_is_not_answered() -> None:
 
 
 def test_the_generator_is_a_process_too() -> None:
-    with Contender("hello.ceiling") as contender:
+    with Contender("apps.ceiling") as contender:
         command = [sys.executable, "-m", "tests.benchmarks.load", str(contender.port), "/", "2", "0.05", "0"]
-        rate, p99, errors = json.loads(subprocess.check_output(command))
-    assert rate > 0 and p99 > 0 and errors == 0
+        rate, p99, errors, count = json.loads(subprocess.check_output(command))
+    assert rate > 0 and p99 > 0 and errors == 0 and count > 0
 
 
 def test_a_download_is_measured() -> None:
@@ -44,7 +45,7 @@ def test_a_download_is_measured() -> None:
 
 
 def test_what_cannot_run_is_left_out_and_named(capsys: pytest.CaptureFixture[str]) -> None:
-    with started(["hello.nonesuch", "hello.ceiling"]) as contenders:
+    with started(["apps.nonesuch", "apps.ceiling"]) as contenders:
         assert [contender.label for contender in contenders] == ["ceiling"]
     assert "without nonesuch: " in capsys.readouterr().err
     with pytest.raises(Unavailable, match="nonesuch"):
@@ -65,3 +66,20 @@ def test_measures_are_taken_in_turn(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     print_table("title", ["rate"], [["one", "1"], ["three", "1,000"]], "a note")
     assert capsys.readouterr().out == "\ntitle\n           rate\n  one         1\n  three   1,000\n  a note\n"
+
+
+@pytest.mark.parametrize("group", rows.GROUPS)
+def test_each_row_is_answered_by_the_ceiling_and_by_us(group: str) -> None:
+    """What a row counts is the answer that it means."""
+    for row in rows.GROUPS[group]:
+        words = [row.route, *(["tls"] if row.tls else []), *(["close"] if row.message.close else [])]
+        for script in ("ceiling", *row.ours):
+            with Contender(f"apps.{script}", *words) as contender:
+                assert row.message.try_once(contender.port, rows.trusting() if row.tls else None) == "", row
+
+
+def test_the_score_names_the_rows_in_which_others_lead() -> None:
+    score = Score()
+    score.count("one", True)
+    score.count("two", False)
+    assert str(score) == "blockingio takes the least processor time in 1 of 2 rows; not in: two"

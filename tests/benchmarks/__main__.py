@@ -6,11 +6,14 @@ import platform
 import sys
 import time
 
-from tests.benchmarks import client, files, imports, memory, server
-from tests.benchmarks.report import Options
+from collections.abc import Callable
+from functools import partial
 
-SECTIONS = {"server": server.run, "client": client.run, "files": files.run, "memory": memory.run,
-            "import": imports.run}
+from tests.benchmarks import client, files, imports, memory, rows
+from tests.benchmarks.report import Options, Score
+
+SECTIONS: dict[str, Callable[[Options, Score], None]] = {**{group: partial(rows.run, group) for group in rows.GROUPS},
+            "client": client.run, "files": files.run, "memory": memory.run, "import": imports.run}
 
 
 def main() -> int:
@@ -30,8 +33,10 @@ def main() -> int:
         parser.error("--seconds and --rounds are at least 1")
     begin = time.monotonic()
     print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    score = Score()
     for name in names:
-        SECTIONS[name](Options(arguments.seconds, arguments.rounds))
+        SECTIONS[name](Options(arguments.seconds, arguments.rounds), score)
+    print(f"\n{score}")
     print(f"\n{time.monotonic() - begin:.0f} s in all")
     return 0
 

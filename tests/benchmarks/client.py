@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from tests.benchmarks.contender import Contender, Unavailable, label, run_client
-from tests.benchmarks.report import Options, in_turn, median, print_table, ratio, say
+from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio, say
 
 GETS = ["get.http_client", "get.requests", "get.blockingio"]
 DOWNLOADS = ["download.recv", "download.http_client", "download.blockingio"]
@@ -15,8 +15,8 @@ LARGE = 64 << 20
 MEBIBYTE = 1 << 20
 
 
-def run(options: Options) -> None:
-    with Contender("hello.ceiling") as server:
+def run(options: Options, score: Score) -> None:
+    with Contender("apps.ceiling") as server:
         results = _measure("client GET", GETS, server.port, options.rounds, f"{options.seconds}",
                            unit="requests/s")
     rates = _medians(results, "rate")

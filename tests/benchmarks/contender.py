@@ -22,7 +22,7 @@ class Unavailable(Exception):
 
 
 def label(script: str) -> str:
-    """The contender's name: "http.server" for the script hello.http_server."""
+    """The contender's name: "http.server" for the script apps.http_server."""
     return script.rpartition(".")[2].replace("_", ".")
 
 
@@ -65,12 +65,16 @@ class Contender:
         self.close()
 
     def cpu_seconds(self) -> float | None:
-        """The processor time it has taken so far; None where the system does not tell."""
-        try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            return None
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """The processor time that it and its workers have taken so far; None where the system does not tell."""
+        ticks = 0
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has just ended
+            if int(fields[2]) == self._process.pid:  # of the session that was made for it
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK") if ticks else None
 
     def resident_bytes(self) -> int | None:
         """The memory it has in use; None where the system does not tell."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.benchmarks.contender import Contender, run_client, started
-from tests.benchmarks.load import drive, generate
-from tests.benchmarks.report import Options, in_turn, median, print_table, ratio
-from tests.benchmarks.server import WARM_UP, print_loads
+from tests.benchmarks.load import Load, drive, generate
+from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio
 
 SCRIPTS = ["files.nginx", "files.http_server", "files.blockingio"]
 GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
+# Seconds: what a contender does once, at its first requests, is not measured.
+WARM_UP = 0.2
 # File name to size in bytes.
 FILES = {"large.bin": 64 << 20, "medium.bin": 1 << 20, "small.html": 1 << 10}
 CONNECTIONS = 8
@@ -30,7 +31,7 @@ class Transfer(NamedTuple):
         return f"{self.rate / MEBIBYTE:,.0f} MiB/s"
 
 
-def run(options: Options) -> None:
+def run(options: Options, score: Score) -> None:
     with tempfile.TemporaryDirectory() as root:
         for name, size in FILES.items():
             Path(root, name).write_bytes(os.urandom(1 << 10) * (size >> 10))
@@ -46,7 +47,7 @@ def run(options: Options) -> None:
             }, options.rounds)
     _print_transfers(transfers, options)
     small = FILES["small.html"] >> 10
-    print_loads(f"a file of {small} KiB, keep-alive, {CONNECTIONS} connections ({options})", loads,
+    _print_loads(f"a file of {small} KiB, keep-alive, {CONNECTIONS} connections ({options})", loads,
                 ["http.server", "nginx"], "at least 5.00 times http.server")
 
 
@@ -68,3 +69,13 @@ def _print_transfers(transfers: dict[str, list[Transfer]], options: Options) -> 
     print_table(f"a file of {FILES['large.bin'] // MEBIBYTE} MiB ({options})",
                 ["MiB/s", "x nginx", "x http.server", "CPU s/GiB"], rows,
                 "blockingio is to reach 0.90 of nginx, and no more CPU than http.server")
+
+
+def _print_loads(title: str, results: dict[str, list[Load]], bases: list[str], aim: str) -> None:
+    """A row for each contender: medians, and how many times the rate of each base that is."""
+    rates = {label: median(load.rate for load in loads) for label, loads in results.items()}
+    rows = [[label, f"{rates[label]:,.0f}", f"{median(load.p99 for load in loads) * 1e3:.2f}",
+             *(ratio(rates[label], rates.get(base)) for base in bases),
+             f"{sum(load.errors for load in loads):,}"] for label, loads in results.items()]
+    columns = ["requests/s", "p99 ms", *(f"x {base}" for base in bases), "errors"]
+    print_table(title, columns, rows, *([f"blockingio is to reach {aim}"] if aim else []))

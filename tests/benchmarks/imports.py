@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from tests.benchmarks.report import Options, print_table, ratio, say
+from tests.benchmarks.report import Options, Score, print_table, ratio, say
 
 BASE = "import http.server"
 STATEMENTS = [BASE, "import blockingio",
@@ -19,7 +19,7 @@ RUNS = 15
 _TIMED = "import time; begin = time.perf_counter(); {}; print(time.perf_counter() - begin)"
 
 
-def run(options: Options) -> None:
+def run(options: Options, score: Score) -> None:
     times: dict[str, list[float]] = {statement: [] for statement in STATEMENTS}
     with tempfile.TemporaryDirectory() as cache:
         # The first process of each compiles, the others find its bytecode, whatever is set here otherwise.

@@ -10,22 +10,16 @@ import re
 import selectors
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import NamedTuple
 
-# What a browser sends with a page's request; Host is the ninth.
-FIELDS = [
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Accept-Language: en-GB,en;q=0.8,de;q=0.5,fr;q=0.3",
-    "Accept-Encoding: gzip, deflate, br, zstd",
-    "Referer: http://localhost/index.html",
-    "Cookie: theme=dark; language=en",
-    "Cache-Control: no-cache",
-    "Upgrade-Insecure-Requests: 1",
-]
+from tests.benchmarks.message import FIELDS, Message
+
 WRK = shutil.which("wrk")
 # Seconds without anything to read or to write after which a server counts as stuck.
 _STUCK = 5.0
@@ -39,6 +33,7 @@ class Load(NamedTuple):
     rate: float
     p99: float
     errors: int
+    requests: int = 0  # in all
 
     def __str__(self) -> str:
         return f"{self.rate:,.0f} requests/s" + (f", {self.errors} errors" if self.errors else "")
@@ -67,16 +62,33 @@ def generate(port: int, connections: int, seconds: int, *, target: str = "/", cl
 def _by_wrk(wrk: str, port: int, target: str, connections: int, seconds: int, close: bool) -> Load:
     """wrk has no mode for new connections, but opens one whenever a response says that the last is closed."""
     fields = [word for field in ("Host: localhost", *_fields(close)) for word in ("-H", field)]
-    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *fields]
-    command.append(f"http://127.0.0.1:{port}{target}")
+    return _run_wrk([wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *fields,
+                     f"http://127.0.0.1:{port}{target}"])
+
+
+def generate_messages(port: int, message: Message, connections: int, seconds: int, *, tls: bool = False) -> Load:
+    """The same message again and again over so many connections.  Without wrk one at a time, and no TLS."""
+    if not WRK:
+        return generate(port, connections, seconds, target=message.target, close=message.close)
+    data = "".join(f"\\{byte:03}" for byte in message.data)
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(f'local data = "{data}"\nfunction request() return data end\n')
+        script.flush()
+        load = _run_wrk([WRK, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name,
+                         f"{'https' if tls else 'http'}://127.0.0.1:{port}/"], message.status)
+    return load
+
+
+def _run_wrk(command: list[str], status: int = 200) -> Load:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    count = re.search(r"(\d+) requests in", done.stdout)
     rate = re.search(r"Requests/sec: +([\d.]+)", done.stdout)
     p99 = re.search(r"99% +([\d.]+)(us|ms|s|m)\b", done.stdout)
-    assert rate and p99, done.stdout
+    assert rate and p99 and count, done.stdout
     failed = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", done.stdout)
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout) if status < 400 else None
     errors = sum(map(int, (*(failed.groups() if failed else ()), *(refused.groups() if refused else ()))))
-    return Load(float(rate[1]), float(p99[1]) * _UNITS[p99[2]], errors)
+    return Load(float(rate[1]), float(p99[1]) * _UNITS[p99[2]], errors, int(count[1]))
 
 
 class _Connection:
@@ -159,7 +171,7 @@ def drive(port: int, target: str, connections: int, seconds: float, close: bool)
         for connection in list(opened):
             end(connection)
     times.sort()
-    return Load(len(times) / (now - begin), times[len(times) * 99 // 100] if times else 0.0, errors)
+    return Load(len(times) / (now - begin), times[len(times) * 99 // 100] if times else 0.0, errors, len(times))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,15 @@ from contextlib import ExitStack
 
 from tests.benchmarks.contender import Contender, started
 from tests.benchmarks.load import drive, request
-from tests.benchmarks.report import Options, print_table, say
+from tests.benchmarks.report import Options, Score, print_table, say
 
-SCRIPTS = ["hello.ceiling", "hello.http_server", "hello.blockingio"]
+SCRIPTS = ["apps.ceiling", "apps.http_server", "apps.blockingio"]
 CONNECTIONS = 1000
 # Descriptors beside the connections: the interpreter's, the pipes.
 SPARE = 50
 
 
-def run(options: Options) -> None:
+def run(options: Options, score: Score) -> None:
     count = _raise_limit(CONNECTIONS)
     rows = []
     with started(SCRIPTS) as contenders:

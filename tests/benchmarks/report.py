@@ -22,6 +22,22 @@ class Options(NamedTuple):
         return f"{self.rounds} x {self.seconds} s"
 
 
+class Score:
+    """In how many rows we lead."""
+
+    def __init__(self) -> None:
+        self.leading: list[str] = []
+        self.others: list[str] = []
+
+    def count(self, title: str, leads: bool) -> None:
+        (self.leading if leads else self.others).append(title)
+
+    def __str__(self) -> str:
+        total = len(self.leading) + len(self.others)
+        text = f"blockingio takes the least processor time in {len(self.leading)} of {total} rows"
+        return text + (f"; not in: {', '.join(self.others)}" if self.others else "")
+
+
 def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 

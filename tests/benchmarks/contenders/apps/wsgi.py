@@ -1,0 +1,35 @@
+"""What the WSGI servers serve (PEP 3333)."""
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from tests.benchmarks.contenders import BODY
+from tests.benchmarks.contenders.apps import CONTENT, PIECE, PIECES, REASON, ROUTE, STATUS, fields_of, json_body
+
+FIELDS = fields_of(ROUTE)
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    fields = FIELDS
+    if ROUTE == "pieces":
+        start_response("200 OK", fields)
+        return (PIECE for _ in range(PIECES))
+    body = BODY
+    if ROUTE == "read":
+        body = b"%d" % len(environ["wsgi.input"].read())
+    elif ROUTE == "json":
+        body = json_body(parse_qs(environ["QUERY_STRING"])["name"][0], environ["HTTP_USER_AGENT"],
+                         environ["HTTP_ACCEPT_LANGUAGE"],
+                         environ["HTTP_COOKIE"].partition(";")[0].partition("=")[2])
+    elif ROUTE == "gzip":
+        body = gzip.compress(CONTENT["gzip"], 6, mtime=0)
+        fields = [*fields, ("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
+    elif ROUTE in CONTENT:
+        body = CONTENT[ROUTE]
+    elif ROUTE == "moved":
+        body = b""
+    start_response(f"{STATUS} {REASON}", [*fields, ("content-length", str(len(body)))])
+    return [body]

@@ -1,1 +1,0 @@
-"""Servers of the same 13 bytes."""
