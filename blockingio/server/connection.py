@@ -177,7 +177,7 @@ class Connection:
     def _serve(self) -> None:
         core, channel, source, turn = self.core, self.channel, self._source, self._turn
         seen = b""
-        head: RequestHead | None = None
+        known: object = None
         wait = core.idle_timeout
         while True:
             # ------------------------------------------------ receive
@@ -189,7 +189,8 @@ class Connection:
                 if data is None:
                     return
                 # -------------------------------------------- parse: clients repeat themselves
-                if head is None or data != seen:
+                if data != seen or core.known_fields is not known:
+                    known = core.known_fields
                     head = core.parse_head(data)
                     seen = data
                 body = request_body(source, head.fields, core.limits) if head.has_body else None

@@ -17,6 +17,8 @@ from queue import SimpleQueue
 from time import time
 from typing import TYPE_CHECKING, TypeAlias
 
+from blockingio.errors import BadMessage
+from blockingio.server.hosts import AllowedHosts
 from blockingio.server.outbox import Budget
 from blockingio.server.session import Sessions
 from blockingio.server.threads import Threads
@@ -101,6 +103,7 @@ class Core:
         self.server_header: str | None = None
         self.limits: Limits = DEFAULT_LIMITS
         self.max_connections: int | None = MAX_CONNECTIONS
+        self.allowed_hosts: AllowedHosts | None = None
         self.access_log: Callable[[AccessRecord], object] | logging.Logger | None = None
 
         # The head of a plain 200 up to its Content-Length, for the current second.
@@ -108,7 +111,8 @@ class Core:
         self._plain_tail = b""  # its Server and Date
         self._plain_head_until = 0.0
         self._plain_head_made_of: bytes | None = None
-        self._known_fields: dict[tuple[bytes, str], Fields] = {}
+        # Made anew when a setting changes: a connection that finds another one than it knew parses its head again.
+        self.known_fields: dict[tuple[bytes, str], Fields] = {}
         self._codec = ""  # that of the default Content-Type ...
         self._codec_made_of: object = object()  # ... in this section: none yet
 
@@ -140,14 +144,18 @@ class Core:
         """Raises BadMessage."""
         line, _, block = head.partition(b"\r\n")
         method, target, version = parse_request_line(line, self.limits)
-        return RequestHead(method, target, version, self._parse_fields(block, version))
+        found = RequestHead(method, target, version, self._parse_fields(block, version))
+        hosts = self.allowed_hosts
+        if hosts is not None and not hosts.has(found.host):
+            raise BadMessage(f"this server does not answer for the host {found.host!r}", 421)
+        return found
 
     def _parse_fields(self, block: bytes, version: str) -> Fields:
         """A request's header section.  Clients repeat theirs, also on new connections, so the last few are kept.
 
         What is kept is immutable, and the dict's methods are each one step of the interpreter.  Raises BadMessage.
         """
-        known = self._known_fields
+        known = self.known_fields
         fields = known.get((block, version))
         if fields is None:
             fields = parse_fields(block, version, self.limits, of_request=True)
@@ -160,7 +168,7 @@ class Core:
     def forget_known(self) -> None:
         """A setting has changed: what was made with the old one is made anew."""
         self._plain_head_until = 0.0
-        self._known_fields.clear()
+        self.known_fields = {}
 
     def plain_head(self) -> bytes | None:
         """Status line, default headers, Server and Date of a 200; None where there is more to it: the defaults

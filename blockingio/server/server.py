@@ -24,7 +24,7 @@ from blockingio.server.loops import TimedRequests, iterate
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
 from blockingio.server.settings import (
-    Limit, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
+    HostSetting, Limit, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
 )  # fmt: skip
 from blockingio.stream import Stream
 from blockingio.subscription import StreamSubscription
@@ -77,6 +77,10 @@ class HttpServer(Stream[HttpRequest]):
     max_connections: Setting[int | None] = Setting(
         "Connections at once; for one more the longest idle one is closed, else it waits in the backlog.  None: any.",
         is_count)
+    allowed_hosts = HostSetting(
+        'Names ("localhost", "*.example" for those below it) and addresses that a request may be for, without port; '
+        "others get 421 (RFC 9110 15.5.20), also where a target names the host.  A request that names none, as no "
+        "browser sends it, is let in.  Against DNS rebinding.  None: any.")  # fmt: skip
     access_log: Setting[Callable[[AccessRecord], object] | logging.Logger | None] = Setting(
         "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
         "its line at INFO.  None: nothing is logged, and nothing spent on it.", is_log)

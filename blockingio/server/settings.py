@@ -6,9 +6,10 @@ They live in the core; a bad value is a ValueError that names the setting, and c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from blockingio.server.hosts import AllowedHosts
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
 
@@ -57,6 +58,23 @@ class Limit(Setting[T]):
         if value is None and self._name != "max_body_size":
             raise ValueError(f"{self._name} cannot be None: heads are kept in memory")
         server._core.limits = server._core.limits._replace(**{self._name: value})  # type: ignore[arg-type]
+        server._core.forget_known()
+
+
+class HostSetting(Setting[Sequence[str] | None]):
+    """A setting that is a list of hosts: the core has them ready to be compared."""
+
+    def __get__(self, server: HttpServer | None, owner: type) -> Any:
+        if server is None:
+            return self
+        hosts = server._core.allowed_hosts
+        return None if hosts is None else hosts.given
+
+    def __set__(self, server: HttpServer, value: Sequence[str] | None) -> None:
+        try:
+            server._core.allowed_hosts = None if value is None else AllowedHosts(value)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self._name} cannot be {value!r}: {error}") from None
         server._core.forget_known()
 
 

@@ -93,6 +93,14 @@ class RequestHead:
         self.is_last = only_http and not self.keep_alive
         self.is_followed = only_http and self.keep_alive
 
+    @property
+    def host(self) -> str | None:
+        """The host that it is for, perhaps with a port: a target's goes before Host (RFC 9112 3.2.2, 3.3)."""
+        if self.method == "CONNECT":
+            return self.target
+        _, absolute, rest = ("", "", "") if self.target[:1] == "/" else self.target.partition("://")
+        return re.split("[/?]", rest, maxsplit=1)[0] if absolute else self.fields.host
+
 
 def field_list(block: bytes) -> list[tuple[str, str]]:
     """Names and values of a checked header section, in order, as received but for the blanks around."""

@@ -15,6 +15,7 @@ DEFAULTS = {
     "auto_compress": False, "idle_timeout": 120, "server_header": None, "session_timeout": 20 * 60,
     "header_timeout": 20, "body_timeout": 60, "max_header_size": 64 * 1024, "max_header_count": 128,
     "max_target_length": 16 * 1024, "max_body_size": None, "max_connections": 10_000, "access_log": None,
+    "allowed_hosts": None,
 }
 
 
@@ -33,6 +34,7 @@ def test_defaults() -> None:
     ("header_timeout", [1, 0.5, None]), ("body_timeout", [1, 0.5, None]), ("max_header_size", [0, 1, 10**9]),
     ("max_header_count", [0, 1]), ("max_target_length", [1]), ("max_body_size", [0, 1, 10**12, None]),
     ("max_connections", [1, None]), ("access_log", [print, None]),
+    ("allowed_hosts", [("a.example", "*.b.example", "::1", "[::1]", "127.0.0.1", "a_b", "b\u00fccher.example."), (), None]),
 ])
 def test_good_values(name: str, values: list[Any]) -> None:
     with HttpServer.bind("127.0.0.1", 0) as server:
@@ -52,6 +54,9 @@ def test_good_values(name: str, values: list[Any]) -> None:
     ("server_header", "a\r\nb: c"), ("server_header", "a\0"), ("server_header", "\u20ac"),
     ("server_header", 5), ("server_header", b"a"), ("default_response_headers", None),
     ("default_response_headers", {"a": "b"}), ("access_log", "file.log"), ("access_log", 5),
+    *(("allowed_hosts", value) for value in (
+        "a.example", 5, [5], [b"a"], [""], ["*"], ["*."], ["."], ["a:80"], ["http://a/"], ["a b"], ["*.*.a"], ["a.*"],
+        ["*.127.0.0.1"], ["[::1]:80"], ["a..b"], ["a\r\n"], ["\u00fc" * 64])),
 ])
 def test_bad_values(name: str, value: Any) -> None:
     """ValueError (TypeError where the type is wrong) that names setting and value; the old value stays."""
