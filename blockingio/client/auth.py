@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession, strength
+from blockingio.client.target import host_key
+from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
 
 # user-id and password have no control character, and user-id no colon (RFC 7617 2).
@@ -88,6 +90,17 @@ def basic_authorization(username: str, password: str) -> str:
     return "Basic " + b2a_base64(f"{username}:{password}".encode(), newline=False).decode("ascii")
 
 
+def user_authorization(user_info: str) -> str | None:
+    """The value of Authorization for a URL's user information, percent-encoded as it is; None for none.
+
+    ValueError where the Basic scheme cannot have it.
+    """
+    if not user_info:
+        return None
+    username, _, password = user_info.partition(":")
+    return basic_authorization(decode_lenient(username), decode_lenient(password))
+
+
 def _check_text(*texts: str) -> None:
     for text in texts:
         found = _CONTROL.search(text)
@@ -96,7 +109,10 @@ def _check_text(*texts: str) -> None:
 
 
 class Space(NamedTuple):
-    """Where credentials apply: a URL and what is below it, or a proxy (whose scheme is "proxy")."""
+    """Where credentials apply: a URL and what is below it, or a proxy (whose scheme is "proxy").
+
+    ``host`` is in the one spelling that hosts are compared in.
+    """
 
     scheme: str
     host: str
@@ -105,11 +121,11 @@ class Space(NamedTuple):
 
     @classmethod
     def of(cls, uri: Uri) -> Space:
-        return cls(uri.scheme, uri.host, uri.port, uri.path)
+        return cls(uri.scheme, host_key(uri.host), uri.port, uri.path)
 
     @classmethod
     def of_proxy(cls, host: str, port: int) -> Space:
-        return cls("proxy", host.lower(), port, "")
+        return cls("proxy", host_key(host), port, "")
 
     def covers(self, other: Space) -> bool:
         """Whether ``other`` is this or below it, by whole segments: /a covers /a/b, not /ab."""

@@ -52,12 +52,15 @@ def _redirect(response: HttpClientResponse) -> Exchange | None:
     if response.status_code // 100 != 3:
         return None
     plan = response._plan
-    if not (plan.follow_redirects and response.is_redirect and "location" in response.headers):
+    if not (plan.follow_redirects and response.is_redirect):
         return None
+    location = next(iter(response.headers.get_all("location")), "")
+    if not location:
+        return None  # an empty one would lead here again: browsers, too, show the response
     response._dispose()
     if len(plan.redirects) >= plan.max_redirects:
         raise RedirectException(f"there are more than {plan.max_redirects} redirects", plan.redirects)
-    return plan.client._begin(plan.redirected(response.status_code, response.headers.get_all("location")[0]))
+    return plan.client._begin(plan.redirected(response.status_code, location))
 
 
 def _answer_challenge(response: HttpClientResponse) -> Exchange | None:

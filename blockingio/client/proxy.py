@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from blockingio.client.auth import basic_authorization
+from blockingio.client.target import host_key
 from blockingio.errors import HttpException
 from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
@@ -113,7 +114,7 @@ def _is_excepted(url: Uri, no_proxy: str) -> bool:
     Entries are separated by commas or blanks; ":port" limits one to that port, and a leading dot or
     "*." changes nothing.
     """
-    host = url.host.lower().rstrip(".")
+    host = host_key(url.host)
     address = _address(host)
     for entry in no_proxy.replace(",", " ").lower().split():
         if entry == "*":
@@ -127,7 +128,7 @@ def _is_excepted(url: Uri, no_proxy: str) -> bool:
             if _is_within(address, entry.strip("[]")):
                 return True
             continue
-        name = entry.removeprefix("*").strip(".")
+        name = host_key(entry.removeprefix("*").strip("."))
         if name and (host == name or host.endswith("." + name)):
             return True
     return False

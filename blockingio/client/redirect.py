@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from blockingio.client.auth import user_authorization
+from blockingio.client.target import host_key, host_name
 from blockingio.errors import HttpException
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
@@ -15,7 +17,8 @@ from blockingio.values.uri import Uri
 _STATUSES = frozenset((301, 302, 303, 307, 308))
 _SEE_OTHER = 303
 
-_NOT_VISIBLE = re.compile(r"[^\x21-\x7e]")
+# In a Location: octets that no URI has, and a "%" that encodes nothing.
+_NOT_OF_A_URI = re.compile(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})")
 
 # What is for one server's eyes.
 _SENSITIVE = frozenset(("authorization", "cookie", "cookie2", "proxy-authenticate", "proxy-authorization",
@@ -55,14 +58,17 @@ def next_method(method: str, status: int) -> str:
 
 
 def resolve(location: Uri | str, base: Uri) -> Uri:
-    """Where a Location leads (RFC 9110 10.2.2); HttpException where it is no http or https URL.
+    """Where a Location leads (RFC 9110 10.2.2); HttpException where it is no http or https URL, or one whose host
+    or user information cannot be.
 
-    Text is a field's: its blanks and octets beyond ASCII are percent-encoded, as browsers do.
+    Text is a field's: its blanks, octets beyond ASCII and lone "%" are percent-encoded, as browsers do.
     """
     try:
         if isinstance(location, str):
-            location = Uri.parse(_NOT_VISIBLE.sub(lambda found: f"%{ord(found[0]):02X}", location))
+            location = Uri.parse(_NOT_OF_A_URI.sub(lambda found: f"%{ord(found[0]):02X}", location))
         uri = base.resolve(location)
+        host_name(uri)
+        user_authorization(uri.user_info)
     except ValueError as error:
         raise HttpException(f"a redirect leads to {location!r}: {error}", base) from None
     if uri.scheme not in ("http", "https") or not uri.host:
@@ -72,8 +78,9 @@ def resolve(location: Uri | str, base: Uri) -> Uri:
 
 def is_trusted(uri: Uri, first: Uri) -> bool:
     """Whether what was meant for the first URL of a chain may be sent to another one."""
+    host, first_host = host_key(uri.host), host_key(first.host)
     return (
-        (uri.host == first.host or uri.host.endswith("." + first.host))
+        (host == first_host or host.endswith("." + first_host))
         and uri.port == first.port
         and not (first.scheme == "https" and uri.scheme != "https")
     )

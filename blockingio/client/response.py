@@ -186,7 +186,7 @@ class HttpClientResponse(Stream[bytes]):
         """
         if url is None:
             locations = self.headers.get_all("location")
-            if not locations:
+            if not locations or not locations[0]:
                 raise StateError("the response has no Location to redirect to")
             plan = self._plan.redirected(self.status_code, locations[0], method, follow_loops=follow_loops)
         else:

@@ -7,6 +7,7 @@ that no name server can be asked for, and for a method that is none (RFC 9110 7.
 from __future__ import annotations
 
 import re
+from socket import AF_INET6, inet_ntop, inet_pton
 
 from blockingio.values.grammar import ORIGIN_FORM_RE, REG_NAME_CHARACTERS, TOKEN_RE
 from blockingio.values.percent import decode_strict
@@ -55,6 +56,29 @@ def host_name(uri: Uri) -> str:
     if not _ANY_HOST.fullmatch(name):
         raise ValueError(f"the host {host!r} is no name that can be looked up: it stands for {name!r}")
     return name
+
+
+def host_key(host: str) -> str:
+    """One spelling of a host, to compare it with another: two that lead to the same place are equal.
+
+    Takes it as a Uri has it, or as people write it; IDNA in lower case, no dot at its end, an IPv6 address in
+    its short form without brackets.  What is no host is left as it is, in lower case.
+    """
+    host = host.lower()
+    if _PLAIN_HOST.fullmatch(host):
+        return host.removesuffix(".")
+    if ":" in host:
+        number, percent, zone = host.strip("[]").replace("%25", "%").partition("%")
+        try:
+            number = inet_ntop(AF_INET6, inet_pton(AF_INET6, number))
+        except (OSError, ValueError):  # the latter for what cannot be a C string
+            pass
+        return f"{number}{percent}{zone}"
+    try:
+        host = decode_strict(host).encode("idna").decode("ascii").lower()
+    except ValueError:
+        pass
+    return host.removesuffix(".")
 
 
 def host_field(uri: Uri, host: str) -> str:

@@ -129,6 +129,12 @@ class _Handshake(NamedTuple):
     def _shake(self, sock: socket.socket, context: ssl.SSLContext) -> TlsChannel:
         timeout = sock.gettimeout()
         name = self.host.partition("%")[0].rstrip(".")
+        try:
+            name.encode("idna")  # as ssl does, which then loses the socket
+        except UnicodeError as error:
+            # An empty label, or one that is too long.  Where the system looks names up, this is its answer.
+            unknown = socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}")
+            raise named(unknown, self.host, self.port) from None
         self.connection.pass_on(sock)
         try:
             tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)

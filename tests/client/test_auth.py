@@ -132,10 +132,25 @@ def test_a_realm_is_a_str(client: HttpClient) -> None:
         ("https://a/", "http://a:443/", False),
         ("http://a/", "https://a/", False),
         ("http://A/", "http://a/", True),
+        # Each host has several spellings.
+        ("http://a./", "http://a/x", True),
+        ("http://b\u00fccher/", "http://xn--bcher-kva./", True),
+        ("http://XN--BCHER-KVA/", "http://B\u00dcCHER/", True),
+        ("http://[::1]/", "http://[0::1]/", True),
+        ("http://[fe80::1%25a]/", "http://[fe80:0::1%25a]/", True),
+        ("http://[fe80::1%25a]/", "http://[fe80::1%25b]/", False),
+        ("http://[::1]/", "http://[::2]/", False),
+        ("http://a%00/", "http://a%00./", True),  # no hosts at all, but no other ones either
     ],
 )
 def test_what_is_below_a_url(url: str, other: str, covers: bool) -> None:
     assert Space.of(Uri.parse(url)).covers(Space.of(Uri.parse(other))) is covers
+
+
+@pytest.mark.parametrize("added, asked", [("[::1]", "0::1"), ("P.Example.", "p.example"), ("b\u00fc", "xn--b-eha")])
+def test_proxies_have_several_spellings_too(added: str, asked: str) -> None:
+    assert Space.of_proxy(added, 80).covers(Space.of_proxy(asked, 80))
+    assert not Space.of_proxy(added, 80).covers(Space.of_proxy(asked, 81))
 
 
 # ------------------------------------------------------------------ the examples of the standards

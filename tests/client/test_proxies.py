@@ -207,6 +207,14 @@ def test_the_environment(url: str, environment: dict[str, str], expected: str) -
         ("[]", [], ["http://[::1]/"]),
         ("", [], ["http://a.example/"]),
         (".", [], ["http://a.example/"]),
+        ("a.example.", ["http://a.example/", "http://b.a.example./"], ["http://example./"]),
+        (
+            "b\u00fccher.example",
+            ["http://b\u00fccher.example/", "http://xn--bcher-kva.example/", "http://a.B\u00dcCHER.example./"],
+            ["http://bucher.example/"],
+        ),
+        ("*.xn--bcher-kva.example", ["http://b\u00fccher.example/"], ["http://xn--bcher-kva.example.org/"]),
+        ("\u00fc" * 70 + " .. a.example \udcff", ["http://a.example/"], ["http://b.example/"]),  # no hosts
     ],
 )
 def test_no_proxy(no_proxy: str, direct: list[str], proxied: list[str]) -> None:

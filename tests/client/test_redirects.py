@@ -118,11 +118,13 @@ def test_without_a_location_it_is_the_users(client: HttpClient) -> None:
         ("b", "/x/b"),
         ("../c", "/c"),
         ("?q", "/x/y?q"),
-        ("", "/x/y?old"),
         ("d#fragment", "/x/d"),
         ("e f", "/x/e%20f"),
         ("\xe9", "/x/%E9"),
         ("\xc3\xa9", "/x/%C3%A9"),
+        ("/100%", "/100%25"),
+        ("/%zz?%&%41", "/%25zz?%25&%41"),
+        ("/a%2fb%2", "/a%2fb%252"),
     ],
 )
 def test_a_location_may_be_relative(client: HttpClient, location: str, target: str) -> None:
@@ -135,12 +137,68 @@ def test_a_location_may_be_relative(client: HttpClient, location: str, target: s
 
 
 @pytest.mark.parametrize(
-    "location", ["ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://[", "mailto:a@b", "http:///x"]
+    "location",
+    [
+        "ftp://127.0.0.1/",
+        "file:///etc/passwd",
+        "http://",
+        "http://[",
+        "mailto:a@b",
+        "http:///x",
+        # Hosts that no name server can be asked for.
+        "http://a%20b/",
+        "http://local host/",
+        "http://%00/",
+        "//a b/",
+        "//%00/",
+        "http://\xff/",
+        "http://a%2fb/",
+        "http://a%zz/",
+        "http://" + "\xc3\xbc" * 70 + ".example/",  # too long as IDNA has it
+        "http://xn--\xc3\xbc/",
+        "http://\xe2\x80\xae.example/",  # what IDNA forbids
+        # User information that cannot be sent as Basic credentials.
+        "http://a%3Ab:c@127.0.0.1/",
+        "//a%0d%0ab@127.0.0.1/",
+        "http://a:%00@127.0.0.1/",
+        # Ports that are none.
+        "http://a:99999/",
+        "http://a:b/",
+    ],
 )
 def test_a_location_that_leads_nowhere(client: HttpClient, location: str) -> None:
     with scripted(answering(to(location))) as server:
         with pytest.raises(HttpException, match="a redirect leads to"):
             client.get_url(server.url()).close()
+        client.close()
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "a" * 64 + ".example"])
+def test_a_location_with_a_name_that_tls_cannot_have(client: HttpClient, host: str) -> None:
+    """Where nobody looked the name up before, as through a proxy, it is an OSError all the same."""
+    with scripted(answering(to(f"https://{host}/")), lambda peer: peer.is_ended()) as server:
+        client.connection_factory = anywhere(lambda: server.port)
+        with pytest.raises(OSError, match=f"not a host name.*address = {host}, port = 443"):
+            client.get_url("http://a.example/").close()
+        client.close()
+
+
+@pytest.mark.parametrize("path", ["/x/y?old", "/"])
+def test_an_empty_location_is_no_redirect(client: HttpClient, path: str) -> None:
+    with scripted(answering(to("", body=b"here"))) as server:
+        response = client.get_url(server.url(path)).close()
+        assert (response.status_code, response.redirects) == (302, [])
+        with pytest.raises(StateError, match="no Location"):
+            response.redirect()
+        assert response.read() == b"here"
+        client.close()
+
+
+def test_a_redirect_by_hand_to_nowhere(client: HttpClient) -> None:
+    with scripted(answering(to("http://a%20b/", 307))) as server:
+        response = client.post_url(server.url()).close()
+        with pytest.raises(HttpException, match="a redirect leads to"):
+            response.redirect()
         client.close()
 
 
@@ -245,6 +303,16 @@ SENSITIVE = {"authorization", "cookie", "www-authenticate", "cookie2", "proxy-au
         ("https://a.example/", "http://a.example/x", False),
         ("https://a.example/", "http://a.example:443/x", False),
         ("http://a.example:443/", "https://a.example/x", True),
+        # Each host has several spellings.
+        ("http://a.example/", "http://a.example./x", True),
+        ("http://a.example./", "http://sub.a.example/x", True),
+        ("http://a.example./", "http://nota.example/x", False),
+        ("http://b\u00fccher.example/", "http://xn--bcher-kva.example/x", True),
+        ("http://xn--bcher-kva.example/", "http://B\u00dcCHER.example./x", True),
+        ("http://xn--bcher-kva.example/", "http://a.b\u00fccher.example/x", True),
+        ("http://b\u00fccher.example/", "http://bucher.example/x", False),
+        ("http://[::1]/", "http://[0:0:0:0:0:0:0:1]/x", True),
+        ("http://[::1]/", "http://[::2]/x", False),
     ],
 )
 def test_whom_to_trust(first: str, second: str, travels: bool) -> None:
