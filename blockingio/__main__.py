@@ -20,6 +20,7 @@ from blockingio.cli_addresses import server_urls
 from blockingio.cli_log import RequestLog, wants_colour
 from blockingio.cli_site import Site, SiteOptions
 from blockingio.cli_upload import CAN_UPLOAD
+from blockingio.server.hosts import AllowedHosts
 
 _DEFAULT_PORT = 8000
 _DEFAULT_WORKERS = 8
@@ -64,7 +65,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> None:
     site = Site(options.directory, SiteOptions(
         listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors,
-        cache=options.cache, upload=options.upload, auth=options.auth))
+        cache=options.cache, upload=options.upload, auth=options.auth,
+        hosts=(options.bind, *options.host)))
     server.auto_compress = options.gzip
     if not options.quiet:
         user = options.auth.partition(":")[0] if options.auth else None
@@ -107,6 +109,9 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="serve HTTPS with this PEM chain")
     parser.add_argument("--key", type=Path, metavar="FILE",
                         help="its private key, where it is in a file of its own")
+    parser.add_argument("--host", action="append", default=[], metavar="NAME",
+                        help="answer for this name as well, or with *.NAME for all below it; without it, for IP "
+                             "addresses, localhost, this machine's names and that of --bind")
     parser.add_argument("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
                         help="requests that are worked on at once (8)")
     parser.add_argument("--quiet", action="store_true",
@@ -131,6 +136,10 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("argument --auth: expected USER:PASSWORD, found no colon")
     if options.auth is not None and options.auth.startswith(":"):
         parser.error("argument --auth: expected USER:PASSWORD, found no user")
+    try:
+        AllowedHosts(options.host)
+    except ValueError as error:
+        parser.error(f"argument --host: {error}")
     if options.key is not None and options.certificate is None:
         parser.error("argument --key: expected --certificate with it")
     if options.upload and not CAN_UPLOAD:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import stat
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,6 +9,7 @@ from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import NamedTuple
 
+from blockingio.cli_gate import OwnHosts, is_own_form, knows
 from blockingio.cli_upload import save_uploads
 from blockingio.errors import BadMessage, HttpException
 from blockingio.http_server.listing import UPLOAD_FORM
@@ -20,7 +18,6 @@ from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.http_server.virtual_directory import VirtualDirectory
 from blockingio.server.request import HttpRequest
-from blockingio.values.uri import Uri
 
 INDEX = "index.html"
 
@@ -41,6 +38,7 @@ class SiteOptions(NamedTuple):
     cache: int | None = None  # seconds; None: browsers ask each time whether they have the newest
     upload: bool = False
     auth: str | None = None  # USER:PASSWORD
+    hosts: tuple[str, ...] = ()  # whom else requests may be for
 
 
 class Site(VirtualDirectory):
@@ -57,19 +55,23 @@ class Site(VirtualDirectory):
         if options.cors:
             methods.append("OPTIONS")
         self._methods = ", ".join(methods)
+        self._hosts = OwnHosts(options.hosts)
         self._cache_control = "no-cache" if options.cache is None else f"max-age={options.cache}"
 
     def handle(self, request: HttpRequest) -> None:
         """Answer a request."""
         options = self._options
         headers = request.response.headers
+        if not self._hosts.has(request):
+            self._refuse_host(request)
+            return
         if options.cors:
             headers.set("access-control-allow-origin", "*")
             headers.set("access-control-expose-headers", "*")
             if request.method == "OPTIONS":
                 self._answer_preflight(request)
                 return
-        if options.auth is not None and not _knows(options.auth, request):
+        if options.auth is not None and not knows(options.auth, request):
             headers.set("www-authenticate", 'Basic realm="files", charset="UTF-8"')
             self._refuse(request, 401)
         elif options.upload and request.method == "POST":
@@ -108,18 +110,25 @@ class Site(VirtualDirectory):
 
     # ---------------------------------------------------------------- what is no file
 
+    def _refuse_host(self, request: HttpRequest) -> None:
+        response = request.response
+        response.status_code = 421
+        response.write(self._hosts.refusal(request))
+        response.close()
+
     def _answer_preflight(self, request: HttpRequest) -> None:
         response = request.response
         response.status_code = 204
-        response.headers.set("access-control-allow-methods", self._methods)
-        response.headers.set("access-control-allow-headers", "*, Authorization")
+        # For reading alone: what else a page of another origin asks for, a browser does not send then.
+        response.headers.set("access-control-allow-methods", "GET, HEAD")
+        response.headers.set("access-control-allow-headers", "Range, Authorization")
         response.headers.set("access-control-max-age", _PREFLIGHT_MAX_AGE)
         response.close()
 
     def _receive(self, request: HttpRequest) -> None:
         """Save what a form brought, and show the directory again."""
         decoded = decode_path(request.uri.path)
-        if not _is_own_form(request):
+        if not is_own_form(request):
             self._refuse(request, 403)
             return
         if decoded is None:
@@ -159,27 +168,3 @@ class Site(VirtualDirectory):
             if error.errno in _NO_ROOM:
                 return _INSUFFICIENT_STORAGE
             raise
-
-
-def _knows(auth: str, request: HttpRequest) -> bool:
-    """Whether a request brings these Basic credentials (RFC 7617); takes as long for wrong ones."""
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-    try:
-        given = base64.b64decode(encoded.strip(" "), validate=True)
-    except (binascii.Error, ValueError):
-        given = b""
-    return hmac.compare_digest(given, auth.encode("utf-8")) and scheme.lower() == "basic"
-
-
-def _is_own_form(request: HttpRequest) -> bool:
-    """Whether a POST comes from our own page, or from no browser at all.
-
-    Any page on the web can make a browser post a form here; the browser says whose page it was.
-    """
-    headers = request.headers
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return False
-    if "origin" not in headers:
-        return True
-    origin = Uri.try_parse(headers["origin"])
-    return origin is not None and origin.authority == request.requested_uri.authority

@@ -94,6 +94,16 @@ def test_serving_until_ctrl_c(directory: Path) -> None:
         assert command.interrupt() == (0, "", "")
 
 
+def test_names_that_it_answers_for(directory: Path) -> None:
+    with Command(directory, "--port", "0", "--host", "my.example", "--host", "*.our.example", "--quiet") as command:
+        url = command.start(directory)
+        for host, status in (("my.example", 200), ("a.our.example", 200), ("evil.example", 421)):
+            response = requests.get(url + "hello.txt", headers={"Host": host}, timeout=PATIENCE)
+            assert response.status_code == status
+            assert ("--host evil.example" in response.text) == (status == 421)
+        assert command.interrupt() == (0, "", "")
+
+
 def test_a_single_page_that_is_not_there_yet(directory: Path) -> None:
     """That is said, and it may come later."""
     with Command(directory, "--port", "0", "--quiet", "--spa") as command:
@@ -157,6 +167,8 @@ def test_https(directory: Path, tmp_path: Path, certificates: Certificates) -> N
     (["--cache", "1.5"], "argument --cache: expected a whole number, found '1.5'"),
     (["--auth", "me"], "argument --auth: expected USER:PASSWORD, found no colon"),
     (["--auth", ":secret"], "argument --auth: expected USER:PASSWORD, found no user"),
+    (["--host", "a:80"], "argument --host: expected a name as a.example or *.example, or an address, without port, "
+                         "found 'a:80'"),
     (["--key", "{site}/hello.txt"], "argument --key: expected --certificate with it"),
     (["--certificate", "{site}/nothing"], "cannot use --certificate {site}/nothing: ..."),
     (["--certificate", "{site}/hello.txt"], "cannot use --certificate {site}/hello.txt: ..."),
