@@ -56,7 +56,7 @@ VALUES: list[Any] = [
     HttpClientBasicCredentials("a", "b"), HttpClientBearerCredentials("a"), HttpClientDigestCredentials("a", "b"),
     AccessRecord("127.0.0.1", None, 1.0, "GET", "/", "1.1", 200, 3, 0.5, full_headers()),
     full_cookie(), Cookie("a", "b"), full_headers(), HttpHeaders(),
-    HttpHeaders._from_fields([("A", "b"), ("a", "c")], "1.0"),
+    HttpHeaders.from_fields([("A", "b"), ("a", "c")], "1.0"),
     HttpBodyFileUpload("a.txt", ContentType.TEXT, "content"), certificate(),
 ]
 ENUMS = [HttpStatus, InternetAddressType, SameSite, HttpClientResponseCompressionState]

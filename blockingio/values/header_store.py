@@ -6,7 +6,10 @@ What single fields mean is HttpHeaders' (headers.py), but for what couples Conte
 Transfer-Encoding: a message has one of them at most (RFC 9112 6.2).
 
 An object belongs to one thread at a time.  The lists in ``_values`` are never changed in place,
-only replaced: so a copy shares them.
+only replaced: so a copy shares them.  Each field keeps its lines as they go on the wire, so that a
+copy with one field more encodes that field and no other.
+
+The names without an underscore below "for the package" are for messages on their way, not for users.
 """
 
 from __future__ import annotations
@@ -22,28 +25,33 @@ from blockingio.values.header_names import SINGLE_VALUED, known_names, lower_nam
 
 RECEIVED: Final = "the headers of a received message cannot be changed"
 
+# Fields that the one who sends a message writes by itself: how it is framed, and what becomes of the connection.
+FRAMING_NAMES: Final = frozenset(("connection", "content-length", "transfer-encoding"))
+
 
 class HeaderStore(MutableMapping[str, str]):
     """Fields by name; see HttpHeaders, the one subclass."""
 
-    __slots__ = ("_values", "_fields", "_version", "_locked", "_encoded", "_case", "_unfolded", "_port")
+    __slots__ = ("_values", "_lines", "_fields", "_version", "_locked", "_encoded", "_case", "_unfolded", "_port")
 
     _values: dict[str, list[str]]       # lower-case name -> its texts, never empty
+    _lines: dict[str, str]              # lower-case name -> its lines; made from _values where there are none yet
     _fields: list[tuple[str, str]]      # what _values is made from on first use (received ones only)
     _version: str                       # "1.0" or "1.1": what a missing Connection field means
     _locked: str | None                 # why they cannot be changed, None while they can
-    _encoded: bytes | None              # what _encode gave, until the next change
+    _encoded: bytes | None              # what encode() gave, until the next change
     _case: dict[str, str] | None        # lower-case name -> as preserve_header_case wants it written
     _unfolded: frozenset[str] | None    # names that no_folding was called for
     _port: int | None                   # a port that was set before there is a host
 
     def __init__(self) -> None:
         self._values = {}
+        self._lines = {}
         self._version = "1.1"
         self._locked = self._encoded = self._case = self._unfolded = self._port = None
 
     @classmethod
-    def _from_fields(cls, fields: list[tuple[str, str]], version: str = "1.1") -> Self:
+    def from_fields(cls, fields: list[tuple[str, str]], version: str = "1.1") -> Self:
         """The fields of a received message, checked by the parser, immutable.
 
         ``fields`` is kept and not copied: nobody may change it.
@@ -59,6 +67,9 @@ class HeaderStore(MutableMapping[str, str]):
         def __getattr__(self, name: str) -> Any:
             # Reached only while the slot is empty: most received headers are never looked into,
             # and a slot read later costs nothing more.
+            if name == "_lines":
+                self._lines = lines = {lower: self._lines_of(lower, texts) for lower, texts in self._values.items()}
+                return lines
             if name != "_values":
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             values = {field.lower(): [text] for field, text in self._fields}
@@ -69,10 +80,13 @@ class HeaderStore(MutableMapping[str, str]):
             self._values = values
             return values
 
-    def _copy(self, version: str | None = None) -> Self:
+    # ------------------------------------------------------------ for the package
+
+    def copy(self, version: str | None = None) -> Self:
         """A copy that can be changed, for a message of this or that version."""
         copy = self.__class__.__new__(self.__class__)
         copy._values = self._values.copy()
+        copy._lines = self._lines.copy()
         copy._version = version or self._version
         copy._locked = None
         copy._encoded = self._encoded
@@ -81,9 +95,39 @@ class HeaderStore(MutableMapping[str, str]):
         copy._port = self._port
         return copy
 
-    def _freeze(self, reason: str) -> None:
+    def freeze(self, reason: str) -> None:
         """From now on every change raises HttpException with this message."""
         self._locked = reason
+
+    def texts_of(self, lower: str) -> list[str] | None:
+        """The values of the field with this lower-case name, None where it is absent; not to be changed."""
+        return self._values.get(lower)
+
+    def set_trusted(self, lower: str, text: str) -> None:
+        """Set a field to text that the library made: a lower-case name, nothing is checked."""
+        self._put_texts(lower, [text])
+
+    def discard(self, lower: str) -> None:
+        """Remove the field with this lower-case name; nothing if it is absent."""
+        self._drop(lower)
+
+    def encode(self) -> bytes:
+        """"name: value\\r\\n" for every field, without the blank line; kept until the next change."""
+        encoded = self._encoded
+        if encoded is None:
+            self._encoded = encoded = "".join(self._lines.values()).encode("latin-1")
+        return encoded
+
+    def encode_without(self, names: frozenset[str]) -> bytes:
+        """``encode()`` without the fields of these lower-case names."""
+        lines = self._lines
+        if names.isdisjoint(lines):
+            return self.encode()
+        return "".join([line for lower, line in lines.items() if lower not in names]).encode("latin-1")
+
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether a field with one of these lower-case names is there."""
+        return not names.isdisjoint(self._lines)
 
     def _check_mutable(self) -> None:
         if self._locked is not None:
@@ -139,7 +183,7 @@ class HeaderStore(MutableMapping[str, str]):
         if self._locked is not None:
             raise HttpException(self._locked)
         lower = known_names.get(name) or lower_name(name)
-        texts = _texts(value)
+        texts = field_texts(value)
         if texts:
             if lower in SINGLE_VALUED:
                 texts = texts[-1:]
@@ -154,7 +198,7 @@ class HeaderStore(MutableMapping[str, str]):
         if self._locked is not None:
             raise HttpException(self._locked)
         lower = known_names.get(name) or lower_name(name)
-        texts = _texts(value)
+        texts = field_texts(value)
         if not texts:
             self._drop(lower)
         elif len(texts) > 1 and lower in SINGLE_VALUED:
@@ -172,7 +216,7 @@ class HeaderStore(MutableMapping[str, str]):
         self._check_mutable()
         lower = known_names.get(name) or lower_name(name)
         left = list(self._values.get(lower, ()))
-        for text in _texts(value):
+        for text in field_texts(value):
             if text in left:
                 left.remove(text)
         if left:
@@ -194,19 +238,17 @@ class HeaderStore(MutableMapping[str, str]):
     def no_folding(self, name: str) -> None:
         """Write each value of the field on a line of its own; Set-Cookie always is."""
         self._check_mutable()
-        self._unfolded = (self._unfolded or frozenset()) | {known_names.get(name) or lower_name(name)}
-        self._encoded = None
+        lower = known_names.get(name) or lower_name(name)
+        self._unfolded = (self._unfolded or frozenset()) | {lower}
+        if lower in self._values:
+            self._put_texts(lower, self._values[lower])
 
     def clear(self) -> None:
         """Remove all fields."""
         self._check_mutable()
         self._values = {}
+        self._lines = {}
         self._encoded = self._case = self._port = None
-
-    def _set_trusted(self, name: str, text: str) -> None:
-        """Set a field to text that the library made: a lower-case name, nothing is checked."""
-        self._values[name] = [text]
-        self._encoded = None
 
     def _put(self, lower: str, texts: list[str]) -> None:
         if lower == "content-length":
@@ -217,13 +259,32 @@ class HeaderStore(MutableMapping[str, str]):
         elif lower == "transfer-encoding":
             if self._version == "1.0":
                 raise HttpException("HTTP/1.0 knows no Transfer-Encoding")
-            self._values.pop("content-length", None)
+            self._drop("content-length")
+        self._put_texts(lower, texts)
+
+    def _put_texts(self, lower: str, texts: list[str]) -> None:
+        lines = self._lines  # first: where there are none yet, they are made from the values
         self._values[lower] = texts
+        if len(texts) == 1 and self._case is None:
+            lines[lower] = f"{lower}: {texts[0]}\r\n"
+        else:
+            lines[lower] = self._lines_of(lower, texts)
         self._encoded = None
 
+    def _lines_of(self, lower: str, texts: list[str]) -> str:
+        name = lower if self._case is None else self._case.get(lower, lower)
+        if len(texts) == 1:
+            return f"{name}: {texts[0]}\r\n"
+        if lower == "set-cookie" or (self._unfolded is not None and lower in self._unfolded):
+            return "".join([f"{name}: {text}\r\n" for text in texts])
+        # RFC 9110 5.3; a Cookie field is no list, its pairs are joined by ";" (RFC 6265 4.2).
+        return f"{name}: {('; ' if lower == 'cookie' else ', ').join(texts)}\r\n"
+
     def _drop(self, lower: str) -> None:
-        self._values.pop(lower, None)
-        self._encoded = None
+        if lower in self._values:
+            self._lines.pop(lower)
+            del self._values[lower]
+            self._encoded = None
         if self._case is not None:
             self._case.pop(lower, None)
 
@@ -234,7 +295,8 @@ class HeaderStore(MutableMapping[str, str]):
             self._case[lower] = name
         else:
             self._case.pop(lower, None)
-        self._encoded = None
+        if lower in self._values:
+            self._put_texts(lower, self._values[lower])
 
     def _tokens(self, lower: str) -> list[str]:
         """The members of a list-valued field, in lower case."""
@@ -252,8 +314,7 @@ class HeaderStore(MutableMapping[str, str]):
             elif kept:
                 left.append(", ".join(kept))
         if left:
-            self._values[lower] = left
-            self._encoded = None
+            self._put_texts(lower, left)
         else:
             self._drop(lower)
 
@@ -263,30 +324,8 @@ class HeaderStore(MutableMapping[str, str]):
 
     # ------------------------------------------------------------ the section as a whole
 
-    def _section(self, end: str) -> str:
-        case, unfolded = self._case or {}, self._unfolded or ()
-        lines = []
-        for lower, values in self._values.items():
-            name = case.get(lower, lower) if case else lower
-            if len(values) == 1:
-                lines.append(f"{name}: {values[0]}{end}")
-            elif lower == "set-cookie" or lower in unfolded:
-                lines.extend([f"{name}: {text}{end}" for text in values])
-            else:
-                # RFC 9110 5.3; a Cookie field is no list, its pairs are joined by ";" (RFC 6265 4.2).
-                separator = "; " if lower == "cookie" else ", "
-                lines.append(f"{name}: {separator.join(values)}{end}")
-        return "".join(lines)
-
-    def _encode(self) -> bytes:
-        """"name: value\\r\\n" for every field, without the blank line; kept until the next change."""
-        encoded = self._encoded
-        if encoded is None:
-            self._encoded = encoded = self._section("\r\n").encode("latin-1")
-        return encoded
-
     def __str__(self) -> str:
-        return self._section("\n")
+        return "".join(self._lines.values()).replace("\r\n", "\n")
 
     def __repr__(self) -> str:
         state = "" if self._locked is None else ", immutable"
@@ -302,11 +341,13 @@ class HeaderStore(MutableMapping[str, str]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    _copy, _freeze, _set_trusted, _encode, _from_fields = copy, freeze, set_trusted, encode, from_fields
+
     def __copy__(self) -> Self:
-        return self._copy()
+        return self.copy()
 
     def __deepcopy__(self, memo: object) -> Self:
-        return self._copy()
+        return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self._values, self._version, self._case, self._unfolded, self._port)
@@ -317,6 +358,7 @@ def _restore(cls: type[HeaderStore], values: dict[str, list[str]], version: str,
     self = cls()
     self._values, self._version = values, version
     self._case, self._unfolded, self._port = case, unfolded, port
+    del self._lines  # of none: they are made from these when they are asked for
     return self
 
 
@@ -326,7 +368,7 @@ def _folded(name: str) -> str:
     return name.lower()
 
 
-def _texts(value: object) -> list[str]:
+def field_texts(value: object) -> list[str]:
     """The texts of a value, checked, without blanks around them."""
     if type(value) is str:
         # Printable ASCII is nearly all there is, and these two are faster than any pattern.
@@ -340,7 +382,7 @@ def _texts(value: object) -> list[str]:
     if value is None or isinstance(value, (bytes, bytearray, memoryview)):
         raise TypeError(f"a field value cannot be {type(value).__name__}")
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return [text for item in value for text in _texts(item)]
+        return [text for item in value for text in field_texts(item)]
     return [_checked(str(value))]
 
 

@@ -13,7 +13,7 @@ from blockingio.errors import HttpException
 from blockingio.values.date import HttpDate
 from blockingio.values.grammar import CONTENT_LENGTH_RE
 from blockingio.values.header_names import HeaderNames
-from blockingio.values.header_store import HeaderStore
+from blockingio.values.header_store import HeaderStore, field_texts
 from blockingio.values.header_value import ContentType
 
 # What dart:io takes for the port where the Host field names none.
@@ -78,7 +78,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
         if date is None:
             self._drop(lower)
         else:
-            self._set_trusted(lower, HttpDate.format(date))
+            self.set_trusted(lower, HttpDate.format(date))
 
     # ------------------------------------------------------------ host
 
@@ -129,7 +129,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
     def _write_host(self, host: str, port: int | None) -> None:
         self._port = None
-        self._set_trusted("host", host if port is None or port == _DEFAULT_PORT else f"{host}:{port}")
+        self.set_trusted("host", host if port is None or port == _DEFAULT_PORT else f"{host}:{port}")
 
     def _host_and_port(self) -> tuple[str | None, int | None]:
         values = self._values.get("host")
@@ -162,7 +162,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
         if content_type is None:
             self._drop("content-type")
         elif isinstance(content_type, ContentType):
-            self.set("content-type", str(content_type))
+            self._put_texts("content-type", field_texts(str(content_type)))
         else:
             raise TypeError(f"expected a ContentType or None, not {type(content_type).__name__}")
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from blockingio.errors import HttpException, StateError
+from blockingio.values.header_value import ContentType
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.limits import OUTPUT_BUFFER_SIZE
 
@@ -45,8 +47,16 @@ _FINISH = 4
 
 def codec_of(headers: HttpHeaders) -> str:
     """Python's name for the charset that the Content-Type names, latin-1 where it names none; LookupError."""
-    content_type = headers.content_type
-    charset = content_type.charset if content_type is not None else None
+    texts = headers.texts_of("content-type")
+    return _codec_of_type(texts[0]) if texts else "iso8859-1"
+
+
+@lru_cache(maxsize=64)  # programs answer with a handful of types
+def _codec_of_type(content_type: str) -> str:
+    try:
+        charset = ContentType.parse(content_type).charset
+    except ValueError:
+        charset = None
     return codecs.lookup(charset or "latin-1").name
 
 

@@ -15,7 +15,7 @@ TEXT = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
 def headers_for(version: str, *fields: tuple[str, str]) -> HttpHeaders:
-    return HttpHeaders._from_fields(list(fields), version)._copy()
+    return HttpHeaders.from_fields(list(fields), version).copy()
 
 
 # ---------------------------------------------------------------- dates
@@ -62,7 +62,7 @@ def test_dates(attribute: str) -> None:
     ("", "", 80),
 ])
 def test_host_text_is_read(text: str, host: str, port: int | None) -> None:
-    headers = HttpHeaders._from_fields([("Host", text)])
+    headers = HttpHeaders.from_fields([("Host", text)])
     assert (headers.host, headers.port) == (host, port)
 
 
@@ -93,7 +93,7 @@ def test_a_port_waits_for_its_host() -> None:
     headers = HttpHeaders()
     headers.port = 8080
     assert headers.port == 8080 and "host" not in headers
-    assert headers._copy().port == 8080
+    assert headers.copy().port == 8080
     headers.host = "h"
     assert headers["host"] == "h:8080"
     headers.clear()
@@ -188,7 +188,7 @@ def test_bad_content_length_property(value: Any, error: type[Exception]) -> None
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "5, 5", "9" * 19])
 def test_a_peers_odd_content_length_reads_as_none(text: str) -> None:
-    assert HttpHeaders._from_fields([("content-length", text)]).content_length == -1
+    assert HttpHeaders.from_fields([("content-length", text)]).content_length == -1
 
 
 def test_content_length_and_chunked_exclude_each_other() -> None:
@@ -209,7 +209,7 @@ def test_content_length_and_chunked_exclude_each_other() -> None:
     (["gzip", "chunked"], True), (["chunked, gzip"], False), (["chunked", "gzip"], False),
     ([" chunked ,"], True)])
 def test_chunked_is_read(values: list[str], chunked: bool) -> None:
-    headers = HttpHeaders._from_fields([("transfer-encoding", value) for value in values])
+    headers = HttpHeaders.from_fields([("transfer-encoding", value) for value in values])
     assert headers.chunked_transfer_encoding is chunked
 
 
@@ -249,7 +249,7 @@ def test_there_is_no_transfer_encoding_in_1_0() -> None:
     ("1.0", ["keep-alive, close"], False), ("1.0", ["upgrade"], False), ("1.0", ["te ,keep-alive"], True),
 ])
 def test_persistent_connection_is_read(version: str, values: list[str], persistent: bool) -> None:
-    headers = HttpHeaders._from_fields([("connection", value) for value in values], version)
+    headers = HttpHeaders.from_fields([("connection", value) for value in values], version)
     assert headers.persistent_connection is persistent
 
 

@@ -71,7 +71,7 @@ def test_bad_names(change: Callable[[HttpHeaders, str], None], name: str) -> Non
     headers = HttpHeaders()
     with pytest.raises(ValueError, match="a field name is a token"):
         change(headers, name)
-    assert headers._encode() == b""
+    assert headers.encode() == b""
     assert name not in headers and headers.get_all(name) == [] and headers.value(name) is None
 
 
@@ -119,7 +119,7 @@ def test_values_become_text(value: object, text: str) -> None:
     headers.add("x", value)
     headers["y"] = value
     assert headers["x"] == headers["y"] == text
-    assert headers._encode() == f"x: {text}\r\ny: {text}\r\n".encode("latin-1")
+    assert headers.encode() == f"x: {text}\r\ny: {text}\r\n".encode("latin-1")
 
 
 class Text(str):
@@ -240,7 +240,7 @@ def test_del_of_an_absent_field_is_a_key_error() -> None:
 def test_clear() -> None:
     headers = headers_of(("a", "b"), ("c", "d"))
     headers.clear()
-    assert len(headers) == 0 and headers._encode() == b""
+    assert len(headers) == 0 and headers.encode() == b""
 
 
 # ---------------------------------------------------------------- as a mapping
@@ -285,7 +285,7 @@ def test_texts() -> None:
     headers = headers_of(("Accept", "a"), ("accept", "b"), ("set-cookie", "x=1"), ("set-cookie", "y=2"))
     assert str(headers) == "accept: a, b\nset-cookie: x=1\nset-cookie: y=2\n"
     assert repr(headers) == "<HttpHeaders {'accept': ['a', 'b'], 'set-cookie': ['x=1', 'y=2']}>"
-    headers._freeze("done")
+    headers.freeze("done")
     assert repr(headers).endswith(", immutable>")
 
 
@@ -293,73 +293,73 @@ def test_texts() -> None:
 
 def test_encode_folds_and_keeps_the_order() -> None:
     headers = headers_of(("x", "1"), ("y", "2"), ("x", "3"), ("set-cookie", ["a=1", "b=2"]), ("z", ""))
-    assert headers._encode() == b"x: 1, 3\r\ny: 2\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nz: \r\n"
+    assert headers.encode() == b"x: 1, 3\r\ny: 2\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nz: \r\n"
     headers.set("x", "4")
-    assert headers._encode().startswith(b"x: 4\r\ny: 2\r\n")
+    assert headers.encode().startswith(b"x: 4\r\ny: 2\r\n")
 
 
 def test_no_folding() -> None:
     headers = headers_of(("X-Many", ["1", "2"]), ("y", ["3", "4"]))
-    assert headers._encode() == b"x-many: 1, 2\r\ny: 3, 4\r\n"
+    assert headers.encode() == b"x-many: 1, 2\r\ny: 3, 4\r\n"
     headers.no_folding("X-MANY")
-    assert headers._encode() == b"x-many: 1\r\nx-many: 2\r\ny: 3, 4\r\n"
+    assert headers.encode() == b"x-many: 1\r\nx-many: 2\r\ny: 3, 4\r\n"
     assert str(headers) == "x-many: 1\nx-many: 2\ny: 3, 4\n"
     assert headers["x-many"] == "1, 2"
     headers.no_folding("y")
-    assert headers._copy()._encode() == b"x-many: 1\r\nx-many: 2\r\ny: 3\r\ny: 4\r\n"
+    assert headers.copy().encode() == b"x-many: 1\r\nx-many: 2\r\ny: 3\r\ny: 4\r\n"
 
 
 def test_cookies_of_a_request_are_one_line() -> None:
-    assert headers_of(("cookie", ["a=1", "b=2"]))._encode() == b"cookie: a=1; b=2\r\n"
+    assert headers_of(("cookie", ["a=1", "b=2"])).encode() == b"cookie: a=1; b=2\r\n"
 
 
 def test_set_cookie_is_never_folded() -> None:
     headers = headers_of(("set-cookie", Cookie("a", "1")), ("set-cookie", Cookie("b", "2")))
     assert headers.get_all("set-cookie") == ["a=1; HttpOnly", "b=2; HttpOnly"]
     assert headers["set-cookie"] == "a=1; HttpOnly, b=2; HttpOnly"
-    assert headers._encode() == b"set-cookie: a=1; HttpOnly\r\nset-cookie: b=2; HttpOnly\r\n"
+    assert headers.encode() == b"set-cookie: a=1; HttpOnly\r\nset-cookie: b=2; HttpOnly\r\n"
 
 
 def test_preserve_header_case() -> None:
     headers = HttpHeaders()
     headers.set("X-MiXed", "1", preserve_header_case=True)
     headers.add("Y", "2")
-    assert headers._encode() == b"X-MiXed: 1\r\ny: 2\r\n"
+    assert headers.encode() == b"X-MiXed: 1\r\ny: 2\r\n"
     assert list(headers) == ["X-MiXed", "y"] and headers["x-mixed"] == "1"
     seen: list[str] = []
     headers.for_each(lambda name, values: seen.append(name))
     assert seen == ["X-MiXed", "y"]
     headers.add("x-MIXED", "3", preserve_header_case=True)
-    assert headers._encode() == b"x-MIXED: 1, 3\r\ny: 2\r\n"
-    assert headers._copy()._encode() == headers._encode()
+    assert headers.encode() == b"x-MIXED: 1, 3\r\ny: 2\r\n"
+    assert headers.copy().encode() == headers.encode()
     # The last add or set decides.
     headers.add("x-mixed", "4")
-    assert headers._encode() == b"x-mixed: 1, 3, 4\r\ny: 2\r\n"
+    assert headers.encode() == b"x-mixed: 1, 3, 4\r\ny: 2\r\n"
     headers.set("Z", "5", preserve_header_case=True)
     headers.remove_all("z")
     headers.set("z", "6")
-    assert b"z: 6" in headers._encode()
+    assert b"z: 6" in headers.encode()
     headers.set("W", [], preserve_header_case=True)
     headers.set("w", "7")
-    assert b"w: 7" in headers._encode()
+    assert b"w: 7" in headers.encode()
 
 
 @pytest.mark.parametrize("change", [
     lambda headers: headers.set("x", "2"), lambda headers: headers.add("x", "2"),
     lambda headers: headers.remove("x", "1"), lambda headers: headers.remove_all("x"),
     lambda headers: headers.clear(), lambda headers: headers.__delitem__("x"),
-    lambda headers: headers._set_trusted("x", "2"), lambda headers: setattr(headers, "content_length", 1),
+    lambda headers: headers.set_trusted("x", "2"), lambda headers: setattr(headers, "content_length", 1),
     lambda headers: setattr(headers, "persistent_connection", False),
     lambda headers: setattr(headers, "chunked_transfer_encoding", True),
     lambda headers: headers.set("X", "1", preserve_header_case=True),
 ])
 def test_every_change_is_seen_by_encode(change: Callable[[HttpHeaders], None]) -> None:
     headers = headers_of(("x", "1"))
-    before = headers._encode()
-    assert headers._encode() is before
+    before = headers.encode()
+    assert headers.encode() is before
     change(headers)
-    assert headers._encode() != before
-    assert headers._encode() is headers._encode()
+    assert headers.encode() != before
+    assert headers.encode() is headers.encode()
 
 
 # ---------------------------------------------------------------- immutable, copies
@@ -368,13 +368,13 @@ RECEIVED = [("Host", "h"), ("ACCEPT", "a"), ("accept", "b"), ("X", "")]
 
 
 def test_received_fields() -> None:
-    headers = HttpHeaders._from_fields(RECEIVED, "1.0")
+    headers = HttpHeaders.from_fields(RECEIVED, "1.0")
     assert list(headers.items()) == [("host", "h"), ("accept", "a, b"), ("x", "")]
     assert headers.get_all("Accept") == ["a", "b"]
     assert headers._values == {"host": ["h"], "accept": ["a", "b"], "x": [""]}
     assert headers.host == "h" and not headers.persistent_connection
-    assert headers._encode() == b"host: h\r\naccept: a, b\r\nx: \r\n"
-    assert HttpHeaders._from_fields([]) == HttpHeaders()
+    assert headers.encode() == b"host: h\r\naccept: a, b\r\nx: \r\n"
+    assert HttpHeaders.from_fields([]) == HttpHeaders()
     with pytest.raises(AttributeError, match="no attribute 'other'"):
         headers.other  # type: ignore[attr-defined]
 
@@ -394,15 +394,15 @@ CHANGES: list[Callable[[HttpHeaders], object]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_immutable(change: Callable[[HttpHeaders], object]) -> None:
-    received = HttpHeaders._from_fields(RECEIVED)
+    received = HttpHeaders.from_fields(RECEIVED)
     with pytest.raises(HttpException, match="the headers of a received message cannot be changed"):
         change(received)
     frozen = headers_of(("x", "1"))
-    frozen._freeze("the response has begun")
-    before = frozen._encode()
+    frozen.freeze("the response has begun")
+    before = frozen.encode()
     with pytest.raises(HttpException, match="the response has begun"):
         change(frozen)
-    assert frozen._encode() == before
+    assert frozen.encode() == before
     assert frozen == {"x": "1"}
 
 
@@ -410,32 +410,32 @@ def test_immutable(change: Callable[[HttpHeaders], object]) -> None:
     HttpHeaders._copy, copy.copy, copy.deepcopy, lambda headers: pickle.loads(pickle.dumps(headers))])
 def test_copies_can_be_changed_and_leave_the_original_alone(
         duplicate: Callable[[HttpHeaders], HttpHeaders]) -> None:
-    for original in (HttpHeaders._from_fields(RECEIVED, "1.0"), headers_of(*RECEIVED)):
-        original_bytes = original._encode()
+    for original in (HttpHeaders.from_fields(RECEIVED, "1.0"), headers_of(*RECEIVED)):
+        original_bytes = original.encode()
         double = duplicate(original)
         assert type(double) is HttpHeaders and double == original
-        assert double._encode() == original_bytes
+        assert double.encode() == original_bytes
         assert double.persistent_connection == original.persistent_connection
         double.add("accept", "c")
         double.remove("host", "h")
         double.set("X", "y", preserve_header_case=True)
-        assert double._encode() == b"accept: a, b, c\r\nX: y\r\n"
-        assert original._encode() == original_bytes
+        assert double.encode() == b"accept: a, b, c\r\nX: y\r\n"
+        assert original.encode() == original_bytes
         assert original.get_all("accept") == ["a", "b"]
-        assert duplicate(double)._encode() == double._encode()
+        assert duplicate(double).encode() == double.encode()
 
 
 def test_a_change_of_the_original_leaves_copies_alone() -> None:
     original = headers_of(("x", "1"))
     original.set("Y", "2", preserve_header_case=True)
-    double = original._copy()
+    double = original.copy()
     original.add("x", "3")
     original.add("Z", "4", preserve_header_case=True)
     original.add("y", "5")
-    assert double._encode() == b"x: 1\r\nY: 2\r\n"
+    assert double.encode() == b"x: 1\r\nY: 2\r\n"
 
 
 def test_a_copy_for_another_version() -> None:
     headers = HttpHeaders()
-    assert headers.persistent_connection and not headers._copy("1.0").persistent_connection
-    assert headers.persistent_connection and headers._copy("1.0")._copy("1.1").persistent_connection
+    assert headers.persistent_connection and not headers.copy("1.0").persistent_connection
+    assert headers.persistent_connection and headers.copy("1.0").copy("1.1").persistent_connection

@@ -37,7 +37,7 @@ class Message(IOSink):
         return self._headers
 
     def _freeze_headers(self) -> None:
-        self._headers._freeze("the message has begun")
+        self._headers.freeze("the message has begun")
         self._declared = self._headers.content_length
         self._phase = BUFFERING
 
