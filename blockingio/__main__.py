@@ -66,7 +66,7 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> None
     site = Site(options.directory, SiteOptions(
         listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors,
         cache=options.cache, upload=options.upload, auth=options.auth,
-        hosts=(options.bind, *options.host)))
+        dotfiles=options.dotfiles, hosts=(options.bind, *options.host)))
     server.auto_compress = options.gzip
     if not options.quiet:
         user = options.auth.partition(":")[0] if options.auth else None
@@ -96,7 +96,11 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-listing", dest="listing", action="store_false", help="list no directories")
     parser.add_argument("--index", action=argparse.BooleanOptionalAction, default=True,
                         help="serve a directory's index.html, where it has one (on)")
-    parser.add_argument("--spa", action="store_true", help="unknown paths get the top directory's index.html")
+    parser.add_argument("--spa", action="store_true",
+                        help="unknown paths get the top directory's index.html, where a browser is to show a page")
+    parser.add_argument("--dotfiles", action="store_true",
+                        help="serve and list also what begins with a dot, as .git and .env; without it only "
+                             "/.well-known/")
     parser.add_argument("--cors", action="store_true", help="let pages of any origin read the files")
     parser.add_argument("--cache", type=_number, metavar="SECONDS",
                         help="browsers may use what they have for so long without asking")

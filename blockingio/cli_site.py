@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import stat
 from collections.abc import Sequence
 from contextlib import closing
@@ -10,19 +12,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from blockingio.cli_gate import OwnHosts, is_own_form, knows
-from blockingio.cli_upload import save_uploads
+from blockingio.cli_upload import is_temporary, save_uploads
 from blockingio.errors import BadMessage, HttpException
-from blockingio.http_server.listing import UPLOAD_FORM
+from blockingio.http_server.listing import UPLOAD_FORM, begins_with_dot
 from blockingio.http_server.multipart import MimeMultipartTransformer
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.http_server.virtual_directory import VirtualDirectory
 from blockingio.server.request import HttpRequest
+from blockingio.values.percent import decode_lenient
 
 INDEX = "index.html"
+WELL_KNOWN = ".well-known"
 
 # Seconds for which a browser need not ask again before a request of another origin.
 _PREFLIGHT_MAX_AGE = 600
+
+# A member of Accept that names text/html, and one that is not wanted at all (RFC 9110 12.4.2).
+_HTML_RE = re.compile(r"text/html[ \t]*(?:;|\Z)")
+_REFUSED_RE = re.compile(r";[ \t]*q=0(?:\.0*)?[ \t]*(?:;|\Z)")
 
 _NO_ROOM = frozenset((ENOSPC, EDQUOT, EFBIG))
 _INSUFFICIENT_STORAGE = 507
@@ -38,6 +46,7 @@ class SiteOptions(NamedTuple):
     cache: int | None = None  # seconds; None: browsers ask each time whether they have the newest
     upload: bool = False
     auth: str | None = None  # USER:PASSWORD
+    dotfiles: bool = False  # serve and list what begins with a dot
     hosts: tuple[str, ...] = ()  # whom else requests may be for
 
 
@@ -82,6 +91,20 @@ class Site(VirtualDirectory):
 
     # ---------------------------------------------------------------- files
 
+    def _is_hidden(self, name: str) -> bool:
+        return is_temporary(name) or (is_dotfile(name) and not self._options.dotfiles)
+
+    def _open(self, names: Sequence[str], request: HttpRequest) -> Opened | None:
+        # What is meant for everybody has its place at the top (RFC 8615).
+        if any(map(self._is_hidden, names[1:] if names[:1] == (WELL_KNOWN,) else names)):
+            self._refuse(request, 404)
+            return None
+        return super()._open(names, request)
+
+    def _open_gzipped(self, names: Sequence[str]) -> Opened | None:
+        """None where anybody may put a file beside another one, and so in its place."""
+        return None if self._options.upload else super()._open_gzipped(names)
+
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         if not (self._options.index_page and self._serve_if_file((*names, INDEX), request)):
             super()._serve_directory(directory, names, request)
@@ -89,7 +112,8 @@ class Site(VirtualDirectory):
     def _refuse(self, request: HttpRequest, status: int) -> None:
         response = request.response
         if status == 404 and self._options.spa and request.method in ("GET", "HEAD"):
-            if self._serve_if_file((INDEX,), request):
+            response.headers.add("vary", "Accept")
+            if _wants_page(request) and self._serve_if_file((INDEX,), request):
                 return
         if "cache-control" in response.headers:
             response.headers.remove_all("cache-control")  # an error may be over the next moment
@@ -139,6 +163,10 @@ class Site(VirtualDirectory):
         if opened is None:
             return
         with closing(opened):
+            if any(map(self._is_hidden, names)):
+                # /.well-known/ speaks for the whole host: to certificate authorities, for one.
+                self._refuse(request, 403)
+                return
             if not (is_directory and stat.S_ISDIR(opened.stat.st_mode)):
                 self._refuse(request, 405)
                 return
@@ -168,3 +196,23 @@ class Site(VirtualDirectory):
             if error.errno in _NO_ROOM:
                 return _INSUFFICIENT_STORAGE
             raise
+
+
+def is_dotfile(name: str, *, windows: bool = os.name == "nt") -> bool:
+    """Whether a name begins with a dot, or may be a short name on Windows of one that does: GIT~1 is .git."""
+    return begins_with_dot(name) or (windows and re.search("~[0-9]", name) is not None)
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    """Whether a browser is to show what it gets: not a script, an image, or data for one that runs already.
+
+    Accept names text/html then (RFC 9110 12.5.1).  Where it says nothing, the path tells: a name with an
+    extension is a file's.
+    """
+    accepted = [member.strip().lower() for member in request.headers.get("accept", "").split(",") if member.strip()]
+    if any(_HTML_RE.match(member) and not _REFUSED_RE.search(member) for member in accepted):
+        return True
+    if any(member.partition(";")[0].rstrip() != "*/*" for member in accepted):
+        return False
+    name = decode_lenient(request.uri.path.rpartition("/")[2])
+    return not os.path.splitext(name)[1]

@@ -33,7 +33,14 @@ _MAX_COPIES = 10_000
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
+_TEMPORARY_RE = re.compile(r"\.[0-9a-f]{24}\.upload", re.IGNORECASE)
+
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether this is what an upload is called while it comes; case counts for nothing on some file systems."""
+    return _TEMPORARY_RE.fullmatch(name) is not None
 
 
 def save_uploads(parts: Iterable[MimeMultipart], directory: int) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from blockingio.cli_site import is_dotfile
 from tests.cli_sites import make_directory, send, site
 
 
@@ -40,19 +41,85 @@ def test_an_index_that_is_none(directory: Path) -> None:
         assert b"Index of /sub/" in client.get("/sub/").body
 
 
+PAGE = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
 def test_single_page_application(directory: Path) -> None:
     with site(directory, spa=True) as client:
         assert client.get("/unknown").status == 404
         (directory / "index.html").write_text("<p>App</p>")
-        for target in ("/unknown", "/un/known?x", "/hello.txt/", "/..", "/unknown.js"):
+        for target in ("/unknown", "/un/known?x", "/hello.txt/", "/..", "/v1.0/", "/.git/"):
             response = client.get(target)
             assert (response.status, response.body) == (200, b"<p>App</p>")
             assert response.header("content-type") == "text/html; charset=utf-8"
+            assert response.header("vary") == "Accept"
         assert client.get("/unknown", f"If-None-Match: {response.header('etag')}").status == 304
         assert client.get("/unknown", 'If-Match: "x"').status == 412
         assert send(client, "HEAD", "/unknown").status == 200
         assert send(client, "POST", "/unknown").status == 405
         assert client.get("/hello.txt").body == b"Hello, world!"
+        assert client.get("/hello.txt").header("vary") is None
+
+
+@pytest.mark.parametrize(("target", "fields", "status"), [
+    ("/view", [PAGE], 200), ("/jane.doe", [PAGE], 200), ("/view", ["Accept: TEXT/HTML ; charset=utf-8"], 200),
+    ("/view", ["Accept: image/png", "Accept: text/html"], 200),
+    ("/view", [], 200), ("/view", ["Accept: */*"], 200), ("/view", ["Accept: */* ;q=0.5"], 200),
+    ("/view", ["Accept:"], 200), ("/view?a.js", ["Accept: */*"], 200), ("/a.js/view", ["Accept: */*"], 200),
+    ("/missing.js", [], 404), ("/missing.js", ["Accept: */*"], 404), ("/a/missing%2Ejs", ["Accept: */*"], 404),
+    ("/api/users", ["Accept: application/json"], 404), ("/api/users", ["Accept: application/json, */*"], 404),
+    ("/view", ["Accept: text/html;q=0"], 404), ("/view", ["Accept: text/html; q=0.000, image/png"], 404),
+    ("/view", ["Accept: text/htmlx"], 404), ("/view", ["Accept: text/*"], 404), ("/pixel", ["Accept: image/*"], 404),
+])
+def test_where_a_page_is_wanted(directory: Path, target: str, fields: list[str], status: int) -> None:
+    """What a script asks for and is not there is 404, never a page."""
+    (directory / "index.html").write_text("<p>App</p>")
+    with site(directory, spa=True) as client:
+        for method in ("GET", "HEAD"):
+            response = client.send("\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *fields, "", ""])
+                                   .encode()).read_response(method)
+            assert (response.status, response.header("vary")) == (status, "Accept")
+
+
+# ------------------------------------------------------------ what begins with a dot
+
+HIDDEN = (".env", ".git/config", "sub/.htpasswd", ".well-known/.secret", "sub/.well-known/x")
+SHOWN = (".well-known/security.txt", ".well-known/acme/x.y")
+
+
+def write_dotfiles(directory: Path) -> None:
+    for name in (*HIDDEN, *SHOWN):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(name)
+
+
+def test_what_the_listing_hides_is_not_served(directory: Path) -> None:
+    write_dotfiles(directory)
+    with site(directory) as client:
+        for name in (*HIDDEN, ".git", ".git/", "sub/.well-known/", "%2Egit/config", "sub/%2ehtpasswd", "./.env",
+                     "sub/..%2f.env", "//.env", ".well-known/../.env", ".WELL-KNOWN/security.txt"):
+            assert client.get(f"/{name}").status == 404
+            assert send(client, "HEAD", f"/{name}").status == 404
+        for name in SHOWN:
+            assert client.get(f"/{name}").body == name.encode()
+        assert b"security.txt" in client.get("/.well-known/").body
+        assert b".secret" not in client.get("/.well-known/").body
+        assert b".well-known" not in client.get("/").body
+
+
+def test_dotfiles(directory: Path) -> None:
+    write_dotfiles(directory)
+    with site(directory, dotfiles=True) as client:
+        for name in (*HIDDEN, *SHOWN):
+            assert client.get(f"/{name}").body == name.encode()
+        listing = client.get("/").body
+        assert all(name in listing for name in (b"./.env", b"./.git/", b"./.well-known/", b"./hello.txt"))
+
+
+def test_a_dotfile_by_its_short_name() -> None:
+    assert is_dotfile("GIT~1", windows=True) and is_dotfile(".git", windows=True)
+    assert not is_dotfile("GIT~1", windows=False)
+    assert not is_dotfile("draft~", windows=True)
 
 
 def test_cors(directory: Path) -> None:

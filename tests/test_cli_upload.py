@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import threading
 from pathlib import Path
@@ -83,6 +84,28 @@ def test_an_upload_never_overwrites(directory: Path, monkeypatch: pytest.MonkeyP
         ["hello.txt", "hello (1).txt", "hello (2).txt", "sub", "sub (1)", "dangling.txt", "dangling (1).txt",
          "no-extension", "no-extension (1)"])
     assert (directory / "sub (1)").read_bytes() == b"new"
+
+
+def test_an_upload_beside_a_file_is_not_sent_in_its_place(directory: Path) -> None:
+    (directory / "app.js").write_text("mine")
+    forged = gzip.compress(b"theirs")
+    with site(directory, upload=True) as client:
+        assert send(client, "POST", "/", FORM, body=form(("app.js.gz", forged))).status == 303
+        response = client.get("/app.js", "Accept-Encoding: gzip")
+        assert (response.body, response.header("content-encoding")) == (b"mine", None)
+        assert client.get("/app.js.gz", "Accept-Encoding: gzip").body == forged
+    with site(directory) as client:
+        assert client.get("/app.js", "Accept-Encoding: gzip").header("content-encoding") == "gzip"
+
+
+@pytest.mark.parametrize("dotfiles", [False, True])
+def test_uploads_into_directories_that_are_hidden(directory: Path, dotfiles: bool) -> None:
+    for name in (".git/hooks", ".well-known"):
+        (directory / name).mkdir(parents=True)
+    with site(directory, upload=True, dotfiles=dotfiles) as client:
+        for target, status in (("/.git/hooks/", 404), ("/%2egit/", 404), ("/.well-known/", 403)):
+            assert send(client, "POST", target, FORM, body=form(("x", b"x"))).status == (303 if dotfiles else status)
+    assert bool(list(directory.rglob("x"))) == dotfiles
 
 
 def test_many_uploads_of_one_name_at_once(directory: Path) -> None:

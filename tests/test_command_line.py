@@ -104,6 +104,16 @@ def test_names_that_it_answers_for(directory: Path) -> None:
         assert command.interrupt() == (0, "", "")
 
 
+def test_dotfiles(directory: Path) -> None:
+    (directory / ".env").write_text("secret")
+    for arguments, status in ((["--dotfiles"], 200), ([], 404)):
+        with Command(directory, "--port", "0", "--quiet", *arguments) as command:
+            url = command.start(directory)
+            assert requests.get(url + ".env", timeout=PATIENCE).status_code == status
+            assert ("/.env" in requests.get(url, timeout=PATIENCE).text) == (status == 200)
+            assert command.interrupt() == (0, "", "")
+
+
 def test_a_single_page_that_is_not_there_yet(directory: Path) -> None:
     """That is said, and it may come later."""
     with Command(directory, "--port", "0", "--quiet", "--spa") as command:

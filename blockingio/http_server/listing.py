@@ -1,7 +1,7 @@
 """What is in a directory, as a page.
 
 Takes an open directory, so that what is listed is what was found safe, and gives HTML.  Names
-that begin with a dot are left out, as ls and other servers do; so is what could not be served:
+that ``is_hidden`` are left out, as ls and other servers do; so is what could not be served:
 devices and the like, names that no URI can have here, and links where ``look_behind`` finds nothing.
 """
 
@@ -39,17 +39,24 @@ class Entry(NamedTuple):
     modified: float
 
 
-def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_result | None]) -> list[Entry]:
+def begins_with_dot(name: str) -> bool:
+    """What ls hides."""
+    return name.startswith(".")
+
+
+def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_result | None],
+                 is_hidden: Callable[[str], bool] = begins_with_dot) -> list[Entry]:
     """The entries of a directory, given by descriptor (or path, where the system has none for it).
 
-    ``look_behind`` gives the stat of what a link leads to, None where that is not to be served.
+    ``look_behind`` gives the stat of what a link leads to, None where that is not to be served;
+    ``is_hidden`` says which names are left out.
     Directories come first, each sort by name as people sort: 2 before 10, case passed over.
     Raises OSError.
     """
     entries = []
     with os.scandir(directory) as found:
         for item in found:
-            if item.name.startswith(".") or not is_name(item.name):
+            if is_hidden(item.name) or not is_name(item.name):
                 continue
             try:
                 status = look_behind(item.name) if item.is_symlink() else item.stat(follow_symlinks=False)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import Prepared, respond
-from blockingio.http_server.listing import listing_page, read_entries
+from blockingio.http_server.listing import begins_with_dot, listing_page, read_entries
 from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
@@ -237,6 +237,10 @@ class VirtualDirectory:
         else:
             self._refuse(request, 404)
 
+    def _is_hidden(self, name: str) -> bool:
+        """Whether a listing leaves this name out."""
+        return begins_with_dot(name)
+
     def _list(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         def look_behind(name: str) -> os.stat_result | None:
             try:
@@ -247,7 +251,7 @@ class VirtualDirectory:
                 return None
 
         place = directory.descriptor if directory.descriptor >= 0 else os.path.join(self.root, *names)
-        entries = read_entries(place, look_behind)
+        entries = read_entries(place, look_behind, self._is_hidden)
         self._send_page(request, listing_page(names, entries, self._listing_form))
 
     def _refuse(self, request: HttpRequest, status: int) -> None:
