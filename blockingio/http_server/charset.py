@@ -8,6 +8,7 @@ and its module looked for on disk.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable, Iterator
 from encodings.aliases import aliases
 
 from blockingio.errors import BadMessage
@@ -37,4 +38,18 @@ def decode(data: bytes, charset: str) -> str:
     try:
         return codec.decode(data, "strict")[0]
     except ValueError as error:
+        raise BadMessage(f"the text is not in {codec.name}: {error}") from error
+
+
+def decoded(chunks: Iterable[bytes], charset: str) -> Iterator[str]:
+    """The text of the bytes, piece by piece as they come.  Raises BadMessage (400) as ``decode`` does."""
+    codec = find_codec(charset)
+    decoder = codecs.getincrementaldecoder(codec.name)("strict")
+    try:
+        for chunk in chunks:
+            if text := decoder.decode(chunk):
+                yield text
+        if text := decoder.decode(b"", True):
+            yield text
+    except UnicodeError as error:  # UTF-16 without its mark is no UnicodeDecodeError
         raise BadMessage(f"the text is not in {codec.name}: {error}") from error

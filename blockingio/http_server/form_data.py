@@ -7,19 +7,31 @@ Content-Disposition, in an unknown charset, or with bytes that are not in its ch
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from blockingio.errors import BadMessage
-from blockingio.http_server.charset import decode, find_codec
+from blockingio.http_server.charset import decode, decoded
 from blockingio.http_server.multipart import MimeMultipart
 from blockingio.stream import Stream
+from blockingio.values.grammar import OWS, TCHAR
 from blockingio.values.header_value import ContentType, HeaderValue
 
 # Encodings that leave the bytes as they are; RFC 7578 4.7 wants no others.
 _TRANSPARENT = frozenset(("7bit", "8bit", "binary"))
+
+# disposition-type, and each parameter as clients write it (RFC 7578 4.2).
+# Between quotes a backslash stands before a quote that is part of the name; but browsers leave the
+# name alone, so that one which ends in a backslash has it before the quote that closes.  That is so
+# where nothing or another parameter follows.  Without quotes all up to the semicolon is the value.
+_TYPE_RE = re.compile(r"[ \t]*+([^ \t;]*+)[ \t]*+;?+")
+_CLOSES = rf'"[ \t]*+(?:\Z|;(?:[^"]*+\Z|[ \t;]*+[{TCHAR}]++[ \t]*+=))'
+_PARAMETER_RE = re.compile(
+    rf'[ \t]*+(?P<name>[^ \t=;]*+)[ \t]*+(?P<assigned>=[ \t]*+(?:'
+    rf'"(?P<quoted>(?:[^"\\]|\\(?!{_CLOSES}).)*+(?:\\(?={_CLOSES}))?+)"|(?P<plain>(?!")[^;]*+)))?+[ \t]*+(?:;|\Z)')
+# A backslash before a quote goes, any other stays: some browsers send C:\new.txt as it is.
+_QUOTED_PAIR_RE = re.compile(r'\\(["\\])')
 
 # ext-value = charset "'" [ language ] "'" value-chars (RFC 8187 3.2.1)
 _EXT_VALUE = (
@@ -47,7 +59,9 @@ class HttpMultipartFormData(Stream[Any]):
         self.content_disposition = content_disposition
         self.content_type = content_type
         self.content_transfer_encoding = content_transfer_encoding
-        self._content: Iterator[Any] = _text(multipart, charset) if self.is_text else iter(multipart)
+        #: What text is in: what the type names, else the default.
+        self.charset = charset
+        self._content: Iterator[Any] = decoded(multipart, charset) if self.is_text else iter(multipart)
 
     @staticmethod
     def parse(multipart: MimeMultipart, *, default_encoding: str = "utf-8") -> HttpMultipartFormData:
@@ -56,7 +70,7 @@ class HttpMultipartFormData(Stream[Any]):
         ``default_encoding`` is that of text whose type names no charset.  In
         ``content_disposition`` the parameters name and filename are as the user sees them:
         filename* (RFC 8187) decoded and preferred, backslashes before a quote or a backslash
-        gone, and %22 a quote again, which browsers write so.  A file name is what the client
+        gone (but one that ends a name stays), and %22 a quote again, which browsers write so.  A file name is what the client
         says; it may hold a path.  Raises HttpException.
         """
         headers = multipart.headers
@@ -95,19 +109,6 @@ class HttpMultipartFormData(Stream[Any]):
         return f"HttpMultipartFormData({str(self.content_disposition)!r}, {self.content_type!r})"
 
 
-def _text(chunks: MimeMultipart, charset: str) -> Iterator[str]:
-    codec = find_codec(charset)
-    decoder = codecs.getincrementaldecoder(codec.name)("strict")
-    try:
-        for chunk in chunks:
-            if text := decoder.decode(chunk):
-                yield text
-        if text := decoder.decode(b"", True):
-            yield text
-    except UnicodeDecodeError as error:
-        raise BadMessage(f"a part's text is not in {codec.name}: {error}") from error
-
-
 def _parsed(parse: Any, text: str | None) -> Any:
     if text is None:
         return None
@@ -118,24 +119,36 @@ def _parsed(parse: Any, text: str | None) -> Any:
 
 
 def _parse_disposition(text: str) -> HeaderValue:
-    try:
-        # Only a backslash before a quote is taken away: some browsers send C:\new.txt as it is.
-        disposition = HeaderValue.parse(text, preserve_backslash=True)
-    except ValueError as error:
-        raise BadMessage(f"a part has a broken Content-Disposition field: {error}") from error
-    parameters = dict(disposition.parameters)
+    start = _TYPE_RE.match(text)
+    assert start is not None  # it matches the empty text
+    parameters: dict[str, str | None] = {}
+    at = start.end()
+    while at < len(text):
+        match = _PARAMETER_RE.match(text, at)
+        if match is None:
+            raise BadMessage("a part has a broken Content-Disposition field: expected name=value, name=\"value\" "
+                             f"and semicolons, found {text[at:at + 80]!r}")
+        name, assigned, quoted, plain = match.groups()
+        if assigned is not None or name:
+            parameters[name.lower()] = plain.rstrip(OWS) if plain is not None else quoted and _unquoted(quoted)
+        at = match.end()
     for name in ("name", "filename"):
         value = parameters.get(name)
         if value is not None:
-            # curl doubles a backslash, and browsers have no other way to send a quote than %22.
-            parameters[name] = value.replace("\\\\", "\\").replace("%22", '"')
+            # Browsers have no other way to send a quote.
+            parameters[name] = value.replace("%22", '"')
     extended = _decode_ext_value(parameters.get("filename*"))
     if extended is not None:
         parameters["filename"] = extended
     try:
-        return HeaderValue(disposition.value, parameters)
+        return HeaderValue(start[1], parameters)
     except ValueError as error:
         raise BadMessage(f"a part has a broken Content-Disposition field: {error}") from error
+
+
+def _unquoted(text: str) -> str:
+    """What a quoted value stands for; curl and others double a backslash."""
+    return _QUOTED_PAIR_RE.sub(r"\1", text) if "\\" in text else text
 
 
 def _decode_ext_value(text: str | None) -> str | None:

@@ -25,8 +25,9 @@ MAX_PART_HEADER_SIZE = 16 * 1024
 # Bytes of blanks between a boundary and the end of its line, which some gateways pad with.
 _MAX_PADDING = 256
 
-# boundary = 0*69<bchars> bcharsnospace (RFC 2046 5.1.1)
-_BOUNDARY_RE = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+# boundary = 0*69<bchars> bcharsnospace (RFC 2046 5.1.1), of which clients take what they like: any
+# printable character is as good, quoted in the Content-Type where it has to be.
+_BOUNDARY_RE = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]")
 
 # transport-padding CRLF, or all that there is of it so far
 _PADDING_RE = re.compile(rb"[ \t]*+(?:(\r\n)|\r?\Z)")
@@ -72,7 +73,7 @@ class MimeMultipartTransformer(StreamTransformer[bytes, MimeMultipart]):
         if not isinstance(boundary, str):
             raise TypeError(f"expected a str as boundary, not {type(boundary).__name__}")
         if not _BOUNDARY_RE.fullmatch(boundary):
-            raise ValueError(f"expected a boundary of 1 to 70 letters, digits and '()+_,-./:=?, "
+            raise ValueError("expected a boundary of 1 to 70 printable ASCII characters, the last no blank, "
                              f"found {boundary[:100]!r}")
         self._boundary = boundary.encode("ascii")
 

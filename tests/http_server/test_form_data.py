@@ -65,6 +65,24 @@ FILENAMES = [
     ('="100%25.txt"', "100%25.txt"),  # ... and nothing else
     (r'="C:\new\a.txt"', r"C:\new\a.txt"),  # as old browsers write a path
     ('="Grüße €.txt"', "Grüße €.txt"),
+    # A backslash that ends the name, which browsers do not double: the quote behind it closes.
+    ('="dir\\"', "dir\\"),
+    (r'="C:\dir\" ; x=1', "C:\\dir\\"),
+    ('="dir\\";', "dir\\"),
+    ('="dir\\"; x', "dir\\"),
+    ('="dir\\"; x="\\"', "dir\\"),
+    ('="\\"', "\\"),
+    (r'="dir\\"; x=1', "dir\\"),  # ... and one that is
+    (r'="x\"y.txt"', 'x"y.txt'),
+    (r'="x\"; y.txt"', 'x"; y.txt'),  # no parameter follows
+    (r'="x\"; y.txt"; z=1', 'x"; y.txt'),
+    (r'="\""', '"'),
+    # Without quotes it goes to the semicolon.
+    ("=my file.txt", "my file.txt"),
+    ("=my file.txt ; x=1", "my file.txt"),
+    ("= my  file=1, 2.txt\t", "my  file=1, 2.txt"),
+    ('=my "file".txt', 'my "file".txt'),
+    ("=", ""),
     ("*=UTF-8''%e2%82%ac%20rates", "€ rates"),
     ("*=utf-8'en'a.txt", "a.txt"),
     ("*=ISO-8859-1''%A3%20rates", "£ rates"),
@@ -84,6 +102,20 @@ FILENAMES = [
 def test_file_names(parameter: str, filename: str) -> None:
     field = field_of(f"Content-Disposition: form-data; name=x; filename{parameter}".encode())
     assert field.content_disposition.parameters["filename"] == filename
+    assert field.content_disposition.parameters["name"] == "x"
+
+
+@pytest.mark.parametrize(("parameters", "names"), [
+    ('name="test\\"', {"name": "test\\"}),
+    ('name="test\\"; filename="dir\\"', {"name": "test\\", "filename": "dir\\"}),
+    (r'NAME="a\"b"; FileName=a b ', {"name": 'a"b', "filename": "a b"}),
+    (' name = "a" ;; x ; y=', {"name": "a", "x": None, "y": ""}),
+    ("name=first name", {"name": "first name"}),
+])
+def test_parameters_of_a_disposition(parameters: str, names: dict[str, str | None]) -> None:
+    field = field_of(f"Content-Disposition: form-data; {parameters}".encode())
+    assert field.content_disposition.value == "form-data"
+    assert dict(field.content_disposition.parameters) == names
 
 
 @pytest.mark.parametrize(("media_type", "default", "content", "text"), [
@@ -115,6 +147,9 @@ TYPED = NAMED + b"\r\nContent-Type: text/plain; charset="
 @pytest.mark.parametrize(("head", "content", "message"), [
     (b"Content-Type: text/plain", b"", "no Content-Disposition"),
     (b'Content-Disposition: form-data; name="a', b"", "broken Content-Disposition"),
+    (b'Content-Disposition: form-data; name="a\\', b"", "broken Content-Disposition"),
+    (b'Content-Disposition: form-data; name="a\\" b', b"", "broken Content-Disposition"),
+    (b'Content-Disposition: form-data; name="a" b; filename=c', b"", "broken Content-Disposition"),
     (b"Content-Disposition: form-data; n(me=a", b"", "broken Content-Disposition"),
     (TYPED + b'"x', b"", "broken header field"),
     (NAMED + b"\r\nContent-Transfer-Encoding: base64", b"", "Transfer-Encoding is 'base64'"),
@@ -123,6 +158,8 @@ TYPED = NAMED + b"\r\nContent-Type: text/plain; charset="
     (TYPED + b"idna", b"x", "charset is 'idna'"),
     (NAMED, b"\xff", "not in utf-8"),
     (NAMED, b"\xe2\x82", "not in utf-8"),
+    (TYPED + b"utf-16", b"ab", "not in utf-16"),
+    (TYPED + b"utf-16", b"\xff\xfea", "not in utf-16"),
 ])
 def test_what_is_broken(head: bytes, content: bytes, message: str) -> None:
     with pytest.raises(HttpException, match=message):

@@ -216,10 +216,20 @@ def test_an_endless_field_is_not_kept() -> None:
     assert taken < MAX_PART_HEADER_SIZE + 2000
 
 
-@pytest.mark.parametrize("boundary", ["", " ", "x ", "x" * 71, "x\r\n", "ü", 'a"b', "a;b"])
+@pytest.mark.parametrize("boundary", ["", " ", "x ", "x" * 71, "x\r\n", "x\n", "ü", "a\tb", "a\x7f"])
 def test_what_is_no_boundary(boundary: str) -> None:
     with pytest.raises(ValueError, match="boundary"):
         MimeMultipartTransformer(boundary)
+
+
+# What RFC 2046 allows, and what real clients send besides.
+@pytest.mark.parametrize("boundary", [
+    "*****", "a.b*c", "[x]^$", 'a"b', "a;b", "a b", "-", "--", "\\d+", "(?:x)", "{1}", "".join(map(chr, range(33, 103))),
+    "".join(map(chr, range(57, 127)))])
+def test_what_is_printable_is_a_boundary(boundary: str) -> None:
+    body = f"--{boundary}\r\n\r\nx\r\n--{boundary}\r\n\r\ny\r\n--{boundary}--\r\n".encode()
+    for size in SIZES:
+        assert parse(pieces_of(body, size), boundary) == [({}, b"x"), ({}, b"y")]
 
 
 def test_a_boundary_is_text() -> None:
