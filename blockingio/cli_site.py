@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Sequence
 from contextlib import closing
-from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import NamedTuple
 
 from blockingio.cli_gate import OwnHosts, is_own_form, knows
-from blockingio.cli_upload import is_temporary, save_uploads
-from blockingio.errors import BadMessage, HttpException
+from blockingio.cli_letterbox import Letterbox
+from blockingio.cli_upload import Uploads, is_temporary
 from blockingio.http_server.listing import UPLOAD_FORM, begins_with_dot
-from blockingio.http_server.multipart import MimeMultipartTransformer
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.http_server.virtual_directory import VirtualDirectory
@@ -31,9 +30,6 @@ _PREFLIGHT_MAX_AGE = 600
 # A member of Accept that names text/html, and one that is not wanted at all (RFC 9110 12.4.2).
 _HTML_RE = re.compile(r"text/html[ \t]*(?:;|\Z)")
 _REFUSED_RE = re.compile(r";[ \t]*q=0(?:\.0*)?[ \t]*(?:;|\Z)")
-
-_NO_ROOM = frozenset((ENOSPC, EDQUOT, EFBIG))
-_INSUFFICIENT_STORAGE = 507
 
 
 class SiteOptions(NamedTuple):
@@ -65,7 +61,13 @@ class Site(VirtualDirectory):
             methods.append("OPTIONS")
         self._methods = ", ".join(methods)
         self._hosts = OwnHosts(options.hosts)
+        self._uploads = Uploads(self._is_reserved)
+        self._letterbox = Letterbox(self._uploads, self._refuse)
         self._cache_control = "no-cache" if options.cache is None else f"max-age={options.cache}"
+
+    def close(self) -> None:
+        """The program ends: no upload goes on, and none leaves half a file."""
+        self._uploads.close()
 
     def handle(self, request: HttpRequest) -> None:
         """Answer a request."""
@@ -150,7 +152,7 @@ class Site(VirtualDirectory):
         response.close()
 
     def _receive(self, request: HttpRequest) -> None:
-        """Save what a form brought, and show the directory again."""
+        """Save what a form brings, and show the directory again."""
         decoded = decode_path(request.uri.path)
         if not is_own_form(request):
             self._refuse(request, 403)
@@ -162,40 +164,27 @@ class Site(VirtualDirectory):
         opened = self._open(names, request)
         if opened is None:
             return
-        with closing(opened):
-            if any(map(self._is_hidden, names)):
-                # /.well-known/ speaks for the whole host: to certificate authorities, for one.
-                self._refuse(request, 403)
-                return
-            if not (is_directory and stat.S_ISDIR(opened.stat.st_mode)):
-                self._refuse(request, 405)
-                return
-            status = self._save(request, opened.descriptor)
-        if status:
-            self._refuse(request, status)
+        if any(map(self._is_hidden, names)):
+            status = 403  # /.well-known/ speaks for the whole host: to certificate authorities, for one
+        elif is_directory and stat.S_ISDIR(opened.stat.st_mode):
+            self._letterbox.take(request, opened, encode_path(names))
+            return
         else:
-            request.response.redirect(encode_path(names), status=303)
+            status = 405
+        opened.close()
+        self._refuse(request, status)
 
-    def _save(self, request: HttpRequest, directory: int) -> int:
-        """0 where there were files, and all were saved; else the status that says why not."""
-        content_type = request.headers.content_type
-        if content_type is None or content_type.mime_type != "multipart/form-data":
-            return 415
-        try:
-            parts = MimeMultipartTransformer(content_type.parameters.get("boundary") or "").bind(request)
-            return 0 if save_uploads(parts, directory) else 400
-        except HttpException as error:
-            return error.status if isinstance(error, BadMessage) else 400
-        except ValueError:
-            return 400  # no boundary
-        except PermissionError:
-            return 403
-        except FileExistsError:
-            return 409  # thousands of that name
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                return _INSUFFICIENT_STORAGE
-            raise
+    def _is_reserved(self, name: str) -> bool:
+        """Whether no upload may be called so: it would stand in for a listing, or for what is not there."""
+        return (self._options.index_page or self._options.spa) and is_index(name)
+
+
+def is_index(name: str) -> bool:
+    """Whether a file of this name may be found as index.html.
+
+    Some file systems pass over case, and over characters that only steer how others are shown.
+    """
+    return "".join(letter for letter in name if unicodedata.category(letter) != "Cf").casefold() == INDEX
 
 
 def is_dotfile(name: str, *, windows: bool = os.name == "nt") -> bool:

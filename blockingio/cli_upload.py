@@ -1,8 +1,9 @@
 """Files from a form into a directory, never over another.
 
 A file is written under a name of its own, hidden, as it comes, and linked to its real one when
-it is whole; so nobody sees half a file, and one that fails leaves nothing.  Everything happens
-relative to an open directory: renaming or linking it elsewhere meanwhile changes nothing.
+it is whole; so nobody sees half a file, and neither one that fails nor the end of the program
+leaves any.  Everything happens relative to an open directory: renaming or linking it elsewhere
+meanwhile changes nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from errno import EEXIST, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
+from threading import Lock
 
+from blockingio.errors import HttpException
 from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.multipart import MimeMultipart
 from blockingio.http_server.paths import shown
@@ -43,18 +46,73 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY_RE.fullmatch(name) is not None
 
 
-def save_uploads(parts: Iterable[MimeMultipart], directory: int) -> list[str]:
-    """Save the files of a multipart/form-data body in an open directory; the names they got.
+class Uploads:
+    """Saves files from forms; any number of threads may do so at once, each with a directory of its own.
 
-    Fields that are no files are passed over.  Raises HttpException for a broken body, OSError;
-    files that were whole by then stay.
+    ``_lock`` guards what stands behind it, and is held while a file is made or gets its name: ``close`` comes
+    before or after, never in the middle.
     """
-    saved = []
-    for part in parts:
-        filename = HttpMultipartFormData.parse(part).content_disposition.parameters.get("filename")
-        if filename:
-            saved.append(_save(part, clean_name(filename), directory))
-    return saved
+
+    def __init__(self, is_reserved: Callable[[str], bool]) -> None:
+        """``is_reserved`` says which names no file gets, as if they were taken."""
+        self._is_reserved = is_reserved
+        self._lock = Lock()
+        self._closed = False
+        self._half: set[tuple[int, str]] = set()  # temporary names, each with its directory
+
+    def save(self, parts: Iterable[MimeMultipart], directory: int) -> list[str]:
+        """Save the files of a multipart/form-data body in an open directory; the names they got.
+
+        Fields that are no files are passed over.  Raises HttpException for a broken body, or where this is
+        closed, and OSError; files that were whole by then stay.
+        """
+        saved = []
+        for part in parts:
+            filename = HttpMultipartFormData.parse(part).content_disposition.parameters.get("filename")
+            if filename:
+                saved.append(self._save(part, clean_name(filename), directory))
+        return saved
+
+    def close(self) -> None:
+        """The program ends: what is half there goes, and no more comes.  Idempotent; from any thread."""
+        with self._lock:
+            self._closed = True
+            for directory, temporary in self._half:
+                with suppress(OSError):  # somebody else was so kind
+                    os.unlink(temporary, dir_fd=directory)
+
+    def _save(self, content: Iterable[bytes], name: str, directory: int) -> str:
+        temporary, descriptor = self._create(directory)
+        try:
+            with open(descriptor, "wb") as file:
+                for chunk in content:
+                    file.write(chunk)
+            return self._give_name(temporary, name, directory)
+        finally:
+            with self._lock:
+                self._half.discard((directory, temporary))
+                with suppress(FileNotFoundError):  # renamed, where it could not be linked; or closed
+                    os.unlink(temporary, dir_fd=directory)
+
+    def _create(self, directory: int) -> tuple[str, int]:
+        temporary = f".{secrets.token_hex(12)}.upload"
+        with self._lock:
+            self._check_open()
+            descriptor = os.open(temporary, _WRITE, 0o666, dir_fd=directory)
+            self._half.add((directory, temporary))
+        return temporary, descriptor
+
+    def _give_name(self, temporary: str, name: str, directory: int) -> str:
+        with self._lock:
+            self._check_open()
+            for candidate in _candidates(name):
+                if not self._is_reserved(candidate) and _take_name(temporary, candidate, directory):
+                    return candidate
+        raise FileExistsError(EEXIST, f"{shown(name)} and {_MAX_COPIES} names like it are taken")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise HttpException("the program ends, and takes no more files")
 
 
 def clean_name(filename: str) -> str:
@@ -70,26 +128,6 @@ def clean_name(filename: str) -> str:
     return name
 
 
-def _save(content: Iterable[bytes], name: str, directory: int) -> str:
-    temporary = f".{secrets.token_hex(12)}.upload"
-    descriptor = os.open(temporary, _WRITE, 0o666, dir_fd=directory)
-    try:
-        with open(descriptor, "wb") as file:
-            for chunk in content:
-                file.write(chunk)
-        return _give_name(temporary, name, directory)
-    finally:
-        with suppress(FileNotFoundError):  # renamed, where it could not be linked
-            os.unlink(temporary, dir_fd=directory)
-
-
-def _give_name(temporary: str, name: str, directory: int) -> str:
-    for candidate in _candidates(name):
-        if _take_name(temporary, candidate, directory):
-            return candidate
-    raise FileExistsError(EEXIST, f"{shown(name)} and {_MAX_COPIES} names like it are taken")
-
-
 def _take_name(temporary: str, name: str, directory: int) -> bool:
     try:
         os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
@@ -103,7 +141,11 @@ def _take_name(temporary: str, name: str, directory: int) -> bool:
             os.close(os.open(name, _WRITE, 0o666, dir_fd=directory))
         except FileExistsError:
             return False
-        os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        try:
+            os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            os.unlink(name, dir_fd=directory)
+            raise
     return True
 
 

@@ -5,6 +5,7 @@ import errno
 import gzip
 import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import requests
 from blockingio import cli_upload
 from blockingio.cli_site import Site, SiteOptions
 from blockingio.cli_upload import clean_name
+from blockingio.server.threads import Threads
 from tests.cli_sites import make_directory, send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
@@ -188,6 +190,104 @@ def test_an_upload_that_breaks_off_leaves_nothing(directory: Path) -> None:
             names = eventually(lambda: set(os.listdir(directory)) - {"hello.txt", "sub"})
             assert all(name.startswith(".") for name in names)
         eventually(lambda: sorted(os.listdir(directory)) == ["hello.txt", "sub"])
+
+
+def upload(filename: str, content: bytes) -> bytes:
+    """A whole request."""
+    body = form((filename, content))
+    return f"POST / HTTP/1.1\r\nHost: localhost\r\n{FORM}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def begin_upload(client: RawClient) -> bytes:
+    """Send all of a form but its end, which this gives."""
+    request = upload("a.bin", bytes(1000))
+    client.send(request[:-500])
+    return request[-500:]
+
+
+def temporaries(directory: Path) -> list[str]:
+    return [name for name in os.listdir(directory) if name.startswith(".")]
+
+
+def test_uploads_that_are_slow_hold_up_nobody(directory: Path) -> None:
+    """There is one worker, and many who have yet to send the rest."""
+    with serving(Site(directory, SiteOptions(upload=True)).handle, workers=1) as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(server.port)) for _ in range(20)]
+        ends = [begin_upload(client) for client in clients]
+        with RawClient(server.port) as client:
+            assert client.get("/hello.txt").body == b"Hello, world!"
+        eventually(lambda: len(temporaries(directory)) == 20)
+        with RawClient(server.port) as client:
+            assert client.get("/hello.txt").body == b"Hello, world!"
+        for client, end in zip(clients, ends):
+            assert client.send(end).read_response().status == 303
+    assert len(list(directory.glob("a*.bin"))) == 20
+    eventually(lambda: not temporaries(directory))
+
+
+def test_no_thread_for_an_upload(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    site = Site(directory, SiteOptions(upload=True))
+    with monkeypatch.context() as patch, serving(site.handle) as server, RawClient(server.port) as client:
+        assert client.get("/hello.txt").status == 200  # it has its thread
+        patch.setattr(Threads, "run", refuse)
+        assert send(client, "POST", "/", FORM, body=form(("a", b"x"))).status == 503
+
+
+@pytest.mark.parametrize("dotfiles", [False, True])
+def test_what_is_half_there_cannot_be_fetched(directory: Path, dotfiles: bool) -> None:
+    site = Site(directory, SiteOptions(upload=True, dotfiles=dotfiles))
+    with serving(site.handle) as server, RawClient(server.port) as sending, RawClient(server.port) as client:
+        end = begin_upload(sending)
+        name, = eventually(lambda: temporaries(directory))
+        for target in (f"/{name}", f"/{name.upper()}", f"/%2E{name[1:]}", f"/{name}/"):
+            assert client.get(target).status == 404
+        assert name.encode() not in client.get("/").body
+        assert sending.send(end).read_response().status == 303
+
+
+def test_the_end_of_the_program_leaves_nothing_half(directory: Path) -> None:
+    site = Site(directory, SiteOptions(upload=True))
+    with serving(site.handle) as server, RawClient(server.port) as client, RawClient(server.port) as late:
+        end = begin_upload(client)
+        eventually(lambda: temporaries(directory))
+        site.close()
+        site.close()
+        assert sorted(os.listdir(directory)) == ["hello.txt", "sub"]
+        assert client.send(end).read_response().status == 400
+        assert late.send(upload("b.txt", b"x")).read_response().status == 400
+    assert sorted(os.listdir(directory)) == ["hello.txt", "sub"]
+
+
+def test_a_name_that_cannot_be_taken_leaves_nothing(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without hard links an empty file takes the name first: it goes again where no more comes."""
+    def no_links(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "replace", full)
+    with site(directory, upload=True) as client:
+        assert send(client, "POST", "/", FORM, body=form(("a.txt", b"x"))).status == 507
+    assert sorted(os.listdir(directory)) == ["hello.txt", "sub"]
+
+
+@pytest.mark.parametrize("name", ["index.html", "INDEX.HTML", "index.h\u200dtml"])
+def test_no_upload_stands_in_for_a_listing(directory: Path, name: str) -> None:
+    """Nor, in a single-page application, for all that is not there."""
+    for options in ({}, {"spa": True, "index_page": False}):
+        with site(directory, upload=True, **options) as client:
+            assert send(client, "POST", "/", FORM, body=form((name, b"theirs"))).status == 303
+            assert b"Index of" in client.get("/").body
+            assert client.get("/nothing").status == 404
+        assert not (directory / name).exists()
+    with site(directory, upload=True, index_page=False) as client:
+        assert send(client, "POST", "/", FORM, body=form((name, b"mine"))).status == 303
+    assert (directory / name).read_bytes() == b"mine"
 
 
 def test_names_run_out(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
