@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from blockingio.server.server import HttpConnectionsInfo as HttpConnectionsInfo
     from blockingio.server.server import HttpServer as HttpServer
     from blockingio.server.session import HttpSession as HttpSession
-    from blockingio.stream import EventSink as EventSink
-    from blockingio.stream import Stream as Stream
-    from blockingio.stream import StreamTransformer as StreamTransformer
-    from blockingio.subscription import StreamSubscription as StreamSubscription
+    from blockingio.stream.stream import EventSink as EventSink
+    from blockingio.stream.stream import Stream as Stream
+    from blockingio.stream.stream import StreamTransformer as StreamTransformer
+    from blockingio.stream.subscription import StreamSubscription as StreamSubscription
     from blockingio.values.cookie import Cookie as Cookie
     from blockingio.values.cookie import SameSite as SameSite
     from blockingio.values.date import HttpDate as HttpDate
@@ -71,8 +71,8 @@ _MODULES = {
     "server.response": "HttpResponse",
     "server.server": "HttpConnectionsInfo HttpServer",
     "server.session": "HttpSession",
-    "stream": "EventSink Stream StreamTransformer",
-    "subscription": "StreamSubscription",
+    "stream.stream": "EventSink Stream StreamTransformer",
+    "stream.subscription": "StreamSubscription",
     "values.cookie": "Cookie SameSite",
     "values.date": "HttpDate",
     "values.header_value": "ContentType HeaderValue",

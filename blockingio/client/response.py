@@ -23,7 +23,7 @@ from blockingio.client.redirect import is_redirect
 from blockingio.errors import HttpException, StateError
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.x509 import X509Certificate
-from blockingio.stream import Stream
+from blockingio.stream.stream import Stream
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri

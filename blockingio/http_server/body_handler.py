@@ -16,7 +16,7 @@ from blockingio.errors import BadMessage, HttpException, StateError
 from blockingio.http_server.charset import decode
 from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.multipart import MimeMultipartTransformer
-from blockingio.stream import Stream, StreamTransformer
+from blockingio.stream.stream import Stream, StreamTransformer
 from blockingio.values.header_value import ContentType
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri

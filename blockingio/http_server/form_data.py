@@ -14,7 +14,7 @@ from typing import Any
 from blockingio.errors import BadMessage
 from blockingio.http_server.charset import decode, decoded
 from blockingio.http_server.multipart import MimeMultipart
-from blockingio.stream import Stream
+from blockingio.stream.stream import Stream
 from blockingio.values.grammar import OWS, TCHAR
 from blockingio.values.header_value import ContentType, HeaderValue
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from blockingio.errors import BadMessage, StateError
-from blockingio.stream import Stream, StreamTransformer
+from blockingio.stream.stream import Stream, StreamTransformer
 from blockingio.values.grammar import OWS, TOKEN_RE
 
 # Parts of one body: a form has tens, an upload hundreds; PHP and Django stop at 1,000 as well.

@@ -26,7 +26,7 @@ from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.server.compression import accepts_gzip
-from blockingio.stream import Stream, StreamSubscription
+from blockingio.stream.stream import Stream, StreamSubscription
 from blockingio.values.header_value import ContentType
 from blockingio.values.headers import HttpHeaders
 
@@ -281,4 +281,4 @@ def _takes_gzip(headers: HttpHeaders) -> bool:
 # Browsers send a handful of different ones.
 @lru_cache(maxsize=64)
 def _weighs_gzip(field: str) -> bool:
-    return accepts_gzip(HttpHeaders._from_fields([("accept-encoding", field)]))
+    return accepts_gzip(HttpHeaders.from_fields([("accept-encoding", field)]))

@@ -15,7 +15,7 @@ from threading import TIMEOUT_MAX, Condition
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from blockingio.stream import Stream
+from blockingio.stream.stream import Stream
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from blockingio.errors import BadMessage
 from blockingio.server.core import Signal, log, nap_time
 from blockingio.server.request import HttpRequest
-from blockingio.patience import Patience
-from blockingio.subscription import _LISTENING, StreamSubscription
+from blockingio.stream.waiting import Wait
+from blockingio.stream.subscription import _LISTENING, StreamSubscription
 from blockingio.wire.sink import OPEN
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ class _CrewSubscription(StreamSubscription[HttpRequest]):
         """Neither paused nor over."""
         return not self._pauses and self._state == _LISTENING
 
-    def _ready(self, patience: Patience | None = None) -> bool:
+    def _ready(self, wait: Wait | None = None) -> bool:
         closed = self._crew.is_server_closed  # then nobody may be left to resume it
         if self._pauses:
-            self._resumed.until(lambda: not self._pauses or closed(), patience)
+            self._resumed.until(lambda: not self._pauses or closed(), wait)
         return self._state == _LISTENING and not (self._pauses and closed())
 
     def server_closed(self) -> None:
-        self._resumed.ring()
+        self._resumed.notify()
 
     def pause(self) -> None:
         super().pause()

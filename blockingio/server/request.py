@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from blockingio.errors import BadMessage, StateError
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.server.session import SESSION_COOKIE, HttpSession
-from blockingio.stream import Stream
+from blockingio.stream.stream import Stream
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from blockingio.server.connection import Connection
     from blockingio.server.response import HttpResponse
 
-_NO_TRAILERS = HttpHeaders._from_fields([])
+_NO_TRAILERS = HttpHeaders.from_fields([])
 
 # What is believed of a host that a client or a proxy names.
 _HOST_AND_PORT = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
@@ -151,7 +151,7 @@ class HttpRequest(Stream[bytes]):
         """The fields behind a chunked body, once it is read; immutable."""
         if self._body is None or not self._body.trailers:
             return _NO_TRAILERS
-        return HttpHeaders._from_fields(self._body.trailers, self.protocol_version)
+        return HttpHeaders.from_fields(self._body.trailers, self.protocol_version)
 
     def read(self, size: int = -1) -> bytes:
         """Up to ``size`` bytes of the body, fewer only at its end; all that is left for -1 or None.

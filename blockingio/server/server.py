@@ -26,8 +26,8 @@ from blockingio.server.request import HttpRequest
 from blockingio.server.settings import (
     HostSetting, Limit, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
 )  # fmt: skip
-from blockingio.stream import Stream
-from blockingio.subscription import StreamSubscription
+from blockingio.stream.stream import Stream
+from blockingio.stream.subscription import StreamSubscription
 from blockingio.values.headers import HttpHeaders
 
 if TYPE_CHECKING:

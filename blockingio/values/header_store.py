@@ -341,7 +341,10 @@ class HeaderStore(MutableMapping[str, str]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    _copy, _freeze, _set_trusted, _encode, _from_fields = copy, freeze, set_trusted, encode, from_fields
+    _copy = copy
+    _freeze = freeze
+    _set_trusted = set_trusted
+    _encode = encode
 
     def __copy__(self) -> Self:
         return self.copy()

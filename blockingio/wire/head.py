@@ -69,7 +69,7 @@ class Fields:
         """All of them; immutable, so one object serves every message that repeats the section."""
         # Two threads that ask at once may each make one: they are equal, and the last one stays.
         if self._headers is None:
-            self._headers = HttpHeaders._from_fields(field_list(self.block), self.version)
+            self._headers = HttpHeaders.from_fields(field_list(self.block), self.version)
         return self._headers
 
 

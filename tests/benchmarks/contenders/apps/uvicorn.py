@@ -51,5 +51,5 @@ listener = listening_socket()
 announce(listener.getsockname()[1])
 secure = {"ssl_certfile": str(CHAIN), "ssl_keyfile": str(KEY), "ssl_keyfile_password": PASSWORD} if TLS else {}
 server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_level="error", access_log=False,
-                                       **secure))  # type: ignore[arg-type]
+                                       **secure))
 server.run(sockets=[listener])

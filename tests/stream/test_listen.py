@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from blockingio.stream import Stream
-from tests.feed import Event, Feed, Log, new_threads, references
+from blockingio.stream.stream import Stream
+from tests.stream.feed import Event, Feed, Log, new_threads, references
 from tests.peers import PATIENCE, eventually
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from blockingio.stream import Stream, StreamSubscription
-from tests.feed import Event, Feed, in_thread, new_threads, references
+from blockingio.stream.stream import Stream, StreamSubscription
+from tests.stream.feed import Event, Feed, in_thread, new_threads, references
 from tests.peers import PATIENCE, eventually
 
 

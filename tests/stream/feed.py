@@ -18,7 +18,7 @@ from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from blockingio.stream import Stream, StreamSubscription
+from blockingio.stream.stream import Stream, StreamSubscription
 from tests.peers import PATIENCE, eventually
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from blockingio.errors import StateError
-from blockingio.stream import Stream, StreamTransformer
-from tests.feed import Feed, in_thread, references
+from blockingio.stream.stream import Stream, StreamTransformer
+from tests.stream.feed import Feed, in_thread, references
 from tests.peers import PATIENCE, eventually
 
 

@@ -1,8 +1,8 @@
 """Waiting for the next event of something, and giving that up without losing the event.
 
-A Reader is an iterator that can also be asked with a Patience: until a deadline, or until
+A Reader is an iterator that can also be asked with a Wait: until a deadline, or until
 somebody ends it.  ``pull`` gives the next event, raises StopIteration at the end and
-OutOfPatience when there was none in time; the event that then comes is kept for whoever
+WaitCancelled when there was none in time; the event that then comes is kept for whoever
 pulls next.  Any number of threads may pull: each event goes to one of them.
 
     InstantReader   over containers, which never block
@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread, local
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from blockingio.patience import OutOfPatience, Patience, Turn
+from blockingio.stream.waiting import Turn, Wait, WaitCancelled
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -68,7 +68,7 @@ class Outcome:
 
 
 class Reader(Generic[T]):
-    """An iterator over events that can be waited for with patience."""
+    """An iterator over events that can be waited for with a limit."""
 
     __slots__ = ()
 
@@ -78,8 +78,8 @@ class Reader(Generic[T]):
     def __next__(self) -> T:
         return self.pull(None)
 
-    def pull(self, patience: Patience | None) -> T:
-        """The next event; None waits for ever.  Raises StopIteration, OutOfPatience, the source's errors."""
+    def pull(self, wait: Wait | None) -> T:
+        """The next event; None waits for ever.  Raises StopIteration, WaitCancelled, the source's errors."""
         raise NotImplementedError
 
 
@@ -89,7 +89,7 @@ class InstantReader(Reader[T]):
     def __init__(self, iterator: Iterator[T]) -> None:
         self._iterator = iterator
 
-    def pull(self, patience: Patience | None) -> T:
+    def pull(self, wait: Wait | None) -> T:
         return next(self._iterator)
 
 
@@ -139,12 +139,12 @@ class _Keeping(Reader[T]):
 
 
 class _Fetch:
-    """One call of next() on the helper's thread, for the reader who has this patience."""
+    """One call of next() on the helper's thread, for the reader whose wait this is."""
 
-    __slots__ = ("patience", "outcome", "abandoned")
+    __slots__ = ("wait", "outcome", "abandoned")
 
-    def __init__(self, patience: Patience) -> None:
-        self.patience = patience
+    def __init__(self, wait: Wait) -> None:
+        self.wait = wait
         self.outcome: Outcome | None = None
         self.abandoned = False
 
@@ -168,8 +168,8 @@ class _Helper:
         self._orders: SimpleQueue[_Fetch] = SimpleQueue()
         self._idle = False  # there is a thread, and it waits for an order
 
-    def begin(self, patience: Patience) -> _Fetch:
-        fetch = _Fetch(patience)
+    def begin(self, wait: Wait) -> _Fetch:
+        fetch = _Fetch(wait)
         with self._lock:
             idle, self._idle = self._idle, False
         if idle:
@@ -179,10 +179,10 @@ class _Helper:
         return fetch
 
     def outcome_of(self, fetch: _Fetch) -> Outcome:
-        """What came of it.  Raises OutOfPatience (or what a signal's handler does); then ``keep`` gets it."""
+        """What came of it.  Raises WaitCancelled (or what a signal's handler does); then ``keep`` gets it."""
         try:
             while fetch.outcome is None:
-                fetch.patience.wait()
+                fetch.wait.block()
             return fetch.outcome
         except BaseException:
             with self._lock:
@@ -217,7 +217,7 @@ class _Helper:
         if abandoned:
             self._keep(outcome)
             return False
-        fetch.patience.ring()
+        fetch.wait.notify()
         return not is_end
 
     def _next_order(self) -> _Fetch | None:
@@ -246,28 +246,28 @@ class IteratorReader(_Keeping[T]):
         self._turn = Turn()
         self._helper: _Helper | None = None  # made by the first who has the turn and a deadline
 
-    def pull(self, patience: Patience | None) -> T:
-        self._turn.take(patience)
-        if patience is not None and patience.deadline is not None and not patience.ended and not self._kept:
-            return self._fetch(patience)
+    def pull(self, wait: Wait | None) -> T:
+        self._turn.take(wait)
+        if wait is not None and wait.deadline is not None and not wait.ended and not self._kept:
+            return self._fetch(wait)
         try:
-            if patience is not None and patience.ended:
-                raise OutOfPatience
+            if wait is not None and wait.ended:
+                raise WaitCancelled
             if self._kept and (outcome := self._take_kept()) is not None:
                 return cast(T, outcome.take())
-            if patience is None:
+            if wait is None:
                 return next(self._iterator)
-            return self._next_unless_ended(patience)
+            return self._next_unless_ended(wait)
         finally:
             self._turn.give()
 
-    def _fetch(self, patience: Patience) -> T:
+    def _fetch(self, wait: Wait) -> T:
         """Gives the turn back, or leaves that to the helper."""
         self._turn.pass_on()
         try:
             if self._helper is None:
                 self._helper = _Helper(self._iterator, self._note, self._keep_late)
-            fetch = self._helper.begin(patience)
+            fetch = self._helper.begin(wait)
         except BaseException:  # no thread to be had
             self._turn.give()
             raise
@@ -275,20 +275,20 @@ class IteratorReader(_Keeping[T]):
         self._turn.give()
         return cast(T, outcome.take())
 
-    def _next_unless_ended(self, patience: Patience) -> T:
-        patience.on_end(self._note)
+    def _next_unless_ended(self, wait: Wait) -> T:
+        wait.on_end(self._note)
         try:
             event = next(self._iterator)
         except Exception as error:
-            if not patience.ended:
+            if not wait.ended:
                 raise
             self._keep(Outcome(error=error))
-            raise OutOfPatience from None
+            raise WaitCancelled from None
         finally:
-            patience.on_end(None)
-        if patience.ended:
+            wait.on_end(None)
+        if wait.ended:
             self._keep(Outcome(event))
-            raise OutOfPatience
+            raise WaitCancelled
         self._unnote()  # of a pause that was over before the event came
         return event
 
@@ -330,32 +330,32 @@ class HookReader(_Keeping[T]):
         self._stream = stream
         self._own = local()
 
-    def pull(self, patience: Patience | None) -> T:
-        if patience is not None and patience.ended:
-            raise OutOfPatience
+    def pull(self, wait: Wait | None) -> T:
+        if wait is not None and wait.ended:
+            raise WaitCancelled
         iterator = self._iterator()
         if self._kept and (outcome := self._take_kept()) is not None:
             return cast(T, outcome.take())
-        if patience is None:
+        if wait is None:
             return next(iterator)
-        left = patience.left()
+        left = wait.left()
         try:
             event = iterator.within(inf if left is None else left)
         except TimeoutError:
             if left is None:
                 raise
-            raise OutOfPatience from None
+            raise WaitCancelled from None
         except StopIteration:
             raise
         except Exception as error:
-            if not patience.ended:
+            if not wait.ended:
                 raise
             self._keep(Outcome(error=error))
-            raise OutOfPatience from None
-        if patience.ended:
+            raise WaitCancelled from None
+        if wait.ended:
             if not iterator.put_back(event):
                 self._keep(Outcome(event))
-            raise OutOfPatience
+            raise WaitCancelled
         return event
 
     def _iterator(self) -> TimedIterator[T]:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from blockingio.errors import StateError
-from blockingio.reader import HookReader, Outcome
-from blockingio.stream import EventSink, Stream
-from tests.feed import Feed, QueueStream, Waiting, in_thread, new_threads, references
+from blockingio.stream.reader import HookReader, Outcome
+from blockingio.stream.stream import EventSink, Stream
+from tests.stream.feed import Feed, QueueStream, Waiting, in_thread, new_threads, references
 from tests.peers import PATIENCE, eventually
 
 # Seconds: a limit that is there to be passed.

@@ -19,11 +19,11 @@ from operator import index as as_index
 from threading import Lock
 from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
-from blockingio.broadcast import Broadcast
+from blockingio.stream.broadcast import Broadcast
 from blockingio.errors import StateError
-from blockingio.reader import HookReader, IteratorReader, Reader, TimedIterator, reader_of
-from blockingio.subscription import StreamSubscription
-from blockingio.views import (
+from blockingio.stream.reader import HookReader, IteratorReader, Reader, TimedIterator, reader_of
+from blockingio.stream.subscription import StreamSubscription
+from blockingio.stream.views import (
     AsyncMapReader, DistinctReader, EventSink, ExpandReader, HandleErrorReader, MapReader, PeriodicReader,
     SkipReader, SkipWhileReader, TakeReader, TakeWhileReader, TimeoutReader, WhereReader,
 )  # fmt: skip

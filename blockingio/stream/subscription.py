@@ -4,7 +4,7 @@ It holds the callbacks and the state, and starts no thread unless ``_start`` is 
 feeds it, from any number of threads, does this:
 
     while subscription._ready():            # waits while it is paused; False once it is over
-        event = ...                         # by a Reader with subscription._patience, which
+        event = ...                         # by a Reader with subscription._wait, which
                                             # pause() and cancel() end, or woken by on_cancel
         subscription._deliver(event)        # on_data; what that raises is reported
         del event                           # nothing keeps it alive during the next wait
@@ -20,8 +20,8 @@ from concurrent.futures import Future
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
-from blockingio.patience import OutOfPatience, Patience, Waiters
-from blockingio.reader import Reader
+from blockingio.stream.waiting import Wait, Waiters, WaitCancelled
+from blockingio.stream.reader import Reader
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class StreamSubscription(Generic[T]):
     StreamSubscription.
     """
 
-    __slots__ = ("_on_data", "_on_error", "_on_done", "_on_cancel", "_cancel_on_error", "_patience",
+    __slots__ = ("_on_data", "_on_error", "_on_done", "_on_cancel", "_cancel_on_error", "_wait",
                  "_resumed", "_lock", "_pauses", "_state", "_error", "_futures", "_is_settled",
                  "__weakref__")  # fmt: skip
 
@@ -56,7 +56,7 @@ class StreamSubscription(Generic[T]):
         self._on_done = on_done
         self._on_cancel = on_cancel  # once, by the thread that cancels, after the state says so
         self._cancel_on_error = cancel_on_error
-        self._patience = Patience()  # of the one thread that _start made
+        self._wait = Wait()  # of the one thread that _start made
         self._resumed = Waiters()  # those whom the pause holds up
         # Guards all below.  Any thread may pause, resume, cancel and ask for a future; those that
         # feed end it.
@@ -83,7 +83,7 @@ class StreamSubscription(Generic[T]):
         with self._lock:
             if self._state == _LISTENING:
                 self._pauses += 1
-                self._patience.end()
+                self._wait.end()
 
     def resume(self) -> None:
         """Take back one ``pause``; nothing where it is not paused."""
@@ -91,8 +91,8 @@ class StreamSubscription(Generic[T]):
             if self._pauses:
                 self._pauses -= 1
                 if not self._pauses and self._state == _LISTENING:
-                    self._patience.renew()
-        self._resumed.ring()
+                    self._wait.renew()
+        self._resumed.notify()
 
     def cancel(self) -> None:
         """No more events, errors or end: returns without waiting, also when called by a callback.
@@ -106,8 +106,8 @@ class StreamSubscription(Generic[T]):
             self._state = _CANCELLED
             self._is_settled = True
             self._pauses = 0
-            self._patience.end()
-        self._resumed.ring()
+            self._wait.end()
+        self._resumed.notify()
         if self._on_cancel is not None:
             self._on_cancel()
         for future, _ in self._take_futures():
@@ -137,10 +137,10 @@ class StreamSubscription(Generic[T]):
 
     # ---------------------------------------------------------------- for whoever feeds it
 
-    def _ready(self, patience: Patience | None = None) -> bool:
-        """Wait while it is paused; False once it is over.  Raises OutOfPatience."""
+    def _ready(self, wait: Wait | None = None) -> bool:
+        """Wait while it is paused; False once it is over.  Raises WaitCancelled."""
         if self._pauses:
-            self._resumed.until(lambda: not self._pauses, patience)
+            self._resumed.until(lambda: not self._pauses, wait)
         return self._state == _LISTENING
 
     def _deliver(self, event: T) -> None:
@@ -169,7 +169,7 @@ class StreamSubscription(Generic[T]):
                 return
             self._state = _DONE
             self._pauses = 0
-        self._resumed.ring()
+        self._resumed.notify()
         if self._on_done is not None:
             self._call(self._on_done)
         with self._lock:
@@ -188,8 +188,8 @@ class StreamSubscription(Generic[T]):
         try:
             while self._ready():
                 try:
-                    event = reader.pull(self._patience)
-                except OutOfPatience:
+                    event = reader.pull(self._wait)
+                except WaitCancelled:
                     continue
                 except StopIteration:
                     self._finish()

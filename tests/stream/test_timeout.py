@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from blockingio.errors import StateError
-from blockingio.patience import OutOfPatience, Patience
-from blockingio.stream import EventSink, Stream
-from tests.feed import Feed, in_thread
+from blockingio.stream.waiting import Wait, WaitCancelled
+from blockingio.stream.stream import EventSink, Stream
+from tests.stream.feed import Feed, in_thread
 from tests.peers import PATIENCE, eventually
 
 # Seconds: a limit that is there to be passed.
@@ -306,14 +306,14 @@ def test_the_sink_is_good_until_it_is_closed_or_on_timeout_returns() -> None:
 # ---------------------------------------------------------------- the wait itself
 
 
-def test_a_reader_waits_with_patience() -> None:
+def test_a_reader_waits_with_a_limit() -> None:
     feed = Feed(1)
     reader = Stream.from_iterable(feed).map(same)._stream_reader()
-    assert reader.pull(Patience(PATIENCE)) == 1
-    with pytest.raises(OutOfPatience):
-        reader.pull(Patience(SOON))
+    assert reader.pull(Wait(PATIENCE)) == 1
+    with pytest.raises(WaitCancelled):
+        reader.pull(Wait(SOON))
     feed.give(2)
-    assert reader.pull(Patience(PATIENCE)) == 2
+    assert reader.pull(Wait(PATIENCE)) == 2
     feed.end()
     with pytest.raises(StopIteration):
-        reader.pull(Patience(PATIENCE))
+        reader.pull(Wait(PATIENCE))

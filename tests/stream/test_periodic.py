@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from blockingio.stream import Stream
+from blockingio.stream.stream import Stream
 
 
 def same(event: Any) -> Any:
@@ -40,8 +40,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("blockingio.views.monotonic", clock.monotonic)
-    monkeypatch.setattr("blockingio.views.sleep", clock.sleep)
+    monkeypatch.setattr("blockingio.stream.views.monotonic", clock.monotonic)
+    monkeypatch.setattr("blockingio.stream.views.sleep", clock.sleep)
     return clock
 
 

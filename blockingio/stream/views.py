@@ -3,7 +3,7 @@
 An error from below, or from a callback, goes on to whoever pulls; the next pull goes on behind
 it.  A callback is called by the thread that pulls, outside of any time limit.  A view with a
 state of its own lets one thread pull at a time, so that each event goes to one of them.  One
-that leaves events out looks at the patience after each: the source may never need to wait.
+that leaves events out looks at the wait after each: the source may never need to wait.
 
 Classes, not generators: a generator is dead after the first error, and so are islice and chain;
 and its frame would hold the last event while the next one is awaited.
@@ -18,8 +18,8 @@ from time import monotonic, sleep
 from typing import Any, Generic, TypeVar, cast
 
 from blockingio.errors import StateError
-from blockingio.patience import OutOfPatience, Patience, Turn
-from blockingio.reader import InstantReader, Outcome, Reader, reader_of
+from blockingio.stream.waiting import Turn, Wait, WaitCancelled
+from blockingio.stream.reader import InstantReader, Outcome, Reader, reader_of
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -34,8 +34,8 @@ class MapReader(Reader[S], Generic[T, S]):
         self._source = source
         self._convert = convert
 
-    def pull(self, patience: Patience | None) -> S:
-        return self._convert(self._source.pull(patience))
+    def pull(self, wait: Wait | None) -> S:
+        return self._convert(self._source.pull(wait))
 
 
 class WhereReader(Reader[T]):
@@ -45,14 +45,14 @@ class WhereReader(Reader[T]):
         self._source = source
         self._test = test
 
-    def pull(self, patience: Patience | None) -> T:
+    def pull(self, wait: Wait | None) -> T:
         while True:
-            event = self._source.pull(patience)
+            event = self._source.pull(wait)
             if self._test(event):
                 return event
             del event
-            if patience is not None:
-                patience.check()
+            if wait is not None:
+                wait.check()
 
 
 class HandleErrorReader(Reader[T]):
@@ -64,18 +64,18 @@ class HandleErrorReader(Reader[T]):
         self._on_error = on_error
         self._test = test
 
-    def pull(self, patience: Patience | None) -> T:
+    def pull(self, wait: Wait | None) -> T:
         while True:
             try:
-                return self._source.pull(patience)
+                return self._source.pull(wait)
             except StopIteration:
                 raise
             except Exception as error:
                 if self._test is not None and not self._test(error):
                     raise
                 self._on_error(error)
-            if patience is not None:
-                patience.check()
+            if wait is not None:
+                wait.check()
 
 
 class _InTurn(Reader[S]):
@@ -86,14 +86,14 @@ class _InTurn(Reader[S]):
     def __init__(self) -> None:
         self._turn = Turn()
 
-    def pull(self, patience: Patience | None) -> S:
-        self._turn.take(patience)
+    def pull(self, wait: Wait | None) -> S:
+        self._turn.take(wait)
         try:
-            return self._advance(patience)
+            return self._advance(wait)
         finally:
             self._turn.give()
 
-    def _advance(self, patience: Patience | None) -> S:
+    def _advance(self, wait: Wait | None) -> S:
         raise NotImplementedError
 
 
@@ -116,10 +116,10 @@ class TakeReader(_View[T, T]):
         super().__init__(source)
         self._left = count
 
-    def _advance(self, patience: Patience | None) -> T:
+    def _advance(self, wait: Wait | None) -> T:
         if self._left <= 0:
             raise StopIteration
-        event = self._source.pull(patience)
+        event = self._source.pull(wait)
         self._left -= 1
         if not self._left:
             self._release()
@@ -133,13 +133,13 @@ class SkipReader(_View[T, T]):
         super().__init__(source)
         self._left = count
 
-    def _advance(self, patience: Patience | None) -> T:
+    def _advance(self, wait: Wait | None) -> T:
         while self._left > 0:
-            self._source.pull(patience)
+            self._source.pull(wait)
             self._left -= 1
-            if patience is not None:
-                patience.check()
-        return self._source.pull(patience)
+            if wait is not None:
+                wait.check()
+        return self._source.pull(wait)
 
 
 class TakeWhileReader(_View[T, T]):
@@ -149,9 +149,9 @@ class TakeWhileReader(_View[T, T]):
         super().__init__(source)
         self._test: Callable[[T], bool] | None = test  # None once it was false
 
-    def _advance(self, patience: Patience | None) -> T:
+    def _advance(self, wait: Wait | None) -> T:
         if self._test is not None:
-            event = self._source.pull(patience)
+            event = self._source.pull(wait)
             if self._test(event):
                 return event
             self._test = None
@@ -166,16 +166,16 @@ class SkipWhileReader(_View[T, T]):
         super().__init__(source)
         self._test: Callable[[T], bool] | None = test  # None once it was false
 
-    def _advance(self, patience: Patience | None) -> T:
+    def _advance(self, wait: Wait | None) -> T:
         while self._test is not None:
-            event = self._source.pull(patience)
+            event = self._source.pull(wait)
             if not self._test(event):
                 self._test = None
                 return event
             del event
-            if patience is not None:
-                patience.check()
-        return self._source.pull(patience)
+            if wait is not None:
+                wait.check()
+        return self._source.pull(wait)
 
 
 class DistinctReader(_View[T, T]):
@@ -188,16 +188,16 @@ class DistinctReader(_View[T, T]):
         self._equals = equals
         self._last: T = _NOTHING
 
-    def _advance(self, patience: Patience | None) -> T:
+    def _advance(self, wait: Wait | None) -> T:
         while True:
-            event = self._source.pull(patience)
+            event = self._source.pull(wait)
             last = self._last
             if last is _NOTHING or not (last == event if self._equals is None else self._equals(last, event)):
                 self._last = event
                 return event
             del event, last
-            if patience is not None:
-                patience.check()
+            if wait is not None:
+                wait.check()
 
 
 class ExpandReader(_View[T, S]):
@@ -212,20 +212,20 @@ class ExpandReader(_View[T, S]):
         self._skips_none = skips_none
         self._inner: Reader[S] | None = None  # over what the last event became
 
-    def _advance(self, patience: Patience | None) -> S:
+    def _advance(self, wait: Wait | None) -> S:
         while True:
             if self._inner is None:
-                events = self._convert(self._source.pull(patience))
+                events = self._convert(self._source.pull(wait))
                 if events is None and self._skips_none:
                     events = ()
                 self._inner = reader_of(cast("Iterable[S]", events))
                 del events
             try:
-                return self._inner.pull(patience)
+                return self._inner.pull(wait)
             except StopIteration:
                 self._inner = None
-            if patience is not None:
-                patience.check()
+            if wait is not None:
+                wait.check()
 
 
 class AsyncMapReader(_View[T, S]):
@@ -238,17 +238,17 @@ class AsyncMapReader(_View[T, S]):
         self._convert = convert
         self._awaited: Future[S] | None = None  # stays while nobody was patient enough
 
-    def _advance(self, patience: Patience | None) -> S:
+    def _advance(self, wait: Wait | None) -> S:
         future = self._awaited
         if future is None:
-            result = self._convert(self._source.pull(patience))
+            result = self._convert(self._source.pull(wait))
             if not isinstance(result, Future):
                 return result
             future = self._awaited = result
-        waiting = Patience() if patience is None else patience
-        future.add_done_callback(lambda _: waiting.ring())
+        waiting = Wait() if wait is None else wait
+        future.add_done_callback(lambda _: waiting.notify())
         while not future.done():
-            waiting.wait()
+            waiting.block()
         self._awaited = None
         return future.result()
 
@@ -269,15 +269,15 @@ class PeriodicReader(_InTurn[T]):
         self._number = 0
         self._due: float | None = None  # on the monotonic clock
 
-    def _advance(self, patience: Patience | None) -> T:
+    def _advance(self, wait: Wait | None) -> T:
         now = monotonic()
         if self._due is None:
             self._due = now + self._period
         if now < self._due:
-            if patience is None:
+            if wait is None:
                 sleep(self._due - now)
             else:
-                patience.sleep(self._due - now)
+                wait.sleep(self._due - now)
             self._due += self._period
         elif self._period:
             self._due += ((now - self._due) // self._period + 1) * self._period
@@ -339,7 +339,7 @@ class TimeoutReader(Reader[T]):
         self._is_closed = False  # by on_timeout
         self._is_silent = False  # on_timeout was called since the source's last event
 
-    def pull(self, patience: Patience | None) -> T:
+    def pull(self, wait: Wait | None) -> T:
         while True:
             try:
                 outcome = self._outcomes.popleft()
@@ -349,11 +349,11 @@ class TimeoutReader(Reader[T]):
                 return cast(T, outcome.take())
             if self._is_closed:
                 raise StopIteration
-            own = patience if self._is_silent else self._limited(patience)
+            own = wait if self._is_silent else self._limited(wait)
             try:
                 event = self._source.pull(own)
-            except OutOfPatience:
-                if own is patience or patience is not None and patience.ended:
+            except WaitCancelled:
+                if own is wait or wait is not None and wait.ended:
                     raise
             except Exception:
                 self._is_silent = False
@@ -366,8 +366,8 @@ class TimeoutReader(Reader[T]):
             self._is_silent = True
             self._call(self._on_timeout)
 
-    def _limited(self, patience: Patience | None) -> Patience:
-        return Patience(self._limit) if patience is None else patience.limited(self._limit)
+    def _limited(self, wait: Wait | None) -> Wait:
+        return Wait(self._limit) if wait is None else wait.limited(self._limit)
 
     def _call(self, on_timeout: Callable[[EventSink[T]], None]) -> None:
         sink: EventSink[T] = EventSink()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from blockingio.stream import Stream, StreamSubscription
-from tests.feed import Feed, Log, PuttingBack, QueueStream, Waiting, in_thread, new_threads
+from blockingio.stream.stream import Stream, StreamSubscription
+from tests.stream.feed import Feed, Log, PuttingBack, QueueStream, Waiting, in_thread, new_threads
 from tests.peers import PATIENCE, eventually
 
 

@@ -12,9 +12,9 @@ from itertools import count
 from threading import RLock
 from typing import Generic, TypeVar, cast
 
-from blockingio.patience import Patience, Turn
-from blockingio.reader import Outcome, Reader
-from blockingio.subscription import StreamSubscription
+from blockingio.stream.waiting import Turn, Wait
+from blockingio.stream.reader import Outcome, Reader
+from blockingio.stream.subscription import StreamSubscription
 
 T = TypeVar("T")
 
@@ -60,28 +60,28 @@ class Broadcast(Generic[T]):
         if is_last and self._on_cancel is not None:
             self._on_cancel(self._subscription)
 
-    def advance(self, number: int, queue: deque[Outcome], patience: Patience | None) -> None:
+    def advance(self, number: int, queue: deque[Outcome], wait: Wait | None) -> None:
         """See to it that there is something in the queue.
 
-        Raises OutOfPatience, and StopIteration at the end and for a reader that has left.
+        Raises WaitCancelled, and StopIteration at the end and for a reader that has left.
         """
-        if not self._turn.take(patience, unless=queue.__len__):
+        if not self._turn.take(wait, unless=queue.__len__):
             return
         try:
             if queue:
                 return
             if number not in self._queues:
                 raise StopIteration
-            self._pull(patience)
+            self._pull(wait)
         finally:
             self._turn.give()
 
-    def _pull(self, patience: Patience | None) -> None:
-        if not self._subscription._ready(patience):
+    def _pull(self, wait: Wait | None) -> None:
+        if not self._subscription._ready(wait):
             raise StopIteration
         assert self._source is not None
         try:
-            event = self._source.pull(patience)
+            event = self._source.pull(wait)
         except StopIteration:
             self._subscription._finish()
             raise
@@ -111,7 +111,7 @@ class BroadcastReader(Reader[T]):
         """See no more events than have come by now."""
         self._broadcast.leave(self._number)
 
-    def pull(self, patience: Patience | None) -> T:
+    def pull(self, wait: Wait | None) -> T:
         while True:
             try:
                 outcome = self._queue.popleft()
@@ -120,7 +120,7 @@ class BroadcastReader(Reader[T]):
             else:
                 return cast(T, outcome.take())
             try:
-                self._broadcast.advance(self._number, self._queue, patience)
+                self._broadcast.advance(self._number, self._queue, wait)
             except StopIteration:
                 self.close()
                 raise

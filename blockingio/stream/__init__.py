@@ -1,0 +1,1 @@
+"""Streams: a sequence of events, and waiting for the next one.  Knows no HTTP."""
