@@ -6,6 +6,7 @@ that cannot go on the wire or be parsed, TypeError for the wrong type.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,10 +14,20 @@ if TYPE_CHECKING:
     from blockingio.values.uri import Uri
 
 
+# What stands before the host of a URI, and may be a password or a token.
+_USER_INFO = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.\-]*+:)?//)[^/?#]*@")
+
+
+def shown_uri(uri: object) -> str:
+    """A URI for people to read: without its user information, as messages end up in logs."""
+    return _USER_INFO.sub(r"\1***@", str(uri))
+
+
 class HttpException(Exception):
     """The peer broke HTTP or went away mid-message, or a message can no longer be what was promised.
 
-    ``uri`` is the request's, or None where it is not known.  Follows dart:io's HttpException.
+    ``uri`` is the request's, or None where it is not known; the text leaves out its user information.
+    Follows dart:io's HttpException.
     """
 
     def __init__(self, message: str, uri: Uri | None = None) -> None:
@@ -25,7 +36,7 @@ class HttpException(Exception):
         self.uri = uri
 
     def __str__(self) -> str:
-        return self.message if self.uri is None else f"{self.message}, uri = {self.uri}"
+        return self.message if self.uri is None else f"{self.message}, uri = {shown_uri(self.uri)}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

@@ -28,9 +28,9 @@ from blockingio.client.pool import Pool
 from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_proxies
 from blockingio.client.request import HttpClientRequest
 from blockingio.client.response import HttpClientResponse
-from blockingio.client.target import authority_form, clean_method, host_field, http_uri, origin_form
+from blockingio.client.target import clean_method, host_field, http_uri
 from blockingio.client.tls import ClientTls, TlsHooks
-from blockingio.errors import HttpException
+from blockingio.errors import HttpException, shown_uri
 from blockingio.net.security import SecurityContext
 from blockingio.net.x509 import X509Certificate
 from blockingio.values.headers import HttpHeaders
@@ -112,7 +112,8 @@ class HttpClient:
 
         ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080;
         no_proxy lists names (with all below them), addresses, networks and "*", each perhaps with a
-        port.  HTTP_PROXY counts for nothing in a CGI program.
+        port.  HTTP_PROXY counts for nothing in a CGI program.  A name and a password come percent-encoded.
+        HttpException for a variable that names a proxy by another scheme than http, https too, or that is none.
         """
         return find_proxy_from_environment(url, environment)
 
@@ -130,9 +131,9 @@ class HttpClient:
         uri = url if isinstance(url, Uri) else Uri.parse(url)
         method = clean_method(method)
         if uri.scheme not in ("http", "https"):
-            raise ValueError(f"expected an http or https URL, found {str(uri)!r}")
+            raise ValueError(f"expected an http or https URL, found {shown_uri(uri)!r}")
         if not uri.host:
-            raise ValueError(f"expected a URL with a host, found {str(uri)!r}")
+            raise ValueError(f"expected a URL with a host, found {shown_uri(uri)!r}")
         self._pool.check_open()
         headers = self._template._copy()
         plan = Plan(self, method, uri, headers)
@@ -290,8 +291,7 @@ class HttpClient:
             username, _, password = map(decode_lenient, uri.user_info.partition(":"))
             plan.attempt = Attempt(basic_authorization(username, password), None, True)
         else:
-            target = authority_form(uri) if plan.method == "CONNECT" else origin_form(uri)
-            plan.attempt = self._credentials.authorize(Space.of(uri), plan.method, target, entry)
+            plan.attempt = self._credentials.authorize(Space.of(uri), plan.method, plan.target, entry)
         if plan.attempt is not None:
             plan.headers.set("authorization", plan.attempt.authorization)
 
@@ -304,8 +304,7 @@ class HttpClient:
             plan.proxy_attempt = Attempt(proxy.authorization, None, True)
         else:
             space = Space.of_proxy(proxy.host, proxy.port)
-            target = origin_form(plan.uri)
-            plan.proxy_attempt = self._proxy_credentials.authorize(space, plan.method, target, entry)
+            plan.proxy_attempt = self._proxy_credentials.authorize(space, plan.method, plan.target, entry)
         if plan.proxy_attempt is not None:
             plan.headers.set("proxy-authorization", plan.proxy_attempt.authorization)
 

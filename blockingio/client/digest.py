@@ -30,7 +30,7 @@ def strength(challenge: Challenge) -> int | None:
     if name not in _ALGORITHMS or _ALGORITHMS[name] not in hashlib.algorithms_available:
         return None
     qop = challenge.parameters.get("qop")
-    if qop is not None and "auth" not in _words(qop) or "nonce" not in challenge.parameters:
+    if qop and "auth" not in _words(qop) or "nonce" not in challenge.parameters:
         return None  # auth-int wants the body hashed before it is sent
     return _STRENGTHS[name]
 
@@ -43,10 +43,10 @@ class DigestSession:
         parameters = challenge.parameters
         name = _algorithm(challenge)
         self._hash_name = _ALGORITHMS[name.removesuffix("-SESS")]
-        self._algorithm = parameters.get("algorithm")  # goes back as it came
+        self._algorithm = parameters.get("algorithm") or None  # goes back as it came
         self._realm = parameters.get("realm", "")
         self._opaque = parameters.get("opaque")
-        self._has_qop = "qop" in parameters
+        self._has_qop = bool(parameters.get("qop"))  # an empty one is none, as servers mean it that send it
         self._is_sess = name.endswith("-SESS")
         # One for as long as the nonce lasts: then "the first client nonce" of -sess (3.4.2) is every one.
         self._cnonce = cnonce or os.urandom(_CNONCE_SIZE).hex()
@@ -100,7 +100,7 @@ class DigestSession:
 
 
 def _algorithm(challenge: Challenge) -> str:
-    return challenge.parameters.get("algorithm", "MD5").upper()
+    return (challenge.parameters.get("algorithm") or "MD5").upper()
 
 
 def _words(text: str) -> list[str]:

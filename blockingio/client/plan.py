@@ -16,7 +16,7 @@ from blockingio.client.proxy import Proxy
 from blockingio.client.redirect import RedirectInfo, carry_over, is_trusted, next_method, resolve
 from blockingio.client.target import (
     absolute_form, authority_form, clean_method, host_field, host_name, origin_form)
-from blockingio.errors import RedirectException
+from blockingio.errors import RedirectException, shown_uri
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 
@@ -95,12 +95,16 @@ class Plan:
         RedirectException for a URL that is among ``redirects`` already, unless ``follow_loops``.
         """
         uri = resolve(url, self.uri)
+        host = host_name(uri)
+        own = self.uri
+        if own.user_info and not uri.user_info and (uri.scheme, host, uri.port) == (own.scheme, self.host, own.port):
+            uri = uri.replace(user_info=own.user_info)  # as a relative one has it
         if not follow_loops and any(info.location == uri for info in self.redirects):
-            raise RedirectException(f"the redirects go round in a circle: {uri} comes again", self.redirects)
+            raise RedirectException(f"the redirects go round in a circle: {shown_uri(uri)} comes again", self.redirects)
         plan = self.again()
         plan.method = next_method(self.method, status) if method is None else clean_method(method)
         plan.uri = uri
-        plan.host = host_name(uri)
+        plan.host = host
         plan.redirects.append(RedirectInfo(status, plan.method, uri))
         carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri),
                    is_other_method=plan.method != self.method)
@@ -113,16 +117,19 @@ class Plan:
         return self.proxy is not None and self.uri.scheme == "http"
 
     @property
+    def target(self) -> str:
+        """The request target as it is sent (RFC 9112 3.2), and as Digest signs it (RFC 7616 3.4.6)."""
+        if self.method == "CONNECT":
+            return authority_form(self.uri)
+        return absolute_form(self.uri) if self.is_absolute else origin_form(self.uri)
+
+    @property
     def takes_over(self) -> bool:
         """Whether the connection may be somebody else's after the response: CONNECT, Upgrade."""
         return self.method == "CONNECT" or "upgrade" in self.headers._values
 
     def head(self) -> bytes:
         """The request line, the fields as they are now, and the blank line."""
-        if self.method == "CONNECT":
-            target = authority_form(self.uri)
-        elif self.is_absolute:
-            target = absolute_form(self.uri)
-        else:
-            target = origin_form(self.uri)
+        is_usual = self.proxy is None and self.method != "CONNECT"
+        target = origin_form(self.uri) if is_usual else self.target
         return b"%b HTTP/1.1\r\n%b\r\n" % (f"{self.method} {target}".encode("ascii"), self.headers._encode())

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from blockingio.client.auth import basic_authorization
 from blockingio.client.target import host_key
 from blockingio.errors import HttpException
-from blockingio.values.percent import decode_lenient
+from blockingio.values.grammar import UNRESERVED
+from blockingio.values.percent import decode_lenient, escape
 from blockingio.values.uri import Uri
 
 _VARIABLES = {"http": ("http_proxy", "HTTP_PROXY"), "https": ("https_proxy", "HTTPS_PROXY")}
@@ -28,11 +29,12 @@ _ENVIRONMENT_PORT = 1080
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[^:@/\[\]\s\x00-\x1f\x7f]+)"
 # "PROXY" [ userinfo "@" ] ( host / "[" IPv6 "]" ) ":" port, one entry of a PAC answer.
 _PAC_PROXY = re.compile(
-    rf"(?i:PROXY|HTTP)[ \t]+(?:([^@ \t]*)@)?{_HOST}:([0-9]{{1,5}})"
+    rf"(?i:PROXY|HTTP)[ \t]+(?:(.*)@)?{_HOST}:([0-9]{{1,5}})", re.DOTALL
 )
-# [ scheme "://" ] [ userinfo "@" ] host [ ":" port ] [ "/" anything ], the value of http_proxy.
+# [ scheme "://" ] [ userinfo "@" ] host [ ":" port ] [ "/" anything ], the value of http_proxy.  People write
+# passwords as they are: what stands before the last "@" is user information.
 _VARIABLE = re.compile(
-    rf"(?:([A-Za-z][A-Za-z0-9+.\-]*+)://)?(?:([^/]*)@)?{_HOST}(?::([0-9]{{1,5}}))?(?:/.*)?"
+    rf"(?:([A-Za-z][A-Za-z0-9+.\-]*+)://)?(?:(.*)@)?{_HOST}(?::([0-9]{{1,5}}))?(?:/[^@]*)?", re.DOTALL
 )
 # host [ ":" port ] of a no_proxy entry; an IPv6 address with a port has brackets.
 _NO_PROXY_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*):([0-9]{1,5})")
@@ -55,7 +57,8 @@ def parse_proxies(answer: str) -> list[Proxy | None]:
     A name and a password may stand before the host, percent-encoded: "PROXY user:password@a:1".
     """
     if not isinstance(answer, str):
-        raise HttpException(f"find_proxy answered {answer!r}, expected the like of 'PROXY host:port; DIRECT'")
+        found_instead = "None" if answer is None else type(answer).__name__  # bytes may have a password in them
+        raise HttpException(f"find_proxy answered {found_instead}, expected the like of 'PROXY host:port; DIRECT'")
     proxies: list[Proxy | None] = []
     for entry in answer.split(";"):
         entry = entry.strip()
@@ -67,8 +70,9 @@ def parse_proxies(answer: str) -> list[Proxy | None]:
         found = _PAC_PROXY.fullmatch(entry)
         port = int(found[3]) if found else 0
         if found is None or not 0 < port < 65536:
-            shown = entry.rpartition("@")[2]  # what stands before it may be a password
-            raise HttpException(f"a proxy is given as {shown!r}, expected 'DIRECT' or 'PROXY host:port'")
+            # Before an "@" there may be a password, and one with a ";" is cut into several entries.
+            shown = repr(entry) if "@" not in answer else "what is not shown, for it may have a password in it"
+            raise HttpException(f"a proxy is given as {shown}, expected 'DIRECT' or 'PROXY host:port'")
         proxies.append(Proxy(found[2].strip("[]"), port, _authorization(found[1])))
     if not proxies:
         raise HttpException(f"find_proxy answered {answer!r}, which names no proxy and not DIRECT")
@@ -80,6 +84,8 @@ def find_proxy_from_environment(url: Uri, environment: Mapping[str, str] | None 
 
     ``environment`` None: this process's.  Lower case goes before upper case.  HTTP_PROXY counts for
     nothing where REQUEST_METHOD is set: in a CGI program it holds what a client sent as a Proxy field.
+    The proxy's name and password come percent-encoded.  HttpException, which names the variable, for one that
+    is not spoken with in plain HTTP, or is none.
     """
     if environment is None:
         environment = os.environ
@@ -90,22 +96,37 @@ def find_proxy_from_environment(url: Uri, environment: Mapping[str, str] | None 
     lower, upper = names
     # os.environ is slow to look into, and slowest for what is not there: this is asked for each request.
     if lower in environment:
-        text = environment[lower].strip()
+        name = lower
     elif upper in environment and not (scheme == "http" and "REQUEST_METHOD" in environment):
-        text = environment[upper].strip()
+        name = upper
     else:
         return "DIRECT"
+    text = environment[name].strip()
     if not text:
         return "DIRECT"
     no_proxy = environment.get("no_proxy")
     if _is_excepted(url, environment.get("NO_PROXY", "") if no_proxy is None else no_proxy):
         return "DIRECT"
+    try:
+        return _from_variable(text)
+    except ValueError as error:
+        raise HttpException(f"the environment variable {name} {error}", url) from None
+
+
+def _from_variable(text: str) -> str:
+    """The PAC form of a variable's value; ValueError for one that is no plain HTTP proxy's."""
     found = _VARIABLE.fullmatch(text)
-    if found is None:
-        return f"PROXY {text}"  # parse_proxies says what is wrong with it
-    kind, user, host, port = found.groups()
-    word = "SOCKS" if kind is not None and kind.lower().startswith("socks") else "PROXY"
-    return f"{word} {user + '@' if user else ''}{host}:{port or _ENVIRONMENT_PORT}"
+    kind, user_info, host, port = found.groups() if found else (None, None, None, None)
+    if kind is not None and kind.lower() != "http":
+        # Among them https: this client does not speak TLS with proxies, and a password is not for plain text.
+        raise ValueError(f"names a proxy by {kind}://, expected http://host:port")
+    if host is None or not 0 < int(port or _ENVIRONMENT_PORT) < 65536:
+        shown = repr(text) if "@" not in text else "not shown, for it may have a password in it"
+        raise ValueError(f"is {shown}, expected the like of http://host:port")
+    if user_info:
+        user, colon, password = (escape(part, UNRESERVED) for part in user_info.partition(":"))
+        user_info = f"{user}{':' if colon else ''}{password}@"
+    return f"PROXY {user_info or ''}{host}:{port or _ENVIRONMENT_PORT}"
 
 
 def _is_excepted(url: Uri, no_proxy: str) -> bool:

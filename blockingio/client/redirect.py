@@ -10,7 +10,7 @@ import re
 
 from blockingio.client.auth import user_authorization
 from blockingio.client.target import host_key, host_name
-from blockingio.errors import HttpException
+from blockingio.errors import HttpException, shown_uri
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 
@@ -42,7 +42,7 @@ class RedirectInfo:
         self.location = location
 
     def __repr__(self) -> str:
-        return f"<RedirectInfo {self.status_code} {self.method} {self.location}>"
+        return f"<RedirectInfo {self.status_code} {self.method} {shown_uri(self.location)}>"
 
 
 def is_redirect(method: str, status: int) -> bool:
@@ -70,9 +70,9 @@ def resolve(location: Uri | str, base: Uri) -> Uri:
         host_name(uri)
         user_authorization(uri.user_info)
     except ValueError as error:
-        raise HttpException(f"a redirect leads to {location!r}: {error}", base) from None
+        raise HttpException(f"a redirect leads to {shown_uri(location)!r}: {error}", base) from None
     if uri.scheme not in ("http", "https") or not uri.host:
-        raise HttpException(f"a redirect leads to {str(uri)!r}, expected an http or https URL", base)
+        raise HttpException(f"a redirect leads to {shown_uri(uri)!r}, expected an http or https URL", base)
     return uri
 
 

@@ -18,7 +18,7 @@ from blockingio.client.exchange import Exchange
 from blockingio.client.follow import follow
 from blockingio.client.plan import EXPECTS_CONTENT, Plan
 from blockingio.client.response import HttpClientResponse
-from blockingio.errors import HttpException, StateError
+from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
@@ -288,4 +288,4 @@ class HttpClientRequest(IOSink):
 
     def __repr__(self) -> str:
         state = "closed" if self._phase == CLOSED else "open" if self._phase == OPEN else "being sent"
-        return f"<HttpClientRequest {self.method} {self.uri} {state}>"
+        return f"<HttpClientRequest {self.method} {shown_uri(self.uri)} {state}>"

@@ -20,7 +20,7 @@ from blockingio.client.lease import Lease
 from blockingio.client.plan import Plan
 from blockingio.client.redirect import RedirectInfo as RedirectInfo
 from blockingio.client.redirect import is_redirect
-from blockingio.errors import HttpException, StateError
+from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.x509 import X509Certificate
 from blockingio.stream.stream import Stream
@@ -247,7 +247,7 @@ class HttpClientResponse(Stream[bytes]):
 
     def __repr__(self) -> str:
         state = "" if self._lease.is_settled else ", body unread"
-        return f"<HttpClientResponse {self.status_code} {self.reason_phrase} to {self._plan.uri}{state}>"
+        return f"<HttpClientResponse {self.status_code} {self.reason_phrase} to {shown_uri(self._plan.uri)}{state}>"
 
 
 def _read_nothing(limit: int) -> bytes:

@@ -50,7 +50,13 @@ def split(text: str) -> Parts:
         raise ValueError(f"expected a scheme before the first ':' in {_shown(text)}")
     user_info, host, port = "", None, None
     if authority is not None:
-        user_info, host, port = split_authority(authority)
+        try:
+            user_info, host, port = split_authority(authority)
+        except ValueError:
+            if "@" not in text:
+                raise
+            # A password with "/" in it ends the authority early: what seems to be a port may be half of it.
+            raise ValueError(f"expected [user@]host[:port] behind '//', found {_shown(text)}") from None
     if lone := re.search("%(?![0-9A-Fa-f]{2})", path):
         raise ValueError(f"expected two hexadecimal digits behind '%', found {path[lone.start():][:3]!r} "
                          f"in the path of {_shown(text)}")
@@ -62,7 +68,8 @@ def split_authority(authority: str) -> tuple[str, str, int | None]:
     """User information, host and port, clean."""
     match = re.fullmatch(AUTHORITY, authority, re.DOTALL)
     if match is None:
-        raise ValueError(f"expected [user@]host[:port], found {_shown(authority)}")
+        _, at, host = authority.rpartition("@")
+        raise ValueError(f"expected [user@]host[:port], found {_shown(f'***@{host}' if at else host)}")
     user_info, host, port = match.groups()
     return clean_user_info(user_info or ""), clean_host(host), clean_port(port)
 
@@ -247,4 +254,6 @@ def _collapse(path: str) -> str:
 
 
 def _shown(text: str) -> str:
+    """For a message: shortened, and without what may be a password."""
+    text = re.sub("//.*@", "//***@", text, count=1, flags=re.DOTALL)
     return repr(text if len(text) <= 200 else text[:200] + "...")

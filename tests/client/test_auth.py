@@ -331,6 +331,34 @@ def test_digest(client: HttpClient, algorithm: str, qop: str | None) -> None:
     assert digest.counts == (["00000001", "00000002", "00000003"] if qop else [None] * 3)
 
 
+def test_digest_signs_the_target_that_is_sent(client: HttpClient) -> None:
+    """RFC 7616 3.4.6: through an http proxy it is absolute, for the server's challenge too."""
+    digest = DigestServer()  # asserts that uri is the target
+    with scripted(always(digest)) as proxy:
+        client.find_proxy = lambda url: f"PROXY 127.0.0.1:{proxy.port}"
+        url = "http://a.example/x?y#z"
+        client.add_credentials(Uri.parse(url), "r", HttpClientDigestCredentials("user", "pässword"))
+        for _ in range(2):
+            assert client.get_url(url).close().read() == b"ok"
+        client.close()
+    assert digest.counts == ["00000001", "00000002"]
+
+
+@pytest.mark.parametrize("more", ['qop=""', "qop=", 'algorithm=""', "algorithm=", 'qop="", algorithm=""'])
+def test_an_empty_parameter_of_a_digest_challenge_is_none(client: HttpClient, more: str) -> None:
+    with scripted(answering(challenge(f'Digest realm="r", nonce="n", {more}'), OK)) as server:
+        client.add_credentials(Uri.parse(server.url()), "r", HttpClientDigestCredentials("u", "p"))
+        assert client.get_url(server.url("/x")).close().read() == b"ok"
+        client.close()
+    found = parse_parameters((server.asked[1].header("authorization") or "").partition(" ")[2])
+
+    def h(text: str) -> str:
+        return hashlib.md5(text.encode()).hexdigest()
+
+    assert found["response"] == h(f"{h('u:r:p')}:n:{h('GET:/x')}")  # RFC 2069, in MD5
+    assert not found.keys() & {"qop", "nc", "cnonce", "algorithm"}
+
+
 @pytest.mark.parametrize(
     "text",
     [

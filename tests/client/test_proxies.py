@@ -52,6 +52,7 @@ def client() -> Iterator[HttpClient]:
         ("PROXY user:%C3%A4@a:1", [Proxy("a", 1, basic("user", "ä"))]),
         ("PROXY user@a:1", [Proxy("a", 1, basic("user", ""))]),
         ("PROXY @a:1", [Proxy("a", 1)]),
+        ("PROXY us@er:p ss@a:1", [Proxy("a", 1, basic("us@er", "p ss"))]),
     ],
 )
 def test_answers(answer: str, expected: list[Proxy | None]) -> None:
@@ -133,9 +134,8 @@ def test_an_exception_in_find_proxy_is_the_users(client: HttpClient) -> None:
         ("http://a.example/", {"http_proxy": "[::ffff:1]"}, "PROXY [::ffff:1]:1080"),
         ("http://a.example/", {"http_proxy": "http://[::ffff:1]:8080/"}, "PROXY [::ffff:1]:8080"),
         ("http://a.example/", {"http_proxy": "http://user:p%40ss@p:8080"}, "PROXY user:p%40ss@p:8080"),
-        ("http://a.example/", {"http_proxy": "http://user:p@ss@p:8080"}, "PROXY user:p@ss@p:8080"),
-        ("http://a.example/", {"http_proxy": "socks5://p:1"}, "SOCKS p:1"),
-        ("http://a.example/", {"http_proxy": "p q"}, "PROXY p q"),
+        ("http://a.example/", {"http_proxy": "http://user:p@ss@p:8080"}, "PROXY user:p%40ss@p:8080"),
+        ("http://a.example/", {"http_proxy": "HTTP://p:8080"}, "PROXY p:8080"),
         ("http://a.example/", {"https_proxy": "p:1"}, "DIRECT"),
         ("https://a.example/", {"http_proxy": "p:1"}, "DIRECT"),
         ("https://a.example/", {"https_proxy": "p:1", "http_proxy": "q:1"}, "PROXY p:1"),
@@ -228,6 +228,69 @@ def test_no_proxy(no_proxy: str, direct: list[str], proxied: list[str]) -> None:
             assert (
                 HttpClient.find_proxy_from_environment(Uri.parse(url), environment=environment) == "PROXY p:1"
             ), url
+
+
+@pytest.mark.parametrize("value", ["https://p:1", "HTTPS://p", "socks5://p:1", "socks://p", "ftp://p:1", "x-y://p:1"])
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"])
+def test_a_scheme_that_is_not_spoken_with_proxies(client: HttpClient, name: str, value: str) -> None:
+    url = Uri.parse(f"{name[:-6].lower()}://a.example/")
+    value = value.replace("://", "://user:secret@")
+    with pytest.raises(HttpException, match=f"{name} names a proxy by .*, expected http://") as caught:
+        HttpClient.find_proxy_from_environment(url, environment={name: value})
+    assert "secret" not in str(caught.value) and "PROXY p" not in str(caught.value)
+
+
+def test_nothing_goes_in_plain_text_to_a_proxy_by_https(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with scripted(lambda peer: peer.is_ended()) as proxy:
+        monkeypatch.setenv("http_proxy", f"https://user:secret@127.0.0.1:{proxy.port}")
+        with pytest.raises(HttpException, match="http_proxy names a proxy by https://"):
+            client.get_url("http://a.example/")
+        assert proxy.connections == 0
+
+
+@pytest.mark.parametrize(
+    "value", ["p q", "p:0", "p:65536", "p:x", "[::1", ":80", "http://", "u:secret@", "u:secret@:80"]
+)
+def test_a_variable_that_is_no_proxy(value: str) -> None:
+    with pytest.raises(HttpException, match="the environment variable http_proxy is ") as caught:
+        HttpClient.find_proxy_from_environment(Uri.parse("http://a/"), environment={"http_proxy": value})
+    assert "secret" not in str(caught.value)
+
+
+PASSWORDS = ["p/ss", "p;ss", "p@ss", "p ss", "p:ss", "p#ss", "p?ss", "p%ss", "p%40ss", "pä", "//", "@", ";"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("prefix", ["", "http://"])
+@pytest.mark.parametrize("wrap", [lambda found: found, lambda found: f"{found}; DIRECT"])
+def test_a_proxys_password_survives(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch, prefix: str, password: str, wrap: Any
+) -> None:
+    """Whatever its characters, and also where a function of the user's adds to the answer."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    client.find_proxy = lambda url: wrap(HttpClient.find_proxy_from_environment(url))
+    meant = password.replace("%40", "@")  # what is encoded already is meant so
+    with scripted(answering(OK)) as proxy:
+        monkeypatch.setenv("http_proxy", f"{prefix}us/er:{password}@127.0.0.1:{proxy.port}")
+        assert client.get_url("http://a.example/").close().read() == b"ok"
+        client.close()
+    assert proxy.asked[0].header("proxy-authorization") == basic("us/er", meant)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["PROXY user:secret@a:b", "PROXY user:sec;ret@a:1", "PROXY user:sec ret@", "SOCKS user:secret@a:1"],
+)
+def test_an_answer_that_is_none_shows_no_password(client: HttpClient, answer: str) -> None:
+    client.find_proxy = lambda url: answer
+    with pytest.raises(HttpException) as caught:
+        client.get_url("http://a/")
+    assert "sec" not in str(caught.value) and "ret" not in str(caught.value)
 
 
 def test_no_proxy_in_lower_case_goes_first() -> None:
@@ -378,7 +441,9 @@ def test_credentials_added_for_a_proxy_are_sent_at_once(client: HttpClient) -> N
 
 def test_digest_for_a_proxy(client: HttpClient) -> None:
     def check(value: str | None) -> bool:
-        return value is not None and 'uri="/x"' in value and 'nonce="n"' in value and "nc=0000000" in value
+        # RFC 7616 3.4.6: the request-target as it is sent, which is absolute.
+        parts = ('uri="http://a.example/x"', 'nonce="n"', "nc=0000000")
+        return value is not None and all(part in value for part in parts)
 
     with scripted(guarded('Digest realm="r", nonce="n", qop="auth"', check)) as proxy:
         client.add_proxy_credentials("127.0.0.1", proxy.port, "r", HttpClientDigestCredentials("u", "p"))

@@ -372,6 +372,77 @@ def test_credentials_in_the_url_are_not_for_the_next_host(client: HttpClient) ->
     assert [asked.header("authorization") for asked in server.asked] == ["Basic dXNlcjpwYXNzd29yZA==", None]
 
 
+@pytest.mark.parametrize("location", ["/dir/", "//{host}/dir/", "http://{host}/dir/", "HTTP://{host}/dir/"])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_credentials_in_the_url_go_on_within_the_origin(
+    client: HttpClient, location: str, by_hand: bool
+) -> None:
+    authorizations = []
+
+    def answer(asked: Asked) -> bytes:
+        authorizations.append(asked.header("authorization"))
+        return OK if asked.target == "/dir/" else to(place, 301)
+
+    with scripted(always(answer)) as server:
+        place = location.format(host=f"127.0.0.1:{server.port}")
+        request = client.get_url(f"http://user:p%40ss@127.0.0.1:{server.port}/dir")
+        request.follow_redirects = not by_hand
+        response = request.close()
+        if by_hand:
+            response = response.redirect()
+        assert response.read() == b"ok"
+        client.close()
+    assert authorizations == ["Basic dXNlcjpwQHNz"] * 2
+
+
+def test_credentials_in_the_location_go_before_those_in_the_url(client: HttpClient) -> None:
+    with scripted(always(lambda asked: OK if asked.target == "/new" else to(place))) as server:
+        place = f"http://x:y@127.0.0.1:{server.port}/new"
+        response = client.get_url(f"http://user:password@127.0.0.1:{server.port}/").close()
+        assert response.read() == b"ok"
+        client.close()
+    assert response.redirects[0].location.user_info == "x:y"
+
+
+@pytest.mark.parametrize("location", ["http://user2:secret2@h:x/", "//u:secret2@[x]/", "ftp://u:secret2@a/"])
+def test_an_error_shows_no_password(client: HttpClient, location: str) -> None:
+    with scripted(answering(to(location))) as server:
+        with pytest.raises(HttpException) as caught:
+            client.get_url(f"http://user:secret@127.0.0.1:{server.port}/").close()
+        assert caught.value.uri is not None and caught.value.uri.user_info == "user:secret"
+        client.close()
+    assert "secret" not in str(caught.value) and "secret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:secret@h h/",
+        "http://u:secret@h:x/",
+        "http://u:sec/secret@h/",
+        "http://u:secret:secret@[::x]/",
+        "ftp://u:secret@h/",
+        "http://u:secret@",
+        "http://u:secret@h/%",
+        "//u:secret@h/",
+        "http://u:secret@a:b:c/",
+    ],
+)
+def test_a_url_that_is_refused_shows_no_password(client: HttpClient, url: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        client.get_url(url)
+    assert "sec" not in str(caught.value)
+
+
+def test_a_repr_shows_no_password(client: HttpClient) -> None:
+    with scripted(answering(to("/new"), OK)) as server:
+        request = client.get_url(f"http://user:secret@127.0.0.1:{server.port}/")
+        response = request.close()
+        assert "secret" not in repr([request, response, response.redirects])
+        response.read()
+        client.close()
+
+
 # ------------------------------------------------------------------ by hand
 
 
