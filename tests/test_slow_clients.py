@@ -185,6 +185,105 @@ def test_a_slow_body_costs_no_loop_that_does_not_read_it() -> None:
         assert_others_are_served(server)
 
 
+@pytest.mark.parametrize("start, more", [
+    (b"Content-Length: 100000\r\n\r\n", b"x"),
+    (b"Content-Length: 100000\r\n\r\n" + b"x" * 100, b"x"),
+    (b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    (b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    (b"Transfer-Encoding: chunked\r\n\r\n2710\r\n", b"x"),
+    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+], ids=["counted", "counted, and begun", "chunk by chunk", "in a chunk's size", "in a chunk", "in the trailers"])
+@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "TLS"])
+def test_a_body_that_dribbles_without_gaps_gets_408(start: bytes, more: bytes, is_secure: bool,
+                                                    tls_contexts: TlsContexts,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """No gap is long, and there would never be an end; a worker is not held for as long."""
+    monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON)
+    errors: list[HttpException] = []
+
+    def handler(request: HttpRequest) -> None:
+        with request.response:
+            try:
+                request.read()
+            except HttpException as error:
+                errors.append(error)
+
+    context = tls_contexts.client if is_secure else None
+    with serving(handler, context=tls_contexts.server if is_secure else None, workers=1, body_timeout=NEVER,
+                 min_body_rate=1000) as server:
+        with RawClient(server.port, context=context) as client:
+            client.send(POST + start)
+            while not errors:
+                client.send(more)
+                pause()
+            assert_refused(client, 408)
+    assert "1000 bytes a second" in str(errors[0])
+
+
+def test_a_body_that_stops_after_a_good_beginning_is_over_when_its_rate_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate is that of the whole body: what came quickly may be waited for longer, but not for ever."""
+    monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON / 10)
+    with serving(hello, body_timeout=NEVER, min_body_rate=50_000) as server, RawClient(server.port) as client:
+        began = time.monotonic()
+        client.send(POST + b"Content-Length: 100000\r\n\r\n" + b"x" * 20_000)
+        assert_refused(client, 408)
+        assert time.monotonic() - began >= 0.4  # 20,000 bytes of 50,000 a second
+
+
+@pytest.mark.parametrize("rate", [20, None])
+def test_a_slow_body_that_keeps_up_its_rate_is_taken(rate: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON)
+    with serving(hello, min_body_rate=rate) as server, RawClient(server.port) as client:
+        client.send(POST + b"Content-Length: 30\r\n\r\n" + b"x" * 10)
+        trickle(client, b"x" * 20)
+        assert client.read_response().body == b"30"
+        assert client.get().status == 200
+
+
+def test_a_handlers_own_time_is_not_the_bodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON)
+
+    def handler(request: HttpRequest) -> None:
+        with request.response as response:
+            first = request.read(1)
+            threading.Event().wait(SOON * 2)
+            go_on.set()
+            response.write(first + request.read())
+
+    go_on = threading.Event()
+    with serving(handler, min_body_rate=MIB) as server, RawClient(server.port) as client:
+        client.send(POST + b"Content-Length: 10\r\n\r\n" + b"x" * 5)
+        assert go_on.wait(PATIENCE)
+        client.send(b"x" * 5)
+        assert client.read_response().body == b"x" * 10
+
+
+def test_a_body_that_nobody_reads_is_not_read_away_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON)
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write("unread")
+        request.response.close()
+
+    with serving(handler, body_timeout=NEVER, min_body_rate=1000) as server, RawClient(server.port) as client:
+        client.send(POST + b"Content-Length: 1000\r\n\r\nabc")
+        assert client.read_response().body == b"unread"
+        trickle(client, b"x" * 900)
+        eventually(lambda: not server.connections_info().total)
+
+
+def test_the_next_head_on_a_connection_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What limits a body ends with it."""
+    monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON)
+    with serving(hello, min_body_rate=1000) as server, RawClient(server.port) as client:
+        client.send(POST + b"Content-Length: 3\r\n\r\nabc")
+        assert client.read_response().body == b"3"
+        threading.Event().wait(SOON * 2)
+        assert trickle(client, b"GET / HTTP/1.1\r\n") == 16
+        client.send(b"Host: a\r\n\r\n")
+        assert client.read_response().status == 200
+
+
 # -------------------------------------------------------------------------- TLS
 
 @pytest.mark.parametrize("start", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],

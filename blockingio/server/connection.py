@@ -26,6 +26,7 @@ from blockingio.net.duplex import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.core import Core, log
+from blockingio.server.pace import BodyPace
 from blockingio.server.relay import Relay
 from blockingio.server.request import HttpRequest
 from blockingio.server.response import HttpResponse
@@ -222,7 +223,7 @@ class Connection:
             # Ahead only where nothing of this request is left to read, and nothing but a request can come.
             self._reads_ahead = head.is_followed
             if body is not None:
-                channel.set_receive_timeout(core.body_timeout)
+                self._set_pace()
             elif head.is_last and not source.pending:
                 # The client sends nothing more, so this thread is done: who closes the response closes the socket.
                 self._is_left = self._client_is_done = True
@@ -246,6 +247,16 @@ class Connection:
                     if not body.discard(DRAIN_SIZE):
                         self._last = True
                         return
+                    source.receive_from(channel.receive)
+
+    def _set_pace(self) -> None:
+        """A body comes next: how long to wait for it, between two pieces and in all."""
+        gap, rate = self.core.body_timeout, self.core.min_body_rate
+        if rate is None:
+            self.channel.set_receive_timeout(gap)
+        else:
+            pace = BodyPace(self.channel, gap, rate, self._source.pending_size)
+            self._source.receive_from(pace.receive)
 
     def _before_wait(self) -> None:
         """A head is on its way: from its first byte on it has header_timeout."""

@@ -65,6 +65,9 @@ SESSION_TIMEOUT = 20 * 60.0
 
 MAX_CONNECTIONS = 10_000
 
+# Bytes a second, as Kestrel has it: any modem is faster.
+MIN_BODY_RATE = 240
+
 
 class Signal:
     """Something on the queue of requests that is none: it wakes who waits there."""
@@ -100,6 +103,7 @@ class Core:
         self.idle_timeout: float | None = IDLE_TIMEOUT
         self.header_timeout: float | None = HEADER_TIMEOUT
         self.body_timeout: float | None = BODY_TIMEOUT
+        self.min_body_rate: int | None = MIN_BODY_RATE
         self.server_header: str | None = None
         self.limits: Limits = DEFAULT_LIMITS
         self.max_connections: int | None = MAX_CONNECTIONS

@@ -68,6 +68,10 @@ class HttpServer(Stream[HttpRequest]):
     body_timeout: Setting[float | None] = Setting(
         "Seconds that no gap in a body is longer than, else 408 and HttpException from read(); nor in the taking of "
         "a response, else the client counts as gone.  None: any.", is_duration)
+    min_body_rate: Setting[int | None] = Setting(
+        "Bytes a second that a body has kept up, over the whole of it, at any time from its 20th second on, else 408 "
+        "and HttpException from read(); time that a handler takes before it reads on does not count.  None: any.",
+        is_count)
     max_header_size: Limit[int] = Limit("Bytes of a header section, else 431.")
     max_header_count: Limit[int] = Limit("Fields of a header section, else 431.")
     max_target_length: Limit[int] = Limit("Bytes of a request target, else 414.")

@@ -27,6 +27,10 @@ OUTBOXES_SIZE = 256 * MIB
 # Bytes of an unread body that are read away to save the connection; past it a new one is cheaper.
 DRAIN_SIZE = 256 * KIB
 
+# Seconds that a body has in any case before it must have kept up its minimum rate: enough for a client
+# that begins slowly, or is lost in a tunnel for a moment.
+BODY_GRACE = 20.0
+
 # Seconds that input is still read away after our last byte, so that a reset does not
 # overtake the answer (RFC 9112 9.6).
 LINGER_TIME = 2.0

@@ -65,6 +65,15 @@ class Source:
         if not self._data[: self._at].strip(b"\r\n"):
             self._at = 0
 
+    @property
+    def pending_size(self) -> int:
+        """Bytes of ``pending``."""
+        return len(self._data) - self._at
+
+    def receive_from(self, receive: Callable[[int], bytes]) -> None:
+        """From here on bytes come from this callable."""
+        self._receive = receive
+
     def head(self, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
         """A message head without the blank line that ends it, or None at the end of input.
 

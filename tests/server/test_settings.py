@@ -13,7 +13,7 @@ from tests.server.visits import answering, get, in_background, post, raw_answer,
 
 DEFAULTS = {
     "auto_compress": False, "idle_timeout": 120, "server_header": None, "session_timeout": 20 * 60,
-    "header_timeout": 20, "body_timeout": 60, "max_header_size": 64 * 1024, "max_header_count": 128,
+    "header_timeout": 20, "body_timeout": 60, "min_body_rate": 240, "max_header_size": 64 * 1024, "max_header_count": 128,
     "max_target_length": 16 * 1024, "max_body_size": None, "max_connections": 10_000, "access_log": None,
     "allowed_hosts": None,
 }
@@ -33,7 +33,7 @@ def test_defaults() -> None:
     ("server_header", ["a", "caf\u00e9", "", None]), ("session_timeout", [1, 0.5]),
     ("header_timeout", [1, 0.5, None]), ("body_timeout", [1, 0.5, None]), ("max_header_size", [0, 1, 10**9]),
     ("max_header_count", [0, 1]), ("max_target_length", [1]), ("max_body_size", [0, 1, 10**12, None]),
-    ("max_connections", [1, None]), ("access_log", [print, None]),
+    ("max_connections", [1, None]), ("min_body_rate", [1, None]), ("access_log", [print, None]),
     ("allowed_hosts", [("a.example", "*.b.example", "::1", "[::1]", "127.0.0.1", "a_b", "b\u00fccher.example."), (), None]),
 ])
 def test_good_values(name: str, values: list[Any]) -> None:
@@ -51,6 +51,7 @@ def test_good_values(name: str, values: list[Any]) -> None:
       for value in (-1, None, 1.5, "1")),
     ("max_body_size", -1), ("max_body_size", "1"), ("max_body_size", 0.5),
     ("max_connections", 0), ("max_connections", -1), ("max_connections", 1.5),
+    ("min_body_rate", 0), ("min_body_rate", -1), ("min_body_rate", "1"),
     ("server_header", "a\r\nb: c"), ("server_header", "a\0"), ("server_header", "\u20ac"),
     ("server_header", 5), ("server_header", b"a"), ("default_response_headers", None),
     ("default_response_headers", {"a": "b"}), ("access_log", "file.log"), ("access_log", 5),

@@ -1,0 +1,49 @@
+"""How slowly the body of one request may come: no gap longer than body_timeout, and a rate over the whole of it."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from blockingio.errors import BadMessage
+from blockingio.net.channel import Channel
+from blockingio.wire.limits import BODY_GRACE
+from blockingio.wire.source import TIMED_OUT
+
+
+class BodyPace:
+    """Receives in place of the channel while a body is read; it belongs to who owns the reading half.
+
+    What counts is the time that is spent in waiting for the client: a handler may take its own.
+    """
+
+    __slots__ = ("_channel", "_gap", "_rate", "_received", "_waited")
+
+    def __init__(self, channel: Channel, gap: float | None, rate: int, received: int) -> None:
+        """``gap`` in seconds, None: any; ``rate`` in bytes a second; ``received``: bytes that came with the head."""
+        self._channel = channel
+        self._gap = gap
+        self._rate = rate
+        self._received = received
+        self._waited = 0.0
+
+    def receive(self, size: int) -> bytes:
+        """As the channel's.  Raises BadMessage, a 408, where the body is below its rate and the grace is over."""
+        left = max(BODY_GRACE, self._received / self._rate) - self._waited
+        if left <= 0:
+            raise self._too_slow()
+        is_gap = self._gap is not None and self._gap <= left
+        self._channel.set_receive_timeout(self._gap if is_gap else left)
+        began = monotonic()
+        try:
+            data = self._channel.receive(size)
+        except TIMED_OUT:
+            if is_gap:
+                raise
+            raise self._too_slow() from None
+        self._waited += monotonic() - began
+        self._received += len(data)
+        return data
+
+    def _too_slow(self) -> BadMessage:
+        return BadMessage(f"a body came with less than {self._rate} bytes a second, expected that many "
+                          f"from second {BODY_GRACE:g} on", 408)  # fmt: skip
