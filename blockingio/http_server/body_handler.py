@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from blockingio.errors import BadMessage, HttpException, StateError
-from blockingio.http_server.charset import decode
+from blockingio.http_server.charset import form_encoding
 from blockingio.http_server.form_data import HttpMultipartFormData
+from blockingio.http_server.gather import gather_bytes, gather_file, gather_text
 from blockingio.http_server.multipart import MimeMultipartTransformer
 from blockingio.stream.stream import Stream, StreamTransformer
+from blockingio.values import percent
 from blockingio.values.header_value import ContentType
 from blockingio.values.headers import HttpHeaders
-from blockingio.values.uri import Uri
 
 if TYPE_CHECKING:
     from blockingio.client.response import HttpClientResponse
@@ -74,7 +75,9 @@ class HttpBodyFileUpload:
     """A file in a form.
 
     ``filename`` is what the client calls it, "" where it gives no name: not to be trusted as a
-    path.  ``content`` is a str for text/*, application/json and where no type is given.
+    path.  ``content`` is a str for text/*, application/json and where no type is given, but
+    bytes where the file is not in the charset that its type names (without one, the form's
+    default), or that charset is not known; bytes for all other types.
     """
 
     __slots__ = ("filename", "content_type", "content")
@@ -156,20 +159,19 @@ def _refuse(request: HttpRequest, error: HttpException) -> NoReturn:
 def _process(chunks: Iterable[bytes], headers: HttpHeaders, default_encoding: str) -> tuple[str, Any]:
     content_type = headers.content_type
     if content_type is None:
-        return "binary", b"".join(chunks)
+        return "binary", gather_bytes(chunks)
     primary, sub = content_type.primary_type, content_type.sub_type
     charset = content_type.charset or default_encoding
     if primary == "multipart" and sub == "form-data":
         return "form", _read_form(chunks, content_type.parameters.get("boundary"), default_encoding)
-    data = b"".join(chunks)
     if primary == "text":
-        return "text", decode(data, charset)
+        return "text", gather_text(chunks, charset)
     if primary == "application" and sub == "json" or sub.endswith("+json"):
         # RFC 8259 8.1: UTF-8, whatever the default is.
-        return "json", _parse_json(decode(data, content_type.charset or "utf-8"))
+        return "json", _parse_json(gather_text(chunks, content_type.charset or "utf-8"))
     if primary == "application" and sub == "x-www-form-urlencoded":
-        return "form", _parse_urlencoded(data, charset)
-    return "binary", data
+        return "form", _parse_urlencoded(gather_bytes(chunks), form_encoding(charset))
+    return "binary", gather_bytes(chunks)
 
 
 def _parse_json(text: str) -> Any:
@@ -183,11 +185,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _parse_urlencoded(data: bytes, charset: str) -> dict[str, str]:
-    try:
-        return Uri.split_query_string(decode(data, charset), encoding=charset)
-    except (ValueError, LookupError) as error:
-        raise BadMessage(f"the form is not x-www-form-urlencoded: {error}") from error
+def _parse_urlencoded(data: bytes, encoding: str) -> dict[str, str]:
+    # What stands there raw is as good as percent-encoded, as it is in a request's target.
+    return percent.decode_query(percent.encode_bytes(data, "\0-\x7f"), encoding)
 
 
 def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: str) -> dict[str, Any]:
@@ -204,10 +204,10 @@ def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: 
             raise BadMessage(
                 f"a part's Content-Disposition is {field.content_disposition}, expected a name in it")
         filename = parameters.get("filename")
-        content: str | bytes = "".join(field) if field.is_text else b"".join(field)
-        if filename is None and isinstance(content, str):
-            form[name] = content
+        if filename is None and field.is_text:
+            form[name] = gather_text(part, field.charset)
         else:
             # RFC 7578 4.2 leaves a file's name to the client: what is no text is a file all the same.
+            content = gather_file(part, field.charset) if field.is_text else gather_bytes(part)
             form[name] = HttpBodyFileUpload(filename or "", field.content_type, content)
     return form

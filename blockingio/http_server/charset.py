@@ -41,6 +41,13 @@ def decode(data: bytes, charset: str) -> str:
         raise BadMessage(f"the text is not in {codec.name}: {error}") from error
 
 
+def form_encoding(charset: str) -> str:
+    """The codec for an urlencoded form, whose octets stand among ASCII: UTF-8 for UTF-16 and the like,
+    as browsers have it.  Raises BadMessage (400) as ``find_codec`` does."""
+    codec = find_codec(charset)
+    return codec.name if codec.encode("a=1")[0] == b"a=1" else "utf-8"
+
+
 def decoded(chunks: Iterable[bytes], charset: str) -> Iterator[str]:
     """The text of the bytes, piece by piece as they come.  Raises BadMessage (400) as ``decode`` does."""
     codec = find_codec(charset)

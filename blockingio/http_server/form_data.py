@@ -70,8 +70,8 @@ class HttpMultipartFormData(Stream[Any]):
         ``default_encoding`` is that of text whose type names no charset.  In
         ``content_disposition`` the parameters name and filename are as the user sees them:
         filename* (RFC 8187) decoded and preferred, backslashes before a quote or a backslash
-        gone (but one that ends a name stays), and %22 a quote again, which browsers write so.  A file name is what the client
-        says; it may hold a path.  Raises HttpException.
+        gone (but one that ends a name stays), and %22 a quote again, which browsers write so.
+        A file name is what the client says; it may hold a path.  Raises HttpException.
         """
         headers = multipart.headers
         disposition = headers.get("content-disposition")

@@ -39,9 +39,11 @@ def decode_bytes(text: str) -> bytes:
     return re.sub(PERCENT_ENCODED.encode(), lambda match: bytes.fromhex(match[0][1:].decode()), text.encode())
 
 
-def decode_lenient(text: str) -> str:
-    """The text that was encoded, with U+FFFD for what is no UTF-8."""
-    return decode_bytes(text).decode("utf-8", "replace") if "%" in text else text
+def decode_lenient(text: str, encoding: str = "utf-8") -> str:
+    """The text that was encoded, with U+FFFD for what is not of the encoding, a "%" without digits as it is."""
+    if encoding == "utf-8" and "%" not in text:
+        return text
+    return decode_bytes(text).decode(encoding, "replace")
 
 
 def decode_strict(text: str, encoding: str = "utf-8") -> str:
@@ -51,7 +53,8 @@ def decode_strict(text: str, encoding: str = "utf-8") -> str:
         at = match.start()
         raise ValueError(f"expected two hexadecimal digits behind '%', found {text[at:at + 3]!r}")
     try:
-        return decode_bytes(text).decode(encoding)
+        # Characters beyond ASCII are text already, whatever the encoding of the octets is.
+        return re.sub("[\0-\x7f]++", lambda run: decode_bytes(run[0]).decode(encoding), text)
     except UnicodeDecodeError as error:
         raise ValueError(f"expected percent-encoded {encoding}, found {text[:80]!r}") from error
 
@@ -61,6 +64,13 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
     are left out, a name without "=" has the value ""."""
     return [(name, value) for pair in query.replace("+", " ").split("&") if pair
             for name, _, value in (pair.partition("="),)]
+
+
+def decode_query(query: str, encoding: str = "utf-8") -> dict[str, str]:
+    """The names and values of a query or form in ASCII, decoded as ``decode_lenient`` does; the last
+    value of a repeated name."""
+    return {decode_lenient(name, encoding): decode_lenient(value, encoding)
+            for name, value in query_pairs(query) if name}
 
 
 def encode_query_component(text: str) -> str:

@@ -290,9 +290,7 @@ class Uri:
     def query_parameters(self) -> Mapping[str, str]:
         """The query's names and values, decoded; the last value of a repeated name."""
         if self._parameters is None:
-            self._parameters = MappingProxyType({
-                percent.decode_lenient(name): percent.decode_lenient(value)
-                for name, value in percent.query_pairs(self.query) if name})
+            self._parameters = MappingProxyType(percent.decode_query(self.query))
         return self._parameters
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,6 +79,10 @@ def process(content_type: str | None, body: bytes, **arguments: str) -> HttpRequ
     (FORM, b"a=x+y%26z&%C3%BC=%E2%82%AC&c", "form", {"a": "x y&z", "ü": "€", "c": ""}),
     (FORM, b"", "form", {}),
     (FORM + "; charset=latin-1", b"a=%FC", "form", {"a": "ü"}),
+    (FORM + "; charset=latin-1", b"\xfc%20=%FC\xfc", "form", {"ü ": "üü"}),
+    (FORM + "; charset=shift_jis", b"%83A=\x83\x5c%82\xa0", "form", {"ア": "ソあ"}),
+    (FORM + "; charset=utf-16", b"a=%C3%BC", "form", {"a": "ü"}),
+    (FORM, "ü=%20ü&€".encode(), "form", {"ü": " ü", "€": ""}),
 ])
 def test_bodies(content_type: str | None, body: bytes, kind: str, value: object) -> None:
     found = process(content_type, body)
@@ -98,8 +103,7 @@ def test_bodies(content_type: str | None, body: bytes, kind: str, value: object)
     ("application/json", b"[" * 200_000, "no JSON"),
     ("application/json", b"9" * 5000, "no JSON"),
     ("application/json", b"\xff", "not in utf-8"),
-    (FORM, b"a=%FF", "x-www-form-urlencoded"),
-    (FORM, b"\xff=1", "not in utf-8"),
+    (FORM + "; charset=nonsense", b"a=1", "charset is 'nonsense'"),
     ("multipart/form-data", b"--b--", "boundary"),
     ("multipart/form-data; boundary=", b"--b--", "boundary"),
     (MULTIPART, b"", "ended"),
@@ -115,6 +119,25 @@ def test_broken_bodies_are_answered_and_raised(content_type: str, body: bytes, m
     assert isinstance(found, HttpException)
     assert message in str(found)
     assert found.uri is not None and found.uri.path == "/"
+
+
+@pytest.mark.parametrize("query", [
+    "n=100%", "n=%zz", "n=%E9", "n=%4", "%=%%", "n=%C3%BC%", "%E9=%C3", "a=1&&b&=c&a=2", "n=a+b%2B", "n=%00",
+    "n=%ED%A0%80", "n=a=b",
+])
+def test_a_form_is_decoded_as_a_query_is(query: str) -> None:
+    queries = []
+
+    def handle(request: HttpRequest) -> None:
+        queries.append(dict(request.uri.query_parameters))
+        queries.append(HttpBodyHandler.process_request(request).body)
+        request.response.close()
+
+    with serving(handle) as server, RawClient(server.port) as client:
+        client.send(f"POST /?{query} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
+                    f"Content-Length: {len(query)}\r\n\r\n{query}".encode())
+        assert client.read_response().status == 200
+    assert queries[0] == queries[1] != {}
 
 
 def test_a_default_encoding() -> None:
@@ -184,6 +207,69 @@ def test_a_part_that_is_no_text_is_a_file_even_without_a_name() -> None:
     found = process(MULTIPART, PART + b"\r\nContent-Type: image/png\r\n\r\nx\r\n--b--")
     assert isinstance(found, HttpRequestBody)
     assert (found.body["a"].filename, found.body["a"].content) == ("", b"x")
+
+
+CSV = "name;größe\n" + "ä;1\n" * 100_000
+
+
+@pytest.mark.parametrize(("field", "data", "content"), [
+    ("text/csv", CSV.encode("latin-1"), None),
+    ("text/csv", CSV.encode(), CSV),
+    ("text/csv", CSV.encode() + b"\xc3", None),
+    ("text/csv", "\ufeff".encode() + b"a", "\ufeffa"),
+    ("text/csv", CSV.encode("utf-16"), None),
+    ("text/csv; charset=utf-16", CSV.encode("utf-16"), CSV),
+    ("text/csv; charset=utf-16", CSV.encode("utf-16")[:-1], None),
+    ("text/csv; charset=latin-1", CSV.encode("latin-1"), CSV),
+    ("text/csv; charset=ascii", CSV.encode("latin-1"), None),
+    ("text/csv; charset=x-no-such-charset", CSV.encode(), None),
+    ("text/csv; charset=zlib", CSV.encode(), None),
+    ("application/json", b"\xff", None),
+    (None, b"\xff", None),
+    (None, b"", ""),
+])
+def test_a_file_that_is_not_in_its_charset_is_bytes(field: str | None, data: bytes, content: str | None) -> None:
+    """And the rest of the form is as it would be."""
+    typed = f"\r\nContent-Type: {field}".encode() if field is not None else b""
+    found = process(MULTIPART, PART + b"; filename=a.csv" + typed + b"\r\n\r\n" + data
+                    + b"\r\n--b\r\nContent-Disposition: form-data; name=c\r\n\r\nd\r\n--b--")
+    assert isinstance(found, HttpRequestBody)
+    assert found.body["c"] == "d"
+    assert found.body["a"].filename == "a.csv"
+    assert found.body["a"].content == (data if content is None else content)
+
+
+@pytest.mark.parametrize(("content_type", "start", "end", "times"), [
+    (None, b"", b"", 1),
+    ("text/plain", b"", b"", 1),
+    ("text/plain; charset=latin-1", b"", b"", 1),
+    ("application/json", b'"', b'"', 2),  # the text, and what json.loads makes of it
+    (MULTIPART, PART + b"; filename=x\r\nContent-Type: image/png\r\n\r\n", b"\r\n--b--", 1),
+    (MULTIPART, PART + b"; filename=x\r\n\r\n", b"\r\n--b--", 1),
+    (MULTIPART, PART + b"\r\n\r\n", b"\r\n--b--", 1),
+])
+def test_a_body_is_held_once(content_type: str | None, start: bytes, end: bytes, times: int) -> None:
+    size = 16 * 2**20
+    peaks = []
+
+    def handle(request: HttpRequest) -> None:
+        tracemalloc.start()
+        try:
+            body = HttpBodyHandler.process_request(request)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert body.body
+        request.response.close()
+
+    with serving(handle) as server, RawClient(server.port) as client:
+        fields = f"Content-Type: {content_type}\r\n" if content_type else ""
+        client.send(f"POST / HTTP/1.1\r\nHost: localhost\r\n{fields}"
+                    f"Content-Length: {len(start) + size + len(end)}\r\n\r\n".encode() + start)
+        for _ in range(16):
+            client.send(b"x" * 2**20)
+        assert client.send(end).read_response().status == 200
+    assert peaks[0] < (times + 0.5) * size
 
 
 def test_a_body_that_is_too_large_is_413() -> None:

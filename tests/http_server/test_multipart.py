@@ -224,8 +224,8 @@ def test_what_is_no_boundary(boundary: str) -> None:
 
 # What RFC 2046 allows, and what real clients send besides.
 @pytest.mark.parametrize("boundary", [
-    "*****", "a.b*c", "[x]^$", 'a"b', "a;b", "a b", "-", "--", "\\d+", "(?:x)", "{1}", "".join(map(chr, range(33, 103))),
-    "".join(map(chr, range(57, 127)))])
+    "*****", "a.b*c", "[x]^$", 'a"b', "a;b", "a b", "-", "--", "\\d+", "(?:x)", "{1}",
+    "".join(map(chr, range(33, 103))), "".join(map(chr, range(57, 127)))])
 def test_what_is_printable_is_a_boundary(boundary: str) -> None:
     body = f"--{boundary}\r\n\r\nx\r\n--{boundary}\r\n\r\ny\r\n--{boundary}--\r\n".encode()
     for size in SIZES:

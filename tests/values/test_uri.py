@@ -553,7 +553,8 @@ def test_a_lone_surrogate_is_a_value_error() -> None:
 @pytest.mark.parametrize("query, encoding, parameters", [
     ("", "utf-8", {}), ("a=1&a=2&b=c+d", "utf-8", {"a": "2", "b": "c d"}),
     ("a&b=&=c&&", "utf-8", {"a": "", "b": ""}),
-    ("a=%FC", "latin-1", {"a": "\u00fc"}), ("%A4=%A4", "iso-8859-15", {"\u20ac": "\u20ac"}),
+    ("a=%FC", "latin-1", {"a": "\u00fc"}), ("\u00fc%FC=\u20ac+%FC", "latin-1", {"\u00fc\u00fc": "\u20ac \u00fc"}),
+    ("%A4=%A4", "iso-8859-15", {"\u20ac": "\u20ac"}),
 ])
 def test_split_query_string(query: str, encoding: str, parameters: Mapping[str, str]) -> None:
     assert Uri.split_query_string(query, encoding=encoding) == parameters
