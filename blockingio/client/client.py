@@ -36,6 +36,7 @@ from blockingio.net.x509 import X509Certificate
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
+from blockingio.values.written import written_uri
 
 
 class HttpClient:
@@ -120,15 +121,19 @@ class HttpClient:
     # ------------------------------------------------------------ requests
 
     def open(self, method: str, host: str, port: int, path: str) -> HttpClientRequest:
-        """A request by http for ``path``, which may have a query; a slash before it may be left out."""
+        """A request by http for ``path``, which may have a query; a slash before it may be left out.
+
+        What a URI cannot hold is percent-encoded; ValueError for CR, LF and NUL.
+        """
         return self.open_url(method, http_uri(host, port, path))
 
     def open_url(self, method: str, url: Uri | str) -> HttpClientRequest:
         """A request for an http or https URL, by a connection that is idle, awaited or made.
 
+        What a URI cannot hold is percent-encoded in a str: blanks, quotes, letters beyond ASCII, a lone "%".
         The URL's fragment is not sent, and its user information only as Basic credentials.
         """
-        uri = url if isinstance(url, Uri) else Uri.parse(url)
+        uri = written_uri(url)
         method = clean_method(method)
         if uri.scheme not in ("http", "https"):
             raise ValueError(f"expected an http or https URL, found {shown_uri(uri)!r}")
@@ -195,7 +200,7 @@ class HttpClient:
 
         A challenge is answered where it names this realm, or none.
         """
-        uri = url if isinstance(url, Uri) else Uri.parse(url)
+        uri = written_uri(url)
         self._credentials.add(Space.of(uri), realm, credentials)
 
     def add_proxy_credentials(self, host: str, port: int, realm: str,

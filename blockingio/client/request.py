@@ -222,7 +222,7 @@ class HttpClientRequest(IOSink):
     def _freeze_headers(self) -> None:
         headers = self._plan.headers
         if self._cookies:
-            pairs = headers.get_all("cookie") + [f"{cookie.name}={cookie.value}" for cookie in self._cookies]
+            pairs = headers.get_all("cookie") + [cookie.pair() for cookie in self._cookies]
             headers._set_trusted("cookie", "; ".join(pairs))
         headers._freeze("the request's headers have been sent, or stand since its first write")
         self._declared = headers.content_length

@@ -12,6 +12,7 @@ from socket import AF_INET6, inet_ntop, inet_pton
 from blockingio.values.grammar import ORIGIN_FORM_RE, REG_NAME_CHARACTERS, TOKEN_RE
 from blockingio.values.percent import decode_strict
 from blockingio.values.uri import Uri
+from blockingio.values.written import check_one_line
 
 _USUAL_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _PLAIN_HOST = re.compile(r"[a-z0-9\-._]++")
@@ -31,7 +32,11 @@ def clean_method(method: str) -> str:
 
 
 def http_uri(host: str, port: int, path: str) -> Uri:
-    """The http URI of a path with its query, with a slash where it lacks one; a fragment is left out."""
+    """The http URI of a path with its query, with a slash where it lacks one; a fragment is left out.
+
+    ValueError for CR, LF and NUL.
+    """
+    check_one_line(path)
     path, _, _ = path.partition("#")
     if path[:1] != "/":
         path = "/" + path

@@ -83,6 +83,9 @@ class Answer(IOSink):
                 self._parts = []
             else:
                 self._send_rest()
+        except ValueError:
+            self._fail(500)  # a cookie that cannot be written, say
+            raise
         except BaseException:
             self._give_up()
             raise

@@ -34,7 +34,7 @@ def compressed_headers(status: int, headers: HttpHeaders, request_headers: HttpH
 
     They say that the answer depends on Accept-Encoding; with ``content-encoding: gzip`` it is to be compressed.
     """
-    if "content-encoding" in headers or status in (204, 206, 304) or not is_compressible(headers):
+    if "content-encoding" in headers or status in (204, 205, 206, 304) or not is_compressible(headers):
         return None
     headers = headers._copy()
     vary = [name.strip().lower() for name in headers.get("vary", "").split(",")]

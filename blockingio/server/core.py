@@ -211,9 +211,16 @@ class Core:
             self._codec_made_of = self.default_response_headers._encode()
         return self._codec
 
+    def new_headers(self) -> HttpHeaders:
+        """What the headers of one answer begin with: the default ones, but for a Server that server_header goes over."""
+        headers = self.default_response_headers._copy()
+        if self.server_header is not None:
+            headers.remove_all("server")
+        return headers
+
     def error_headers(self) -> HttpHeaders:
         """The default headers for an answer that the server makes itself: a line of plain text."""
-        headers = self.default_response_headers._copy()
+        headers = self.new_headers()
         for name in ("content-encoding", "content-length", "transfer-encoding"):
             headers.remove_all(name)
         headers.set("content-type", "text/plain; charset=utf-8")

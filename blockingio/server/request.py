@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _NO_TRAILERS = HttpHeaders.from_fields([])
 
+# What is believed of a scheme that a proxy names: ws and wss for the handshake of a WebSocket (RFC 6455 3).
+_SCHEMES = frozenset(("http", "https", "ws", "wss"))
+
 # What is believed of a host that a client or a proxy names.
 _HOST_AND_PORT = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
@@ -76,23 +79,24 @@ class HttpRequest(Stream[bytes]):
     def requested_uri(self) -> Uri:
         """What the client asked for, as a whole (RFC 9112 3.3).
 
-        Scheme and authority are those that a proxy in front names in X-Forwarded-Proto and
-        X-Forwarded-Host, else those of the target, of Host, or of the server's own address.
+        A target in absolute-form is the answer.  Else scheme and authority are those that a proxy in front names
+        in X-Forwarded-Proto (http, https, ws or wss) and X-Forwarded-Host, else those of the connection, of Host, or
+        of the server's own address; the authority of a CONNECT is its target.
         """
         uri = self.uri
+        if uri.scheme:
+            return uri if uri.path else uri.replace(path="/")
         proto = _first(self.headers, "x-forwarded-proto").lower()
-        scheme = proto if proto in ("http", "https") else uri.scheme or self._connection.scheme
-        authority = self._head.target if self.method == "CONNECT" else uri.authority
-        base = None
-        for host in (_first(self.headers, "x-forwarded-host"), authority, self._head.fields.host):
-            base = _origin(scheme, host)
-            if base is not None:
-                break
-        else:
-            base = Uri.parse(f"{scheme}://{self._connection.authority}")
-        if self.method == "CONNECT" or self._head.target == "*":
+        scheme = proto if proto in _SCHEMES else self._connection.scheme
+        if self.method == "CONNECT":
+            return _origin(scheme, self._head.target) or self._origin_asked(scheme)
+        base = _origin(scheme, _first(self.headers, "x-forwarded-host")) or self._origin_asked(scheme)
+        if self._head.target == "*":
             return base
         return base.replace(path=uri.path or "/", query=uri.query if uri.has_query else None)
+
+    def _origin_asked(self, scheme: str) -> Uri:
+        return _origin(scheme, self._head.fields.host) or Uri.parse(f"{scheme}://{self._connection.authority}")
 
     @property
     def headers(self) -> HttpHeaders:
@@ -101,7 +105,10 @@ class HttpRequest(Stream[bytes]):
 
     @property
     def cookies(self) -> list[Cookie]:
-        """What the Cookie fields hold, in order; a pair that is no cookie is left out."""
+        """What the Cookie fields hold, in order, as it stands there; what has no name is left out.
+
+        Many clients send what RFC 6265 has no place for: such a Cookie can be read, and not be sent on.
+        """
         if self._cookies is None:
             self._cookies = Cookie._parse_cookie_header(self.headers.get_all("cookie"))
         return self._cookies
@@ -206,4 +213,4 @@ def _first(headers: HttpHeaders, name: str) -> str:
 def _origin(scheme: str, host: str | None) -> Uri | None:
     """The URI of a host, perhaps with a port; None where it is none, as it may come from anybody."""
     uri = Uri.try_parse(f"{scheme}://{host}") if host and _HOST_AND_PORT.fullmatch(host) else None
-    return uri if uri is not None and uri.host and 0 < uri.port <= 65535 else None
+    return uri if uri is not None and uri.host and (uri.port or not uri.has_port) else None

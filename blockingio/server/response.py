@@ -20,6 +20,7 @@ from blockingio.values.cookie import Cookie, SameSite
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
+from blockingio.values.written import written_uri
 from blockingio.wire.sink import BUFFERING, CLOSED, OPEN
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class HttpResponse(Answer):
         They are those of an HTTP/1.1 message, which is what goes out; a client of 1.0 is spared the rest.
         """
         if self._headers is None:
-            self._headers = self._connection.core.default_response_headers._copy()
+            self._headers = self._connection.core.new_headers()
             if self._phase != OPEN:
                 self._headers._freeze(STARTED)
             else:
@@ -169,12 +170,12 @@ class HttpResponse(Answer):
     def redirect(self, location: Uri | str, *, status: int = 302) -> None:
         """Answer with Location and close (RFC 9110 15.4).
 
-        Raises StateError once the response has begun, ValueError for a location with CR, LF or NUL.
+        What a URI cannot hold is percent-encoded in a str.  Raises StateError once the response has begun,
+        ValueError for a location with CR, LF or NUL, or with what cannot be a host.
         """
         if self._phase != OPEN:
             raise StateError("the response has begun: redirect() comes before the first write, flush or close")
-        text = str(location)
-        self.headers.set("location", text if text.isascii() else str(Uri.parse(text)))
+        self.headers.set("location", str(written_uri(location)))
         self.status_code = status
         self.close()
 

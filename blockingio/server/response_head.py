@@ -50,8 +50,14 @@ def make_head(core: Core, asked: RequestHead, status: int, reason: str, headers:
 
 def make_detached_head(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,
                        cookies: Iterable[Cookie]) -> bytes:
-    """The head in front of what is not HTTP, so without framing (RFC 9110 7.8, 9.3.6)."""
-    return _assemble(core, asked, status, reason, headers, cookies, False, UNTIL_CLOSE, b"").data
+    """The head in front of what is not framed here (RFC 9110 7.8, 9.3.6).
+
+    A content_length that was set is the new owner's promise; not where there may be none (8.6).
+    """
+    declared = headers.content_length
+    may_count = declared >= 0 and status >= 200 and status != 204 and asked.method != "CONNECT"
+    line = _counted(declared) if may_count else b""
+    return _assemble(core, asked, status, reason, headers, cookies, False, UNTIL_CLOSE, line).data
 
 
 def _frame(asked: RequestHead, status: int, headers: HttpHeaders, length: int, has_body: bool) -> tuple[int, bytes]:
@@ -60,13 +66,15 @@ def _frame(asked: RequestHead, status: int, headers: HttpHeaders, length: int, h
     if status < 200 or status == 204:
         return NO_BODY, b""
     if status == 304:
-        return NO_BODY, b"" if declared < 0 else b"content-length: %d\r\n" % declared
+        return NO_BODY, b"" if declared < 0 else _counted(declared)
+    if status == 205:
+        return NO_BODY, _counted(0)  # whatever was written (RFC 9110 15.3.6)
     if asked.method == "CONNECT" and status < 300:
         return NO_BODY, b""  # a tunnel begins
     if declared >= 0:
-        framing, line = COUNTED, b"content-length: %d\r\n" % declared
+        framing, line = COUNTED, _counted(declared)
     elif length >= 0 and not (headers.chunked_transfer_encoding and asked.version == "1.1"):
-        framing, line = COUNTED, b"content-length: %d\r\n" % length
+        framing, line = COUNTED, _counted(length)
     elif asked.version == "1.1":
         framing, line = CHUNKED, b"transfer-encoding: chunked\r\n"
     else:
@@ -75,6 +83,10 @@ def _frame(asked: RequestHead, status: int, headers: HttpHeaders, length: int, h
         # Where the handler wrote no body, nobody knows how long GET's would be.
         return NO_BODY, line if has_body or declared >= 0 else b""
     return framing, line
+
+
+def _counted(length: int) -> bytes:
+    return b"content-length: %d\r\n" % length
 
 
 def _assemble(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,

@@ -61,7 +61,7 @@ class HttpServer(Stream[HttpRequest]):
     idle_timeout: Setting[float | None] = Setting(
         "Seconds that a connection may wait without a request before it is closed; None: for ever.", is_duration)
     server_header: Setting[str | None] = Setting(
-        "The Server field of each response (RFC 9110 10.2.4), None: none.", is_field_value)
+        "The Server field of each response (RFC 9110 10.2.4), over a default one; None: none.", is_field_value)
     header_timeout: Setting[float | None] = Setting(
         "Seconds in which a request head, once begun, is whole, else 408; a TLS handshake too.  None: any.",
         is_duration)

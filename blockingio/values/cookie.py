@@ -1,6 +1,7 @@
 """Cookies: Set-Cookie and Cookie fields <-> objects (RFC 6265).
 
-A name or value that the grammar does not allow is a ValueError, whoever made it; an attribute
+A name or value that the grammar does not allow is a ValueError before it is written, whoever made it;
+those of a request's Cookie field are taken as they stand there, to be read.  An attribute
 that makes no sense is passed over when it comes from the peer (5.2) and a ValueError when the
 program sets it, so that nothing can be smuggled into the field behind a ";".
 """
@@ -97,8 +98,9 @@ class Cookie:
 
     @staticmethod
     def _parse_cookie_header(values: list[str]) -> list[Cookie]:
-        """The cookies of a request's Cookie fields, in order; a bad pair is skipped.
+        """The cookies of a request's Cookie fields, in order: one from each ";", as it stands, if it has a name.
 
+        Many servers and scripts set what the grammar does not allow, and browsers send it back (RFC 6265 5.4).
         Quotation marks around a value are part of it, as in dart:io.
         """
         cookies = []
@@ -106,8 +108,10 @@ class Cookie:
             for pair in value.split(";"):
                 name, equals, text = pair.partition("=")
                 name, text = name.strip(OWS), text.strip(OWS)
-                if equals and TOKEN_RE.fullmatch(name) and COOKIE_VALUE_RE.fullmatch(text):
-                    cookies.append(Cookie(name, text))
+                if equals and name:
+                    cookie = Cookie("taken", "")
+                    cookie._name, cookie._value = name, text
+                    cookies.append(cookie)
         return cookies
 
     @property
@@ -119,22 +123,22 @@ class Cookie:
     def name(self, name: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"expected a str as cookie name, not {type(name).__name__}")
-        if not TOKEN_RE.fullmatch(name):
-            raise ValueError(f"a cookie's name is a token (RFC 6265 4.1.1), found {name[:80]!r}")
+        _check_name(name)
         self._name = name
 
     @property
     def value(self) -> str:
-        """The value: visible ASCII but for comma, semicolon, backslash, and quotes except around it."""
+        """The value: visible ASCII but for comma, semicolon, backslash, and quotes except around it.
+
+        In request.cookies whatever the client sent, in latin-1.
+        """
         return self._value
 
     @value.setter
     def value(self, value: str) -> None:
         if not isinstance(value, str):
             raise TypeError(f"expected a str as cookie value, not {type(value).__name__}")
-        if not COOKIE_VALUE_RE.fullmatch(value):
-            raise ValueError("a cookie's value is visible ASCII without comma, semicolon, backslash and "
-                             f"inner quotes (RFC 6265 4.1.1), found {value[:80]!r}")
+        _check_value(value)
         self._value = value
 
     @property
@@ -188,8 +192,20 @@ class Cookie:
             raise TypeError(f"expected a SameSite or None, not {type(same_site).__name__}")
         self._same_site = same_site
 
+    def pair(self) -> str:
+        """``name=value``, as a Cookie field has it.
+
+        ValueError where a client sent what cannot be written (``HttpRequest.cookies``).
+        """
+        _check_name(self._name)
+        _check_value(self._value)
+        return f"{self._name}={self._value}"
+
     def __str__(self) -> str:
-        text = f"{self._name}={self._value}"
+        return self.pair() + self._attributes()
+
+    def _attributes(self) -> str:
+        text = ""
         if self._expires is not None:
             text += f"; Expires={HttpDate.format(self._expires)}"
         if self._max_age is not None:
@@ -207,7 +223,7 @@ class Cookie:
         return text
 
     def __repr__(self) -> str:
-        return f"Cookie.from_set_cookie_value({str(self)!r})"
+        return f"Cookie.from_set_cookie_value({f'{self._name}={self._value}{self._attributes()}'!r})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Cookie):
@@ -215,6 +231,17 @@ class Cookie:
         return all(getattr(self, slot) == getattr(other, slot) for slot in Cookie.__slots__)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _check_name(name: str) -> None:
+    if not TOKEN_RE.fullmatch(name):
+        raise ValueError(f"a cookie's name is a token (RFC 6265 4.1.1), found {name[:80]!r}")
+
+
+def _check_value(value: str) -> None:
+    if not COOKIE_VALUE_RE.fullmatch(value):
+        raise ValueError("a cookie's value is visible ASCII without comma, semicolon, backslash and "
+                         f"inner quotes (RFC 6265 4.1.1), found {value[:80]!r}")
 
 
 def _attribute(name: str, text: str | None) -> str | None:

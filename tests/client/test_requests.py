@@ -61,6 +61,17 @@ def test_a_method_is_a_token(client: HttpClient, method: str) -> None:
         client.open(method, "127.0.0.1", 80, "/")
 
 
+def test_a_cookie_that_cannot_be_written(client: HttpClient) -> None:
+    """One that a request brought to a server, say, which reads leniently."""
+    cookie, = Cookie._parse_cookie_header(["a=b c"])
+    with scripted(answering(EMPTY)) as server:
+        request = client.get("127.0.0.1", server.port, "/")
+        request.cookies.append(cookie)
+        with pytest.raises(ValueError, match="a cookie's value"):
+            request.close()
+        client.close()
+
+
 def test_a_method_of_another_type(client: HttpClient) -> None:
     with pytest.raises(TypeError):
         client.open(1, "127.0.0.1", 80, "/")  # type: ignore[arg-type]
@@ -109,16 +120,33 @@ def test_a_url_that_cannot_be_asked_for(client: HttpClient, url: str) -> None:
         client.get_url(url)
 
 
-@pytest.mark.parametrize("path", ["/\r\nx", "/a\nb", "/a\0b"])
-def test_nothing_breaks_out_of_the_request_line(client: HttpClient, path: str) -> None:
-    with scripted(answering(EMPTY)) as server:
-        try:
-            client.get("127.0.0.1", server.port, path).close()
-        except ValueError:
-            pass
-        else:
-            assert "%0" in server.asked[0].target
+@pytest.mark.parametrize("rest, target", [
+    ("/a b", "/a%20b"), ("/é b", "/%C3%A9%20b"), ('/a"b', "/a%22b"), ("/100%", "/100%25"), ("/%zz?%", "/%25zz?%25"),
+    ("/a%20b", "/a%20b"), ("/a\tb?c d", "/a%09b?c%20d"), ("/x?a|b[c]", "/x?a%7Cb%5Bc%5D"), ("?a b", "/?a%20b"),
+    ("/x# y", "/x")])
+def test_what_a_uri_cannot_hold_is_encoded(client: HttpClient, rest: str, target: str) -> None:
+    """One way for a path and for a URL, ASCII or not."""
+    with scripted(answering(EMPTY, EMPTY, EMPTY)) as server:
+        client.get("127.0.0.1", server.port, rest).close()
+        client.get_url(f"http://127.0.0.1:{server.port}{rest}").close()
+        client.open_url("GET", f"http://127.0.0.1:{server.port}{rest}").close()
         client.close()
+    assert [asked.target for asked in server.asked] == [target] * 3
+
+
+@pytest.mark.parametrize("path", ["/\r\nx", "/a\nb", "/a\0b", "/a b\r", "/x?\n", "/x#\r\ny", "/%\n", "/é\r\n", "/\ud800"])
+def test_nothing_breaks_out_of_the_request_line(client: HttpClient, path: str) -> None:
+    with pytest.raises(ValueError):
+        client.get("127.0.0.1", 80, path)
+    with pytest.raises(ValueError):
+        client.get_url("http://127.0.0.1" + path)
+
+
+@pytest.mark.parametrize("host", ["a b", "a\"b", "a\tb", " a", "[::1", "a%20b"])
+def test_a_host_is_not_encoded(client: HttpClient, host: str) -> None:
+    """It names something: whoever wrote a blank into it meant another one."""
+    with pytest.raises(ValueError):
+        client.get_url(f"http://{host}/x y")
 
 
 class Pair:

@@ -92,6 +92,24 @@ def test_detach_socket_behind_what_was_written() -> None:
     assert head.startswith(b"HTTP/1.1 200 OK\r\n") and b"content-length" not in head
 
 
+@pytest.mark.parametrize("status, method, length", [
+    (200, "GET", "7"), (304, "GET", "7"), (404, "POST", "7"), (200, "HEAD", "7"), (101, "GET", None),
+    (204, "GET", None), (200, "CONNECT", None)])
+def test_detach_socket_with_a_content_length(status: int, method: str, length: str | None) -> None:
+    """It is sent, but where none may be (RFC 9110 8.6)."""
+    def handler(request: HttpRequest) -> None:
+        request.response.status_code = status
+        request.response.content_length = 7
+        with request.response.detach_socket() as sock:
+            sock.sendall(b"by hand")
+
+    target = "a.example:443" if method == "CONNECT" else "/"
+    with serving(handler) as server, RawClient(server.port) as client:
+        response = client.send(get(target, method=method)).read_response("HEAD")
+        assert (response.status, response.header("content-length")) == (status, length)
+        assert client.read_until_eof() == b"by hand"
+
+
 @pytest.mark.parametrize("raw", [UPGRADE, get()], ids=["with Upgrade", "without"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_detach_socket_behind_a_flush(raw: bytes, chunked: bool) -> None:

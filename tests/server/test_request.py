@@ -99,7 +99,8 @@ def test_the_asterisk_form() -> None:
     assert asked(get("*", method="OPTIONS"), look) == ("*", "http://localhost")
 
 
-def test_the_authority_form() -> None:
+@pytest.mark.parametrize("fields", [b"", b"X-Forwarded-Host: b.example\r\n"], ids=["", "behind a proxy"])
+def test_the_authority_form(fields: bytes) -> None:
     def handler(request: HttpRequest) -> None:
         uri = request.uri
         assert (uri.scheme, uri.host, uri.port, uri.path) == ("", "a.example", 443, "")
@@ -107,7 +108,7 @@ def test_the_authority_form() -> None:
         request.response.status_code = 501
         request.response.close()
 
-    raw = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
+    raw = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n" + fields + b"\r\n"
     assert visit(handler, raw, method="CONNECT").status == 501
 
 
@@ -136,7 +137,14 @@ def test_the_authority_form() -> None:
     ("http://c.example/x", ["Host: a.example"], "http://c.example/x"),
     ("http://c.example", ["Host: a.example"], "http://c.example/"),
     ("http://c.example?q", ["Host: a.example"], "http://c.example/?q"),
-    ("http://c.example/x", ["Host: a.example", "X-Forwarded-Host: b.example"], "http://b.example/x"),
+    ("http://c.example/x", ["Host: a.example", "X-Forwarded-Host: b.example"], "http://c.example/x"),
+    ("http://c.example/x", ["Host: a.example", "X-Forwarded-Proto: https"], "http://c.example/x"),
+    ("https://c.example:444?q", ["Host: a.example", "X-Forwarded-Proto: http", "X-Forwarded-Host: b.example:81"],
+     "https://c.example:444/?q"),
+    ("http://c!.example/x", ["Host: a.example", "X-Forwarded-Host: b.example"], "http://c!.example/x"),
+    ("/", ["Host: a.example", "X-Forwarded-Proto: wss"], "wss://a.example/"),
+    ("/x?y", ["Host: a.example:81", "X-Forwarded-Proto: WS"], "ws://a.example:81/x?y"),
+    ("/", ["Host: a.example", "X-Forwarded-Proto: wss, http", "X-Forwarded-Host: b.example"], "wss://b.example/"),
     ("//c.example/x", ["Host: a.example"], "http://a.example//c.example/x"),
 ])
 def test_requested_uri(target: str, fields: list[str], expected: str) -> None:
@@ -243,13 +251,33 @@ def test_the_same_head_again_is_the_same_request_again() -> None:
     (["Cookie: a=b"], [("a", "b")]),
     (["Cookie: a=b; c=d"], [("a", "b"), ("c", "d")]),
     (["Cookie: a=b", "Cookie: c=d"], [("a", "b"), ("c", "d")]),
-    (["Cookie: a=b; bad name=x; c=d; nothing; =e"], [("a", "b"), ("c", "d")]),
+    (["Cookie: a=b; odd name=x; c=d; nothing; =e"], [("a", "b"), ("odd name", "x"), ("c", "d")]),
+    (['Cookie: q="a b"; e="say \\"hi\\""; j={"a":[1,2]}; t=a b; a[b]=1'],
+     [("q", '"a b"'), ("e", '"say \\"hi\\""'), ("j", '{"a":[1,2]}'), ("t", "a b"), ("a[b]", "1")]),
+    (["Cookie: u=caf\u00c3\u00a9"], [("u", "caf\u00c3\u00a9")]),
     (["Cookie: a=b; a=c"], [("a", "b"), ("a", "c")]),
     (["Cookie: ;;;"], []),
 ])
 def test_cookies(fields: list[str], expected: list[tuple[str, str]]) -> None:
     cookies = asked(get("/", *fields), lambda request: request.cookies)
     assert [(cookie.name, cookie.value) for cookie in cookies] == expected
+
+
+@pytest.mark.parametrize("echo", [lambda response, cookies: response.cookies.extend(cookies),
+                                  lambda response, cookies: str(cookies[0])], ids=["in the answer", "as text"])
+def test_what_only_a_client_may_send_does_not_go_out(echo: Callable[[Any, list[Cookie]], object],
+                                                     caplog: pytest.LogCaptureFixture) -> None:
+    """Read leniently, sent strictly: a cookie that could not be made here is a ValueError, and the answer a 500."""
+    def handler(request: HttpRequest) -> None:
+        assert request.cookies[0].value == "a b" and "a b" in repr(request.cookies[0])
+        echo(request.response, request.cookies)
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        response = client.get("/", "Cookie: x=a b")
+        assert (response.status, response.header("set-cookie")) == (500, None)
+        assert client.get("/", "Cookie: x=a b").status == 500
+    assert ["a cookie's value is" in str(record.exc_info) for record in caplog.records] == [True, True]
 
 
 # -------------------------------------------------------------- the rest of it

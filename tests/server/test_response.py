@@ -247,7 +247,11 @@ def test_write_after_close() -> None:
 
 @pytest.mark.parametrize("location, expected", [
     ("/elsewhere", "/elsewhere"), (Uri.parse("http://b.example/x?y#z"), "http://b.example/x?y#z"),
-    ("http://b.example/", "http://b.example/"), ("?q", "?q"), ("", ""), ("/a b", "/a b"),
+    ("http://b.example/", "http://b.example/"), ("?q", "?q"), ("", ""), ("/a b", "/a%20b"),
+    ("/\u00e9 b", "/%C3%A9%20b"), ('/a"b', "/a%22b"), ("/100%", "/100%25"), ("/%zz?%#%", "/%25zz?%25#%25"),
+    ("/a%20b%C3%A9", "/a%20b%C3%A9"), ("/a\tb\x7f", "/a%09b%7F"), ("/<a>|[b]\\^`{c}", "/%3Ca%3E%7C%5Bb%5D%5C%5E%60%7Bc%7D"),
+    ("?a b&\u20ac", "?a%20b&%E2%82%AC"), ("#a b", "#a%20b"), ("http://b.example/a b", "http://b.example/a%20b"),
+    ("http://me:p w@b.example/x", "http://me:p%20w@b.example/x"), ("//b.example/a b", "//b.example/a%20b"),
     ("/caf\u00e9", "/caf%C3%A9"), ("/\u20ac?\u20ac", "/%E2%82%AC?%E2%82%AC"),
 ])
 def test_redirect(location: Uri | str, expected: str) -> None:
@@ -263,7 +267,8 @@ def test_redirect_with_a_status(status: int) -> None:
 
 
 @pytest.mark.parametrize("location",
-                         ["/a\r\nset-cookie: b=c", "/a\nb", "/a\0", "\r\n\r\nbody", "/\u20ac\r\nx: y"])
+                         ["/a\r\nset-cookie: b=c", "/a\nb", "/a\0", "\r\n\r\nbody", "/\u20ac\r\nx: y", "/%\r", "/a b\n",
+                          "http://a b/", "http://a\"b/", "http://b.example:x/ y", "http://[::1/ y", "a b:c", "/\ud800"])
 def test_a_location_that_cannot_go_out(location: str) -> None:
     def write(response: HttpResponse) -> None:
         with pytest.raises(ValueError):

@@ -345,11 +345,28 @@ def test_304_may_say_how_long_the_answer_would_be() -> None:
     assert (response.status, response.header("content-length"), response.body) == (304, "1234", b"")
 
 
-def test_205_has_an_empty_body() -> None:
-    def write(response: HttpResponse) -> None:
-        response.status_code = 205
+@pytest.mark.parametrize("write", [lambda r: None, lambda r: r.write("x"), lambda r: r.write("x" * 100_000),
+                                   lambda r: (setattr(r, "content_length", 5), r.write("12345"))],
+                         ids=["nothing", "small", "big", "counted"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_205_has_no_content(version: str, method: str, write: Write) -> None:
+    """RFC 9110 15.3.6: and it says so, since a client would wait for the end of it else."""
+    def handler(request: HttpRequest) -> None:
+        request.response.status_code = 205
+        write(request.response)
+        request.response.close()
 
-    assert answered(write).header("content-length") == "0"
+    raw = get(method=method, version=version)
+    for settings in ({}, {"auto_compress": True}):
+        with serving(handler, **settings) as server, RawClient(server.port) as client:
+            response = client.send(raw + get()).read_response()
+            assert (response.status, response.header("content-length")) == (205, "0")
+            assert response.header("transfer-encoding") is None and response.header("content-encoding") is None
+            if version == "1.1":
+                assert client.read_response().status == 205
+            else:
+                assert client.is_ended()
 
 
 def test_the_connection_goes_on_behind_answers_without_a_body() -> None:

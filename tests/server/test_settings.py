@@ -121,11 +121,9 @@ def test_no_default_response_headers_from_the_first_request_on() -> None:
 
 
 @pytest.mark.parametrize("name, value",
-                         [("connection", "close"), ("server", "mine"),
-                          ("date", "Sun, 06 Nov 1994 08:49:37 GMT")])
+                         [("connection", "close"), ("date", "Sun, 06 Nov 1994 08:49:37 GMT")])
 def test_default_response_headers_that_the_library_would_set(name: str, value: str) -> None:
     with serving(tell) as server, RawClient(server.port) as client:
-        server.server_header = "other"
         server.default_response_headers.set(name, value)
         response = client.get("/x")
         assert response.get_all(name) == [value] and response.body == b"/x"
@@ -343,6 +341,33 @@ def test_server_header_on_every_kind_of_answer() -> None:
         with serving(tell, server_header="mine/1") as server, RawClient(server.port) as client:
             method = "HEAD" if raw.startswith(b"HEAD") else "GET"
             assert client.send(raw).read_response(method).header("server") == "mine/1"
+
+
+@pytest.mark.parametrize("default", ["default", "mine/1"])
+def test_server_header_goes_over_a_default_one(default: str, caplog: pytest.LogCaptureFixture) -> None:
+    """And a handler's own over both, also one that reads as the default one; without any, the default one counts."""
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/own":
+            request.response.headers.set("server", "own")
+        elif request.uri.path == "/default":
+            request.response.headers.set("server", default)
+        elif request.uri.path == "/more":
+            request.response.headers.set("x-more", "1")
+        elif request.uri.path == "/error":
+            raise ValueError("on purpose")
+        request.response.close()
+
+    with serving(handler) as server:
+        server.default_response_headers.set("server", default)
+        with RawClient(server.port) as client:
+            assert client.get().header("server") == default
+            server.server_header = "mine/1"
+            answers = {path: client.get(path).header("server")
+                       for path in ("/", "/more", "/error", "/own", "/default")}
+            assert answers == {"/": "mine/1", "/more": "mine/1", "/error": "mine/1", "/own": "own",
+                               "/default": default}
+            assert client.send(b"nonsense\r\n\r\n").read_response().header("server") == "mine/1"
+    assert len(caplog.records) == 1  # "on purpose"
 
 
 def test_settings_of_a_closed_server_are_still_there() -> None:
