@@ -3,6 +3,7 @@
 Takes an open directory, so that what is listed is what was found safe, and gives HTML.  Names
 that ``is_hidden`` are left out, as ls and other servers do; so is what could not be served:
 devices and the like, names that no URI can have here, and links where ``look_behind`` finds nothing.
+What cannot be looked at (in a directory that may be read but not entered) has its name there alone.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ UPLOAD_FORM = (
 
 
 class Entry(NamedTuple):
-    """One line of a listing; ``modified`` in seconds since 1970, ``size`` in bytes."""
+    """One line of a listing; ``modified`` in seconds since 1970, ``size`` in bytes.  None: nobody knows."""
 
     name: str
     is_directory: bool
-    size: int
-    modified: float
+    size: int | None
+    modified: float | None
 
 
 def begins_with_dot(name: str) -> bool:
@@ -48,8 +49,8 @@ def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_resu
                  is_hidden: Callable[[str], bool] = begins_with_dot) -> list[Entry]:
     """The entries of a directory, given by descriptor (or path, where the system has none for it).
 
-    ``look_behind`` gives the stat of what a link leads to, None where that is not to be served;
-    ``is_hidden`` says which names are left out.
+    ``look_behind`` gives the stat of what a link leads to, None where that is not to be served,
+    and raises OSError where it cannot tell; ``is_hidden`` says which names are left out.
     Directories come first, each sort by name as people sort: 2 before 10, case passed over.
     Raises OSError.
     """
@@ -58,14 +59,33 @@ def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_resu
         for item in found:
             if is_hidden(item.name) or not is_name(item.name):
                 continue
-            try:
-                status = look_behind(item.name) if item.is_symlink() else item.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # gone meanwhile
-            if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-                continue
-            entries.append(Entry(item.name, stat.S_ISDIR(status.st_mode), status.st_size, status.st_mtime))
+            entry = _entry(item, look_behind)
+            if entry is not None:
+                entries.append(entry)
     return sorted(entries, key=_order)
+
+
+def _entry(item: os.DirEntry[str], look_behind: Callable[[str], os.stat_result | None]) -> Entry | None:
+    try:
+        status = look_behind(item.name) if item.is_symlink() else item.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # gone meanwhile
+    except OSError:
+        return _entry_of_name(item)
+    if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return None
+    return Entry(item.name, stat.S_ISDIR(status.st_mode), status.st_size, status.st_mtime)
+
+
+def _entry_of_name(item: os.DirEntry[str]) -> Entry | None:
+    """The line for what cannot be looked at: most systems tell with a name of what kind it is."""
+    try:
+        is_directory = item.is_dir(follow_symlinks=False)
+        if not (is_directory or item.is_file(follow_symlinks=False) or item.is_symlink()):
+            return None
+    except OSError:
+        is_directory = False
+    return Entry(item.name, is_directory, None, None)
 
 
 def listing_page(names: Sequence[str], entries: Sequence[Entry], form: str = "") -> str:
@@ -108,18 +128,25 @@ def _order(entry: Entry) -> tuple[bool, list[str | int], str]:
 
 def _row(entry: Entry) -> str:
     slash, kind = ("/", "directory") if entry.is_directory else ("", "file")
-    size = "" if entry.is_directory else f'<span title="{entry.size:,} bytes">{size_text(entry.size)}</span>'
-    try:
-        modified = datetime.fromtimestamp(entry.modified, timezone.utc)
-        date = f'<time datetime="{modified:%Y-%m-%dT%H:%M:%SZ}">{modified:%Y-%m-%d %H:%M}</time>'
-    except (ValueError, OverflowError, OSError):
-        date = ""  # a date that no calendar has
+    size = ""
+    if entry.size is not None and not entry.is_directory:
+        size = f'<span title="{entry.size:,} bytes">{size_text(entry.size)}</span>'
     # "./" keeps a name with a colon from being taken for a scheme.
     return (
         f'<tr><td><a class="{kind}" href="./{escape(encode_name(entry.name))}{slash}">'
         f'<bdi>{escape(shown(entry.name))}</bdi>{slash}</a></td>'
-        f'<td class="size">{size}</td><td class="date">{date}</td></tr>\n'
+        f'<td class="size">{size}</td><td class="date">{_date(entry.modified)}</td></tr>\n'
     )
+
+
+def _date(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    try:
+        date = datetime.fromtimestamp(seconds, timezone.utc)
+        return f'<time datetime="{date:%Y-%m-%dT%H:%M:%SZ}">{date:%Y-%m-%d %H:%M}</time>'
+    except (ValueError, OverflowError, OSError):
+        return ""  # a date that no calendar has
 
 
 def _trail(names: Sequence[str]) -> str:

@@ -58,7 +58,7 @@ _TYPES = {
         "image/avif": "avif",
         "image/heic": "heic",
         "image/jxl": "jxl",
-        "image/svg+xml": "svg",
+        "image/svg+xml": "svg svgz",
         "image/x-icon": "ico cur",
         "image/bmp": "bmp",
         "image/tiff": "tif tiff",
@@ -122,6 +122,9 @@ _TYPES = {
     for extension in extensions.split()
 }
 
+# Extensions of files that are their type in a coding (RFC 9110 8.4.1): the Content-Encoding.
+_CODINGS = {"svgz": "gzip"}
+
 # How files begin: a type's signature and the byte where it stands.
 _SIGNATURES = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -178,6 +181,12 @@ def type_of_extension(extension: str) -> str | None:
             # "x.Z" is no longer what it was before it was compressed.
             media_type = BINARY
     return with_charset(media_type) if media_type is not None else None
+
+
+def coding_of_name(name: str) -> str | None:
+    """The Content-Encoding that a file of this name is in as it is; None for most."""
+    _, dot, extension = name.rpartition(".")
+    return _CODINGS.get(extension.lower()) if dot else None
 
 
 def sniff(data: bytes) -> str:

@@ -26,7 +26,7 @@ def decode_path(path: str) -> tuple[tuple[str, ...], bool] | None:
     """The names of a path's segments, and whether it ends in a slash, so means a directory.
 
     Empty segments and "." count for nothing.  None where a segment can be no name: "..", or one
-    with a slash, a backslash or NUL in it, encoded or not.
+    with a slash or NUL in it, encoded or not; on Windows also with a backslash, a colon and the like.
     """
     if os.name != "nt" and _PLAIN_RE.fullmatch(path):
         return tuple(path[1:].split("/")), False

@@ -37,7 +37,7 @@ _IS_LINK = (ELOOP, EMLINK, ENOTDIR)
 # What no name may hold where "\\" separates: separators, streams of a file, patterns; and what
 # Windows takes for a device or strips.
 _NOT_ON_WINDOWS = re.compile(
-    r'[\x00-\x1f<>:"|?*]|[. ]\Z|\A(?i:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|\Z)')
+    r'[\x00-\x1f<>:"|?*\\]|[. ]\Z|\A(?i:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|\Z)')
 
 
 class Opened:
@@ -63,7 +63,7 @@ class Opened:
 
 def is_name(segment: str, *, windows: bool = os.name == "nt") -> bool:
     """Whether a decoded path segment can be the name of one directory entry."""
-    if segment in ("", ".", "..") or "/" in segment or "\\" in segment or "\0" in segment:
+    if segment in ("", ".", "..") or "/" in segment or "\0" in segment:
         return False
     return not windows or _NOT_ON_WINDOWS.search(segment) is None
 

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from errno import EMFILE, ENFILE, ENOMEM
+from errno import ELOOP, EMFILE, EMLINK, ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, ENXIO
 from functools import lru_cache
 from pathlib import Path
 from time import time
@@ -21,6 +21,7 @@ from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import Prepared, respond
 from blockingio.http_server.listing import begins_with_dot, listing_page, read_entries
+from blockingio.http_server.mime import coding_of_name
 from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
@@ -37,6 +38,9 @@ _ALLOW = "GET, HEAD"
 
 # What the system says when it has no more to give: the client may come back.
 _EXHAUSTED = frozenset((EMFILE, ENFILE, ENOMEM))
+
+# What it says of a link that leads nowhere, out of the root, or to what is neither file nor directory.
+_NOTHING_THERE = frozenset((ENOENT, ENOTDIR, ELOOP, EMLINK, ENAMETOOLONG, ENXIO, ENODEV))
 
 _SERVICE_UNAVAILABLE = 503
 
@@ -166,7 +170,7 @@ class VirtualDirectory:
         """Answer with an open regular file; it may be kept for this target, "" for none."""
         now = time()
         media_type = media_type_of(names[-1], opened)
-        plain = Representation(opened, media_type, None, now)
+        plain = Representation(opened, media_type, coding_of_name(names[-1]), now)
         neighbour = self._open_gzipped(names)
         try:
             gzipped = Representation(neighbour, media_type, "gzip", now) if neighbour is not None else None
@@ -219,6 +223,8 @@ class VirtualDirectory:
         # lead outside is of no use to anybody: open_below decides.
         if name.endswith(".gz") or not os.access(os.path.join(self.root, *directory, f"{name}.gz"), os.R_OK):
             return None
+        if coding_of_name(name) is not None:
+            return None  # compressed already
         try:
             opened = open_below(str(self.root), (*directory, f"{name}.gz"),
                                 follow_links=self.follow_links, jail=self.jail_root)
@@ -247,8 +253,10 @@ class VirtualDirectory:
                 with closing(open_below(str(self.root), (*names, name),
                                         follow_links=self.follow_links, jail=self.jail_root)) as opened:
                     return opened.stat
-            except OSError:
-                return None
+            except OSError as error:
+                if error.errno in _NOTHING_THERE:
+                    return None
+                raise
 
         place = directory.descriptor if directory.descriptor >= 0 else os.path.join(self.root, *names)
         entries = read_entries(place, look_behind, self._is_hidden)

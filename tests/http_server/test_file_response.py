@@ -313,6 +313,29 @@ def test_sizes(root: Path, size: int) -> None:
             assert response.header("transfer-encoding") is None
 
 
+
+@pytest.mark.parametrize("auto_compress", [False, True])
+def test_an_svgz_is_svg_in_gzip(root: Path, auto_compress: bool) -> None:
+    packed = gzip.compress(b"<svg xmlns='http://www.w3.org/2000/svg'/>" * 100, mtime=0)
+    for name in ("a.svgz", "B.SVGZ", "svgz"):
+        (root / name).write_bytes(packed)
+    (root / "a.svgz.gz").write_bytes(b"not this")
+    with site(root, server={"auto_compress": auto_compress}) as client:
+        for accept in ("gzip", "br", "gzip;q=0"):
+            for target in ("/a.svgz", "/B.SVGZ"):
+                response = client.get(target, f"Accept-Encoding: {accept}")
+                assert (response.header("content-type"), response.header("content-encoding")) == \
+                    ("image/svg+xml", "gzip")
+                assert (response.body, response.header("vary")) == (packed, None)
+        head = send(client, "HEAD", "/a.svgz")
+        assert (head.header("content-encoding"), head.header("content-length")) == ("gzip", str(len(packed)))
+        part = client.get("/a.svgz", "Range: bytes=0-9")
+        assert (part.status, part.header("content-encoding"), part.body) == (206, "gzip", packed[:10])
+        assert client.get("/a.svgz", f"If-None-Match: {head.header('etag')}").status == 304
+        assert client.get("/svgz").header("content-encoding") is None
+        assert client.get("/svgz").header("content-type") == "application/gzip"
+
+
 def test_over_tls(root: Path, large: bytes, tls_contexts: TlsContexts) -> None:
     directory = VirtualDirectory(root)
     with serving(directory.serve_request, context=tls_contexts.server) as server:

@@ -1,6 +1,7 @@
 """listing.py: entries in order, and as a page."""
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -31,12 +32,29 @@ def test_a_name_of_many_digits_is_no_trouble(tmp_path: Path) -> None:
 def test_what_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "seen").write_bytes(b"")
     (tmp_path / ".hidden").write_bytes(b"")
-    (tmp_path / "back\\slash").write_bytes(b"")
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("seen")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "socket"))
         assert names_in(tmp_path) == ["seen"]
+
+
+def test_a_name_may_have_a_backslash(tmp_path: Path) -> None:
+    (tmp_path / "back\\slash").write_bytes(b"")
+    assert names_in(tmp_path) == ["back\\slash"]
+    assert 'href="./back%5Cslash"' in listing_page((), read_entries(str(tmp_path), lambda name: None))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EOVERFLOW, errno.EMFILE])
+def test_of_what_cannot_be_looked_at_there_is_the_name(tmp_path: Path, number: int) -> None:
+    def look_behind(name: str) -> os.stat_result:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "seen").write_bytes(b"")
+    (tmp_path / "link").symlink_to("seen")
+    link, seen = read_entries(str(tmp_path), look_behind)
+    assert (link.name, link.is_directory, link.size, link.modified) == ("link", False, None, None)
+    assert (seen.name, seen.size) == ("seen", 0)
 
 
 def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
@@ -83,3 +101,9 @@ def test_the_path_leads_back_up() -> None:
 
 def test_a_date_that_no_calendar_has_is_left_out() -> None:
     assert "<time" not in listing_page((), [Entry("a", False, 1, 1e18)])
+
+
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_what_nobody_knows_is_left_out(is_directory: bool) -> None:
+    html = listing_page((), [Entry("a", is_directory, None, None)])
+    assert "<bdi>a</bdi>" in html and "<time" not in html and "bytes" not in html and "None" not in html

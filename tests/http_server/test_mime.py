@@ -21,6 +21,7 @@ from blockingio.http_server.mime import SNIFF_SIZE, sniff, type_of_extension
     ("webmanifest", "application/manifest+json"),
     ("wasm", "application/wasm"),
     ("svg", "image/svg+xml"),
+    ("SVGZ", "image/svg+xml"),
     ("PNG", "image/png"),
     ("jpeg", "image/jpeg"),
     ("avif", "image/avif"),

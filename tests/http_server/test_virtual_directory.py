@@ -11,7 +11,7 @@ import requests
 
 from blockingio import HttpRequest, HttpServer, Uri
 from blockingio.http_server import VirtualDirectory
-from tests.http_server.sites import send, site
+from tests.http_server.sites import bound_by_permissions, send, site
 from tests.peers import PATIENCE, RawClient, serving
 
 # ------------------------------------------------------------ what is found
@@ -33,6 +33,8 @@ from tests.peers import PATIENCE, RawClient, serving
     ("/sub/deep/nothing/at/all", 404, None),
     ("/HELLO.TXT", 404, None),
     ("/hello.txt%20", 404, None),
+    ("/..%5Csecret.txt", 404, None),
+    ("/sub%5Cindex.html", 404, None),
     ("/" + "x" * 300, 404, None),
     ("/" + "x/" * 3000, 404, None),
 ])
@@ -47,7 +49,7 @@ def test_targets(root: Path, target: str, status: int, body: bytes | None) -> No
 def test_every_name_can_be_asked_for(root: Path) -> None:
     texts = "ä.txt", "a?b", "a#b", "100%", "%41", "a:b", " ", "...", "a;b=c", "..a"
     names = [name.encode() for name in texts]
-    names.append(b"\xff\xfe")
+    names += b"\xff\xfe", b"a\\b", b"..\\..\\secret.txt", b"\\"
     for name in names:
         Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(name)
     with site(root) as client:
@@ -378,18 +380,46 @@ def test_a_listing_without_links(root: Path) -> None:
 
 
 def test_all_links_of_a_listing_lead_somewhere(root: Path) -> None:
-    for name in ("a?b", "a#b", "100%", "ä", "c:d", "e&amp;f", '"', "'", "a+b", "\udcff"):
+    for name in ("a?b", "a#b", "100%", "ä", "c:d", "e&amp;f", '"', "'", "a+b", "\udcff", "a\\b", "\\"):
         (root / name).write_bytes(b"")
     with serving(_listing(root).serve_request) as server:
         base = f"http://127.0.0.1:{server.port}/"
         with requests.Session() as session:
             html = session.get(base, timeout=PATIENCE).text
             links = [part.split('"')[0] for part in html.split('href="')[1:]]
-            assert len(links) == 13
+            assert len(links) == 15
             for link in links:
                 link = link.replace("&amp;", "&").replace("&#39;", "'").replace("&quot;", '"')
                 assert session.get(base + link, timeout=PATIENCE).status_code in (200, 404)
                 assert session.get(base + link, timeout=PATIENCE).status_code == 200
+
+
+def test_a_directory_that_may_be_read_but_not_entered(root: Path) -> None:
+    """Its names are listed, and what they lead to is 403."""
+    locked = root / "locked"
+    (locked / "deep").mkdir(parents=True)
+    (locked / "file.txt").write_text("x")
+    (locked / "link").symlink_to("file.txt")
+    os.mkfifo(locked / "fifo")
+    directory = _listing(root)
+
+    def handle(request: HttpRequest) -> None:
+        with bound_by_permissions():
+            directory.serve_request(request)
+
+    locked.chmod(0o400)
+    try:
+        with serving(handle) as server, RawClient(server.port) as client:
+            response = client.get("/locked/")
+            html = response.body.decode()
+            assert response.status == 200
+            assert [line.split('href="')[1].split('"')[0] for line in html.splitlines() if "<td>" in line] == \
+                ["../", "./deep/", "./file.txt", "./link"]
+            assert "<time" not in html and "bytes" not in html
+            for target in ("/locked/file.txt", "/locked/deep/", "/locked/link"):
+                assert client.get(target).status == 403
+    finally:
+        locked.chmod(0o700)
 
 
 def _listing(root: Path) -> VirtualDirectory:
