@@ -18,7 +18,7 @@ from blockingio.net.x509 import X509Certificate
 from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
 from blockingio.wire.limits import DRAIN_SIZE
-from blockingio.wire.source import Source
+from blockingio.wire.source import LenientSource
 
 
 class Connection:
@@ -26,7 +26,7 @@ class Connection:
                  "seen_fields", "_der", "_certificate", "_guard", "_held", "_poll")  # fmt: skip
 
     channel: Channel  # these three from begin() on
-    source: Source
+    source: LenientSource
     info: HttpConnectionInfo
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Connection:
         remote, local = sock.getpeername(), sock.getsockname()
         self.info = HttpConnectionInfo._from_socket_addresses(sock.family, remote, local)
         self.channel = channel
-        self.source = Source(channel.receive)
+        self.source = LenientSource(channel.receive)
         self._der = der
         self._poll = poll()
         self._poll.register(sock, POLLIN)

@@ -25,7 +25,7 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.head import Fields, parse_fields, parse_status_line
 from blockingio.wire.limits import DEFAULT_LIMITS
-from blockingio.wire.source import TIMED_OUT, Source
+from blockingio.wire.source import TIMED_OUT, LenientSource, Source
 
 
 class ConnectSettings(NamedTuple):
@@ -144,7 +144,7 @@ class _Tunnel:
         deadline = self._way.deadline
         timeout = sock.gettimeout()
         # Byte by byte: what follows belongs to TLS.
-        source = Source(lambda size: sock.recv(1))
+        source = LenientSource(lambda size: sock.recv(1))
         try:
             sock.settimeout(deadline.left())
             sock.sendall(b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (self._target.encode("ascii"), headers._encode()))

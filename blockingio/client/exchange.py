@@ -15,6 +15,7 @@ from blockingio.client.lease import Lease
 from blockingio.client.plan import IDEMPOTENT, MOST_INTERIM, Plan
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import BadMessage, HttpException
+from blockingio.wire.body import has_body
 from blockingio.wire.head import Fields, parse_fields, parse_status_line
 from blockingio.wire.limits import DEFAULT_LIMITS, OUTPUT_BUFFER_SIZE
 from blockingio.wire.source import TIMED_OUT
@@ -77,6 +78,7 @@ class Exchange:
             and fields.keep_alive
             and plan.headers.persistent_connection
             and not (version == "1.0" and fields.chunked)  # RFC 9112 6.1: its framing is faulty
+            and not self.connection.source.is_lax
         )
         response = HttpClientResponse(plan, self.lease, status, reason, fields, is_kept=is_kept)
         if plan.attempt is not None:
@@ -134,6 +136,8 @@ class Exchange:
                 fields = parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
             if status >= 200 or status == _SWITCHING_PROTOCOLS:
                 connection.seen_fields = fields
+                if fields.fault and has_body(self.plan.method, status):
+                    raise BadMessage(fields.fault)
                 return version, status, reason, fields
         raise HttpException(f"{MOST_INTERIM} interim responses came, expected a final one")
 

@@ -220,6 +220,8 @@ class HttpClientResponse(Stream[bytes]):
 
     def _settle(self) -> None:
         """The body has been read."""
+        if self._body is not None and self._body.is_doubtful:
+            self._is_kept = False
         if self._is_kept and not self._connection.source.pending:
             self._lease.release()
         else:
@@ -243,7 +245,7 @@ class HttpClientResponse(Stream[bytes]):
         body, connection = self._body, self._connection
         if body is None or body.failed or not connection.drain(body):
             return False
-        return not connection.source.pending
+        return not (body.is_doubtful or connection.source.pending)
 
     def __repr__(self) -> str:
         state = "" if self._lease.is_settled else ", body unread"

@@ -11,15 +11,26 @@ moment when that changes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache
 from threading import Lock
 
 from blockingio.errors import BadMessage
-from blockingio.wire.head import Fields, check_field_lines, field_list
-from blockingio.wire.limits import CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, Limits
-from blockingio.wire.source import Source, Truncated
+from blockingio.wire.head import TOKEN, Fields, check_field_lines, field_list, is_field_line
+from blockingio.wire.limits import CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, Limits
+from blockingio.wire.source import LenientSource, Source, Truncated
 
+# chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ), the latter a token or a
+# quoted-string (RFC 9112 7.1.1).  Held to the letter on both ends: where a line that breaks it ends is what readers
+# have been made to differ about, and nobody sends one by mistake.
+_EXTENSION = (
+    rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b"
+    rb'|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"))?+' % (TOKEN, TOKEN)
+)
 # chunk = chunk-size [ chunk-ext ] CRLF ... (RFC 9112 7.1); 16 hex digits are past any length.
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)([ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+" % _EXTENSION)
+# With blanks behind it, as servers write that leave room for the size before they know it.
+_PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTENSION)
 
 # Fields that must not come as trailers, since by then it is decided what they change (RFC 9110 6.5.1): framing,
 # routing, modifiers of the request, authentication, cookies.  What describes the content may come late: trailers
@@ -31,8 +42,30 @@ _FORBIDDEN_TRAILERS = frozenset(
 )
 
 
+@cache
+def _small_chunk_patterns() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """A run of chunks of up to 127 bytes without extensions, each from the CRLF before it on; one, group 1 its data.
+
+    A pattern cannot count, but it can look back at the digits before the data, so a run is taken apart without a
+    step of Python for each chunk.  Made when first needed: it takes some milliseconds.
+    """
+
+    def data(first: int) -> bytes:
+        """What follows a size whose last digit but one is this."""
+        return b"|".join(rb"(?<=[%x%X]\r\n).{%d}" % (last, last, size)
+                         for last in range(16) if (size := 16 * first + last))
+
+    size = rb"\r\n0{0,14}+[1-7]?[0-9A-Fa-f]\r\n"
+    any_data = rb"(?<=[\n0].\r\n)(?:%b)|" % data(0)
+    any_data += b"|".join(rb"(?<=%d.\r\n)(?:%b)" % (first, data(first)) for first in range(1, 8))
+    return (re.compile(rb"(?:%b(?:%b))++" % (size, any_data), re.DOTALL),
+            re.compile(rb"%b(%b)" % (size, any_data), re.DOTALL))
+
+
 class Body:
     """What all bodies share."""
+
+    is_doubtful = False  # it was read, but its end is not beyond doubt: nothing may follow on its connection
 
     __slots__ = ("lock", "length", "finished", "held_back", "trailers", "_source", "_failure")
 
@@ -107,18 +140,22 @@ class FixedBody(Body):
 class ChunkedBody(Body):
     """Chunks until the last one, then trailers (RFC 9112 7.1)."""
 
-    __slots__ = ("_limits", "_chunk", "_total", "_extensions", "_first")
+    __slots__ = ("_limits", "_chunk", "_total", "_overhead", "_count")
+
+    _LINE = _CHUNK_LINE
 
     def __init__(self, source: Source, limits: Limits) -> None:
         super().__init__(source, -1)
         self._limits = limits
         self._chunk = 0  # bytes of the current chunk still to come
         self._total = 0
-        self._extensions = 0
-        self._first = True
+        self._overhead = 0  # bytes of extensions and blanks that no data has paid for
+        self._count = 0  # chunks that were read one by one
 
     def _read_some(self, limit: int) -> bytes:
         if not self._chunk:
+            if small := self._small_chunks(limit):
+                return small
             self._chunk = self._next_chunk()
             if not self._chunk:
                 self._read_trailers()
@@ -130,20 +167,37 @@ class ChunkedBody(Body):
         self._chunk -= len(data)
         return data
 
+    def _small_chunks(self, limit: int) -> bytes:
+        """The data of the small chunks that are here already, all at once; b"" where the next one is not of them."""
+        if self._count < CHUNKS_ALONE:
+            return b""
+        most = self._limits.max_body_size
+        if most is not None:
+            limit = min(limit, most - self._total)  # their framing is longer than they, so this is never passed
+        chunks, data_of_chunk = _small_chunk_patterns()
+        run = self._source.take_match(chunks, limit)
+        if not run:
+            return b""
+        data = b"".join(data_of_chunk.findall(run))
+        self._total += len(data)
+        return data
+
     def _next_chunk(self) -> int:
         """The size of the next chunk; 0 is the last."""
-        if self._first:
-            self._first = False
-        elif self._source.line(CHUNK_LINE_SIZE):
+        if self._count and self._source.line(CHUNK_LINE_SIZE):
             raise BadMessage("a chunk is longer than its size says, expected CRLF after it")
+        self._count += 1
         line = self._source.line(CHUNK_LINE_SIZE)
-        match = _CHUNK_LINE.fullmatch(line)
+        match = self._LINE.fullmatch(line)
         if match is None:
-            raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits")
-        self._extensions += len(match[2] or b"")
-        if self._extensions > CHUNK_EXTENSIONS_SIZE:
-            raise BadMessage(f"a body's chunk extensions have over {CHUNK_EXTENSIONS_SIZE} bytes")
-        size = int(match[1], 16)
+            raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits, and no more than ;name=value behind")
+        digits = match[1]
+        size = int(digits, 16)
+        self._overhead = max(self._overhead + len(line) - len(digits) - size // CHUNK_DATA_RATE, 0)
+        if self._overhead > CHUNK_EXTENSIONS_SIZE:
+            raise BadMessage(
+                f"a body's chunk extensions have over {CHUNK_EXTENSIONS_SIZE} bytes more than its data is worth"
+            )
         self._total += size
         most = self._limits.max_body_size
         if most is not None and self._total > most:
@@ -151,13 +205,7 @@ class ChunkedBody(Body):
         return size
 
     def _read_trailers(self) -> None:
-        left = self._limits.max_header_size
-        lines = []
-        while line := self._source.line(left):
-            left = max(left - len(line) - 2, 0)
-            lines.append(line)
-            if len(lines) > self._limits.max_header_count:
-                raise BadMessage(f"the trailer section has over {self._limits.max_header_count} fields", 431)
+        lines = self._trailer_lines(self._source.line)
         if not lines:
             return
         block = b"\r\n".join(lines)
@@ -167,6 +215,45 @@ class ChunkedBody(Body):
             if name.lower() in _FORBIDDEN_TRAILERS:
                 raise BadMessage(f"{name} is a trailer, expected it among the headers")
         self.trailers = trailers
+
+    def _trailer_lines(self, next_line: Callable[[int], bytes]) -> list[bytes]:
+        left = self._limits.max_header_size
+        lines = []
+        while line := next_line(left):
+            left = max(left - len(line) - 2, 0)
+            lines.append(line)
+            if len(lines) > self._limits.max_header_count:
+                raise BadMessage(f"the trailer section has over {self._limits.max_header_count} fields", 431)
+        return lines
+
+
+class LenientChunkedBody(ChunkedBody):
+    """The same for a client: blanks may follow a size, and trailers that should not be are left out.
+
+    By the time of the trailers the body has come whole, and is not lost for them, as with browsers and curl.
+    """
+
+    __slots__ = ("is_doubtful",)
+
+    _LINE = _PADDED_CHUNK_LINE
+    _source: LenientSource
+
+    def __init__(self, source: LenientSource, limits: Limits) -> None:
+        super().__init__(source, limits)
+        self.is_doubtful = False
+
+    def _read_trailers(self) -> None:
+        lines = self._trailer_lines(self._lenient_line)
+        good = [line for line in lines if is_field_line(line)]
+        fields = field_list(b"\r\n".join(good))
+        self.trailers = [field for field in fields if field[0].lower() not in _FORBIDDEN_TRAILERS]
+        if len(self.trailers) < len(lines):
+            self.is_doubtful = True
+
+    def _lenient_line(self, limit: int) -> bytes:
+        line, is_strict = self._source.lenient_line(limit)
+        self.is_doubtful |= not is_strict
+        return line
 
 
 class UntilCloseBody(Body):
@@ -203,14 +290,24 @@ def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
     return body
 
 
-def response_body(source: Source, fields: Fields, limits: Limits, *, method: str, status: int) -> Body | None:
-    """The body that a response has, None where it has none; the steps of RFC 9112 6.3."""
-    if method == "HEAD" or status < 200 or status in (204, 304):  # 1.
+def has_body(method: str, status: int) -> bool:
+    """Whether a response can have a body: whatever its fields say (RFC 9112 6.3, steps 1 and 2)."""
+    if method == "HEAD" or status < 200 or status in (204, 304):
+        return False
+    return not (method == "CONNECT" and status < 300)
+
+
+def response_body(source: LenientSource, fields: Fields, limits: Limits, *, method: str, status: int) -> Body | None:
+    """The body that a response has, None where it has none; the steps of RFC 9112 6.3.
+
+    Raises BadMessage where nobody can tell where it ends.
+    """
+    if not has_body(method, status):  # 1. and 2.
         return None
-    if method == "CONNECT" and status < 300:  # 2.
-        return None
+    if fields.fault:  # 3. to 5.
+        raise BadMessage(fields.fault)
     if fields.chunked:  # 4.
-        return ChunkedBody(source, limits)
+        return LenientChunkedBody(source, limits)
     if fields.content_length == 0:  # 6.
         return None
     if fields.content_length > 0:

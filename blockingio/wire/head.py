@@ -15,25 +15,25 @@ from blockingio.errors import BadMessage
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.limits import CONTENT_LENGTH_DIGITS, REQUEST_LINE_REST, Limits
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 
 # request-line = method SP request-target SP HTTP-version (RFC 9112 3).  A target is taken with any
 # visible ASCII but "#": browsers send more in a query than RFC 3986 grants.
-_REQUEST_LINE = re.compile(rb"(%b) ([\x21\x22\x24-\x7e]++) HTTP/(\d)\.(\d)" % _TOKEN)
+_REQUEST_LINE = re.compile(rb"(%b) ([\x21\x22\x24-\x7e]++) HTTP/(\d)\.(\d)" % TOKEN)
 
 # status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 4), the last SP optional as
 # every browser has it.
 _STATUS_LINE = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*+))?")
 
 # header section = *( field-name ":" OWS field-value OWS CRLF ), no obs-fold (RFC 9112 5).
-_FIELDS = re.compile(rb"(?:%b:[\t\x20-\x7e\x80-\xff]*+(?:\r\n|\Z))*+" % _TOKEN)
+_FIELDS = re.compile(rb"(?:%b:[\t\x20-\x7e\x80-\xff]*+(?:\r\n|\Z))*+" % TOKEN)
 # One field of a section that _FIELDS has checked; words and blanks, so that no run of blanks is tried twice.
 _FIELD = re.compile(r"([^:]++):[ \t]*+([^ \t\r]*+(?:[ \t]++[^ \t\r]++)*+)[ \t]*+(?:\r\n|\Z)")
 _FRAMING = re.compile(
     rb"(?:\A|\n)(content-length|transfer-encoding|connection|expect|host):[ \t]*([^\r]*)", re.IGNORECASE
 )
 
-_CODING_NAME = re.compile(_TOKEN)
+_CODING_NAME = re.compile(TOKEN)
 
 # obs-fold = OWS CRLF RWS (RFC 9112 5.2)
 _OBS_FOLD = re.compile(rb"[ \t]*+\r\n[ \t]++")
@@ -50,7 +50,7 @@ _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 class Fields:
     """A header section: what framing needs of it, and its text for whoever wants the rest."""
 
-    __slots__ = ("block", "version", "content_length", "chunked", "keep_alive", "connection",
+    __slots__ = ("block", "version", "content_length", "chunked", "fault", "keep_alive", "connection",
                  "expects_continue", "host", "_headers")  # fmt: skip
 
     def __init__(self, block: bytes, version: str) -> None:
@@ -58,6 +58,7 @@ class Fields:
         self.version = version
         self.content_length = -1  # -1: none
         self.chunked = False
+        self.fault = ""  # of a response: what is wrong with its framing; means nothing where there is no body
         self.keep_alive = version == "1.1"
         self.connection: tuple[bytes, ...] = ()  # the options of Connection, in lower case
         self.expects_continue = False
@@ -157,7 +158,7 @@ def parse_status_line(line: bytes) -> tuple[str, int, str]:
 
 
 def parse_fields(block: bytes, version: str, limits: Limits, *, of_request: bool) -> Fields:
-    """A header section, checked, with what framing needs."""
+    """A header section, checked, with what framing needs; a response's framing is judged by ``response_body``."""
     if len(block) > limits.max_header_size:
         raise BadMessage(
             f"the header section has {len(block)} bytes, expected no more than {limits.max_header_size}", 431
@@ -170,8 +171,9 @@ def parse_fields(block: bytes, version: str, limits: Limits, *, of_request: bool
         if count > limits.max_header_count:
             raise BadMessage(f"the header section has {count} fields, expected {limits.max_header_count} at most", 431)
     fields = Fields(block, version)
-    hosts = []
-    transfer_encoding: list[bytes] = []
+    hosts: list[bytes] = []
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
     for name, value in _FRAMING.findall(block):
         name = name.lower()
         value = value.rstrip(b" \t")
@@ -180,62 +182,92 @@ def parse_fields(block: bytes, version: str, limits: Limits, *, of_request: bool
         elif name == b"connection":
             fields.connection += tuple(option.strip(b" \t").lower() for option in value.split(b","))
         elif name == b"content-length":
-            _take_content_length(fields, value, of_request)
+            lengths.append(value)
         elif name == b"transfer-encoding":
-            transfer_encoding.append(value)
+            codings += [coding.strip(b" \t").lower() for coding in value.split(b",")]
         elif of_request and version == "1.1":
             if value.lower() != b"100-continue":
                 raise BadMessage(f"Expect is {_shown(value)}, expected 100-continue", 417)
             fields.expects_continue = True
-    if transfer_encoding:
-        _take_transfer_encoding(fields, b",".join(transfer_encoding), of_request)
     if fields.connection:
         if b"close" in fields.connection:
             fields.keep_alive = False
         elif b"keep-alive" in fields.connection:
             fields.keep_alive = True
     if of_request:
+        _frame_request(fields, lengths, codings)
         _take_host(fields, hosts)
+    else:
+        _frame_response(fields, lengths, codings)
     return fields
 
 
 def check_field_lines(block: bytes) -> None:
     """Raise BadMessage unless every line is a field (RFC 9112 5.1): also for trailers."""
     if not _FIELDS.fullmatch(block):
-        found = next(line for line in block.split(b"\r\n") if not (line and _FIELDS.fullmatch(line)))
+        found = next(line for line in block.split(b"\r\n") if not is_field_line(line))
         raise BadMessage(f"a header line is {_shown(found)}, expected a name, a colon and a value")
 
 
-def _take_content_length(fields: Fields, value: bytes, of_request: bool) -> None:
-    if not of_request:  # repeated by careless servers: one value is one value (RFC 9110 8.6)
-        values = {text.strip(b" \t") for text in value.split(b",")}
-        if fields.content_length >= 0:
-            values.add(b"%d" % fields.content_length)
-        value = values.pop() if len(values) == 1 else value
-    elif fields.content_length >= 0:
-        raise BadMessage("Content-Length is there twice")
-    if not value.isdigit() or (fields.content_length >= 0 and int(value[:20]) != fields.content_length):
-        raise BadMessage(f"Content-Length is {_shown(value)}, expected digits")
-    if len(value) > CONTENT_LENGTH_DIGITS:
-        raise BadMessage(f"Content-Length has {len(value)} digits", 413)
-    fields.content_length = int(value)
+def is_field_line(line: bytes) -> bool:
+    """Whether this is one field."""
+    return line != b"" and _FIELDS.fullmatch(line) is not None
 
 
-def _take_transfer_encoding(fields: Fields, value: bytes, of_request: bool) -> None:
-    """chunked, alone, in HTTP/1.1 and without Content-Length: all else has been used to smuggle.
+def _frame_request(fields: Fields, lengths: list[bytes], codings: list[bytes]) -> None:
+    """One length of digits, or chunked alone, in HTTP/1.1 and without a length: all else has been used to smuggle.
 
     Where chunked is not the last coding, nobody can tell where the body ends: 400 (RFC 9112 6.3).  501 is for a
     coding before it that we do not know (6.1).
     """
-    codings = [coding.strip(b" \t").lower() for coding in value.split(b",")]
-    if fields.version == "1.0" and of_request:
-        raise BadMessage("Transfer-Encoding in an HTTP/1.0 request")
-    if fields.content_length >= 0:
-        raise BadMessage("Content-Length together with Transfer-Encoding")
-    if codings != [b"chunked"]:
-        status = 501 if codings[-1] == b"chunked" and all(map(_is_unknown_coding, codings[:-1])) else 400
-        raise BadMessage(f"Transfer-Encoding is {_shown(value)}, expected chunked", status)
-    fields.chunked = True
+    if lengths:
+        if len(lengths) > 1:
+            raise BadMessage("Content-Length is there twice")
+        fault, status = _length_fault(lengths[0])
+        if fault:
+            raise BadMessage(fault, status)
+        fields.content_length = int(lengths[0])
+    if codings:
+        if fields.version == "1.0":
+            raise BadMessage("Transfer-Encoding in an HTTP/1.0 request")
+        if lengths:
+            raise BadMessage("Content-Length together with Transfer-Encoding")
+        if codings != [b"chunked"]:
+            status = 501 if codings[-1] == b"chunked" and all(map(_is_unknown_coding, codings[:-1])) else 400
+            raise BadMessage(f"Transfer-Encoding is {_shown(b', '.join(codings))}, expected chunked", status)
+        fields.chunked = True
+
+
+def _frame_response(fields: Fields, lengths: list[bytes], codings: list[bytes]) -> None:
+    """RFC 9112 6.3, for a response.  What is wrong is noted as ``fault``: it counts where there is a body at all.
+
+    Lenient where browsers and curl are: one length several times (RFC 9110 8.6), chunked beside a length, and
+    "identity", an encoding of old that is none.  Of the latter two somebody else may think otherwise, so the
+    connection is not used again.
+    """
+    values = list(dict.fromkeys(text.strip(b" \t") for value in lengths for text in value.split(b",")))
+    faults = [fault for fault, _ in map(_length_fault, values) if fault]
+    if faults:
+        fields.fault = faults[0]
+    elif len(values) > 1:
+        fields.fault = f"the Content-Lengths differ: {_shown(b' and '.join(values))}, expected one"
+    elif codings not in ([], [b"chunked"], [b"identity"]):
+        fields.fault = f"Transfer-Encoding is {_shown(b', '.join(codings))}, expected chunked"
+    elif codings == [b"chunked"]:
+        fields.chunked = True
+    elif values:
+        fields.content_length = int(values[0])
+    if fields.fault or codings and (values or not fields.chunked):
+        fields.keep_alive = False
+
+
+def _length_fault(value: bytes) -> tuple[str, int]:
+    """What is wrong with a Content-Length, and the status for it; "" where nothing is."""
+    if not value.isdigit():
+        return f"Content-Length is {_shown(value)}, expected digits", 400
+    if len(value) > CONTENT_LENGTH_DIGITS:
+        return f"Content-Length has {len(value)} digits, expected {CONTENT_LENGTH_DIGITS} at most", 413
+    return "", 0
 
 
 def _is_unknown_coding(coding: bytes) -> bool:

@@ -35,10 +35,16 @@ BODY_GRACE = 20.0
 # overtake the answer (RFC 9112 9.6).
 LINGER_TIME = 2.0
 
-# Bytes of one chunk-size line with its extensions, and of all extensions of one body: nobody
-# uses them, but they could make a body that is nearly all overhead.
+# Bytes of one chunk-size line with its extensions, and of all extensions of one body beyond what its data is
+# worth: few use them (signatures of chunks are such), but they could make a body that is nearly all overhead.
+# So many bytes of a chunk's data pay for one byte of extensions; Go's net/http counts in a like way.
 CHUNK_LINE_SIZE = 4 * KIB
 CHUNK_EXTENSIONS_SIZE = 16 * KIB
+CHUNK_DATA_RATE = 8
+
+# Chunks of a body that are given one by one, as they came: some peers send a thing in each.  From then on small
+# ones are given together: a step of Python for each byte would make a body of tiny chunks dear.
+CHUNKS_ALONE = 100
 
 # Bytes of a request line beside its target: method, blanks, version.
 REQUEST_LINE_REST = 256

@@ -16,10 +16,6 @@ from blockingio.wire.limits import BODY_RECEIVE_SIZE, HEAD_RECEIVE_SIZE, REQUEST
 
 TIMED_OUT = (TimeoutError, BlockingIOError)
 
-# What no head contains: a control character, or a line that ends without CR (RFC 9112 2.2).
-# Looked for while a head is still coming, so that nonsense need not time out to be answered.
-_IMPOSSIBLE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
-
 
 class Truncated(BadMessage):
     """The peer went away in the middle of a message."""
@@ -27,6 +23,11 @@ class Truncated(BadMessage):
 
 class Source:
     __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head")
+
+    _END = re.compile(rb"\r\n\r\n")  # of a head
+    # What no head contains: a control character, or a line that ends without CR (RFC 9112 2.2).
+    # Looked for while a head is still coming, so that nonsense need not time out to be answered.
+    _IMPOSSIBLE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 
     def __init__(self, receive: Callable[[int], bytes]) -> None:
         self._receive = receive
@@ -117,11 +118,11 @@ class Source:
                     begin += 2
                 if begin > REQUEST_LINE_REST:
                     raise BadMessage(f"over {REQUEST_LINE_REST} bytes of empty lines before a head")
-                end = data.find(b"\r\n\r\n", max(searched - 3, begin))
-                if end >= 0:
-                    used = end + 4
-                    return bytes(data[begin:end])
-                _check_unfinished(data, begin, max(searched - 1, begin), limits)
+                found = self._END.search(data, max(searched - 3, begin))
+                if found is not None:
+                    used = found.end()
+                    return bytes(data[begin : found.start()])
+                self._check_unfinished(data, begin, max(searched - 1, begin), limits)
                 searched = len(data)
                 before_wait()
                 more = self._receive_in_message(HEAD_RECEIVE_SIZE)
@@ -139,6 +140,13 @@ class Source:
 
         Raises BadMessage where it is longer than ``limit`` bytes or ends in a bare LF.
         """
+        line = self._through_lf(limit)
+        if not line.endswith(b"\r"):
+            raise BadMessage(f"a line of the body's framing ends in a bare LF after {line[-8:]!r}, expected CRLF")
+        return line[:-1]
+
+    def _through_lf(self, limit: int) -> bytes:
+        """A line without its LF, of ``limit`` bytes and a CR at most."""
         pieces: list[bytes] = []  # of a line that comes in several: each byte is searched once
         size = 0
         while True:
@@ -149,11 +157,7 @@ class Source:
                 line = b"".join(pieces)
                 if len(line) > limit + 1:
                     break
-                if not line.endswith(b"\r"):
-                    raise BadMessage(
-                        f"a line of the body's framing ends in a bare LF after {line[-8:]!r}, expected CRLF"
-                    )
-                return line[:-1]
+                return line
             pieces.append(self.take_pending())
             size += len(pieces[-1])
             if size > limit + 1:
@@ -163,6 +167,14 @@ class Source:
                 raise Truncated("the connection ended in the framing of a chunked body")
             self._data = more
         raise BadMessage(f"a line of the body's framing has over {limit} bytes")
+
+    def take_match(self, pattern: re.Pattern[bytes], limit: int) -> bytes:
+        """What is here already and fits the pattern, of ``limit`` bytes at most; it then counts as read."""
+        found = pattern.match(self._data, self._at, self._at + limit)
+        if found is None:
+            return b""
+        self._at = found.end()
+        return found[0]
 
     def read_some(self, limit: int) -> bytes:
         """At least one byte and at most ``limit``, or b"" at the end of input."""
@@ -188,15 +200,54 @@ class Source:
         except OSError as error:
             raise Truncated(f"the connection broke in the middle of a message: {error}") from error
 
+    def _check_unfinished(self, data: bytearray, begin: int, start: int, limits: Limits) -> None:
+        """Raise BadMessage where ``data[begin:]`` cannot become a head any more; before ``start`` it was checked."""
+        found = self._IMPOSSIBLE.search(data, start)
+        if found:
+            raise BadMessage(f"a head contains {bytes(found[0])!r}, expected lines of text that end in CRLF")
+        line_end = data.find(b"\n", begin, begin + limits.max_target_length + REQUEST_LINE_REST)
+        if line_end < 0:
+            if len(data) - begin > limits.max_target_length + REQUEST_LINE_REST:
+                raise BadMessage(f"a start line has over {limits.max_target_length + REQUEST_LINE_REST} bytes", 414)
+        elif len(data) - line_end > limits.max_header_size + 3:
+            raise BadMessage(f"a header section has over {limits.max_header_size} bytes", 431)
 
-def _check_unfinished(data: bytearray, begin: int, start: int, limits: Limits) -> None:
-    """Raise BadMessage where ``data[begin:]`` cannot become a head any more; before ``start`` it was checked."""
-    found = _IMPOSSIBLE.search(data, start)
-    if found:
-        raise BadMessage(f"a head contains {bytes(found[0])!r}, expected lines of text that end in CRLF")
-    line_end = data.find(b"\r\n", begin, begin + limits.max_target_length + REQUEST_LINE_REST)
-    if line_end < 0:
-        if len(data) - begin > limits.max_target_length + REQUEST_LINE_REST:
-            raise BadMessage(f"a start line has over {limits.max_target_length + REQUEST_LINE_REST} bytes", 414)
-    elif len(data) - line_end > limits.max_header_size + 4:
-        raise BadMessage(f"a header section has over {limits.max_header_size} bytes", 431)
+
+class LenientSource(Source):
+    """The same for a client: in a head LF stands for CRLF, as browsers and curl have it (RFC 9112 2.2).
+
+    ``is_lax`` is true once that was so: then nobody can be sure any more where the next message begins.
+    """
+
+    __slots__ = ("is_lax", "_strict_head")
+
+    _END = re.compile(rb"\r?\n\r?\n")
+    _IMPOSSIBLE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r[^\n]")
+
+    def __init__(self, receive: Callable[[int], bytes]) -> None:
+        super().__init__(receive)
+        self.is_lax = False
+        self._strict_head = b""  # the last one that had no LF alone; often the same object comes again
+
+    def head(self, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
+        head = super().head(limits, before_wait)
+        if head is None or head is self._strict_head:
+            return head
+        if self._data[self._at - 4 : self._at] != b"\r\n\r\n" or head.count(b"\n") != head.count(b"\r\n"):
+            return self._with_crlf(head)
+        self._strict_head = head
+        return head
+
+    def _with_crlf(self, head: bytes) -> bytes:
+        """The head as it should be; what was taken too far, up to a later CRLF CRLF, is pending again."""
+        self.is_lax = True
+        self._last_chunk = None
+        found = self._END.search(head + b"\r\n\r\n")
+        assert found is not None
+        self._at -= len(head) + 4 - found.end()
+        return re.sub(rb"\r?\n", b"\r\n", head[: found.start()])
+
+    def lenient_line(self, limit: int) -> tuple[bytes, bool]:
+        """``line``, which may end in LF alone, and whether it ends in CRLF as it should."""
+        line = self._through_lf(limit)
+        return line.removesuffix(b"\r"), line.endswith(b"\r")

@@ -79,7 +79,7 @@ def test_cut_short_anywhere(content: bytes, limit: int) -> None:
     "data",
     [
         b"no gzip at all",
-        gzip.compress(b"x") + b"trailing nonsense",
+        gzip.compress(b"x") + b"\x1f\x8bnonsense that begins as a stream does",
         gzip.compress(b"x")[:-8] + b"\0" * 8,
         gzip.compress(b"x")[:-4] + b"\1\0\1\0",
     ],
@@ -90,6 +90,26 @@ def test_damaged(data: bytes) -> None:
         with pytest.raises(HttpException, match="the body is not the gzip that Content-Encoding says"):
             while reader.read_some(1000):
                 pass
+
+
+@pytest.mark.parametrize("garbage", [b"\x1f", b"\x1f\x1f\x8b", b"x", b"\0x", b"nonsense" * 50_000, b"\x8b\x1f" * 9])
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("size, limit", [(65536, 65536), (1, 65536), (7, 3), (65536, 1)])
+def test_garbage_behind_a_stream(garbage: bytes, members: int, size: int, limit: int) -> None:
+    if size == 1:
+        garbage = garbage[:500]
+    read_some = in_pieces(gzip.compress(b"hello") * members + garbage, size)
+    assert all_of(GzipReader(read_some), limit) == b"hello" * members
+    assert read_some(1) == b"", "it is read away, so that the connection can be used again"
+
+
+def test_content_need_not_wait_for_what_follows_it() -> None:
+    def read_some(limit: int) -> bytes:
+        assert pieces, "more was received than was needed"
+        return pieces.pop(0)
+
+    pieces = [gzip.compress(b"hello") + b"\x1f"]
+    assert GzipReader(read_some).read_some(100) == b"hello"
 
 
 def test_a_read_of_little_makes_little() -> None:
@@ -157,6 +177,11 @@ def test_chunked_gzip(client: HttpClient) -> None:
         + b"0\r\n\r\n"
     )
     assert get(client, raw)[1] == b"hello world"
+
+
+def test_garbage_behind_gzip_costs_nothing(client: HttpClient) -> None:
+    body = gzip.compress(b"hello") + b"<!-- made in 3 ms -->"
+    assert get(client, answer(body))[1] == b"hello"
 
 
 def test_gzip_left_as_it_is(client: HttpClient) -> None:

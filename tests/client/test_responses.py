@@ -412,15 +412,20 @@ MALFORMED = {
         b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 30 + b"\r\n\r\n",
         "Content-Length has 30 digits",
     ),
-    "length and chunked": (
-        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
-        "Content-Length together with Transfer-Encoding",
+    "two lengths": (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 16\r\n\r\n",
+        "the Content-Lengths differ: '5 and 16', expected one",
+    ),
+    "a list of lengths": (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5, 6\r\n\r\n",
+        "the Content-Lengths differ: '5 and 6', expected one",
     ),
     "an unknown coding": (
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
         "Transfer-Encoding is",
     ),
-    "a bare LF": (b"HTTP/1.1 200 OK\nx: y\n\n", r"a head contains b'\\n'"),
+    "a bare CR": (b"HTTP/1.1 200 OK\rx: y\r\n\r\n", "the status line is"),
+    "a bare CR that comes early": (b"HTTP/1.1 200 OK\rx: y", r"a head contains b'\\rx'"),
     "too many fields": (
         b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200 + b"\r\n",
         "200 fields, expected 128 at most",

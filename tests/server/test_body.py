@@ -39,6 +39,21 @@ FRAMED = {
 framed = pytest.mark.parametrize("raw, body", FRAMED.values(), ids=FRAMED)
 
 
+def test_tiny_chunks_come_together() -> None:
+    """A body of one-byte chunks is not a step of the handler for each of them."""
+    count = 100_000
+    pieces: list[int] = []
+
+    def handler(request: HttpRequest) -> None:
+        pieces.extend(map(len, request))
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(post_chunks(*([b"x"] * count)))
+        assert client.read_response().status == 200
+    assert sum(pieces) == count and len(pieces) < count // 10
+
+
 def body_by(read: Callable[[HttpRequest], bytes]) -> Callable[[HttpRequest], None]:
     """A handler that reads so and answers what it read."""
 

@@ -1,14 +1,17 @@
 """Bodies: how long they are, and their bytes without the framing."""
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from blockingio.errors import BadMessage
-from blockingio.wire.body import Body, ChunkedBody, FixedBody, UntilCloseBody, request_body, response_body
+from blockingio.wire.body import (
+    Body, ChunkedBody, FixedBody, LenientChunkedBody, UntilCloseBody, request_body, response_body)
 from blockingio.wire.head import parse_fields
 from blockingio.wire.limits import CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, DEFAULT_LIMITS, Limits
-from blockingio.wire.source import Source, Truncated
-from tests.wire.feeding import TRAILING, WAYS, rest_of, source_in, source_of, sources
+from blockingio.wire.source import LenientSource, Truncated
+from tests.wire.feeding import TRAILING, WAYS, Feed, rest_of, source_in, source_of, sources
 
 
 def all_of(body: Body, limit: int = 65536) -> bytes:
@@ -123,6 +126,123 @@ def test_extensions_have_their_limit() -> None:
         all_of(body)
 
 
+def test_data_pays_for_extensions() -> None:
+    """So that signatures of chunks (85 bytes for 8 KiB and up) may go with a body of any length."""
+    chunk = b"2000;chunk-signature=" + b"0" * 64 + b"\r\n" + b"x" * 8192 + b"\r\n"
+    body = ChunkedBody(source_of(chunk * 500 + b"0\r\n\r\n"), DEFAULT_LIMITS)
+    assert len(all_of(body)) == 500 * 8192
+    tiny = b"1;a\r\nx\r\n"
+    with pytest.raises(BadMessage, match=str(CHUNK_EXTENSIONS_SIZE)):
+        all_of(ChunkedBody(source_of(tiny * CHUNK_EXTENSIONS_SIZE), DEFAULT_LIMITS))
+    padded = LenientChunkedBody(LenientSource(Feed([b"1 \r\nx\r\n" * 2 * CHUNK_EXTENSIONS_SIZE])), DEFAULT_LIMITS)
+    with pytest.raises(BadMessage, match=str(CHUNK_EXTENSIONS_SIZE)):
+        all_of(padded)
+
+
+@pytest.mark.parametrize("line", [
+    b"3;x", b"3;x=y", b'3;x="y"', b'3;x=""', b'3;x="\\"\xff\t;,"', b"3;x;y=z;w", b"3 ;x", b"3; x", b"3;x =y", b"3;x= y",
+    b"3\t;\tx\t=\t\"y\"\t;z", b'3;!#$%&\'*+-.^_`|~=0'])
+def test_an_extension(line: bytes) -> None:
+    for source, trailing in sources(line + b"\r\nabc\r\n0" + line[1:] + b"\r\n\r\n"):
+        assert all_of(ChunkedBody(source, DEFAULT_LIMITS)) == b"abc"
+        assert rest_of(source) == trailing
+
+
+@pytest.mark.parametrize("line", [
+    b"3;", b"3;;a", b"3;=x", b"3;a=", b'3;a="x', b"3;a b", b'3;a="b"c', b"3;\xff", b"3;a ", b"3;a=b ", b'3;a="b" ',
+    b"3 ",
+    b'3;a="\\"', b'3;"a"', b"3;a=b=c", b"3;a,b", b"3 a", b'3;a=b"c"', b"3;a=\xff", b"3; ", b"3;a= ;b", b"3;a;"])
+def test_what_is_no_extension(line: bytes) -> None:
+    for raw in (line + b"\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\n0" + line[1:] + b"\r\n\r\n"):
+        for source, _ in sources(raw):
+            body = ChunkedBody(source, DEFAULT_LIMITS)
+            with pytest.raises(BadMessage, match="a chunk's size is") as caught:
+                all_of(body)
+            assert caught.value.status == 400
+
+
+def chunk_of(rng: random.Random, data: bytes) -> bytes:
+    size = rng.choice((b"%x", b"%X", b"0%x", b"%016x")) % len(data)
+    return size + rng.choice((b"", b"", b"", b";a=b")) + b"\r\n" + data + b"\r\n"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_small_chunks_among_others(seed: int) -> None:
+    """However many are taken apart at once, what comes is what was sent, and what follows is left."""
+    rng = random.Random(seed)
+    most = rng.choice((1, 3, 15, 20, 127, 300))
+    # What looks like framing in the data is data.
+    parts = [(rng.randbytes(rng.randint(1, most)) if rng.random() < 0.5
+              else (b"\r\n1\r\nx\r\n0\r\n\r\n" * 30)[:rng.randint(1, most)]) for _ in range(300)]
+    raw = b"".join(chunk_of(rng, data) for data in parts) + b"0\r\nA: b\r\n\r\n"
+    for limit in (1, 7, 100, 65536):
+        for source, trailing in sources(raw):
+            body = ChunkedBody(source, DEFAULT_LIMITS)
+            assert all_of(body, limit) == b"".join(parts)
+            assert body.trailers == [("A", "b")] and rest_of(source) == trailing
+    total = sum(map(len, parts))
+    assert len(all_of(ChunkedBody(source_of(raw), Limits(max_body_size=total)))) == total
+    body = ChunkedBody(source_of(raw), Limits(max_body_size=total - 1))
+    with pytest.raises(BadMessage, match=str(total - 1)) as caught:
+        all_of(body)
+    assert caught.value.status == 413
+
+
+@pytest.mark.parametrize("end", [
+    b"2\r\nabc\r\n", b"1\r\n\r\n1\r\nx\r\n", b"g\r\n", b"1\nx\r\n", b"1\r\nx\n1\r\nx\r\n", b"1;\r\nx\r\n",
+    b"-1\r\nx\r\n",
+    b"00000000000000001\r\nx\r\n"])
+def test_what_is_wrong_behind_small_chunks(end: bytes) -> None:
+    for source, _ in sources(b"1\r\nx\r\n" * 150 + end + b"0\r\n\r\n"):
+        body = ChunkedBody(source, DEFAULT_LIMITS)
+        with pytest.raises(BadMessage) as caught:
+            all_of(body)
+        assert caught.value.status == 400
+
+
+def test_small_chunks_are_taken_apart_together() -> None:
+    """One step of Python for each of them would make a body of few bytes very dear."""
+    mixed = b"2\r\nxy\r\nF\r\n" + b"z" * 15 + b"\r\n7f\r\n" + b"a" * 127 + b"\r\n"
+    for chunk, data in ((b"1\r\nx\r\n", b"x"), (b"0001\r\nx\r\n", b"x"), (mixed, b"xy" + b"z" * 15 + b"a" * 127)):
+        count = 600_000 // len(chunk)
+        body = ChunkedBody(source_of(chunk * count + b"0\r\n\r\n"), DEFAULT_LIMITS)
+        pieces = 0
+        size = 0
+        while part := body.read_some(65536):
+            pieces += 1
+            size += len(part)
+        assert size == count * len(data) and pieces < 1000
+
+
+# ------------------------------------------------------------- chunked, as a client takes it
+
+@pytest.mark.parametrize("raw, trailers, is_doubtful", [
+    (b"3\r\nabc\r\n0\r\n\r\n", [], False),
+    (b"3 \t\r\nabc\r\n0  \r\n\r\n", [], False),
+    (b"3;a=b \r\nabc\r\n0;a \r\n\r\n", [], False),
+    (b"3\r\nabc\r\n0\r\nA: b\r\nC:\r\n\r\n", [("A", "b"), ("C", "")], False),
+    (b"3\r\nabc\r\n0\r\nA: b\r\nContent-Length: 5\r\nC:\r\n\r\n", [("A", "b"), ("C", "")], True),
+    (b"3\r\nabc\r\n0\r\nA\r\nB: c\r\n d\r\n: e\r\nF: \0\r\nG: h\ri\r\n\r\n", [("B", "c")], True),
+    (b"3\r\nabc\r\n0\r\nA: b\nC: d\r\n\n", [("A", "b"), ("C", "d")], True),
+])
+def test_a_chunked_body_of_a_careless_server(raw: bytes, trailers: list[tuple[str, str]], is_doubtful: bool) -> None:
+    for way in WAYS[:2]:
+        feed = Feed([raw] if way == WAYS[0] else [raw[at:at + 1] for at in range(len(raw))])
+        body = LenientChunkedBody(LenientSource(feed), DEFAULT_LIMITS)
+        assert all_of(body) == b"abc"
+        assert (body.trailers, body.is_doubtful) == (trailers, is_doubtful)
+
+
+@pytest.mark.parametrize("raw", [
+    b" 3\r\nabc\r\n0\r\n\r\n", b"3 3\r\nabc\r\n", b"3\nabc\r\n0\r\n\r\n", b"3\r\nabc\n0\r\n\r\n",
+    b"3\r\nabc\r\n0\n\r\n", b"3;\r\nabc\r\n0\r\n\r\n", b"3;a=\r\nabc\r\n0\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n",
+    b"0\r\n" + b"A: b\r\n" * 129 + b"\r\n", b"0\r\nA: " + b"b" * 70_000 + b"\r\n\r\n"])
+def test_what_a_client_does_not_take_either(raw: bytes) -> None:
+    body = LenientChunkedBody(LenientSource(Feed([raw])), DEFAULT_LIMITS)
+    with pytest.raises(BadMessage):
+        all_of(body)
+
+
 def test_trailers_have_their_limits() -> None:
     limits = Limits(max_header_count=2, max_header_size=50)
     body = ChunkedBody(source_of(b"0\r\nA: 1\r\nB: 2\r\n\r\n"), limits)
@@ -198,7 +318,7 @@ def test_the_body_of_a_request() -> None:
 
 @pytest.mark.parametrize("method, status, block, kind", [
     ("GET", 200, b"", UntilCloseBody), ("GET", 200, b"Content-Length: 5", FixedBody),
-    ("GET", 200, b"Content-Length: 0", None), ("GET", 200, b"Transfer-Encoding: chunked", ChunkedBody),
+    ("GET", 200, b"Content-Length: 0", None), ("GET", 200, b"Transfer-Encoding: chunked", LenientChunkedBody),
     ("HEAD", 200, b"Content-Length: 5", None), ("HEAD", 200, b"Transfer-Encoding: chunked", None),
     ("GET", 204, b"Content-Length: 5", None), ("GET", 304, b"Content-Length: 5", None),
     ("GET", 100, b"", None), ("GET", 101, b"", None), ("CONNECT", 200, b"Content-Length: 5", None),
@@ -207,7 +327,7 @@ def test_the_body_of_a_request() -> None:
 def test_the_body_of_a_response(method: str, status: int, block: bytes, kind: type[Body] | None) -> None:
     """The steps of RFC 9112 6.3."""
     fields = parse_fields(block, "1.1", DEFAULT_LIMITS, of_request=False)
-    body = response_body(Source(lambda size: b""), fields, DEFAULT_LIMITS, method=method, status=status)
+    body = response_body(LenientSource(lambda size: b""), fields, DEFAULT_LIMITS, method=method, status=status)
     assert type(body) is (kind or type(None))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from blockingio.errors import BadMessage
 from blockingio.wire.limits import DEFAULT_LIMITS, HEAD_RECEIVE_SIZE
-from blockingio.wire.source import Source, Truncated
+from blockingio.wire.source import LenientSource, Source, Truncated
 from tests.wire.feeding import TRAILING, Feed, head_of, rest_of, source_of, sources
 
 LIMITS = DEFAULT_LIMITS
@@ -282,3 +282,36 @@ def test_empty_lines_for_ever_are_refused() -> None:
         with pytest.raises(BadMessage, match="empty lines") as caught:
             head_of(source)
         assert caught.value.status == 400
+
+
+# ------------------------------------------------------------------ heads as a client takes them
+
+@pytest.mark.parametrize("raw, head, is_lax", [
+    (b"A\r\nB: c\r\n\r\n", b"A\r\nB: c", False),
+    (b"A\nB: c\n\n", b"A\r\nB: c", True),
+    (b"A\nB: c\r\n\r\n", b"A\r\nB: c", True),
+    (b"A\r\nB: c\n\r\n", b"A\r\nB: c", True),
+    (b"A\r\nB: c\r\n\n", b"A\r\nB: c", True),
+    (b"A\n\n", b"A", True),
+    (b"\r\nA\n\n", b"A", True),
+])
+@pytest.mark.parametrize("behind", [b"", b"rest", b"\r\n\r\n", b"\r\nx\r\n\r\n", b"\n\n"])
+def test_a_lenient_head(raw: bytes, head: bytes, is_lax: bool, behind: bytes) -> None:
+    whole = raw + behind
+    for pieces in ([whole], [whole[at:at + 1] for at in range(len(whole))], [raw, behind]):
+        source = LenientSource(Feed(pieces))
+        assert head_of(source) == head
+        assert source.is_lax is is_lax
+        assert rest_of(source) == behind
+
+
+def test_a_lenient_head_that_comes_again() -> None:
+    source = LenientSource(Feed([b"A\r\nB: c\r\n\r\n"] * 2 + [b"A\nB: c\r\n\r\n"] * 2))
+    for is_lax in (False, False, True, True):
+        assert head_of(source) == b"A\r\nB: c" and source.is_lax is is_lax
+
+
+@pytest.mark.parametrize("raw", [b"A\rB", b"A\0", b"A\n\rB", b"A: \x7f"])
+def test_what_no_lenient_head_has(raw: bytes) -> None:
+    with pytest.raises(BadMessage, match="a head contains"):
+        head_of(LenientSource(Feed([raw])))
