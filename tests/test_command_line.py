@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from blockingio.cli_ending import GRACE
 from tests.cli_sites import make_directory
-from tests.peers import PATIENCE, Certificates, RawClient
+from tests.peers import PATIENCE, Certificates, RawClient, eventually
 
 PROJECT = Path(__file__).parents[1]
 
@@ -125,15 +126,114 @@ def test_a_single_page_that_is_not_there_yet(directory: Path) -> None:
         assert (status, output) == (0, "") and errors.startswith("There is no index.html yet")
 
 
-def test_ctrl_c_in_the_middle_of_a_download(directory: Path) -> None:
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def ending(request: pytest.FixtureRequest) -> signal.Signals:
+    """A signal that asks for the end."""
+    number: signal.Signals = request.param
+    return number
+
+
+def port_of(url: str) -> int:
+    return int(url.rstrip("/").rpartition(":")[2])
+
+
+def begin_download(client: RawClient) -> bytes:
+    """Ask for more than fits on the way, and take the beginning of the answer, which this gives."""
+    return client.send(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").read_exactly(1000)
+
+
+def begin_upload(client: RawClient, directory: Path) -> bytes:
+    """Send all of a form but its end, which this gives, and wait until the beginning is there."""
+    body = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n'
+            + bytes(1000) + b"\r\n--b--\r\n")
+    client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body) + body[:-500])
+    eventually(lambda: any(name.startswith(".") for name in os.listdir(directory)))
+    return body[-500:]
+
+
+def refuses(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_answers_in_progress_come_to_their_end(directory: Path, ending: signal.Signals) -> None:
+    """New ones are not begun; whoever is idle, or has not finished asking, is not waited for."""
+    size = 20_000_000
+    (directory / "large.bin").write_bytes(bytes(size))
+    with Command(directory, "--port", "0", "--quiet", "--upload", "--workers", "1") as command:
+        port = port_of(command.start(directory))
+        with RawClient(port) as downloading, RawClient(port) as uploading, RawClient(port), RawClient(port) as asking:
+            begun = begin_download(downloading)
+            end = begin_upload(uploading, directory)
+            asking.send(b"GET / HT")
+            command.process.send_signal(ending)
+            eventually(lambda: refuses(port))
+            response = uploading.send(end).read_response()
+            assert (response.status, response.header("connection")) == (303, "close")
+            head = begun.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            downloading.read_exactly(len(head) + size - len(begun))
+            assert downloading.is_ended()
+        assert command.end() == (0, "", "")
+    assert (directory / "a.bin").read_bytes() == bytes(1000)
+    assert sorted(os.listdir(directory)) == ["a.bin", "hello.txt", "large.bin", "sub"]
+
+
+def test_answers_that_take_too_long_are_cut(directory: Path) -> None:
     (directory / "large.bin").write_bytes(bytes(20_000_000))
-    with Command(directory, "--port", "0", "--quiet") as command:
-        url = command.start(directory)
-        port = int(url.rstrip("/").rpartition(":")[2])
-        with RawClient(port) as downloading, RawClient(port), RawClient(port) as sending:
-            downloading.send(b"GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n").read_exactly(1000)
-            sending.send(b"GET / HT")
+    with Command(directory, "--port", "0", "--quiet", "--upload") as command:
+        port = port_of(command.start(directory))
+        with RawClient(port) as downloading, RawClient(port) as uploading:
+            begin_download(downloading)
+            begin_upload(uploading, directory)
+            command.process.send_signal(signal.SIGTERM)
+            assert command.end() == (0, "", "")
+    assert sorted(os.listdir(directory)) == ["hello.txt", "large.bin", "sub"]
+
+
+def test_a_second_signal_ends_at_once(directory: Path, ending: signal.Signals) -> None:
+    """Nor then is half a file left.  The clients would wait far longer than for what this allows."""
+    (directory / "large.bin").write_bytes(bytes(20_000_000))
+    with Command(directory, "--port", "0", "--quiet", "--upload") as command:
+        port = port_of(command.start(directory))
+        with RawClient(port) as downloading, RawClient(port) as uploading:
+            begin_download(downloading)
+            begin_upload(uploading, directory)
+            command.process.send_signal(ending)
+            eventually(lambda: refuses(port))
+            asked = time.monotonic()
+            command.process.send_signal(signal.SIGTERM)
+            assert command.end() == (0, "", "")
+            assert time.monotonic() - asked < GRACE
+    assert sorted(os.listdir(directory)) == ["hello.txt", "large.bin", "sub"]
+
+
+def test_a_hangup_that_is_ignored(directory: Path) -> None:
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Command(directory, "--port", "0", "--quiet") as command:
+            url = command.start(directory)
+            command.process.send_signal(signal.SIGHUP)
+            assert requests.get(url + "hello.txt", timeout=PATIENCE).text == "Hello, world!"
             assert command.interrupt() == (0, "", "")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("arguments", "warned"), [
+    (["--bind", "0.0.0.0", "--upload"], True), (["--bind", "0.0.0.0", "--upload", "--auth", "me:secret"], False),
+    (["--bind", "0.0.0.0"], False), (["--upload"], False),
+])
+def test_uploads_from_anybody_are_said(directory: Path, arguments: list[str], warned: bool) -> None:
+    with Command(directory, "--port", "0", "--quiet", *arguments) as command:
+        command.start(directory)
+        command.process.send_signal(signal.SIGTERM)
+        status, _, errors = command.end()
+    assert (status, errors.count("\n"), "0.0.0.0" in errors, "--auth" in errors) == (0, warned, warned, warned)
 
 
 def test_the_current_directory_is_the_default(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +362,7 @@ def test_gzip(directory: Path) -> None:
     (directory / "text.txt").write_text("All work and no play. " * 100)
     with Command(directory, "--port", "0", "--gzip", "--quiet") as command:
         url = command.start(directory)
-        with RawClient(int(url.rstrip("/").rpartition(":")[2])) as client:
+        with RawClient(port_of(url)) as client:
             response = client.get("/text.txt", "Accept-Encoding: gzip")
             assert response.header("content-encoding") == "gzip"
             assert gzip.decompress(response.body) == b"All work and no play. " * 100

@@ -187,7 +187,8 @@ def test_types_come_with_the_package() -> None:
 
 #: From the top down.  A module imports from floors below its own, and from its own.
 FLOORS = [
-    ["__main__", "cli_addresses", "cli_gate", "cli_letterbox", "cli_log", "cli_site", "cli_upload"],
+    ["__main__", "cli_addresses", "cli_ending", "cli_gate", "cli_letterbox", "cli_log", "cli_options", "cli_site",
+     "cli_upload"],
     ["http_server"],
     ["server", "client"],
     ["net"],

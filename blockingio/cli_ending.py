@@ -1,0 +1,89 @@
+"""The end of the command: a signal asks for it, answers in progress get a moment, then it is over."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
+from types import FrameType, TracebackType
+from typing import Any
+
+from blockingio.server.server import HttpServer
+
+# Seconds that answers in progress, and uploads, have to come to their end.
+GRACE = 5.0
+
+# Ctrl-C; what kill and service managers send; and that the terminal is gone.
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+# Seconds of one wait: a signal in the instant before the interpreter goes to sleep wakes nobody.
+_NAP = 1.0
+
+# Seconds between two looks at whether the last connection has ended.
+_LOOK_EVERY = 0.05
+
+
+class Ending:
+    """While it is entered, the first signal ends nothing where it stands, but is told by ``wait``.
+
+    Entered on the main thread, on which signals come; on any other it hears none.  A signal that is ignored
+    (nohup) stays so.
+    """
+
+    def __init__(self) -> None:
+        # Of the queues this is the one that a signal handler may put into while its thread is in get().
+        self._asked: SimpleQueue[bool] = SimpleQueue()
+        # All that follows is the main thread's.
+        self._handlers: dict[int, Any] = {}  # what stood there before
+        self._heard = 0
+        self._lets_finish = False  # one more signal is to end that
+
+    def __enter__(self) -> Ending:
+        if threading.current_thread() is threading.main_thread():
+            for name in _SIGNALS:
+                number = getattr(signal, name, None)  # Windows has no SIGHUP
+                if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                    self._handlers[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def server_ended(self) -> None:
+        """No more requests are taken, though no signal asked for it; from any thread."""
+        self._asked.put(False)
+
+    def wait(self) -> bool:
+        """Until the end comes: True where a signal asked for it."""
+        while True:
+            try:
+                return self._asked.get(timeout=_NAP)
+            except Empty:
+                continue
+
+    def let_finish(self, server: HttpServer) -> None:
+        """Close the server; returns once its connections have ended or GRACE is over.
+
+        Raises KeyboardInterrupt for a second signal, from whatever it may be waiting in.
+        """
+        self._lets_finish = True
+        try:
+            if self._heard > 1:
+                raise KeyboardInterrupt
+            end = monotonic() + GRACE
+            server.close()
+            # Not only until the answers are out: who closes at once may lose them to a reset (RFC 9112 9.6).
+            while server.connections_info().total and monotonic() < end:
+                sleep(_LOOK_EVERY)
+        finally:
+            self._lets_finish = False
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._heard += 1
+        if self._heard == 1:
+            self._asked.put(True)
+        elif self._heard == 2 and self._lets_finish:
+            raise KeyboardInterrupt
