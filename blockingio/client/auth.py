@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession, strength
+from blockingio.net.forks import register
 from blockingio.client.target import host_key
 from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
@@ -169,6 +170,11 @@ class CredentialStore:
     def __init__(self) -> None:
         self._lock = Lock()
         self._entries: list[Entry] = []  # guarded by _lock
+        register(self, CredentialStore._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """This is a forked child: another thread of the parent's may have had the lock."""
+        self._lock = Lock()
 
     @property
     def is_empty(self) -> bool:

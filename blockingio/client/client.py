@@ -43,7 +43,8 @@ class HttpClient:
     """Makes requests, over connections that are kept and used again; for any number of threads.
 
     ``context``: certificates and trust for https; None means the system's roots.  TypeError for
-    anything else.  Use as a context manager to close it on the way out.  Follows dart:io's HttpClient.
+    anything else.  Use as a context manager to close it on the way out.  In a forked child it makes connections of its
+    own; requests and responses from before the fork are the parent's.  Follows dart:io's HttpClient.
     """
 
     DEFAULT_HTTP_PORT: ClassVar[int] = 80

@@ -125,10 +125,19 @@ class Connection:
             sock.settimeout(timeout)
 
     def close(self) -> None:
+        """Never raises."""
         with self._guard:
-            for sock in self._held:
-                sock.close()
-            self._held.clear()
+            _close_all(self._held)
+
+    def leave(self, reason: str) -> None:
+        """Close it in a forked child: the parent, and the server, notice nothing.  Who uses it here is told why.
+
+        Another thread may have held the lock when the process forked, and will never release it.
+        """
+        self._guard = RLock()
+        self.cut_reason = reason
+        _close_all([sock.socket if isinstance(sock, Channel) else sock for sock in self._held])
+        self._held.clear()
 
     def cut(self, reason: str) -> None:
         """End it from any thread: what its owner waits for fails, and says why."""
@@ -153,6 +162,14 @@ class Connection:
 
 
 _TLS_WANTS_READ = 2  # the errno of ssl.SSLWantReadError
+
+
+def _close_all(held: list[socket.socket | Channel]) -> None:
+    while held:
+        try:
+            held.pop().close()
+        except OSError:
+            pass  # the system has no more to say about it, and this may be a finalizer
 
 
 def _shut_down(sock: socket.socket) -> None:

@@ -20,6 +20,7 @@ class Pooled(Protocol):
 
     def is_alive(self) -> bool: ...  # can it take a request, as far as is known without waiting
     def close(self) -> None: ...  # by its owner; quick
+    def leave(self, reason: str) -> None: ...  # in a forked child: it is the parent's
     def cut(self, reason: str) -> None: ...  # by any thread: its owner's call fails, and says why
 
 

@@ -13,7 +13,7 @@ from blockingio.client.auth import Attempt, CredentialStore, Entry
 from blockingio.client.connection import Connection
 from blockingio.client.lease import Lease
 from blockingio.client.proxy import Proxy
-from blockingio.client.redirect import RedirectInfo, carry_over, is_trusted, next_method, resolve
+from blockingio.client.redirect import RedirectInfo, carry_over, is_same_origin, is_trusted, next_method, resolve
 from blockingio.client.target import (
     absolute_form, authority_form, clean_method, host_field, host_name, origin_form)
 from blockingio.errors import RedirectException, shown_uri
@@ -95,16 +95,14 @@ class Plan:
         RedirectException for a URL that is among ``redirects`` already, unless ``follow_loops``.
         """
         uri = resolve(url, self.uri)
-        host = host_name(uri)
-        own = self.uri
-        if own.user_info and not uri.user_info and (uri.scheme, host, uri.port) == (own.scheme, self.host, own.port):
-            uri = uri.replace(user_info=own.user_info)  # as a relative one has it
+        if not uri.user_info and self.uri.user_info and is_same_origin(uri, self.uri):
+            uri = uri.replace(user_info=self.uri.user_info)  # as a relative one has it
         if not follow_loops and any(info.location == uri for info in self.redirects):
             raise RedirectException(f"the redirects go round in a circle: {shown_uri(uri)} comes again", self.redirects)
         plan = self.again()
         plan.method = next_method(self.method, status) if method is None else clean_method(method)
         plan.uri = uri
-        plan.host = host
+        plan.host = host_name(uri)
         plan.redirects.append(RedirectInfo(status, plan.method, uri))
         carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri),
                    is_other_method=plan.method != self.method)

@@ -10,6 +10,9 @@ closed by a thread that lives no longer than there are connections, and then one
 A lease may be dropped by the garbage collector, in any thread and at any point, also while that
 very thread holds the lock.  So ``__del__`` never waits for the lock: it leaves a note, and whoever
 has the lock, or had it last, reads the notes.
+
+After a fork the child's pool is empty: the connections that there were are the parent's, also those whose leases
+the child has a copy of.  They are not in ``_active`` any more, and so settling such a lease changes nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from collections.abc import Hashable
 from threading import Condition, Lock, Thread, current_thread
 from typing import Any, Final, Generic
 
+from blockingio.net.forks import register
 from blockingio.client.lease import C, Lease
 from blockingio.errors import HttpException, StateError
 
@@ -27,6 +31,7 @@ from blockingio.errors import HttpException, StateError
 IDLE_TIMEOUT: Final = 15.0
 
 _CUT = "the client was closed with force"
+_PARENTS = "the connection is the parent process's, from before a fork"
 
 
 class _Host(Generic[C]):
@@ -92,6 +97,7 @@ class Pool(Generic[C]):
         self._wake_reaper = Condition(self._lock)
         # What was dropped: a key, its connection, and whether that can go on; None: the client itself.
         self._notes: deque[tuple[Hashable, C | None, bool] | None] = deque()
+        register(self, Pool._begin_anew)
 
     @property
     def max_per_host(self) -> int | None:
@@ -219,6 +225,8 @@ class Pool(Generic[C]):
 
     def _take_back(self, key: Hashable, connection: C) -> bool:
         """Give it to who waits, or keep it for later; False where it is not wanted.  Under the lock."""
+        if connection not in self._active:
+            return False
         host = self._hosts[key]
         limit = self._max_per_host
         timeout = self.idle_timeout
@@ -230,7 +238,7 @@ class Pool(Generic[C]):
             return True
         if timeout is not None and timeout <= 0:
             return False
-        self._active.discard(connection)
+        self._active.remove(connection)
         host.idle.append(connection)
         connection.idle_until = time.monotonic() + timeout if timeout is not None else float("inf")
         if connection.idle_until < self._reap_at:
@@ -244,7 +252,9 @@ class Pool(Generic[C]):
     def _forget(self, key: Hashable, connection: C | None) -> None:
         """A place is free.  Under the lock."""
         if connection is not None:
-            self._active.discard(connection)
+            if connection not in self._active:
+                return  # the parent process's
+            self._active.remove(connection)
         self._hosts[key].places -= 1
         self._serve_waiting(key)
 
@@ -287,6 +297,18 @@ class Pool(Generic[C]):
                 connection.close()
 
     # ------------------------------------------------------------ ending
+
+    def _begin_anew(self) -> None:
+        """This is a forked child, with one thread: nobody waits, and no connection is its own."""
+        connections = [*self._active, *(connection for host in self._hosts.values() for connection in host.idle)]
+        self._lock = Lock()
+        self._wake_reaper = Condition(self._lock)
+        self._hosts = {}
+        self._active = set()
+        self._reaper = None
+        self._notes.clear()
+        for connection in connections:
+            connection.leave(_PARENTS)
 
     def close(self, *, is_forced: bool) -> None:
         """No new ones; idle ones are closed, and with force active ones cut and those who wait refused."""

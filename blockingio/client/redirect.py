@@ -76,6 +76,11 @@ def resolve(location: Uri | str, base: Uri) -> Uri:
     return uri
 
 
+def is_same_origin(one: Uri, other: Uri) -> bool:
+    """Whether scheme, host and port are the same (RFC 6454 5)."""
+    return (one.scheme, host_key(one.host), one.port) == (other.scheme, host_key(other.host), other.port)
+
+
 def is_trusted(uri: Uri, first: Uri) -> bool:
     """Whether what was meant for the first URL of a chain may be sent to another one."""
     host, first_host = host_key(uri.host), host_key(first.host)

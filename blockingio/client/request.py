@@ -9,6 +9,7 @@ Belongs to one thread at a time, but for ``abort`` and ``done``.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future
 from threading import Lock, RLock
 from typing import NoReturn
@@ -27,6 +28,16 @@ from blockingio.wire.sink import BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, O
 
 # Guards how each request ended and its future: taken for a moment, once or twice a request.
 _ending = Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child: another thread of the parent's may have had it."""
+    global _ending
+    _ending = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 _ABORTED = "the request was aborted"
 
@@ -283,8 +294,9 @@ class HttpClientRequest(IOSink):
 
     def __del__(self) -> None:
         # Whoever still has the future must not wait for ever.  Nobody else has this object: it needs no lock.
-        if self._done is not None and not self._done.done():
-            self._done.set_exception(HttpException("the request was dropped without close()", self._plan.uri))
+        done: Future[HttpClientResponse] | None = getattr(self, "_done", None)  # not there: it was never made whole
+        if done is not None and not done.done():
+            done.set_exception(HttpException("the request was dropped without close()", self._plan.uri))
 
     def __repr__(self) -> str:
         state = "closed" if self._phase == CLOSED else "open" if self._phase == OPEN else "being sent"

@@ -238,12 +238,16 @@ class HttpClientResponse(Stream[bytes]):
 
     def __del__(self) -> None:
         if not self._lease.is_settled:
-            self._lease.drop(is_usable=self._is_kept and self._has_come())
+            try:
+                is_usable = self._is_kept and self._has_come()
+            except Exception:  # whatever it is, there is nobody to tell; a socket that is closed already, say
+                is_usable = False
+            self._lease.drop(is_usable=is_usable)
 
     def _has_come(self) -> bool:
         """Whether the rest of the body is here without a wait, and no more than that."""
         body, connection = self._body, self._connection
-        if body is None or body.failed or not connection.drain(body):
+        if body is None or body.failed or connection.cut_reason is not None or not connection.drain(body):
             return False
         return not (body.is_doubtful or connection.source.pending)
 

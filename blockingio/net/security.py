@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
+from blockingio.net.forks import register
 from blockingio.net.x509 import X509Certificate
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class SecurityContext:
         self._with_trusted_roots = with_trusted_roots
         # All below belongs to whoever holds the lock.
         self._lock = threading.RLock()
+        register(self, SecurityContext._begin_anew)
         self._chain: _Chain | None = None
         self._key: _Secret | None = None
         self._key_in_chain: _Secret | None = None
@@ -83,6 +85,10 @@ class SecurityContext:
         self._client_authorities: list[bytes] = []  # DER
         self._alpn_protocols: dict[bool, list[str]] = {True: [], False: []}  # by is_server
         self._made: dict[str, ssl.SSLContext] = {}  # emptied by every change
+
+    def _begin_anew(self) -> None:
+        """This is a forked child: another thread of the parent's may have had the lock."""
+        self._lock = threading.RLock()
 
     def use_certificate_chain(self, file: str | Path, *, password: str | None = None) -> None:
         """Present the certificates in ``file`` to the peer: one's own first, then on towards the root.

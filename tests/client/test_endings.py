@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -357,3 +359,46 @@ def test_ctrl_c_while_reading(client: HttpClient) -> None:
         with pytest.raises(KeyboardInterrupt):
             response.read()
         assert repr(client) == "<HttpClient 0 active, 0 idle, 0 waiting>"
+
+
+# ------------------------------------------------------------------ finalizers
+
+
+@pytest.mark.parametrize("how", ["by the socket", "by its descriptor", "with force"])
+@pytest.mark.parametrize("what", ["response", "request", "client"])
+def test_a_finalizer_never_raises(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch, how: str, what: str
+) -> None:
+    """Whatever became of the socket meanwhile: Python could only print it."""
+    unraisable: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    sockets = []
+
+    def connect(url: Uri, host: str | None, port: int | None) -> socket.socket:
+        sockets.append(socket.create_connection(("127.0.0.1", server.port)))
+        return sockets[0]
+
+    def script(peer: Peer) -> None:
+        if peer.ask() is not None:
+            peer.send(OK[:-1] if what == "response" else OK)
+            ended(peer)
+
+    with scripted(script) as server:
+        client.connection_factory = connect
+        left: Any = client.get_url(server.url())
+        if what != "request":
+            left = left.close()
+        if what == "client":
+            left.read()
+        if how == "with force":
+            client.close(force=True)
+        elif how == "by the socket":
+            sockets[0].shutdown(socket.SHUT_RDWR)
+            sockets[0].close()
+        else:
+            sockets[0].shutdown(socket.SHUT_RDWR)
+            os.close(sockets[0].detach())
+        del left
+        gc.collect()
+        client.close(force=True)
+    assert unraisable == []

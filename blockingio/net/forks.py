@@ -1,0 +1,31 @@
+"""What a fork leaves behind in the child: locks that nobody will release, and sockets that are the parent's.
+
+Whoever has such things registers what is to be done about them; it is done in the child, by the only thread that
+there is, before that one goes on.  Nothing happens in the parent, or before exec().
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+T = TypeVar("T")
+
+# Changed by any thread, in single steps of the dict's own; read by the child's one thread.
+_inheritors: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
+
+
+def register(inheritor: T, begin_anew: Callable[[T], None]) -> None:
+    """Call ``begin_anew(inheritor)`` after each fork from now on, for as long as the object lives."""
+    _inheritors[inheritor] = begin_anew
+
+
+def _after_fork() -> None:
+    for inheritor, begin_anew in list(_inheritors.items()):
+        begin_anew(inheritor)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
