@@ -177,7 +177,7 @@ HttpSession(MutableMapping): id is_new on_timeout
     destroy()
 HttpClient: DEFAULT_HTTP_PORT DEFAULT_HTTPS_PORT idle_timeout connection_timeout max_connections_per_host
         auto_uncompress user_agent authenticate authenticate_proxy bad_certificate_callback connection_factory
-        find_proxy key_log
+        find_proxy key_log max_header_size max_header_count
     __init__(*, context=None)
     find_proxy_from_environment(url, *, environment=None)
     open(method, host, port, path)
@@ -215,6 +215,8 @@ RedirectInfo: status_code method location
 HttpClientResponse(Stream): status_code reason_phrase headers cookies content_length persistent_connection
         is_redirect redirects compression_state certificate connection_info
     read(size=-1)
+    text()
+    json()
     redirect(method=None, url=None, follow_loops=False)
     detach_socket()
 """

@@ -36,6 +36,7 @@ from blockingio.net.x509 import X509Certificate
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
+from blockingio.wire.limits import DEFAULT_LIMITS
 from blockingio.values.written import written_uri
 
 
@@ -52,6 +53,7 @@ class HttpClient:
 
     def __init__(self, *, context: SecurityContext | ssl.SSLContext | None = None) -> None:
         self._pool: Pool[Connection] = Pool()
+        self._limits = DEFAULT_LIMITS
         self._credentials = CredentialStore()
         self._proxy_credentials = CredentialStore()
         self._connector = Connector(ClientTls(context), self._proxy_credentials)
@@ -108,6 +110,24 @@ class HttpClient:
         template._set_trusted("accept-encoding", "gzip")
         self._template = template
 
+    @property
+    def max_header_size(self) -> int:
+        """Bytes of a response's header section, or of its trailers, else HttpException; 64 KiB."""
+        return self._limits.max_header_size
+
+    @max_header_size.setter
+    def max_header_size(self, most: int) -> None:
+        self._limits = self._limits.changed("max_header_size", most)
+
+    @property
+    def max_header_count(self) -> int:
+        """Fields of a response's header section, or of its trailers, else HttpException; 128."""
+        return self._limits.max_header_count
+
+    @max_header_count.setter
+    def max_header_count(self, most: int) -> None:
+        self._limits = self._limits.changed("max_header_count", most)
+
     @staticmethod
     def find_proxy_from_environment(url: Uri, *, environment: Mapping[str, str] | None = None) -> str:
         """What http_proxy, https_proxy and no_proxy say of a URL: "PROXY host:port" or "DIRECT".
@@ -142,7 +162,7 @@ class HttpClient:
             raise ValueError(f"expected a URL with a host, found {shown_uri(uri)!r}")
         self._pool.check_open()
         headers = self._template._copy()
-        plan = Plan(self, method, uri, headers)
+        plan = Plan(self, method, uri, headers, self._limits)
         headers._set_trusted("host", host_field(uri, plan.host))
         return HttpClientRequest(plan, self._begin(plan))
 
@@ -286,7 +306,8 @@ class HttpClient:
 
     def _connect_settings(self) -> ConnectSettings:
         return ConnectSettings(self.connection_timeout, self.user_agent, self.connection_factory,
-                               TlsHooks(self.bad_certificate_callback, self.key_log), self.authenticate_proxy)
+                               TlsHooks(self.bad_certificate_callback, self.key_log), self.authenticate_proxy,
+                               self._limits)
 
     def _authorize(self, plan: Plan, entry: Entry | None) -> None:
         """Set Authorization, unless the user has."""

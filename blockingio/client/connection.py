@@ -17,13 +17,13 @@ from blockingio.net.channel import Channel
 from blockingio.net.x509 import X509Certificate
 from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
-from blockingio.wire.limits import DRAIN_SIZE
+from blockingio.wire.limits import DRAIN_SIZE, Limits
 from blockingio.wire.source import LenientSource
 
 
 class Connection:
     __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_line", "seen_status",
-                 "seen_fields", "_der", "_certificate", "_guard", "_held", "_poll")  # fmt: skip
+                 "seen_fields", "seen_limits", "_der", "_certificate", "_guard", "_held", "_poll")  # fmt: skip
 
     channel: Channel  # these three from begin() on
     source: LenientSource
@@ -36,6 +36,7 @@ class Connection:
         self.seen_line = b""
         self.seen_status = ("", 0, "")
         self.seen_fields: Fields | None = None
+        self.seen_limits: Limits | None = None  # that they were held to
         self._der: bytes | None = None
         self._certificate: X509Certificate | None = None
         # Between cut() and what it cuts.  Reentrant, because a finalizer may close in the midst of it.

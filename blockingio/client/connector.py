@@ -24,7 +24,7 @@ from blockingio.net.channel import Channel
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.head import Fields, parse_fields, parse_status_line
-from blockingio.wire.limits import DEFAULT_LIMITS
+from blockingio.wire.limits import Limits
 from blockingio.wire.source import TIMED_OUT, LenientSource, Source
 
 
@@ -36,6 +36,7 @@ class ConnectSettings(NamedTuple):
     factory: Callable[[Uri, str | None, int | None], socket.socket] | None
     hooks: TlsHooks
     authenticate_proxy: Callable[[str, int, str, str | None], bool] | None
+    limits: Limits
 
 
 class Connector:
@@ -158,14 +159,15 @@ class _Tunnel:
             raise HttpException(f"{self._name} did not answer CONNECT: {error}", self._way.uri) from error
 
     def _final_head(self, source: Source) -> tuple[int, str, Fields]:
+        limits = self._way.settings.limits
         for _ in range(MOST_INTERIM):
-            head = source.head(DEFAULT_LIMITS, self._check_deadline)
+            head = source.head(limits, self._check_deadline)
             if head is None:
                 raise HttpException("it ended the connection")
             line, _, block = head.partition(b"\r\n")
             version, status, reason = parse_status_line(line)
             if status >= 200:
-                return status, reason, parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
+                return status, reason, parse_fields(block, version, limits, of_request=False)
         raise HttpException(f"{MOST_INTERIM} interim responses came, expected a final one")
 
     def _check_deadline(self) -> None:

@@ -17,7 +17,7 @@ from blockingio.client.response import HttpClientResponse
 from blockingio.errors import BadMessage, HttpException
 from blockingio.wire.body import has_body
 from blockingio.wire.head import Fields, parse_fields, parse_status_line
-from blockingio.wire.limits import DEFAULT_LIMITS, OUTPUT_BUFFER_SIZE
+from blockingio.wire.limits import OUTPUT_BUFFER_SIZE
 from blockingio.wire.source import TIMED_OUT
 
 # Bytes of a request that are kept to be sent once more: what fits the output buffer, and its head.
@@ -120,8 +120,9 @@ class Exchange:
                 connection.read_slowly(False)
 
     def _final_head(self, connection: Connection) -> _Head | None:
+        limits = self.plan.limits
         for interim in range(MOST_INTERIM):
-            data = connection.source.head(DEFAULT_LIMITS, _nothing)
+            data = connection.source.head(limits, _nothing)
             if data is None:
                 if not interim and connection.cut_reason is None:
                     return None
@@ -132,10 +133,12 @@ class Exchange:
                 connection.seen_line = line
             version, status, reason = connection.seen_status
             fields = connection.seen_fields
-            if fields is None or block != fields.block or version != fields.version:
-                fields = parse_fields(block, version, DEFAULT_LIMITS, of_request=False)
+            if (fields is None or block != fields.block or version != fields.version
+                    or limits is not connection.seen_limits):
+                fields = parse_fields(block, version, limits, of_request=False)
             if status >= 200 or status == _SWITCHING_PROTOCOLS:
                 connection.seen_fields = fields
+                connection.seen_limits = limits
                 if fields.fault and has_body(self.plan.method, status):
                     raise BadMessage(fields.fault)
                 return version, status, reason, fields

@@ -19,6 +19,7 @@ from blockingio.client.target import (
 from blockingio.errors import RedirectException, shown_uri
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
+from blockingio.wire.limits import Limits
 
 if TYPE_CHECKING:
     from blockingio.client.exchange import Exchange
@@ -60,10 +61,11 @@ class Plan:
     """A request without its body."""
 
     __slots__ = ("client", "method", "uri", "host", "headers", "follow_redirects", "max_redirects",
-                 "first_uri", "redirects", "proxy", "attempt", "proxy_attempt")  # fmt: skip
+                 "limits", "first_uri", "redirects", "proxy", "attempt", "proxy_attempt")  # fmt: skip
 
-    def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders) -> None:
+    def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders, limits: Limits) -> None:
         self.client = client
+        self.limits = limits  # what its response may take
         self.method = method
         self.uri = uri
         self.host = host_name(uri)  # as name servers have it
@@ -78,7 +80,7 @@ class Plan:
 
     def again(self) -> Plan:
         """A copy to change, with fields that can be changed, and without credentials of the library's own."""
-        plan = Plan(self.client, self.method, self.uri, self.headers._copy())
+        plan = Plan(self.client, self.method, self.uri, self.headers._copy(), self.limits)
         plan.follow_redirects = self.follow_redirects
         plan.max_redirects = self.max_redirects
         plan.first_uri = self.first_uri

@@ -10,9 +10,12 @@ Belongs to one thread at a time.
 
 from __future__ import annotations
 
+import json
 import socket
+from codecs import CodecInfo
 from collections.abc import Callable, Iterator
 from enum import Enum
+from typing import Any, NoReturn
 
 from blockingio.client.connection import Connection
 from blockingio.client.gzip import GzipReader
@@ -24,12 +27,13 @@ from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.x509 import X509Certificate
 from blockingio.stream.stream import Stream
+from blockingio.values.charset import find_codec
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.body import Body, UntilCloseBody, response_body
 from blockingio.wire.head import Fields
-from blockingio.wire.limits import DEFAULT_LIMITS, DRAIN_SIZE
+from blockingio.wire.limits import DRAIN_SIZE
 
 # Bytes of a body asked for at once, in iteration and in read().
 _CHUNK_SIZE = 256 * 1024
@@ -68,7 +72,7 @@ class HttpClientResponse(Stream[bytes]):
         self._fields = fields
         self._is_kept = is_kept  # the connection can take another request after this
         self._cookies: list[Cookie] | None = None
-        body = response_body(connection.source, fields, DEFAULT_LIMITS, method=plan.method, status=status)
+        body = response_body(connection.source, fields, plan.limits, method=plan.method, status=status)
         self._body: Body | None = body
         self._read_body: Callable[[int], bytes] = body.read_some if body is not None else _read_nothing
         self.compression_state = HttpClientResponseCompressionState.NOT_COMPRESSED
@@ -157,6 +161,34 @@ class HttpClientResponse(Stream[bytes]):
             parts.append(data)
             left -= len(data)
         return b"".join(parts)
+
+    def text(self) -> str:
+        """The rest of the body, decoded by the charset of its Content-Type, utf-8 where that names none.
+
+        Raises LookupError for a charset that Python does not have, before anything is read, so that read() still
+        gives the bytes; HttpException where the body is not in its charset, and what read() raises.
+        """
+        codec = self._text_codec()
+        try:
+            return codec.decode(self.read())[0]
+        except ValueError as error:
+            raise HttpException(f"the body is not in its charset, {codec.name}: {error}", self._plan.uri) from error
+
+    def json(self) -> Any:
+        """What the rest of the body is as JSON (RFC 8259), in the charset that ``text`` takes.
+
+        Raises ValueError where it is none, LookupError as ``text`` does, and what read() raises.
+        """
+        codec = self._text_codec()
+        data = self.read()
+        try:
+            return json.loads(codec.decode(data)[0].removeprefix("\ufeff"), parse_constant=_refuse_constant)
+        except RecursionError as error:
+            raise ValueError(f"the body is JSON that is nested too deeply: {error}") from None
+
+    def _text_codec(self) -> CodecInfo:
+        content_type = self.headers.content_type
+        return find_codec(content_type and content_type.charset or "utf-8")
 
     def _read_some(self, limit: int) -> bytes:
         """At least one byte and at most ``limit``, or b"" at the end."""
@@ -258,3 +290,7 @@ class HttpClientResponse(Stream[bytes]):
 
 def _read_nothing(limit: int) -> bytes:
     return b""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"the body is no JSON: it has {name}, expected a number")

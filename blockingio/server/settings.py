@@ -53,11 +53,7 @@ class Limit(Setting[T]):
         return self if server is None else getattr(server._core.limits, self._name)
 
     def __set__(self, server: HttpServer, value: T) -> None:
-        if value is not None and (not isinstance(value, int) or value < 0):
-            raise ValueError(f"{self._name} cannot be {value!r}, expected a number from 0 up")
-        if value is None and self._name != "max_body_size":
-            raise ValueError(f"{self._name} cannot be None: heads are kept in memory")
-        server._core.limits = server._core.limits._replace(**{self._name: value})  # type: ignore[arg-type]
+        server._core.limits = server._core.limits.changed(self._name, value)  # type: ignore[arg-type]
         server._core.forget_known()
 
 

@@ -61,5 +61,13 @@ class Limits(NamedTuple):
     max_target_length: int = 16 * KIB  # bytes of a request target (414)
     max_body_size: int | None = None  # bytes of a body (413); None: any
 
+    def changed(self, name: str, value: int | None) -> Limits:
+        """These with another one; ValueError for a value that is no limit."""
+        if value is not None and (not isinstance(value, int) or value < 0):
+            raise ValueError(f"{name} cannot be {value!r}, expected a number from 0 up")
+        if value is None and name != "max_body_size":
+            raise ValueError(f"{name} cannot be None: heads are kept in memory")
+        return self._replace(**{name: value})  # type: ignore[arg-type]
+
 
 DEFAULT_LIMITS = Limits()

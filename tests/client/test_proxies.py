@@ -595,6 +595,32 @@ def test_interim_responses_to_connect(secure: HttpClient, certificates: Any) -> 
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: x\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: frobnicate\r\n\r\n",
+        b"HTTP/1.1 103 \r\ncontent-length: -1\r\n\r\nHTTP/1.1 200\ncontent-length: -1\n\n",
+    ],
+)
+def test_framing_means_nothing_in_an_answer_to_connect(
+    secure: HttpClient, certificates: Any, answer: bytes
+) -> None:
+    with scripted(Tunnel(certificates.server_context(), answer=answer)) as proxy:
+        secure.find_proxy = lambda url: f"PROXY 127.0.0.1:{proxy.port}"
+        assert secure.get_url("https://localhost/").close().read() == b"ok"
+        secure.close()
+
+
+def test_the_head_of_an_answer_to_connect_has_its_limits(secure: HttpClient) -> None:
+    secure.max_header_count = 2
+    with scripted(answering(b"HTTP/1.1 200 OK\r\na: 1\r\nb: 2\r\nc: 3\r\n\r\n")) as proxy:
+        secure.find_proxy = lambda url: f"PROXY 127.0.0.1:{proxy.port}"
+        with pytest.raises(HttpException, match="did not answer CONNECT: the header section has 3 fields"):
+            secure.get_url("https://localhost/")
+
+
+@pytest.mark.parametrize(
     "refusal, message",
     [
         (

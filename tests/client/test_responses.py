@@ -489,3 +489,156 @@ def test_a_socket_with_a_timeout_of_its_own(client: HttpClient) -> None:
             assert client.get_url(server.url()).close().read() == b"ok"
         client.close()
         assert server.connections == 3
+
+
+# ------------------------------------------------------------------ text and JSON
+
+
+def typed(content_type: str | None, body: bytes) -> bytes:
+    field = b"" if content_type is None else b"content-type: %b\r\n" % content_type.encode("latin-1")
+    return b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n%b" % (field, len(body), body)
+
+
+@pytest.mark.parametrize(
+    "content_type, body, text",
+    [
+        (None, "caf\u00e9".encode(), "caf\u00e9"),
+        ("text/plain", "caf\u00e9".encode(), "caf\u00e9"),
+        ("text/plain; charset=", "caf\u00e9".encode(), "caf\u00e9"),
+        ("no type at all; charset", "caf\u00e9".encode(), "caf\u00e9"),
+        ('text/html; charset="unclosed', "caf\u00e9".encode(), "caf\u00e9"),
+        ("text/plain; charset=UTF-8", "caf\u00e9".encode(), "caf\u00e9"),
+        ("text/plain; charset=iso-8859-1", b"caf\xe9", "caf\u00e9"),
+        ("text/plain; charset=windows-1252", b"\x80", "\u20ac"),
+        ("text/plain; charset=iso-8859-1; charset=utf-8", b"caf\xe9", "caf\u00e9"),
+        ("text/plain; charset=utf-16", "caf\u00e9".encode("utf-16"), "caf\u00e9"),
+        ("image/png", b"", ""),
+    ],
+)
+def test_text(client: HttpClient, content_type: str | None, body: bytes, text: str) -> None:
+    with Answered(client, typed(content_type, body)) as response:
+        assert response.text() == text
+        assert response.text() == "" and response.read() == b"", "there is no more"
+
+
+def test_text_is_what_is_left(client: HttpClient) -> None:
+    with Answered(client, typed(None, b"hello world")) as response:
+        assert response.read(6) == b"hello "
+        assert response.text() == "world"
+
+
+@pytest.mark.parametrize("charset", ["klingon", "hex", "rot13", "zlib", "unicode_escape", "utf-8;", "\xe9", "../x"])
+def test_a_charset_that_python_does_not_have(client: HttpClient, charset: str) -> None:
+    if charset == "utf-8;":
+        charset = '"utf-8;"'
+    with Answered(client, typed(f"text/plain; charset={charset}", b"{}")) as response:
+        with pytest.raises(LookupError, match="the charset is .*, expected one that Python knows"):
+            response.text()
+        with pytest.raises(LookupError, match="the charset is"):
+            response.json()
+        assert response.read() == b"{}", "it can still be read"
+
+
+def test_text_that_is_not_in_its_charset(client: HttpClient) -> None:
+    with Answered(client, typed("text/plain; charset=utf-8", b"caf\xe9")) as response:
+        with pytest.raises(HttpException, match="the body is not in its charset, utf-8") as caught:
+            response.text()
+        assert caught.value.uri is not None
+
+
+@pytest.mark.parametrize(
+    "content_type, body, value",
+    [
+        ("application/json", b' {"a": [1, null, "caf\xc3\xa9"]} ', {"a": [1, None, "caf\u00e9"]}),
+        (None, b"1", 1),
+        ("text/html", b'"x"', "x"),
+        ("application/json; charset=latin-1", b'"\xe9"', "\u00e9"),
+        ("application/json", b"\xef\xbb\xbf[]", []),
+    ],
+)
+def test_json(client: HttpClient, content_type: str | None, body: bytes, value: Any) -> None:
+    with Answered(client, typed(content_type, body)) as response:
+        assert response.json() == value
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"hello", b"\xff", b"[1,]", b"NaN", b'{"a": Infinity}', b"[" * 200_000], ids=lambda body: body[:9]
+)
+def test_what_is_no_json(client: HttpClient, body: bytes) -> None:
+    with Answered(client, typed("application/json", body)) as response:
+        with pytest.raises(ValueError):
+            response.json()
+
+
+@pytest.mark.parametrize("read", [HttpClientResponse.text, HttpClientResponse.json])
+def test_text_and_json_of_a_body_that_is_cut_short(client: HttpClient, read: Any) -> None:
+    with Answered(client, b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}") as response:
+        with pytest.raises(HttpException, match="2 of 3 bytes"):
+            read(response)
+
+
+# ------------------------------------------------------------------ limits
+
+
+def with_field(size: int, body: bytes = b"ok") -> bytes:
+    """A response whose header section has so many bytes."""
+    block = b"content-length: %d\r\nx: " % len(body)
+    return b"HTTP/1.1 200 OK\r\n" + block + b"y" * (size - len(block)) + b"\r\n\r\n" + body
+
+
+def test_limits_begin_as_the_servers_do(client: HttpClient) -> None:
+    assert (client.max_header_size, client.max_header_count) == (64 * 1024, 128)
+    with scripted(answering(with_field(64 * 1024), with_field(64 * 1024 + 1), then_close=True)) as server:
+        assert client.get_url(server.url()).close().read() == b"ok"
+        with pytest.raises(HttpException, match="65537 bytes, expected no more than 65536"):
+            client.get_url(server.url()).close()
+
+
+@pytest.mark.parametrize("name", ["max_header_size", "max_header_count"])
+@pytest.mark.parametrize("value", [-1, 1.5, "1", None])
+def test_what_is_no_limit(client: HttpClient, name: str, value: Any) -> None:
+    before = getattr(client, name)
+    with pytest.raises(ValueError, match=f"{name} cannot be {value!r}"):
+        setattr(client, name, value)
+    assert getattr(client, name) == before
+
+
+def test_a_limit_can_be_raised(client: HttpClient) -> None:
+    client.max_header_size, client.max_header_count = 1_000_000, 5000
+    raw = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n" + b"x: y\r\n" * 4000 + b"z: " + b"z" * 500_000 + b"\r\n\r\nok"
+    with scripted(answering(raw)) as server:
+        response = client.get_url(server.url()).close()
+        assert response.read() == b"ok" and len(response.headers.get_all("x")) == 4000
+        client.close()
+
+
+@pytest.mark.parametrize("limit", [{"max_header_size": 30}, {"max_header_count": 2}])
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 \r\na: b\r\n\r\n"], ids=["final", "interim"])
+def test_a_limit_that_is_lowered_holds_for_the_next_head(client: HttpClient, limit: dict[str, int], before: bytes) -> None:
+    """Also for one that repeats the last to the byte, on the same connection."""
+    raw = before + b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx: yyyyyyyy\r\nz: 1\r\n\r\n"
+
+    def script(peer: Peer) -> None:
+        for _ in range(3):
+            peer.demand()
+            peer.send(raw)
+        assert peer.is_ended()
+
+    with scripted(script) as server:
+        for _ in range(2):
+            assert client.get_url(server.url()).close().status_code == 200
+        for name, value in limit.items():
+            setattr(client, name, value)
+        with pytest.raises(HttpException, match="the header section has"):
+            client.get_url(server.url()).close()
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("limit, message", [({"max_header_size": 30}, "framing has over"), ({"max_header_count": 3}, "over 3")])
+def test_limits_hold_for_trailers(client: HttpClient, limit: dict[str, int], message: str) -> None:
+    trailers = b"a: bbbbbbbbbbb\r\n" * 4
+    for name, value in limit.items():
+        setattr(client, name, value)
+    with Answered(client, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n" + trailers + b"\r\n") as response:
+        with pytest.raises(HttpException, match=message):
+            response.read()
