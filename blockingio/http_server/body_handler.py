@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from blockingio.errors import BadMessage, HttpException, StateError
 from blockingio.http_server.charset import form_encoding
 from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.gather import gather_bytes, gather_file, gather_text
-from blockingio.http_server.multipart import MimeMultipartTransformer
+from blockingio.http_server.multipart import MimeMultipart, MimeMultipartTransformer
+from blockingio.http_server.spool import Spool, SpooledFile, check_spool, gather_or_spool
 from blockingio.stream.stream import Stream, StreamTransformer
 from blockingio.values import percent
 from blockingio.values.header_value import ContentType
@@ -48,7 +49,11 @@ class HttpBody:
 
 
 class HttpRequestBody(HttpBody):
-    """A request's body, with the request that it came in."""
+    """A request's body, with the request that it came in.
+
+    A context manager where files were spooled: leaving it closes them, as ``close`` does.  Without
+    it they are closed when the last reference to them goes, which the body itself has.
+    """
 
     __slots__ = ("request",)
 
@@ -57,6 +62,17 @@ class HttpRequestBody(HttpBody):
     def __init__(self, request: HttpRequest, type: str, body: Any) -> None:
         super().__init__(type, body)
         self.request = request
+
+    def close(self) -> None:
+        """Close the temporary files of a form, which are gone then.  Idempotent."""
+        if self.type == "form":
+            _close_files(self.body)
+
+    def __enter__(self) -> HttpRequestBody:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 class HttpClientResponseBody(HttpBody):
@@ -78,46 +94,64 @@ class HttpBodyFileUpload:
     path.  ``content`` is a str for text/*, application/json and where no type is given, but
     bytes where the file is not in the charset that its type names (without one, the form's
     default), or that charset is not known; bytes for all other types.
+
+    With ``spool``, a file above 1 MiB is in a temporary file: ``content`` is an open binary file
+    then, at its beginning, to be read and sought in, whatever the type is; text is not decoded.
+    It has no name, and goes with the body: closed by the body's ``close``, or when nobody refers
+    to it any more.
     """
 
     __slots__ = ("filename", "content_type", "content")
 
     filename: str
     content_type: ContentType | None
-    content: str | bytes
+    content: str | bytes | BinaryIO
 
-    def __init__(self, filename: str, content_type: ContentType | None, content: str | bytes) -> None:
+    def __init__(self, filename: str, content_type: ContentType | None,
+                 content: str | bytes | BinaryIO) -> None:
         self.filename = filename
         self.content_type = content_type
         self.content = content
 
     def __repr__(self) -> str:
-        return f"HttpBodyFileUpload({self.filename!r}, {self.content_type!r}, {len(self.content)} long)"
+        content = self.content
+        size = f"{len(content)} long" if isinstance(content, (str, bytes)) else "in a file"
+        return f"HttpBodyFileUpload({self.filename!r}, {self.content_type!r}, {size})"
 
 
 class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
     """Turns requests into their bodies: ``server.transform(HttpBodyHandler())``.
 
-    ``default_encoding`` is that of text and forms whose type names no charset.  A request with
-    a broken body is answered and passed over.  Follows package:http_server's HttpBodyHandler.
+    ``default_encoding`` is that of text and forms whose type names no charset; ``spool`` is as
+    for ``process_request``.  A request with a broken body is answered and passed over.  Follows
+    package:http_server's HttpBodyHandler.
     """
 
-    def __init__(self, *, default_encoding: str = "utf-8") -> None:
+    def __init__(self, *, default_encoding: str = "utf-8", spool: Spool = None) -> None:
+        check_spool(spool)
         self._default_encoding = default_encoding
+        self._spool = spool
 
     def bind(self, stream: Iterable[HttpRequest]) -> Stream[HttpRequestBody]:
         """The bodies of the requests, each read when it is asked for."""
-        return Stream.from_iterable(_Bodies(stream, self._default_encoding))
+        return Stream.from_iterable(_Bodies(stream, self._default_encoding, self._spool))
 
     @staticmethod
-    def process_request(request: HttpRequest, *, default_encoding: str = "utf-8") -> HttpRequestBody:
+    def process_request(request: HttpRequest, *, default_encoding: str = "utf-8",
+                        spool: Spool = None) -> HttpRequestBody:
         """Read a request's body.
 
-        Raises HttpException where it is broken; the request has been answered then: 400, or
-        the status that its framing asks for (413 for one over ``max_body_size``).
+        ``spool`` is for the files of a multipart/form-data body that are above 1 MiB: a directory
+        to keep them in as temporary files (see HttpBodyFileUpload), or True for the system's own;
+        None keeps all in memory.  Everything else is kept in memory in any case.
+
+        Raises HttpException where the body is broken; the request has been answered then: 400, or
+        the status that its framing asks for (413 for one over ``max_body_size``).  Raises OSError
+        where a temporary file cannot be written; that is the caller's to answer.
         """
+        check_spool(spool)
         try:
-            return HttpRequestBody(request, *_process(request, request.headers, default_encoding))
+            return HttpRequestBody(request, *_process(request, request.headers, default_encoding, spool))
         except HttpException as error:
             _refuse(request, error)
 
@@ -131,15 +165,16 @@ class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
 class _Bodies(Iterator[HttpRequestBody]):
     """Keeps no request while it waits for the next one, so that a dropped one is noticed."""
 
-    def __init__(self, requests: Iterable[HttpRequest], default_encoding: str) -> None:
+    def __init__(self, requests: Iterable[HttpRequest], default_encoding: str, spool: Spool) -> None:
         self._requests = iter(requests)
         self._default_encoding = default_encoding
+        self._spool = spool
 
     def __next__(self) -> HttpRequestBody:
         while True:
             try:
                 return HttpBodyHandler.process_request(
-                    next(self._requests), default_encoding=self._default_encoding)
+                    next(self._requests), default_encoding=self._default_encoding, spool=self._spool)
             except HttpException:
                 continue  # answered already
 
@@ -156,14 +191,15 @@ def _refuse(request: HttpRequest, error: HttpException) -> NoReturn:
     raise error
 
 
-def _process(chunks: Iterable[bytes], headers: HttpHeaders, default_encoding: str) -> tuple[str, Any]:
+def _process(chunks: Iterable[bytes], headers: HttpHeaders, default_encoding: str,
+             spool: Spool = None) -> tuple[str, Any]:
     content_type = headers.content_type
     if content_type is None:
         return "binary", gather_bytes(chunks)
     primary, sub = content_type.primary_type, content_type.sub_type
     charset = content_type.charset or default_encoding
     if primary == "multipart" and sub == "form-data":
-        return "form", _read_form(chunks, content_type.parameters.get("boundary"), default_encoding)
+        return "form", _read_form(chunks, content_type.parameters.get("boundary"), default_encoding, spool)
     if primary == "text":
         return "text", gather_text(chunks, charset)
     if primary == "application" and sub == "json" or sub.endswith("+json"):
@@ -190,24 +226,48 @@ def _parse_urlencoded(data: bytes, encoding: str) -> dict[str, str]:
     return percent.decode_query(percent.encode_bytes(data, "\0-\x7f"), encoding)
 
 
-def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: str) -> dict[str, Any]:
+def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: str,
+               spool: Spool) -> dict[str, Any]:
     try:
         parts = MimeMultipartTransformer(boundary or "").bind(chunks)
     except ValueError as error:
         raise BadMessage(f"the Content-Type is multipart/form-data: {error}") from error
     form: dict[str, Any] = {}
-    for part in parts:
-        field = HttpMultipartFormData.parse(part, default_encoding=default_encoding)
-        parameters = field.content_disposition.parameters
-        name = parameters.get("name")
-        if name is None:
-            raise BadMessage(
-                f"a part's Content-Disposition is {field.content_disposition}, expected a name in it")
-        filename = parameters.get("filename")
-        if filename is None and field.is_text:
-            form[name] = gather_text(part, field.charset)
-        else:
-            # RFC 7578 4.2 leaves a file's name to the client: what is no text is a file all the same.
-            content = gather_file(part, field.charset) if field.is_text else gather_bytes(part)
-            form[name] = HttpBodyFileUpload(filename or "", field.content_type, content)
+    try:
+        for part in parts:
+            name, value = _read_field(part, default_encoding, spool)
+            form[name] = value
+    except BaseException:
+        _close_files(form)
+        raise
     return form
+
+
+def _read_field(part: MimeMultipart, default_encoding: str,
+                spool: Spool) -> tuple[str, str | HttpBodyFileUpload]:
+    field = HttpMultipartFormData.parse(part, default_encoding=default_encoding)
+    parameters = field.content_disposition.parameters
+    name = parameters.get("name")
+    if name is None:
+        raise BadMessage(f"a part's Content-Disposition is {field.content_disposition}, expected a name in it")
+    filename = parameters.get("filename")
+    if filename is None and field.is_text:
+        return name, gather_text(part, field.charset)
+    # RFC 7578 4.2 leaves a file's name to the client: what is no text is a file all the same.
+    return name, HttpBodyFileUpload(filename or "", field.content_type, _read_file(part, field, spool))
+
+
+def _read_file(part: MimeMultipart, field: HttpMultipartFormData, spool: Spool) -> str | bytes | SpooledFile:
+    chunks: Iterable[bytes] = part
+    if spool is not None and spool is not False:
+        content = gather_or_spool(part, spool)
+        if isinstance(content, SpooledFile):
+            return content
+        chunks = (content,)
+    return gather_file(chunks, field.charset) if field.is_text else gather_bytes(chunks)
+
+
+def _close_files(form: dict[str, Any]) -> None:
+    for value in form.values():
+        if isinstance(value, HttpBodyFileUpload) and isinstance(value.content, SpooledFile):
+            value.content.close()
