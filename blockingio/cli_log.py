@@ -13,6 +13,10 @@ from blockingio.server.access import AccessRecord
 _COLOURS = {2: "32", 3: "36", 4: "33", 5: "1;31"}
 
 
+# Answers that are given before anybody has looked at a password, or because it was wrong.
+_UNCHECKED = (401, 421)
+
+
 class RequestLog:
     """Writes a line for each record to a text stream; a server's ``access_log``.
 
@@ -29,7 +33,7 @@ class RequestLog:
         self._silent = False
 
     def __call__(self, record: AccessRecord) -> None:
-        if self._user is not None and record.status != 401 and "authorization" in record.request_headers:
+        if self._user is not None and record.status not in _UNCHECKED and "authorization" in record.request_headers:
             record.user = self._user
         line = record.common_log_line()
         if self._colour:

@@ -47,8 +47,9 @@ def test_the_log_names_the_user() -> None:
     log = RequestLog(stream, colour=False, user="me")
     log(record(200, authorization="Basic x"))
     log(record(401, authorization="Basic x"))
+    log(record(421, authorization="Basic x"))
     log(record(200))
-    assert [line.split(" ")[2] for line in stream.getvalue().splitlines()] == ["me", "-", "-"]
+    assert [line.split(" ")[2] for line in stream.getvalue().splitlines()] == ["me", "-", "-", "-"]
 
 
 def test_a_log_that_nobody_reads_falls_silent() -> None:

@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 _LABEL = r"[0-9a-z_](?:[0-9a-z_\-]*[0-9a-z_])?"
 _NAME_RE = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
+# Answers that are kept.  Honest clients ask for few hosts; the others are to cost no more memory than this.
+_MOST_ANSWERS = 64
+_LONGEST_KEPT = 255
+
 
 class AllowedHosts:
-    """Names and addresses that a request may be for; immutable, so any thread may ask.
+    """Names and addresses that a request may be for; any thread may ask.
 
     ``given`` are "a.example", "*.example" for every name below it (and not itself), or IP addresses, each without
     port.  ``any_address`` lets in every IP address: nobody can make one lead elsewhere.  A last dot and case count
     for nothing.  ValueError for what can be none.
     """
 
-    __slots__ = ("given", "_hosts", "_parents", "_any_address")
+    __slots__ = ("given", "_hosts", "_parents", "_any_address", "_answers")
 
     def __init__(self, given: Iterable[str], *, any_address: bool = False) -> None:
         if isinstance(given, str):
@@ -37,6 +41,8 @@ class AllowedHosts:
         self._any_address = any_address
         self._hosts: set[str] = set()
         self._parents: set[str] = set()  # of the wildcards
+        # What was asked lately, by any thread: each use is one step, and two that meet write the same.
+        self._answers: dict[str, bool] = {}
         for host in self.given:
             if not isinstance(host, str):
                 raise ValueError(f"expected a str as host, found {host!r}")
@@ -54,6 +60,16 @@ class AllowedHosts:
         """
         if not authority:
             return True
+        answer = self._answers.get(authority)
+        if answer is None:
+            answer = self._find(authority)
+            if len(authority) <= _LONGEST_KEPT:
+                if len(self._answers) >= _MOST_ANSWERS:
+                    self._answers.clear()
+                self._answers[authority] = answer
+        return answer
+
+    def _find(self, authority: str) -> bool:
         host = _spelled(re.sub(r":[0-9]*\Z", "", authority))
         if host is None:
             return False

@@ -77,3 +77,16 @@ def test_a_limit_counts_for_the_next_request() -> None:
         assert client.get("/long").status == client.get("/long").status == 200
         server.max_target_length = 3
         assert client.get("/long").status == 414
+
+
+def test_many_names_one_after_the_other() -> None:
+    """Each gets its own answer, whatever is remembered of those before."""
+    with serving(answer, allowed_hosts=["*.b.example"]) as server, RawClient(server.port) as client:
+        for number in range(200):
+            host = f"x{number}.b.example"
+            for _ in range(2):
+                response = client.send(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).read_response()
+                assert response.status == 200
+        long = f"{'a.' * 300}b.example"
+        assert client.send(f"GET / HTTP/1.1\r\nHost: {long}\r\n\r\n".encode()).read_response().status == 200
+        assert ask(server.port, "GET / HTTP/1.1", f"Host: {long}.evil.example") == 421
