@@ -13,6 +13,7 @@ import os
 import selectors
 import socket
 import socketserver
+import stat
 import sys
 import threading
 from typing import Any
@@ -40,6 +41,8 @@ _FAMILIES = {
 def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: bool, shared: bool) -> socket.socket:
     """A listening socket.  Raises OSError, the system's own, naming address and port."""
     is_unix = address.type is InternetAddressType.UNIX
+    if v6_only and address.type is not InternetAddressType.IPV6:
+        raise ValueError(f"v6_only is for an IPv6 address, got {address.address}")
     sock = socket.socket(_FAMILIES[address.type], socket.SOCK_STREAM)
     try:
         if sys.platform != "win32" and not is_unix:
@@ -49,7 +52,10 @@ def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: b
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if address.type is InternetAddressType.IPV6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(_is_v6_only(address, v6_only)))
-        sock.bind(address.address if is_unix else _socket_address(address, port))
+        if is_unix:
+            _bind_path(sock, address.address)
+        else:
+            sock.bind(_socket_address(address, port))
         sock.listen(backlog or DEFAULT_BACKLOG)
     except OverflowError:
         sock.close()
@@ -62,6 +68,60 @@ def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: b
         sock.close()
         raise
     return sock
+
+
+def _bind_path(sock: socket.socket, path: str) -> None:
+    """Bind to a name in the file system, also where a server that was killed has left it behind."""
+    try:
+        sock.bind(path)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or not _remove_stale(path):
+            raise
+        sock.bind(path)
+
+
+def _remove_stale(path: str) -> bool:
+    """Take away the file of a socket on which nobody listens any more; False where it is anything else."""
+    identity = file_identity(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # where the backlog is full, somebody lives
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            pass
+        except OSError:
+            return False
+        else:
+            return False
+    # The name of a file that is no socket refuses too; and what is another by now has an owner.
+    if not _is_socket(path) or file_identity(path) != identity:
+        return False
+    os.unlink(path)
+    return True
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def file_identity(path: str) -> tuple[int, int] | None:
+    """What the system calls the file of this name, which is no other's while it is there; None where there is none."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def stop_accepting(sock: socket.socket) -> None:
+    """Free the port of a listening socket, also where another process has it too: a child forked meanwhile."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # not every system knows this of a socket that listens
 
 
 def bracketed(address: InternetAddress) -> str:
@@ -258,7 +318,7 @@ class SocketFile:
 
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)  # the process may go to another directory
-        self._identity = self._look()
+        self._identity = file_identity(self._path)
 
     @classmethod
     def of(cls, address: InternetAddress) -> SocketFile | None:
@@ -268,15 +328,8 @@ class SocketFile:
 
     def remove(self) -> None:
         """Once, and before the socket is closed."""
-        if self._identity is not None and self._look() == self._identity:
+        if self._identity is not None and file_identity(self._path) == self._identity:
             try:
                 os.unlink(self._path)
             except OSError:
                 pass  # somebody else was so kind
-
-    def _look(self) -> tuple[int, int] | None:
-        try:
-            found = os.lstat(self._path)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino

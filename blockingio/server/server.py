@@ -19,7 +19,7 @@ from blockingio.server.answer import UNTAKEN
 from blockingio.server.connection import Connection
 from blockingio.server.core import CLOSED_SIGNAL, Core, Forked, Signal
 from blockingio.server.crew import Crew, Wake, answer_error
-from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket
+from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket, stop_accepting
 from blockingio.server.loops import TimedRequests, iterate
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
@@ -90,7 +90,7 @@ class HttpServer(Stream[HttpRequest]):
         "its line at INFO.  None: nothing is logged, and nothing spent on it.", is_log)
 
     def __init__(self, sock: socket.socket, address: InternetAddress, *, tls: ssl.SSLContext | None = None,
-                 owns_socket: bool = True) -> None:
+                 owns_socket: bool = True, shared: bool = False) -> None:
         """For ``bind``, ``bind_secure`` and ``listen_on``."""
         name = sock.getsockname()
         self.address = address
@@ -99,6 +99,8 @@ class HttpServer(Stream[HttpRequest]):
         self._core = Core("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls)
         self._socket = sock
         self._owns_socket = owns_socket
+        # The process whose close() frees the port: a child that was forked meanwhile only lets go of the socket.
+        self._port_owner = os.getpid() if owns_socket and not shared else None
         # Both reentrant: close() may be called by a signal handler that came in between.
         # Held while the accept thread is started.
         self._starting = threading.RLock()
@@ -121,10 +123,12 @@ class HttpServer(Stream[HttpRequest]):
 
         Port 0 is any free one.  ``backlog`` is how many connections may wait, 0: as many as the system
         lets.  InternetAddress.ANY_IP_V6 takes IPv4 too unless ``v6_only``.  ``shared``: other processes may bind
-        the same port with it, and the system deals out the connections.  Raises OSError naming address and port.
+        the same port with it, and the system deals out the connections.  The file of a Unix-domain socket whose
+        server was killed is taken over.  Raises OSError naming address and port, ValueError for ``v6_only`` with an
+        address that is not IPv6.
         """
         found = _resolve(address)
-        return cls(open_socket(found, port, backlog=backlog, v6_only=v6_only, shared=shared), found)
+        return cls(open_socket(found, port, backlog=backlog, v6_only=v6_only, shared=shared), found, shared=shared)
 
     @classmethod
     def bind_secure(cls, address: str | InternetAddress, port: int, context: SecurityContext | ssl.SSLContext, *,
@@ -140,7 +144,7 @@ class HttpServer(Stream[HttpRequest]):
         found = _resolve(address)
         tls = _server_context(context, request_client_certificate)
         sock = open_socket(found, port, backlog=backlog, v6_only=v6_only, shared=shared)
-        return cls(sock, found, tls=tls)
+        return cls(sock, found, tls=tls, shared=shared)
 
     @classmethod
     def listen_on(cls, server_socket: socket.socket) -> HttpServer:
@@ -238,6 +242,8 @@ class HttpServer(Stream[HttpRequest]):
     def close(self, *, force: bool = False) -> None:
         """Take no more requests; returns once the port is free, and does not wait for active responses.
 
+        The port is free also where a child that was forked meanwhile still has the socket, but for ``listen_on``
+        and ``shared``; a child's own close() takes nothing from its parent.
         From any thread, any number of times.  Iterators end after what is already queued; responses in
         progress finish; idle connections close.  ``force`` cuts all connections at once.
         """
@@ -286,6 +292,8 @@ class HttpServer(Stream[HttpRequest]):
                 self._socket_file.remove()
                 self._socket_file = None
             if self._owns_socket:
+                if self._port_owner == os.getpid():
+                    stop_accepting(self._socket)
                 self._socket.close()
             elif self._listener is not None:
                 self._listener.give_back()

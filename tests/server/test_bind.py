@@ -3,9 +3,13 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import socket
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ ROOT = Path(blockingio.__file__).parent.parent
 
 needs_unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"),
                                 reason="the system has no Unix-domain sockets")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 needs_reuse_port = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"),
                                       reason="the system has no SO_REUSEPORT")
 
@@ -108,6 +113,17 @@ def test_any_ipv6_only() -> None:
             pass  # the port is free for IPv4
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", InternetAddress.ANY_IP_V4, "four.example",
+                                     InternetAddress("/nowhere/server", InternetAddressType.UNIX)], ids=str)
+def test_only_an_ipv6_address_can_be_v6_only(address: str | InternetAddress, tls_contexts: TlsContexts,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    if address == "four.example":
+        resolves_to(monkeypatch, "127.0.0.1")
+    for bind in (HttpServer.bind, lambda *args, **named: HttpServer.bind_secure(*args, tls_contexts.server, **named)):
+        with pytest.raises(ValueError, match="v6_only is for an IPv6 address, got "):
+            bind(address, 0, v6_only=True)
+
+
 @needs_ipv6
 def test_a_secure_server_takes_the_same_addresses(tls_contexts: TlsContexts) -> None:
     server = HttpServer.bind_secure(InternetAddress.ANY_IP_V6, 0, tls_contexts.server, v6_only=True)
@@ -160,6 +176,68 @@ def test_a_unix_domain_socket_that_is_taken(tmp_path: Path) -> None:
         assert caught.value.errno == errno.EADDRINUSE
         with unix_client(address.address) as client:
             assert client.get("/still").body == b"/still"
+
+
+def killed_server(path: Path) -> None:
+    """What a server leaves that had no time to clean up."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+
+
+@needs_unix
+def test_the_file_of_a_server_that_was_killed_is_taken_over(tmp_path: Path, tls_contexts: TlsContexts) -> None:
+    path = tmp_path / "server"
+    address = InternetAddress(str(path), InternetAddressType.UNIX)
+    for bind in (lambda: HttpServer.bind(address, 0), lambda: HttpServer.bind_secure(address, 0, tls_contexts.server)):
+        killed_server(path)
+        with bind() as server, pytest.raises(OSError, match="server") as caught:
+            HttpServer.bind(address, 0)
+        assert caught.value.errno == errno.EADDRINUSE and server.address == address
+        assert not path.exists()
+    killed_server(path)
+    with running(HttpServer.bind(address, 0)), unix_client(str(path)) as client:
+        assert client.get("/new").body == b"/new"
+
+
+@needs_unix
+def test_a_server_whose_backlog_is_full_is_alive(tmp_path: Path) -> None:
+    """And so is one that nobody reads from yet: a look at it does not wait for it."""
+    path = tmp_path / "server"
+    with socket.socket(socket.AF_UNIX) as busy, ExitStack() as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        while True:
+            sock = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            sock.setblocking(False)
+            try:
+                sock.connect(str(path))
+            except BlockingIOError:
+                break
+        with pytest.raises(OSError, match="server") as caught:
+            HttpServer.bind(InternetAddress(str(path), InternetAddressType.UNIX), 0)
+        assert caught.value.errno == errno.EADDRINUSE and path.is_socket()
+
+
+@needs_unix
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir, lambda path: path.symlink_to(path.parent / "gone")],
+                         ids=["a file", "a directory", "a link"])
+def test_what_is_no_servers_file_stays(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "server"
+    make(path)
+    with pytest.raises(OSError, match="server") as caught:
+        HttpServer.bind(InternetAddress(str(path), InternetAddressType.UNIX), 0)
+    assert caught.value.errno == errno.EADDRINUSE and path.lstat()
+
+
+@needs_unix
+def test_the_file_of_another_kind_of_socket_stays(tmp_path: Path) -> None:
+    path = str(tmp_path / "server")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        with pytest.raises(OSError, match="server") as caught:
+            HttpServer.bind(InternetAddress(path, InternetAddressType.UNIX), 0)
+        assert caught.value.errno == errno.EADDRINUSE and Path(path).is_socket()
 
 
 @needs_unix
@@ -277,6 +355,72 @@ def test_a_port_is_free_at_once_after_close() -> None:
                 server = HttpServer.bind("127.0.0.1", port)
                 assert idle.is_ended()
     server.close()
+
+
+@contextmanager
+def forked_child() -> Iterator[None]:
+    """A child process that has all of our descriptors, and does nothing, until the block ends."""
+    ours, theirs = socket.socketpair()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # 3.12 warns of every fork beside threads
+        child = os.fork()
+    if not child:
+        try:
+            ours.close()
+            theirs.recv(1)
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        yield
+    finally:
+        ours.close()
+        os.waitpid(child, 0)
+
+
+@needs_fork
+@pytest.mark.parametrize("is_read", [False, True], ids=["never read", "read"])
+@pytest.mark.parametrize("force", [False, True], ids=["", "by force"])
+@pytest.mark.parametrize("secure", [False, True], ids=["", "secure"])
+def test_a_port_is_free_after_close_though_a_child_has_the_socket(
+        is_read: bool, force: bool, secure: bool, tls_contexts: TlsContexts) -> None:
+    server = (HttpServer.bind_secure("127.0.0.1", 0, tls_contexts.server) if secure
+              else HttpServer.bind("127.0.0.1", 0))
+    port = server.port
+    with ExitStack() as stack:
+        if is_read:
+            stack.enter_context(running(server))
+        stack.enter_context(forked_child())
+        server.close(force=force)
+        assert is_free(port)
+        with pytest.raises(ConnectionRefusedError):
+            RawClient(port)
+        with running(HttpServer.bind("127.0.0.1", port)), RawClient(port) as client:
+            assert client.get("/new").body == b"/new"
+
+
+@needs_fork
+@needs_unix
+def test_a_unix_domain_socket_is_closed_though_a_child_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "server"
+    server = HttpServer.bind(InternetAddress(str(path), InternetAddressType.UNIX), 0)
+    path.rename(tmp_path / "renamed")
+    with forked_child():
+        server.close()
+        with pytest.raises(ConnectionRefusedError):
+            unix_client(str(tmp_path / "renamed"))
+
+
+@needs_fork
+@needs_reuse_port
+@pytest.mark.parametrize("made", ["listen_on", "shared"])
+def test_a_socket_that_others_may_have_is_left_to_them(made: str) -> None:
+    """With listen_on it is its owner's; with shared a child may go on serving from it."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        server = HttpServer.listen_on(sock) if made == "listen_on" else HttpServer.bind("127.0.0.1", 0, shared=True)
+        with forked_child():
+            server.close()
+            RawClient(server.port).close()  # into the backlog of whoever has the socket
 
 
 @needs_reuse_port
