@@ -64,7 +64,7 @@ class HostSetting(Setting[Sequence[str] | None]):
         if server is None:
             return self
         hosts = server._core.allowed_hosts
-        return None if hosts is None else hosts.given
+        return None if hosts is None else hosts.given[:]  # what is in force: a change to this one would not be
 
     def __set__(self, server: HttpServer, value: Sequence[str] | None) -> None:
         try:

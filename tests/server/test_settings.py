@@ -34,7 +34,8 @@ def test_defaults() -> None:
     ("header_timeout", [1, 0.5, None]), ("body_timeout", [1, 0.5, None]), ("max_header_size", [0, 1, 10**9]),
     ("max_header_count", [0, 1]), ("max_target_length", [1]), ("max_body_size", [0, 1, 10**12, None]),
     ("max_connections", [1, None]), ("min_body_rate", [1, None]), ("access_log", [print, None]),
-    ("allowed_hosts", [("a.example", "*.b.example", "::1", "[::1]", "127.0.0.1", "a_b", "b\u00fccher.example."), (), None]),
+    ("allowed_hosts", [("a.example", "*.b.example", "::1", "[::1]", "127.0.0.1", "a_b", "b\u00fccher.example."),
+                       ["a.example"], (), [], None]),
 ])
 def test_good_values(name: str, values: list[Any]) -> None:
     with HttpServer.bind("127.0.0.1", 0) as server:
