@@ -203,6 +203,20 @@ def test_forms_of_requests() -> None:
     assert isinstance(chunks, HttpRequestBody) and chunks.body == "in chunks"
 
 
+@pytest.mark.parametrize(("parameter", "boundary"), [
+    ("*****", "*****"), ("a.b*c", "a.b*c"), ('"[x]^$"', "[x]^$"), ("[x]^$", "[x]^$"), (r'"a\"b"', 'a"b'), ('"a b;c"', "a b;c"),
+])
+def test_any_printable_boundary_and_names_as_clients_write_them(parameter: str, boundary: str) -> None:
+    start = f"--{boundary}\r\nContent-Disposition: form-data; ".encode()
+    found = process(f"multipart/form-data; boundary={parameter}", b"".join((
+        start, b'name="test\\"\r\n\r\n1\r\n', start, b'name="f"; filename="dir\\"\r\n\r\n2\r\n',
+        start, b"name=g; filename=my file.txt\r\n\r\n3\r\n", f"--{boundary}--\r\n".encode())))
+    assert isinstance(found, HttpRequestBody)
+    assert list(found.body) == ["test\\", "f", "g"]
+    assert found.body["test\\"] == "1"
+    assert [found.body[name].filename for name in "fg"] == ["dir\\", "my file.txt"]
+
+
 def test_a_part_that_is_no_text_is_a_file_even_without_a_name() -> None:
     found = process(MULTIPART, PART + b"\r\nContent-Type: image/png\r\n\r\nx\r\n--b--")
     assert isinstance(found, HttpRequestBody)
