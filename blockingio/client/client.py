@@ -13,7 +13,8 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Self
+from functools import wraps
+from typing import ClassVar, ParamSpec, Self
 
 from blockingio import __version__
 from blockingio.client.auth import (
@@ -35,9 +36,32 @@ from blockingio.net.security import SecurityContext
 from blockingio.net.x509 import X509Certificate
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.percent import decode_lenient
+from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
-from blockingio.wire.limits import DEFAULT_LIMITS
 from blockingio.values.written import written_uri
+from blockingio.wire.limits import DEFAULT_LIMITS
+
+P = ParamSpec("P")
+
+
+def _or_url(by_host: Callable[P, HttpClientRequest]) -> Callable[P, HttpClientRequest]:
+    """A method that takes host, port and path; where a URL is given to it, the error names the one that takes it."""
+    name = by_host.__name__
+    host_at = by_host.__code__.co_varnames.index("host")
+
+    @wraps(by_host)
+    def checked(*args: P.args, **named: P.kwargs) -> HttpClientRequest:
+        try:
+            return by_host(*args, **named)
+        except (TypeError, ValueError) as error:
+            for value in (*args[1 : host_at + 1], named.get("host")):
+                if isinstance(value, Uri) or isinstance(value, str) and "://" in value:
+                    kind = TypeError if isinstance(error, TypeError) else ValueError
+                    raise kind(f"{name}() takes a host, a port and a path, found the URL {shown_uri(value)!r}: "
+                               f"{name}_url() takes a URL") from None
+            raise
+
+    return checked
 
 
 class HttpClient:
@@ -141,6 +165,7 @@ class HttpClient:
 
     # ------------------------------------------------------------ requests
 
+    @_or_url
     def open(self, method: str, host: str, port: int, path: str) -> HttpClientRequest:
         """A request by http for ``path``, which may have a query; a slash before it may be left out.
 
@@ -166,6 +191,7 @@ class HttpClient:
         headers._set_trusted("host", host_field(uri, plan.host))
         return HttpClientRequest(plan, self._begin(plan))
 
+    @_or_url
     def get(self, host: str, port: int, path: str) -> HttpClientRequest:
         """``open`` with GET."""
         return self.open("GET", host, port, path)
@@ -174,6 +200,7 @@ class HttpClient:
         """``open_url`` with GET."""
         return self.open_url("GET", url)
 
+    @_or_url
     def post(self, host: str, port: int, path: str) -> HttpClientRequest:
         """``open`` with POST."""
         return self.open("POST", host, port, path)
@@ -182,6 +209,7 @@ class HttpClient:
         """``open_url`` with POST."""
         return self.open_url("POST", url)
 
+    @_or_url
     def put(self, host: str, port: int, path: str) -> HttpClientRequest:
         """``open`` with PUT."""
         return self.open("PUT", host, port, path)
@@ -190,6 +218,7 @@ class HttpClient:
         """``open_url`` with PUT."""
         return self.open_url("PUT", url)
 
+    @_or_url
     def delete(self, host: str, port: int, path: str) -> HttpClientRequest:
         """``open`` with DELETE."""
         return self.open("DELETE", host, port, path)
@@ -198,6 +227,7 @@ class HttpClient:
         """``open_url`` with DELETE."""
         return self.open_url("DELETE", url)
 
+    @_or_url
     def patch(self, host: str, port: int, path: str) -> HttpClientRequest:
         """``open`` with PATCH."""
         return self.open("PATCH", host, port, path)
@@ -206,6 +236,7 @@ class HttpClient:
         """``open_url`` with PATCH."""
         return self.open_url("PATCH", url)
 
+    @_or_url
     def head(self, host: str, port: int, path: str) -> HttpClientRequest:
         """``open`` with HEAD."""
         return self.open("HEAD", host, port, path)
@@ -227,6 +258,7 @@ class HttpClient:
     def add_proxy_credentials(self, host: str, port: int, realm: str,
                               credentials: HttpClientCredentials) -> None:
         """Use them for a proxy, as those of ``add_credentials``."""
+        check_port(port)
         self._proxy_credentials.add(Space.of_proxy(host, port), realm, credentials)
 
     # ------------------------------------------------------------ the end

@@ -11,6 +11,7 @@ from socket import AF_INET6, inet_ntop, inet_pton
 
 from blockingio.values.grammar import ORIGIN_FORM_RE, REG_NAME_CHARACTERS, TOKEN_RE
 from blockingio.values.percent import decode_strict
+from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
 from blockingio.values.written import check_one_line
 
@@ -43,6 +44,7 @@ def http_uri(host: str, port: int, path: str) -> Uri:
     if type(port) is int and _PLAIN_HOST.fullmatch(host) and ORIGIN_FORM_RE.fullmatch(path):
         # Nothing needs to be encoded, and this is three times faster.
         return Uri.parse(f"http://{host}:{port}{path}")
+    check_port(port)
     path, mark, query = path.partition("?")
     return Uri(scheme="http", host=host, port=port, path=path, query=query if mark else None)
 

@@ -29,6 +29,7 @@ from blockingio.server.settings import (
 from blockingio.stream.stream import Stream
 from blockingio.stream.subscription import StreamSubscription
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.reference import check_port
 
 if TYPE_CHECKING:
     import ssl
@@ -92,6 +93,9 @@ class HttpServer(Stream[HttpRequest]):
     def __init__(self, sock: socket.socket, address: InternetAddress, *, tls: ssl.SSLContext | None = None,
                  owns_socket: bool = True, shared: bool = False) -> None:
         """For ``bind``, ``bind_secure`` and ``listen_on``."""
+        if not hasattr(sock, "getsockname"):
+            raise TypeError(f"HttpServer() takes a socket, found {sock!r}: for an address and a port there are "
+                            "HttpServer.bind and bind_secure, for a socket that listens HttpServer.listen_on")
         name = sock.getsockname()
         self.address = address
         self.port: int = name[1] if isinstance(name, tuple) else 0
@@ -127,6 +131,7 @@ class HttpServer(Stream[HttpRequest]):
         server was killed is taken over.  Raises OSError naming address and port, ValueError for ``v6_only`` with an
         address that is not IPv6.
         """
+        check_port(port)
         found = _resolve(address)
         return cls(open_socket(found, port, backlog=backlog, v6_only=v6_only, shared=shared), found, shared=shared)
 
@@ -141,6 +146,7 @@ class HttpServer(Stream[HttpRequest]):
         An ssl.SSLContext of your own is used as it is, its minimum_version included, and nobody looks whether it has
         a certificate; ``request_client_certificate`` sets its verify_mode to CERT_OPTIONAL, where that is CERT_NONE.
         """
+        check_port(port)
         found = _resolve(address)
         tls = _server_context(context, request_client_certificate)
         sock = open_socket(found, port, backlog=backlog, v6_only=v6_only, shared=shared)

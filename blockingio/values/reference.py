@@ -92,6 +92,12 @@ def clean_query(query: str | None) -> str | None:
     return None if query is None else escape(query, QUERY_CHARACTERS)
 
 
+def check_port(port: object) -> None:
+    """TypeError for a port that is text, which could only be found out late, or never."""
+    if isinstance(port, (str, bytes)):
+        raise TypeError(f"a port is an int, found the {type(port).__name__} {port!r}")
+
+
 def clean_port(port: str | int | None) -> int | None:
     """The port as a number, None for one that is not written."""
     if port is None or port == "":

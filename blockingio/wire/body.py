@@ -190,7 +190,7 @@ class ChunkedBody(Body):
         line = self._source.line(CHUNK_LINE_SIZE)
         match = self._LINE.fullmatch(line)
         if match is None:
-            raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits, and no more than ;name=value behind")
+            raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits, perhaps with ;name=value behind")
         digits = match[1]
         size = int(digits, 16)
         self._overhead = max(self._overhead + len(line) - len(digits) - size // CHUNK_DATA_RATE, 0)

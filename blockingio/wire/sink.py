@@ -143,7 +143,8 @@ class IOSink:
         """Write what is bytes-like as it is, a str encoded, anything else as ``str(obj)``.
 
         Returns the number of characters, for bytes of bytes, as a file does.
-        Raises ValueError where the encoding has no such character, StateError after close(),
+        Raises TypeError for a dict or a list, whose ``str`` is nobody's format: json.dumps makes JSON of them;
+        ValueError where the encoding has no such character, StateError after close(),
         HttpException where it is more than the content_length that was set.
         """
         if isinstance(obj, str):
@@ -154,6 +155,9 @@ class IOSink:
             if bytes_like is not None:
                 self._add(bytes_like)
                 return len(bytes_like)
+            if isinstance(obj, (dict, list)):
+                kind = type(obj).__name__
+                raise TypeError(f"write() takes no {kind}: write json.dumps(...) of it, or each of its items")
             text = str(obj)
         try:
             codec = self._codec or self._find_codec()

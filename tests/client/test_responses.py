@@ -562,7 +562,9 @@ def test_json(client: HttpClient, content_type: str | None, body: bytes, value: 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"hello", b"\xff", b"[1,]", b"NaN", b'{"a": Infinity}', b"[" * 200_000], ids=lambda body: body[:9]
+    "body",
+    [b"", b"{", b"hello", b"\xff", b"[1,]", b"NaN", b'{"a": Infinity}', b"[" * 200_000],
+    ids=lambda body: body[:9],
 )
 def test_what_is_no_json(client: HttpClient, body: bytes) -> None:
     with Answered(client, typed("application/json", body)) as response:
@@ -614,7 +616,9 @@ def test_a_limit_can_be_raised(client: HttpClient) -> None:
 
 @pytest.mark.parametrize("limit", [{"max_header_size": 30}, {"max_header_count": 2}])
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 \r\na: b\r\n\r\n"], ids=["final", "interim"])
-def test_a_limit_that_is_lowered_holds_for_the_next_head(client: HttpClient, limit: dict[str, int], before: bytes) -> None:
+def test_a_limit_that_is_lowered_holds_for_the_next_head(
+    client: HttpClient, limit: dict[str, int], before: bytes
+) -> None:
     """Also for one that repeats the last to the byte, on the same connection."""
     raw = before + b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx: yyyyyyyy\r\nz: 1\r\n\r\n"
 
@@ -634,11 +638,14 @@ def test_a_limit_that_is_lowered_holds_for_the_next_head(client: HttpClient, lim
         assert server.connections == 1
 
 
-@pytest.mark.parametrize("limit, message", [({"max_header_size": 30}, "framing has over"), ({"max_header_count": 3}, "over 3")])
+@pytest.mark.parametrize(
+    "limit, message", [({"max_header_size": 30}, "framing has over"), ({"max_header_count": 3}, "over 3")]
+)
 def test_limits_hold_for_trailers(client: HttpClient, limit: dict[str, int], message: str) -> None:
     trailers = b"a: bbbbbbbbbbb\r\n" * 4
     for name, value in limit.items():
         setattr(client, name, value)
-    with Answered(client, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n" + trailers + b"\r\n") as response:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    with Answered(client, head + b"0\r\n" + trailers + b"\r\n") as response:
         with pytest.raises(HttpException, match=message):
             response.read()
