@@ -18,7 +18,7 @@ from typing import ClassVar, ParamSpec, Self
 
 from blockingio import __version__
 from blockingio.client.auth import (
-    Attempt, CredentialStore, Entry, HttpClientCredentials, Space, basic_authorization)
+    Attempt, CredentialStore, Entry, HttpClientCredentials, Space, user_authorization)
 from blockingio.client.connection import Connection
 from blockingio.client.connector import Connector, ConnectSettings
 from blockingio.client.exchange import Exchange
@@ -35,7 +35,6 @@ from blockingio.errors import HttpException, shown_uri
 from blockingio.net.security import SecurityContext
 from blockingio.net.x509 import X509Certificate
 from blockingio.values.headers import HttpHeaders
-from blockingio.values.percent import decode_lenient
 from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
 from blockingio.values.written import written_uri
@@ -346,9 +345,9 @@ class HttpClient:
         if entry is None and "authorization" in plan.headers:
             return
         uri = plan.uri
-        if entry is None and uri.user_info:
-            username, _, password = map(decode_lenient, uri.user_info.partition(":"))
-            plan.attempt = Attempt(basic_authorization(username, password), None, True)
+        own = user_authorization(uri.user_info) if entry is None else None
+        if own is not None:
+            plan.attempt = Attempt(own, None, True)
         else:
             plan.attempt = self._credentials.authorize(Space.of(uri), plan.method, plan.target, entry)
         if plan.attempt is not None:

@@ -13,11 +13,11 @@ import socket
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from blockingio.client.auth import basic_authorization
+from blockingio.client.auth import user_authorization
 from blockingio.client.target import host_key
 from blockingio.errors import HttpException
 from blockingio.values.grammar import UNRESERVED
-from blockingio.values.percent import decode_lenient, escape
+from blockingio.values.percent import escape
 from blockingio.values.uri import Uri
 
 _VARIABLES = {"http": ("http_proxy", "HTTP_PROXY"), "https": ("https_proxy", "HTTPS_PROXY")}
@@ -184,10 +184,7 @@ def _address(host: str) -> bytes | None:
 
 
 def _authorization(user_info: str | None) -> str | None:
-    if not user_info:
-        return None
-    username, _, password = user_info.partition(":")
     try:
-        return basic_authorization(decode_lenient(username), decode_lenient(password))
+        return user_authorization(user_info or "")
     except ValueError as error:
         raise HttpException(f"the name and password for a proxy cannot be sent: {error}") from None
