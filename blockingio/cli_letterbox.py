@@ -15,7 +15,7 @@ from blockingio.errors import BadMessage, HttpException
 from blockingio.http_server.multipart import MimeMultipartTransformer
 from blockingio.http_server.safe_open import Opened
 from blockingio.server.core import log
-from blockingio.server.crew import answer_error
+from blockingio.server.workers import answer_error
 from blockingio.server.request import HttpRequest
 from blockingio.server.threads import Threads
 

@@ -22,14 +22,11 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
-from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTIL_CLOSE, Compressor, IOSink
+from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
     from blockingio.server.deadline import Deadline
-
-# The first phase of an answer: its request is still on the server's queue.
-UNTAKEN = -1
 
 STARTED = "the response has begun: headers are set before the first write, flush or close"
 

@@ -5,21 +5,20 @@ is dropped without close() can be noticed and closed.
 
 Settings are written by the owner and read by every thread, one attribute at a time; each is
 read anew for each connection or request.  ``connections`` is changed by add and discard and
-read by list(), each one step of the interpreter.  ``requests`` is a queue.
+read by list(), each one step of the interpreter.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 from time import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.outbox import Budget
+from blockingio.server.request_queue import RequestQueue
 from blockingio.server.session import Sessions
 from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from blockingio.server.access import AccessRecord
     from blockingio.server.connection import Connection
     from blockingio.server.request import HttpRequest
-
-    Requests: TypeAlias = "SimpleQueue[HttpRequest | Signal]"
 
 log = logging.getLogger("blockingio")
 
@@ -69,31 +66,14 @@ MAX_CONNECTIONS = 10_000
 MIN_BODY_RATE = 240
 
 
-class Signal:
-    """Something on the queue of requests that is none: it wakes who waits there."""
-
-    __slots__ = ()
-
-
-# Ends each iterator after what came before; it stays on the queue.
-CLOSED_SIGNAL = Signal()
-
-
-class Forked(Signal):
-    """Ends, in a forked child, the iterators that the fork left there; it stays on their queue, which is no other's."""
-
-    __slots__ = ("requests",)
-
-    def __init__(self, requests: Requests) -> None:
-        self.requests = requests
-
-
 class Core:
-    def __init__(self, name: str, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, name: str, port: int, tls: ssl.SSLContext | None,
+                 refuse: Callable[[HttpRequest], None]) -> None:
         self.name = name  # for threads and messages: "127.0.0.1:8080"
         self.port = port
         self.tls = tls
         self.closing = False  # set once, by close()
+        self._refuse = refuse  # answers a request that no reader will take
         self._start_empty(SESSION_TIMEOUT)
 
         self.auto_compress = False
@@ -121,7 +101,7 @@ class Core:
         self._codec_made_of: object = object()  # ... in this section: none yet
 
     def _start_empty(self, session_timeout: float) -> None:
-        self.requests: Requests = SimpleQueue()
+        self.requests = RequestQueue(self._refuse)
         self.connections: set[Connection] = set()
         self.threads = Threads(f"blockingio {self.name}")
         self.timekeeper = Timekeeper(f"blockingio timer {self.name}")
@@ -134,15 +114,10 @@ class Core:
         """In a forked child: its parent's connections, requests, threads and what they wait on are not its own."""
         for connection in self.connections:
             connection.channel.socket.close()  # without a word to the client, who is the parent's
-        requests = self.requests
-        while requests.qsize():
-            request = requests.get(block=False)
-            if not isinstance(request, Signal):
-                request.response._finished = True  # by the parent: here it goes without a word, too
-        requests.put(Forked(requests))
+        self.requests.leave_to_parent()
         self._start_empty(self.sessions.timeout)
         if self.closing:
-            self.requests.put(CLOSED_SIGNAL)
+            self.requests.close()
 
     def parse_head(self, head: bytes) -> RequestHead:
         """Raises BadMessage."""
@@ -228,12 +203,6 @@ class Core:
 
     def server_line(self) -> bytes:
         return b"" if self.server_header is None else b"server: %b\r\n" % self.server_header.encode("latin-1")
-
-
-def nap_time() -> float | None:
-    """How long a thread may wait for the queue in one go: the main one a second, so that a Ctrl-C which comes in
-    the instant before the interpreter goes to sleep, and so wakes nobody, is not slept through."""
-    return 1.0 if threading.current_thread() is threading.main_thread() else None
 
 
 def _nothing() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from blockingio.errors import HttpException, StateError
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.server.answer import STARTED, UNTAKEN, Answer
+from blockingio.server.answer import STARTED, Answer
 from blockingio.server.deadline import Deadline
 from blockingio.server.response_head import make_detached_head
 from blockingio.server.session import SESSION_COOKIE, Sessions
@@ -21,7 +21,7 @@ from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.values.written import written_uri
-from blockingio.wire.sink import BUFFERING, CLOSED, OPEN
+from blockingio.wire.sink import BUFFERING, CLOSED, OPEN, UNTAKEN
 
 if TYPE_CHECKING:
     import socket

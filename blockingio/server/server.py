@@ -10,22 +10,20 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from queue import Empty
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
-from blockingio.server.answer import UNTAKEN
 from blockingio.server.connection import Connection
-from blockingio.server.core import CLOSED_SIGNAL, Core, Forked, Signal
-from blockingio.server.crew import Crew, Wake, answer_error
+from blockingio.server.core import Core
 from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket, stop_accepting
-from blockingio.server.loops import TimedRequests, iterate
 from blockingio.server.outbox import forget_sending
 from blockingio.server.request import HttpRequest
+from blockingio.server.request_queue import RequestQueue, RequestReader, iterate
 from blockingio.server.settings import (
     HostSetting, Limit, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
 )  # fmt: skip
+from blockingio.server.workers import Workers, refuse_unread
 from blockingio.stream.stream import Stream
 from blockingio.stream.subscription import StreamSubscription
 from blockingio.values.headers import HttpHeaders
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
     from blockingio.net.security import SecurityContext
     from blockingio.server.access import AccessRecord
-    from blockingio.server.core import Requests
 
 # All that have not been collected, for a forked child to put in order.
 _servers: WeakSet[HttpServer] = WeakSet()
@@ -100,7 +97,7 @@ class HttpServer(Stream[HttpRequest]):
         self.address = address
         self.port: int = name[1] if isinstance(name, tuple) else 0
         is_unix = address.type is InternetAddressType.UNIX
-        self._core = Core("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls)
+        self._core = Core("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls, refuse_unread)
         self._socket = sock
         self._owns_socket = owns_socket
         # The process whose close() frees the port: a child that was forked meanwhile only lets go of the socket.
@@ -113,9 +110,6 @@ class HttpServer(Stream[HttpRequest]):
         self._lock = threading.RLock()
         self._listener: Listener | None = None  # made by who holds _starting, and only while not closing
         self._socket_file = SocketFile.of(address) if owns_socket else None
-        self._iterators = 0  # threads that are in `for request in server`, or will ask again
-        self._is_closed = False  # the signal of it is on the queue, and no request comes behind
-        self._crews: WeakSet[Crew] = WeakSet()
         _servers.add(self)
 
     # ---------------------------------------------------------------- making one
@@ -181,29 +175,10 @@ class HttpServer(Stream[HttpRequest]):
 
     def __iter__(self) -> Iterator[HttpRequest]:
         """The requests, as they come, until the server is closed and what had come before is taken."""
-        return iterate(self)
+        return iterate(self._begin_reading)
 
-    def _timed_iterator(self) -> TimedRequests:
-        return TimedRequests(self)
-
-    def _take_back(self, request: HttpRequest) -> None:
-        """A request that one reader has taken is to be another's."""
-        request.response._phase = UNTAKEN
-        self._core.requests.put(request)
-        self._refuse_if_unread()
-
-    def _ends(self, signal: Signal) -> bool:
-        """Whether a reader is at the end; a signal that is for others goes on to them."""
-        if isinstance(signal, Forked):
-            signal.requests.put(signal)
-            return True
-        if signal is CLOSED_SIGNAL:
-            self._core.requests.put(signal)
-            return True
-        if isinstance(signal, Wake) and signal.is_wanted():
-            self._core.requests.put(signal)
-            time.sleep(0)  # let its reader have it
-        return False
+    def _timed_iterator(self) -> RequestReader:
+        return RequestReader(self._begin_reading)
 
     def for_each(self, action: Callable[[HttpRequest], object], *, workers: int = 1) -> None:
         """Call ``action`` with each request, on this thread and ``workers - 1`` more, until the server is closed.
@@ -211,7 +186,7 @@ class HttpServer(Stream[HttpRequest]):
         An exception from the action is logged on "blockingio" and answered with 500, or with the status that
         a broken request body asks for; the server goes on.  SystemExit and KeyboardInterrupt end it.
         """
-        Crew(self, action, workers).work_here()
+        Workers(self._core, self._begin_reading, action, workers).work_here()
 
     def listen(self, on_data: Callable[[HttpRequest], object] | None, *,
                on_error: Callable[[Exception], object] | None = None,
@@ -221,29 +196,21 @@ class HttpServer(Stream[HttpRequest]):
 
         ``on_error`` is told of an exception from ``on_data`` too, once it has been answered and logged.
         """
-        crew = Crew(self, on_data or _ignore, workers, on_error, on_done, cancel_on_error)
-        return crew.work_in_background()
+        group = Workers(self._core, self._begin_reading, on_data or _ignore, workers, on_error, on_done, cancel_on_error)
+        return group.work_in_background()
 
     # ---------------------------------------------------------------- beginning and end
 
-    def _begin_iteration(self) -> Requests:
-        """Count one more reader of the queue that this gives; the first one begins to accept.
+    def _begin_reading(self) -> RequestQueue:
+        """The queue, with one reader more; the first one begins to accept.
 
         Raises what kept the accept thread from starting; then nothing was begun.
         """
         with self._starting:
             if self._listener is None and not self._core.closing:
                 self._start_listening()
-            with self._lock:
-                self._iterators += 1
-                return self._core.requests
-
-    def _end_iteration(self, requests: Requests) -> None:
-        """``requests``: what ``_begin_iteration`` gave.  A fork has left it its readers, and counts anew."""
-        with self._lock:
-            if requests is self._core.requests:
-                self._iterators -= 1
-        self._refuse_if_unread()
+            self._core.requests.enter()
+            return self._core.requests
 
     def close(self, *, force: bool = False) -> None:
         """Take no more requests; returns once the port is free, and does not wait for active responses.
@@ -260,18 +227,10 @@ class HttpServer(Stream[HttpRequest]):
         for connection in list(core.connections):
             while connection.hands_over:
                 time.sleep(0)  # a few steps of the interpreter from now it does not
-        with self._lock:
-            if not self._is_closed:
-                self._is_closed = True
-                core.requests.put(CLOSED_SIGNAL)
+        core.requests.close()
         for connection in list(core.connections):
             if force or not connection.is_open:
                 connection.cut()
-        with self._lock:
-            crews = list(self._crews)
-        for crew in crews:
-            crew.server_closed()
-        self._refuse_if_unread()
         core.sessions.close()
         core.timekeeper.prune()
         core.threads.close()
@@ -305,27 +264,10 @@ class HttpServer(Stream[HttpRequest]):
                 self._listener.give_back()
             self._listener = None
 
-    def _refuse_if_unread(self) -> None:
-        """Where the server is closed and nobody will take what is still queued: say so to the clients."""
-        with self._lock:
-            if not self._is_closed or self._iterators:
-                return
-        try:
-            while True:
-                request = self._core.requests.get(block=False)
-                if not isinstance(request, Signal):
-                    answer_error(request, 503)
-        except Empty:
-            pass
-        finally:
-            self._core.requests.put(CLOSED_SIGNAL)
-
     def _after_fork(self) -> None:
         """In a forked child: what threads did here they do no more.  Iterating serves from the same socket."""
         self._starting = threading.RLock()
         self._lock = threading.RLock()
-        self._iterators = 0
-        self._is_closed = self._core.closing
         self._socket_file = None
         if self._listener is not None:
             self._listener.forget()

@@ -77,13 +77,13 @@ class Broadcast(Generic[T]):
             self._turn.give()
 
     def _pull(self, wait: Wait | None) -> None:
-        if not self._subscription._ready(wait):
+        if not self._subscription.ready(wait):
             raise StopIteration
         assert self._source is not None
         try:
             event = self._source.pull(wait)
         except StopIteration:
-            self._subscription._finish()
+            self._subscription.finish()
             raise
         except Exception as error:
             self._spread(None, error)

@@ -337,7 +337,7 @@ class Stream(Generic[T]):
         """
         subscription = StreamSubscription(on_data, on_error=on_error, on_done=on_done,
                                           cancel_on_error=cancel_on_error)  # fmt: skip
-        subscription._start(self._stream_reader())
+        subscription.start(self._stream_reader())
         return subscription
 
     # ---------------------------------------------------------------- shared

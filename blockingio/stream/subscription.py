@@ -1,15 +1,15 @@
 """StreamSubscription: what feeds a stream's events to callbacks, and how that is steered.
 
-It holds the callbacks and the state, and starts no thread unless ``_start`` is called.  Who
+It holds the callbacks and the state, and starts no thread unless ``start`` is called.  Who
 feeds it, from any number of threads, does this:
 
-    while subscription._ready():            # waits while it is paused; False once it is over
+    while subscription.ready():            # waits while it is paused; False once it is over
         event = ...                         # by a Reader with subscription._wait, which
                                             # pause() and cancel() end, or woken by on_cancel
-        subscription._deliver(event)        # on_data; what that raises is reported
+        subscription.deliver(event)        # on_data; what that raises is reported
         del event                           # nothing keeps it alive during the next wait
-    ... subscription._fail(error)           # an error of the stream
-    ... subscription._finish()              # once, at the end of the stream: on_done, the futures
+    ... subscription.fail(error)           # an error of the stream
+    ... subscription.finish()              # once, at the end of the stream: on_done, the futures
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class StreamSubscription(Generic[T]):
         self._on_done = on_done
         self._on_cancel = on_cancel  # once, by the thread that cancels, after the state says so
         self._cancel_on_error = cancel_on_error
-        self._wait = Wait()  # of the one thread that _start made
+        self._wait = Wait()  # of the one thread that start() made
         self._resumed = Waiters()  # those whom the pause holds up
         # Guards all below.  Any thread may pause, resume, cancel and ask for a future; those that
         # feed end it.
@@ -137,32 +137,37 @@ class StreamSubscription(Generic[T]):
 
     # ---------------------------------------------------------------- for whoever feeds it
 
-    def _ready(self, wait: Wait | None = None) -> bool:
+    @property
+    def is_listening(self) -> bool:
+        """Neither at the end of the stream nor cancelled; it may be paused."""
+        return self._state == _LISTENING
+
+    def ready(self, wait: Wait | None = None) -> bool:
         """Wait while it is paused; False once it is over.  Raises WaitCancelled."""
         if self._pauses:
             self._resumed.until(lambda: not self._pauses, wait)
         return self._state == _LISTENING
 
-    def _deliver(self, event: T) -> None:
+    def deliver(self, event: T) -> None:
         """Call on_data; an Exception from it is reported to on_error, or logged."""
         if self._on_data is None:
             return
         try:
             self._on_data(event)
         except Exception as error:
-            self._report(error, "on_data of a stream failed")
+            self.report(error, "on_data of a stream failed")
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """An error of the stream: for on_error, else the log.
 
         The first is remembered for ``as_future``, which may be called later than it came.
         """
         is_first = self._error is None
-        self._report(error, "a stream failed, and nobody listens to its errors", first=error)
+        self.report(error, "a stream failed, and nobody listens to its errors", first=error)
         if is_first:
             _release_frames(error)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """The end of the stream: on_done, then the futures.  Nothing where it is over already."""
         with self._lock:
             if self._state != _LISTENING:
@@ -178,7 +183,7 @@ class StreamSubscription(Generic[T]):
             if future.set_running_or_notify_cancel():
                 future.set_result(value)
 
-    def _start(self, reader: Reader[T]) -> None:
+    def start(self, reader: Reader[T]) -> None:
         """Feed it from there, on a thread of its own."""
         Thread(target=self._feed, args=(reader,), name="blockingio listen", daemon=True).start()
 
@@ -186,27 +191,27 @@ class StreamSubscription(Generic[T]):
 
     def _feed(self, reader: Reader[T]) -> None:
         try:
-            while self._ready():
+            while self.ready():
                 try:
                     event = reader.pull(self._wait)
                 except WaitCancelled:
                     continue
                 except StopIteration:
-                    self._finish()
+                    self.finish()
                 except Exception as error:
-                    self._fail(error)
+                    self.fail(error)
                 else:
-                    self._deliver(event)
+                    self.deliver(event)
                     del event
         except BaseException as error:  # SystemExit, say: the thread is over, and so is what it feeds
-            self._give_up(error)
+            self.give_up(error)
             raise
 
-    def _give_up(self, error: BaseException) -> None:
+    def give_up(self, error: BaseException) -> None:
         _settle(self._take_futures(), error)
         self.cancel()
 
-    def _report(self, error: Exception, what: str, first: Exception | None = None) -> None:
+    def report(self, error: Exception, what: str, first: Exception | None = None) -> None:
         """To on_error and the futures, else the log; only to the log once it is over.
 
         on_error comes before the futures, which may be what somebody waits for to look at its work.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Buffer = bytes | bytearray | memoryview
 
 OPEN, BUFFERING, STREAMING, CLOSED = range(4)
+# The first phase of an answer: its request is still on the server's queue.
+UNTAKEN = -1
 
 # How a body is delimited, once the head is made.
 COUNTED, CHUNKED, UNTIL_CLOSE, NO_BODY = range(4)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from blockingio import EventSink, HttpRequest, HttpServer, StateError
-from blockingio.server import loops
+from blockingio.server import request_queue
 from tests.peers import PATIENCE, RawClient, eventually
 from tests.server.visits import asking, get, in_background, is_free, queued, running, tell
 
@@ -100,7 +100,7 @@ def test_the_wait_within_the_package() -> None:
 
 def test_a_wait_of_several_naps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main thread looks up from time to time, in case that a Ctrl-C has woken nobody."""
-    monkeypatch.setattr(loops, "nap_time", lambda: 0.01)
+    monkeypatch.setattr(request_queue, "nap_time", lambda: 0.01)
     with HttpServer.bind("127.0.0.1", 0) as server:
         with pytest.raises(TimeoutError, match="0.05 seconds"):
             server._timed_iterator().within(0.05)

@@ -1,0 +1,71 @@
+"""Has whoever got a request let go of it, and so of its response, without close()?
+
+Reference counts tell it.  Whoever hands a request out keeps a weak reference and nothing else, so that each strong
+one is somebody's who can still close the response.  A ``for`` asks for the next request while its variable still has
+the last one; that reference counts for nothing, for it is about to go.
+
+The counts are taken of what calling the weak reference gives, which each supported interpreter holds exactly once for
+the call: CPython 3.11 to 3.14, and 3.14 without the GIL, where a thread's own counts and those of others are added
+up.  They are not taken of a local variable: 3.14 lends those without counting.  On another implementation, where
+nothing is counted, nothing is found here; a response is then closed when the garbage collector finds it.
+"""
+
+from __future__ import annotations
+
+import sys
+from opcode import opmap
+from types import FrameType
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from blockingio.wire.sink import CLOSED
+
+if TYPE_CHECKING:
+    from blockingio.server.request import HttpRequest
+
+_FOR_ITER = opmap["FOR_ITER"]
+_CACHE = opmap["CACHE"]
+_CO_OPTIMIZED = 1  # inspect's name for it; that module takes long to load
+_PACKAGE = __name__.partition(".")[0] + "."
+
+_count = getattr(sys, "getrefcount", None)
+
+
+def close_if_dropped(given: ref[HttpRequest]) -> None:
+    """Close the response of a request that was handed out, where nobody else can any more.
+
+    For the thread that it was handed out to, when it asks for the next one.
+    """
+    request = given()
+    if request is None or request.response._phase == CLOSED or _count is None:
+        return
+    # One is ours, one the call's.
+    holders = _count(given()) - 2
+    # One is the request's, one the call's.
+    if holders > 1 or _count(request.response) > 2:
+        return
+    if holders == 0 or _is_variable_of_a_loop(request):
+        request.response._close_forgotten()
+
+
+def _is_variable_of_a_loop(request: HttpRequest) -> bool:
+    """Whether the next request is asked for by a ``for`` in somebody's code with this one in a variable there.
+
+    A variable that something else was put into, as in ``first, second = next(requests), next(requests)``, counts
+    as a holder, and so do a queue and a thread.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while code[at] == _CACHE:  # 3.12 stands on the last of an instruction's caches
+        at -= 2
+    if code[at] != _FOR_ITER:
+        return False
+    variables = frame.f_locals
+    found = any(value is request for value in list(variables.values()))
+    if frame.f_code.co_flags & _CO_OPTIMIZED and isinstance(variables, dict):
+        variables.clear()  # before 3.13 a copy that the frame would keep, and all that is in it
+    return found

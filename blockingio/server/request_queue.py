@@ -1,0 +1,288 @@
+"""The queue of requests: connections' threads put them on, readers take them off.
+
+It owns a request between the two: it alone says that a response is queued or taken, and what becomes of requests
+that no reader takes.  Each request goes to one reader.
+
+    put            a connection's thread, for each request
+    iterate        a plain loop, ``for request in server``
+    RequestReader  the same, for a wait with a limit and for workers; it can be woken and can give a request back
+    close          each reader ends behind what had been queued before
+    leave_to_parent   in a forked child: what is queued is the parent's
+
+Under it is a queue.SimpleQueue, whose put and get are one step each, with or without the GIL.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from math import inf
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+from weakref import WeakSet, ref
+
+from blockingio.server.dropped import close_if_dropped
+from blockingio.wire.sink import CLOSED, OPEN, UNTAKEN
+
+if TYPE_CHECKING:
+    from blockingio.server.request import HttpRequest
+
+    Item: TypeAlias = "HttpRequest | Signal"
+
+
+class Signal:
+    """An item of the queue that is no request."""
+
+    __slots__ = ()
+
+
+# Ends each reader; it stays on the queue.
+_CLOSED = Signal()
+
+
+class _Wake(Signal):
+    """For one reader, to look again whether it should still wait."""
+
+    __slots__ = ("reader",)
+
+    def __init__(self, reader: RequestReader) -> None:
+        self.reader = reader
+
+
+class _Closable(Protocol):
+    def queue_closed(self) -> None: ...
+
+
+class RequestQueue:
+    """One server's.  ``refuse`` answers a request that no reader will take."""
+
+    def __init__(self, refuse: Callable[[HttpRequest], None]) -> None:
+        queue: SimpleQueue[Item] = SimpleQueue()
+        # SimpleQueue's own methods, not ours around them: no frame is added to a request.
+        self.put: Callable[[Item], None] = queue.put
+        self.get: Callable[..., Item] = queue.get
+        self._size = queue.qsize
+        self._refuse = refuse
+        # Guards what follows.  Reentrant: the garbage collector may end a suspended reader in here.  Its holder
+        # waits for no other thread.
+        self._lock = threading.RLock()
+        self.readers = 0  # threads that take, or will ask again
+        self._closed = False  # the signal of it is on the queue, and no request comes behind
+        self._told: WeakSet[_Closable] = WeakSet()
+
+    def __len__(self) -> int:
+        """How many items are on it, signals included; another thread may change that at once."""
+        return self._size()
+
+    def __repr__(self) -> str:
+        return f"<RequestQueue {self._size()} items, {self.readers} readers{' closed' if self._closed else ''}>"
+
+    # ---------------------------------------------------------------- readers
+
+    def enter(self) -> None:
+        """One reader more: what is queued will be taken."""
+        with self._lock:
+            self.readers += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self.readers -= 1
+        self._refuse_unread()
+
+    def give_back(self, request: HttpRequest) -> None:
+        """A request that one reader has taken is to be another's."""
+        request.response._phase = UNTAKEN
+        self.put(request)
+        self._refuse_unread()
+
+    def is_end(self, signal: Signal, reader: RequestReader | None = None) -> bool:
+        """Whether a reader that got this signal is at its end; a signal that is another's goes on to that one."""
+        if signal is _CLOSED:
+            self.put(signal)
+            return True
+        assert isinstance(signal, _Wake)
+        if signal.reader is not reader and signal.reader.waits:
+            self.put(signal)
+            time.sleep(0)  # let its reader have it
+        return False
+
+    # ---------------------------------------------------------------- the end
+
+    def tell_at_close(self, closable: _Closable) -> None:
+        """Call its ``queue_closed`` at close: for those that wait for something else than the queue."""
+        with self._lock:
+            self._told.add(closable)
+
+    def close(self) -> None:
+        """No request comes any more: each reader ends behind what is queued.  From any thread, any number of times."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self.put(_CLOSED)
+            told = list(self._told)
+        for closable in told:
+            closable.queue_closed()
+        self._refuse_unread()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, which has a queue of its own from now on: the readers that the fork left here end.
+
+        What is queued goes without a word to its clients, who are the parent's.
+        """
+        self._lock = threading.RLock()  # another thread may have held it at the fork
+        while self._size():
+            item = self.get(False)
+            if not isinstance(item, Signal):
+                item.response._finished = True  # by the parent
+        self.put(_CLOSED)
+
+    def _refuse_unread(self) -> None:
+        """Where the queue is closed and no reader will take what is still on it: tell its clients."""
+        with self._lock:
+            if not self._closed or self.readers:
+                return
+        try:
+            while True:
+                item = self.get(False)
+                if not isinstance(item, Signal):
+                    self._refuse(item)
+        except Empty:
+            pass
+        finally:
+            self.put(_CLOSED)
+
+
+def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
+    """``for request in server``: a generator, which is the quickest of all iterators, and for one thread.
+
+    ``begin`` gives the queue, with this reader counted; it is called with the first ``next``.
+    """
+    queue = begin()
+    try:
+        nap = nap_time()
+        get = queue.get
+        on_its_way: list[HttpRequest] = []
+        request: Item | None
+        while True:
+            try:
+                request = get(True, nap)
+            except Empty:
+                continue
+            if isinstance(request, Signal):
+                if queue.is_end(request):
+                    return
+                continue
+            request.response._phase = OPEN
+            given = ref(request)
+            on_its_way.append(request)
+            request = None
+            yield on_its_way.pop()  # from here on its only strong reference is the loop's
+            request = given()
+            if request is not None and request.response._phase != CLOSED:
+                request = None
+                close_if_dropped(given)
+            request = None
+    finally:
+        queue.leave()
+
+
+class RequestReader:
+    """One thread's reader, for waits with a limit: an iterator of requests that any thread may wake."""
+
+    __slots__ = ("waits", "_queue", "_given", "_nap", "_is_closed")
+
+    def __init__(self, begin: Callable[[], RequestQueue]) -> None:
+        self.waits = False  # written by its own thread: it is in the queue's get(), or about to be
+        self._given: ref[HttpRequest] | None = None
+        self._nap = nap_time() or threading.TIMEOUT_MAX
+        self._is_closed = True
+        self._queue = begin()
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[HttpRequest]:
+        return self
+
+    def __next__(self) -> HttpRequest:
+        return self.within(inf)
+
+    def within(self, seconds: float) -> HttpRequest:
+        """``next``, but TimeoutError where no request comes in that time; ``inf`` is for ever."""
+        request = self.take(_always, seconds)
+        assert request is not None
+        return request
+
+    def take(self, is_wanted: Callable[[], bool], seconds: float = inf) -> HttpRequest | None:
+        """The next request; None once none is wanted, which ``wake`` has it look for.
+
+        Raises TimeoutError where none comes in that time, StopIteration at the end.
+        """
+        if self._given is not None:
+            given, self._given = self._given, None
+            close_if_dropped(given)
+        end = monotonic() + seconds
+        self.waits = True
+        try:
+            while is_wanted():
+                item = self._get(end, seconds)
+                if item is None:
+                    continue
+                if isinstance(item, Signal):
+                    if self._queue.is_end(item, self):
+                        raise StopIteration
+                elif is_wanted():
+                    item.response._phase = OPEN
+                    self._given = ref(item)
+                    return item
+                else:
+                    self._queue.give_back(item)
+                    del item
+            return None
+        finally:
+            self.waits = False
+
+    def _get(self, end: float, seconds: float) -> Item | None:
+        """An item, or None after a nap.  Raises TimeoutError at ``end`` on the monotonic clock."""
+        left = end - monotonic() if seconds != inf else inf
+        try:
+            return self._queue.get(True, min(max(left, 0), self._nap))
+        except Empty:
+            if left > self._nap:
+                return None
+            raise TimeoutError(f"no request came within {seconds:g} seconds") from None
+
+    def wake(self) -> None:
+        """Have it look whether a request is still wanted; from any thread."""
+        if self.waits:
+            self._queue.put(_Wake(self))
+
+    def put_back(self, event: HttpRequest) -> bool:
+        """What was given last is another reader's after all."""
+        self._given = None
+        self._queue.give_back(event)
+        return True
+
+    def close(self) -> None:
+        """It asks no more.  Idempotent."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._queue.leave()
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()
+
+
+def nap_time() -> float | None:
+    """Seconds that a thread waits for the queue in one call; None: no limit.
+
+    One for the main thread: a signal that comes in the instant before the interpreter blocks in the lock would
+    else be handled only when the next request comes (Ctrl-C, say).
+    """
+    return 1.0 if threading.current_thread() is threading.main_thread() else None
+
+
+def _always() -> bool:
+    return True

@@ -1,0 +1,172 @@
+"""Workers: threads that serve a server's requests with one action; for_each and listen.
+
+Each is a reader of the server's queue.  What their subscription says, paused or cancelled, counts for all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from blockingio.errors import BadMessage
+from blockingio.server.request import HttpRequest
+from blockingio.server.request_queue import RequestQueue, RequestReader
+from blockingio.server.core import log
+from blockingio.stream.subscription import StreamSubscription
+from blockingio.stream.waiting import Wait
+
+if TYPE_CHECKING:
+    from blockingio.server.core import Core
+
+
+class _WorkersSubscription(StreamSubscription[HttpRequest]):
+    """Steers the workers: pausing and cancelling wakes those that wait for a request."""
+
+    __slots__ = ("_workers",)
+
+    def __init__(self, workers: Workers, on_error: Callable[[Exception], object] | None,
+                 on_done: Callable[[], object] | None, cancel_on_error: bool) -> None:
+        super().__init__(None, on_error=on_error or _unheard, on_done=on_done, cancel_on_error=cancel_on_error,
+                         on_cancel=workers.wake)  # fmt: skip
+        self._workers = workers
+
+    def is_taking(self) -> bool:
+        """Neither paused nor over."""
+        return not self.is_paused and self.is_listening
+
+    def ready(self, wait: Wait | None = None) -> bool:
+        closed = self._workers.is_server_closed  # then nobody may be left to resume it
+        if self.is_paused:
+            self._resumed.until(lambda: not self.is_paused or closed(), wait)
+        return self.is_listening and not (self.is_paused and closed())
+
+    def queue_closed(self) -> None:
+        """Workers that are paused end."""
+        self._resumed.notify()
+
+    def pause(self) -> None:
+        super().pause()
+        self._workers.wake()
+
+
+class Workers:
+    """``begin`` starts to accept and gives the queue, with one reader more on it."""
+
+    def __init__(self, state: Core, begin: Callable[[], RequestQueue], action: Callable[[HttpRequest], object],
+                 count: int, on_error: Callable[[Exception], object] | None = None,
+                 on_done: Callable[[], object] | None = None, cancel_on_error: bool = False) -> None:
+        if count < 1:
+            raise ValueError(f"workers is {count}, expected at least 1")
+        self._state = state
+        self._begin = begin
+        self._action = action
+        self._count = count
+        self._subscription = _WorkersSubscription(self, on_error, on_done, cancel_on_error)
+        self._lock = threading.Lock()  # guards the next three
+        self._readers: list[RequestReader] = []
+        self._left = count  # that have not ended yet
+        self._fatal: BaseException | None = None
+        # Of the process that this was made in: a fork gives its child another one, and its workers end there.
+        state.requests.tell_at_close(self._subscription)
+
+    def is_server_closed(self) -> bool:
+        return self._state.closing
+
+    def work_here(self) -> None:
+        """On this thread and the others, until the server is closed or an action ends it."""
+        threads = self._start(self._count - 1)
+        try:
+            self._serve()
+            for thread in threads:
+                thread.join()
+        finally:
+            self._subscription.cancel()
+        if self._fatal is not None:
+            raise self._fatal.with_traceback(None)
+
+    def work_in_background(self) -> StreamSubscription[HttpRequest]:
+        self._start(self._count)
+        return self._subscription
+
+    def wake(self) -> None:
+        """Let those that wait for a request look whether they still should; from any thread."""
+        with self._lock:
+            readers = list(self._readers)
+        for reader in readers:
+            reader.wake()
+
+    def _start(self, count: int) -> list[threading.Thread]:
+        name = f"blockingio worker {self._state.name}"
+        threads = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _work(self) -> None:
+        """``_serve`` on a thread of its own: what ends it there is the caller's of for_each."""
+        try:
+            self._serve()
+        except (SystemExit, KeyboardInterrupt) as error:
+            with self._lock:
+                # Without the traceback, which would keep a request alive in its frames.
+                self._fatal = self._fatal or error.with_traceback(None)
+
+    def _serve(self) -> None:
+        reader = RequestReader(self._begin)
+        with self._lock:
+            self._readers.append(reader)
+        try:
+            while self._subscription.ready():
+                request = reader.take(self._subscription.is_taking)
+                if request is not None:
+                    self._handle(request)
+                    del request
+        except StopIteration:
+            pass  # the server is closed
+        except (SystemExit, KeyboardInterrupt) as error:
+            self._subscription.give_up(error)
+            raise
+        finally:
+            reader.close()
+            with self._lock:
+                self._readers.remove(reader)
+                self._left -= 1
+                is_last = not self._left
+            if is_last:
+                self._subscription.finish()
+
+    def _handle(self, request: HttpRequest) -> None:
+        try:
+            self._action(request)
+        except Exception as error:
+            self._answer(request, error)
+        except BaseException:
+            answer_error(request, 500)
+            raise
+
+    def _answer(self, request: HttpRequest, error: Exception) -> None:
+        if isinstance(error, BadMessage) and request._body is not None and request._body.failed:
+            answer_error(request, error.status)  # what a client did is not logged
+            return
+        log.error("the handler of %s %s failed", request.method, request._head.target, exc_info=error)
+        answer_error(request, 500)
+        self._subscription.report(error, "a handler failed")
+
+
+def answer_error(request: HttpRequest, status: int) -> None:
+    """Answer with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted."""
+    try:
+        request.response._fail(status)
+    except Exception:
+        log.exception("the answer %d to %s %s failed", status, request.method, request._head.target)
+        request.response._give_up()
+
+
+def refuse_unread(request: HttpRequest) -> None:
+    """For a request that came before its server was closed, and that no reader will take."""
+    answer_error(request, 503)
+
+
+def _unheard(error: Exception) -> None:
+    """It has been logged."""
