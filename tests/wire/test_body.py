@@ -331,6 +331,17 @@ def test_the_body_of_a_response(method: str, status: int, block: bytes, kind: ty
     assert type(body) is (kind or type(None))
 
 
+@pytest.mark.parametrize("block", [b"Content-Length: 5, 6", b"Content-Length: x", b"Transfer-Encoding: gzip"])
+def test_framing_is_judged_where_there_is_a_body(block: bytes) -> None:
+    fields = parse_fields(block, "1.1", DEFAULT_LIMITS, of_request=False)
+    source = LenientSource(lambda size: b"")
+    for method, status in (("HEAD", 200), ("GET", 204), ("GET", 304), ("GET", 103), ("CONNECT", 200)):
+        assert response_body(source, fields, DEFAULT_LIMITS, method=method, status=status) is None
+    for method, status in (("GET", 200), ("POST", 500), ("CONNECT", 404)):
+        with pytest.raises(BadMessage, match=fields.fault):
+            response_body(source, fields, DEFAULT_LIMITS, method=method, status=status)
+
+
 def test_a_body_that_knows_no_way_of_reading() -> None:
     with pytest.raises(NotImplementedError):
         Body(source_of(), -1).read_some(1)
