@@ -7,16 +7,22 @@ OpenSSL is made under a lock, and whoever has to wait does so outside of it, on 
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 from threading import Lock
 from time import monotonic
 
-from blockingio.net.channel import LONGEST_TIME, TlsChannel
+from blockingio.net.channel import LONGEST_TIME, Channel, TlsChannel
 
 # The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
 _WANTS_READ = 2
 _WANTS_WRITE = 3
+
+# OpenSSL's reasons for a handshake that fails at its first bytes: GET, HEAD, POST, PUT; CONNECT; no TLS.
+_PLAIN_HTTP = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
+_NO_TLS = "WRONG_VERSION_NUMBER"
+_REST_OF_REQUEST_LINE = re.compile(rb"[\x20-\x7e]*+(?<=HTTP/1\.[01])\r?\n")
 
 
 class DuplexTlsChannel(TlsChannel):
@@ -32,6 +38,28 @@ class DuplexTlsChannel(TlsChannel):
     def handshake(self, timeout: float | None) -> None:
         super().handshake(timeout)
         self.socket.settimeout(0)
+
+    def met_plain_http(self, error: OSError) -> bool:
+        """Whether a handshake failed with this because the client speaks HTTP without TLS."""
+        reason = getattr(error, "reason", None)
+        if reason in _PLAIN_HTTP:
+            return True
+        # OpenSSL knows the methods that are most usual, by the five bytes it took; of others it leaves the rest of
+        # a request line.  Nobody waits for it: what else speaks no TLS may never end a line.
+        if reason != _NO_TLS or not self.has_input():
+            return False
+        try:
+            return _REST_OF_REQUEST_LINE.match(socket.socket.recv(self.socket, 4096, socket.MSG_PEEK)) is not None
+        except OSError:
+            return False
+
+    def to_plain(self) -> Channel:
+        """The socket without TLS, after a handshake that failed; this channel lets go of it."""
+        with self._lock:
+            self._open = False
+            sock = socket.socket(fileno=self.socket.detach())
+            sock.setblocking(True)
+            return Channel(sock)
 
     def set_receive_timeout(self, seconds: float | None) -> None:
         self.receive_timeout = seconds

@@ -156,7 +156,8 @@ class Connection:
         assert tls is not None
         try:
             sock = tls.wrap_socket(self.channel.socket, server_side=True, do_handshake_on_connect=False)
-        except OSError:
+        except OSError as error:
+            self._log_handshake(error)
             return False  # the client has gone already
         self.channel = channel = DuplexTlsChannel(sock)
         self._source = Source(channel.receive)
@@ -164,16 +165,33 @@ class Connection:
             return False  # somebody cut the channel that has just been replaced
         try:
             channel.handshake(self.core.header_timeout)
-        except OSError:
+        except OSError as error:
+            if channel.met_plain_http(error):
+                self._refuse_plain_http(channel)
+            else:
+                self._log_handshake(error)
             return False
         der = sock.getpeercert(True)
         if der is not None:
             try:
                 self.certificate = X509Certificate._from_der(der)
-            except ValueError:
+            except ValueError as error:
+                self._log_handshake(error)
                 return False  # OpenSSL could read it, and we cannot: better nobody than somebody unknown
         self.idle_since = monotonic()
         return True
+
+    def _log_handshake(self, error: Exception) -> None:
+        # Not above DEBUG: port scanners and browsers that distrust us make them fail all day.
+        log.debug("a TLS handshake with %s failed: %s", self.remote, error)
+
+    def _refuse_plain_http(self, channel: DuplexTlsChannel) -> None:
+        """Tell a client that takes this for an http port, in the one language that it reads."""
+        self.channel = channel.to_plain()
+        if self._cut:
+            return  # somebody cut the channel that has just been replaced
+        log.info("%s speaks plain HTTP to the HTTPS port %s", self.remote, self.core.name)
+        self._refuse(BadMessage("this is plain HTTP, and the port speaks TLS: use https:// in the URL"), is_head=False)
 
     def _serve(self) -> None:
         core, channel, source, turn = self.core, self.channel, self._source, self._turn

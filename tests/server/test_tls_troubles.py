@@ -1,17 +1,20 @@
 """HTTPS with clients that get stuck, speak something else, go away or read slowly: they delay nobody."""
 from __future__ import annotations
 
+import logging
 import os
+import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 import pytest
 
-from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
+from blockingio import AccessRecord, HttpException, HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 from tests.server.visits import (
-    answering, assert_others_are_served, body_length, get, post, reading, running, small_window, tell,
+    answering, assert_others_are_served, body_length, get, post, reading, running, small_window, tell, to_the_end,
 )
 
 MIB = 1 << 20
@@ -40,7 +43,7 @@ def test_a_client_stuck_in_the_handshake(sent: bytes, tls_contexts: TlsContexts)
                           b"x" * 100_000], ids=["plain HTTP", "zeros", "a bad record", "much"])
 @pytest.mark.parametrize("end", ["waits", "goes", "resets"])
 def test_a_client_that_speaks_no_tls(sent: bytes, end: str, tls_contexts: TlsContexts) -> None:
-    """No request, nothing logged; the connection ends by itself."""
+    """No request; the connection ends by itself."""
     seen: list[HttpRequest] = []
     with serving(answering("x", seen), context=tls_contexts.server) as server:
         with RawClient(server.port) as client:
@@ -56,6 +59,73 @@ def test_a_client_that_speaks_no_tls(sent: bytes, end: str, tls_contexts: TlsCon
         assert not seen
         with RawClient(server.port, context=tls_contexts.client) as client:
             assert client.get().status == 200
+
+
+@pytest.mark.parametrize("raw", [
+    get(), get(method="HEAD"), post(b"x" * 100_000), get("/x?y=z", version="1.0"), get(method="DELETE"),
+    get("*", method="OPTIONS"), get(method="PATCH"), b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
+    b"M-SEARCH * HTTP/1.1\r\n\r\n", b"GET / HT"], ids=lambda raw: repr(raw[:12]))
+def test_plain_http_is_told_so(raw: bytes, tls_contexts: TlsContexts, caplog: pytest.LogCaptureFixture) -> None:
+    """In plain HTTP, as it is all that the client can read; and who runs the server can see it."""
+    seen: list[HttpRequest] = []
+    records: list[AccessRecord] = []
+    caplog.set_level(logging.INFO, "blockingio")
+    with serving(answering("x", seen), context=tls_contexts.server, access_log=records.append) as server:
+        with RawClient(server.port) as client:
+            response = client.send(raw).read_response()
+            assert (response.status, response.header("connection")) == (400, "close")
+            assert b"plain HTTP" in response.body and b"https" in response.body
+            assert client.is_ended()
+        eventually(lambda: not server.connections_info().total)
+        assert not seen and [record.status for record in records] == [400]
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            assert client.get().body == b"x"
+    line, = [record for record in caplog.records if record.levelno == logging.INFO]
+    assert (line.name, "plain HTTP" in line.getMessage(), "127.0.0.1" in line.getMessage()) == ("blockingio", True, True)
+
+
+def distrust(port: int, contexts: TlsContexts) -> None:
+    with pytest.raises(ssl.SSLError):
+        RawClient(port, context=ssl.create_default_context())
+
+
+def nothing_shared(port: int, contexts: TlsContexts) -> None:
+    contexts.client.maximum_version = ssl.TLSVersion.TLSv1_2
+    contexts.client.set_ciphers("PSK")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        RawClient(port, context=contexts.client)
+
+
+def leave(port: int, contexts: TlsContexts) -> None:
+    RawClient(port).close()
+
+
+def send_nonsense(port: int, contexts: TlsContexts) -> None:
+    with RawClient(port) as client:
+        to_the_end(client.send(b"\x16\x03\x01\x00\x05hello"))
+
+
+def be_slow(port: int, contexts: TlsContexts) -> None:
+    with RawClient(port) as client:
+        assert client.is_ended()
+
+
+@pytest.mark.parametrize("fail, reason", [
+    (distrust, "TLSV1_ALERT_UNKNOWN_CA"), (nothing_shared, "[A-Z]+_[A-Z_]+"), (send_nonsense, "[A-Z]+_[A-Z_]+"),
+    (leave, "EOF|reset"), (be_slow, "timed out")],
+    ids=lambda value: getattr(value, "__name__", None) or "")
+def test_a_handshake_that_fails_is_logged_at_debug(
+        fail: Callable[[int, TlsContexts], None], reason: str, tls_contexts: TlsContexts,
+        caplog: pytest.LogCaptureFixture) -> None:
+    """With OpenSSL's reason; above DEBUG nothing is, since anybody can make one fail."""
+    caplog.set_level(logging.DEBUG, "blockingio")
+    tls_contexts.server.maximum_version = ssl.TLSVersion.TLSv1_2  # so that the client's end of it is part of it
+    with serving(tell, context=tls_contexts.server, header_timeout=SOON if fail is be_slow else 20) as server:
+        fail(server.port, tls_contexts)
+        eventually(lambda: not server.connections_info().total and caplog.records)
+    record, = caplog.records
+    assert (record.name, record.levelno) == ("blockingio", logging.DEBUG)
+    assert re.search(f"handshake with 127.0.0.1 failed: .*(?:{reason})", record.getMessage()), record.getMessage()
 
 
 def test_a_client_that_distrusts_us(tls_contexts: TlsContexts) -> None:
