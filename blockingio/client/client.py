@@ -249,7 +249,8 @@ class HttpClient:
     def add_credentials(self, url: Uri | str, realm: str, credentials: HttpClientCredentials) -> None:
         """Use them for ``url`` and all below it: Basic and Bearer at once, Digest once challenged.
 
-        A challenge is answered where it names this realm, or none.
+        A challenge is answered where it names this realm, or none.  A request with a body is sent again with it where
+        that had 256 KiB at most; else the challenge is the response, and the next request has the credentials.
         """
         uri = written_uri(url)
         self._credentials.add(Space.of(uri), realm, credentials)
@@ -299,7 +300,7 @@ class HttpClient:
         return Exchange(plan, lease)
 
     def _redirect(self, plan: Plan) -> HttpClientResponse:
-        """The response to a plan without a body, further redirects and challenges followed."""
+        """The response to a plan, further redirects and challenges followed."""
         return follow(run(self._begin(plan), _tell_nobody), _tell_nobody)
 
     def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]:

@@ -14,7 +14,7 @@ from blockingio.client.auth import MOST_TRIES, Entry, Space
 from blockingio.client.exchange import Exchange
 from blockingio.client.plan import EXPECTS_CONTENT
 from blockingio.client.proxy import Proxy
-from blockingio.client.redirect import carry_over
+from blockingio.client.redirect import SEE_OTHER, carry_over
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import RedirectException
 
@@ -33,14 +33,15 @@ def follow(response: HttpClientResponse, on_exchange: Callable[[Exchange], None]
 
 
 def run(exchange: Exchange, on_exchange: Callable[[Exchange], None]) -> HttpClientResponse:
-    """Send a request that has no body; its response."""
+    """Send a request with the body that is kept of it; its response."""
     plan = exchange.plan
+    body = plan.body.whole() if plan.body is not None else b""
     try:
         on_exchange(exchange)
-        if plan.method in EXPECTS_CONTENT:
-            plan.headers._set_trusted("content-length", "0")
+        if body or plan.method in EXPECTS_CONTENT:
+            plan.headers._set_trusted("content-length", str(len(body)))
         plan.headers._freeze("the request has been sent")
-        exchange.send(plan.head())
+        exchange.send(plan.head() + body)
         return exchange.response()
     except BaseException:
         exchange.give_up()
@@ -54,6 +55,8 @@ def _redirect(response: HttpClientResponse) -> Exchange | None:
     plan = response._plan
     if not (plan.follow_redirects and response.is_redirect):
         return None
+    if plan.is_body_lost and response.status_code != SEE_OTHER:
+        return None  # a GET with a body, say, which is not to arrive there without
     location = next(iter(response.headers.get_all("location")), "")
     if not location:
         return None  # an empty one would lead here again: browsers, too, show the response
@@ -64,7 +67,10 @@ def _redirect(response: HttpClientResponse) -> Exchange | None:
 
 
 def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
-    """The same request with credentials, without its body; None where there are none."""
+    """The same request with credentials; None where there are none, or where its body is lost.
+
+    Also then it is found out what credentials there are, so that the next request has them at once.
+    """
     if response.status_code not in (401, 407):
         return None
     plan = response._plan
@@ -74,11 +80,11 @@ def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
         entry = _entry_for_server(response)
     elif plan.proxy is not None and plan.is_absolute:
         proxy_entry = _entry_for_proxy(response, plan.proxy)
-    if entry is None and proxy_entry is None:
+    if entry is None and proxy_entry is None or plan.is_body_lost:
         return None
     response._dispose()
     new = plan.again()
-    carry_over(new.headers, is_trusted=True, is_other_method=False)
+    carry_over(new.headers, is_trusted=True, has_content=True)
     return plan.client._begin(new, entry=entry, proxy_entry=proxy_entry)
 
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from blockingio.client.auth import Attempt, CredentialStore, Entry
 from blockingio.client.connection import Connection
+from blockingio.client.kept_body import KEPT_SIZE, KeptBody
 from blockingio.client.lease import Lease
 from blockingio.client.proxy import Proxy
-from blockingio.client.redirect import RedirectInfo, carry_over, is_same_origin, is_trusted, next_method, resolve
+from blockingio.client.redirect import (
+    SEE_OTHER, RedirectInfo, carry_over, is_same_origin, is_trusted, next_method, resolve)
 from blockingio.client.target import (
     absolute_form, authority_form, clean_method, host_field, host_name, origin_form)
-from blockingio.errors import RedirectException, shown_uri
+from blockingio.errors import RedirectException, StateError, shown_uri
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.limits import Limits
@@ -54,13 +56,13 @@ class Opener(Protocol):
         """A connection for the plan, and credentials in its fields: these entries', or those that apply."""
 
     def _redirect(self, plan: Plan) -> HttpClientResponse:
-        """The response to a plan without a body, further redirects and challenges followed."""
+        """The response to a plan, further redirects and challenges followed."""
 
 
 class Plan:
-    """A request without its body."""
+    """A request, and as much of its body as is kept."""
 
-    __slots__ = ("client", "method", "uri", "host", "headers", "follow_redirects", "max_redirects",
+    __slots__ = ("client", "method", "uri", "host", "headers", "body", "follow_redirects", "max_redirects",
                  "limits", "first_uri", "redirects", "proxy", "attempt", "proxy_attempt")  # fmt: skip
 
     def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders, limits: Limits) -> None:
@@ -70,6 +72,7 @@ class Plan:
         self.uri = uri
         self.host = host_name(uri)  # as name servers have it
         self.headers = headers
+        self.body: KeptBody | None = None  # None: nothing was written
         self.follow_redirects = True
         self.max_redirects = MAX_REDIRECTS
         self.first_uri = uri  # of the chain of redirects that led here
@@ -81,6 +84,7 @@ class Plan:
     def again(self) -> Plan:
         """A copy to change, with fields that can be changed, and without credentials of the library's own."""
         plan = Plan(self.client, self.method, self.uri, self.headers._copy(), self.limits)
+        plan.body = self.body
         plan.follow_redirects = self.follow_redirects
         plan.max_redirects = self.max_redirects
         plan.first_uri = self.first_uri
@@ -94,7 +98,8 @@ class Plan:
                    ) -> Plan:
         """The request that a redirect with this status leads to; ``method`` None: as the status has it.
 
-        RedirectException for a URL that is among ``redirects`` already, unless ``follow_loops``.
+        The body goes along where the method stays, but a 303 asks for another document.  RedirectException for a URL
+        that is among ``redirects`` already, unless ``follow_loops``; StateError for a body that is lost.
         """
         uri = resolve(url, self.uri)
         if not uri.user_info and self.uri.user_info and is_same_origin(uri, self.uri):
@@ -106,10 +111,19 @@ class Plan:
         plan.uri = uri
         plan.host = host_name(uri)
         plan.redirects.append(RedirectInfo(status, plan.method, uri))
-        carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri),
-                   is_other_method=plan.method != self.method)
+        if plan.method != self.method or method is None and status == SEE_OTHER:
+            plan.body = None
+        elif self.is_body_lost:
+            raise StateError(f"the request's body is not kept any more: expected {KEPT_SIZE} bytes at most")
+        has_content = plan.method == self.method and (plan.body is not None or self.body is None)
+        carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri), has_content=has_content)
         plan.headers._set_trusted("host", host_field(uri, plan.host))
         return plan
+
+    @property
+    def is_body_lost(self) -> bool:
+        """Whether there was a body that cannot be sent again."""
+        return self.body is not None and self.body.is_lost
 
     @property
     def is_absolute(self) -> bool:

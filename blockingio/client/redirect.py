@@ -15,7 +15,7 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 
 _STATUSES = frozenset((301, 302, 303, 307, 308))
-_SEE_OTHER = 303
+SEE_OTHER = 303
 
 # In a Location: octets that no URI has, and a "%" that encodes nothing.
 _NOT_OF_A_URI = re.compile(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})")
@@ -23,7 +23,7 @@ _NOT_OF_A_URI = re.compile(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})")
 # What is for one server's eyes.
 _SENSITIVE = frozenset(("authorization", "cookie", "cookie2", "proxy-authenticate", "proxy-authorization",
                         "www-authenticate"))  # fmt: skip
-# What describes a body: a request that is sent again has none.
+# What delimits a body, and describes it; the former is made anew where it is sent again.
 _FRAMING = ("content-length", "transfer-encoding", "trailer", "expect")
 _CONTENT = ("content-encoding", "content-language", "content-location", "content-type")
 
@@ -49,12 +49,12 @@ def is_redirect(method: str, status: int) -> bool:
     """Whether this answer to that method is one that dart:io follows by itself."""
     if method in ("GET", "HEAD"):
         return status in _STATUSES
-    return method == "POST" and status == _SEE_OTHER
+    return method == "POST" and status == SEE_OTHER
 
 
 def next_method(method: str, status: int) -> str:
     """303 asks for another document in place of an answer; everything else is asked for again."""
-    return "GET" if status == _SEE_OTHER and method != "HEAD" else method
+    return "GET" if status == SEE_OTHER and method != "HEAD" else method
 
 
 def resolve(location: Uri | str, base: Uri) -> Uri:
@@ -91,11 +91,11 @@ def is_trusted(uri: Uri, first: Uri) -> bool:
     )
 
 
-def carry_over(headers: HttpHeaders, *, is_trusted: bool, is_other_method: bool) -> None:
+def carry_over(headers: HttpHeaders, *, is_trusted: bool, has_content: bool) -> None:
     """Take out of a copy of a request's fields what must not be in the next one."""
     for name in _FRAMING:
         headers.remove_all(name)
-    if is_other_method:
+    if not has_content:
         for name in _CONTENT:
             headers.remove_all(name)
     if not is_trusted:

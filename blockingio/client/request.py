@@ -17,6 +17,7 @@ from weakref import ref
 
 from blockingio.client.exchange import Exchange
 from blockingio.client.follow import follow
+from blockingio.client.kept_body import KeptBody
 from blockingio.client.plan import EXPECTS_CONTENT, Plan
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import HttpException, StateError, shown_uri
@@ -261,6 +262,13 @@ class HttpClientRequest(IOSink):
             self._framing = NO_BODY
             self._declared = 0
         return self._plan.head()
+
+    def _take_buffered(self) -> bytes:
+        data = super()._take_buffered()
+        if self._plan.body is None:
+            self._plan.body = KeptBody()
+        self._plan.body.add(data)
+        return data
 
     def _transmit(self, data: bytes) -> None:
         with self._working:

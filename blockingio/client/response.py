@@ -210,10 +210,11 @@ class HttpClientResponse(Stream[bytes]):
 
     def redirect(self, method: str | None = None, url: Uri | None = None, follow_loops: bool = False
                  ) -> HttpClientResponse:
-        """Follow a redirect by hand: the response to the request that it leads to, without a body.
+        """Follow a redirect by hand: the response to the request that it leads to.
 
-        ``method`` None: the request's, or GET after a 303; ``url`` None: the Location.  What is left of this
-        body is given up.  max_redirects does not count.  Raises StateError where there is no Location,
+        ``method`` None: the request's, or GET after a 303; ``url`` None: the Location.  The request's body goes along
+        where the method stays.  What is left of this response's is given up.  max_redirects does not count.  Raises
+        StateError where there is no Location, or where the body had over 256 KiB and is not kept any more,
         RedirectException for a URL that is among ``redirects``, unless ``follow_loops``.
         """
         if url is None:

@@ -543,17 +543,20 @@ def test_authenticate_is_asked_and_adds_credentials(client: HttpClient) -> None:
         client.close()
 
 
-def test_a_retried_request_carries_no_body(client: HttpClient) -> None:
+def test_a_retried_request_is_the_same_but_for_credentials(client: HttpClient) -> None:
     with scripted(answering(challenge('Digest realm="r", nonce="n", qop="auth"'), OK)) as server:
         client.add_credentials(Uri.parse(server.url()), "r", HttpClientDigestCredentials("u", "p"))
         request = client.post_url(server.url())
         request.headers.set("x-mine", "1")
+        request.headers.set("content-type", "text/plain")
         request.write("body")
         request.close().read()
         client.close()
     first, second = server.asked
-    assert (first.body, second.body, second.header("content-length")) == (b"body", b"", "0")
-    assert (second.header("x-mine"), second.method) == ("1", "POST")
+    assert (first.body, second.body, second.header("content-length")) == (b"body", b"body", "4")
+    for name in ("x-mine", "content-type", "host", "user-agent"):
+        assert second.header(name) == first.header(name) is not None
+    assert (second.line, second.header("transfer-encoding")) == (first.line, None)
 
 
 def test_authenticate_that_says_no(client: HttpClient) -> None:

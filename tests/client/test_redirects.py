@@ -463,8 +463,8 @@ def test_redirect_by_hand(client: HttpClient) -> None:
     asked = server.asked[1]
     assert (asked.line, asked.body, asked.header("content-length"), asked.header("x-mine")) == (
         "POST /new HTTP/1.1",
-        b"",
-        "0",
+        b"body",
+        "4",
         "1",
     )
 
