@@ -18,7 +18,7 @@ from threading import Lock
 from time import monotonic, time
 
 from blockingio.errors import HttpException
-from blockingio.http_server.file_response import Prepared
+from blockingio.http_server.file_response import WholeAnswer
 from blockingio.http_server.representation import Representation
 
 # Bytes of all files that one cache holds.
@@ -45,11 +45,11 @@ _Witness = tuple[str, _Identity]
 class KeptFile:
     """A file in memory, with its precompressed neighbour where it has one.
 
-    ``prepared`` is the last plain answer that was made of it.  Any thread sets the attributes
+    ``answer`` is the last plain answer that was made of it.  Any thread sets the attributes
     that change, each in one step.
     """
 
-    __slots__ = ("root", "plain", "gzipped", "size", "prepared", "_root_witness", "_witnesses", "_look_again",
+    __slots__ = ("root", "plain", "gzipped", "size", "answer", "_root_witness", "_witnesses", "_look_again",
                  "_looked_at")  # fmt: skip
 
     def __init__(self, root: object, plain: Representation, gzipped: Representation | None,
@@ -58,7 +58,7 @@ class KeptFile:
         self.plain = plain
         self.gzipped = gzipped
         self.size = plain.size + (gzipped.size if gzipped is not None else 0)
-        self.prepared: Prepared | None = None
+        self.answer: WholeAnswer | None = None
         self._root_witness = root_witness
         self._witnesses = witnesses
         self._look_again = monotonic() + ROOT_LOOKED_AT_EVERY

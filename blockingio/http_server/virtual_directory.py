@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
-from blockingio.http_server.file_response import Prepared, respond
+from blockingio.http_server.file_response import WholeAnswer, respond
 from blockingio.http_server.listing import begins_with_dot, listing_page, read_entries
 from blockingio.http_server.mime import coding_of_name
 from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
@@ -204,17 +204,17 @@ class VirtualDirectory:
     def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:
         """Answer from memory; a plain GET with fields that were made for the last one."""
         response = request.response
-        if not (response._plain and _SPECIAL_FIELDS.isdisjoint(request.headers._values)):
+        if not (response.is_untouched and request.method == "GET"
+                and _SPECIAL_FIELDS.isdisjoint(request.headers._values)):
             self._answer(kept.plain, kept.gzipped, request)
             return
         gzipped = kept.gzipped
         content = gzipped if gzipped is not None and _takes_gzip(request.headers) else kept.plain
-        defaults = response._connection.core.default_response_headers
-        prepared = kept.prepared
-        if prepared is None or prepared.defaults is not defaults._encode() or prepared.content is not content:
-            prepared = kept.prepared = Prepared(content, defaults, varies=gzipped is not None)
-        if not prepared.send(response):
-            self._answer(kept.plain, gzipped, request)
+        defaults = response.default_headers
+        answer = kept.answer
+        if answer is None or answer.defaults is not defaults.encode() or answer.content is not content:
+            answer = kept.answer = WholeAnswer(content, defaults, varies=gzipped is not None)
+        answer.send(response)
 
     def _open_gzipped(self, names: Sequence[str]) -> Opened | None:
         """The precompressed neighbour of a file, None where there is none to be served."""

@@ -22,7 +22,7 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
-from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink
+from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink, codec_of
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
@@ -34,7 +34,7 @@ STARTED = "the response has begun: headers are set before the first write, flush
 class Answer(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
-    __slots__ = ("_connection", "_asked", "_body", "_plain", "_keep", "_gone", "_status_code", "_reason_phrase",
+    __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
                  "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "_started_at",
                  "_finished")  # fmt: skip
 
@@ -52,8 +52,6 @@ class Answer(IOSink):
         self._connection = connection
         self._asked = asked
         self._body = body
-        # Nothing about request or response asks for more than the head that is made in advance.
-        self._plain = asked.is_plain
         self._keep = True  # the connection is used again; decided when the head is made
         self._gone = False  # nothing can be sent any more
         self._status_code = 200
@@ -109,7 +107,6 @@ class Answer(IOSink):
         self._encoder = None
         self._status_code = status
         self._reason_phrase = None
-        self._plain = False
         self.add(f"{status} {phrase_of(status)}\n".encode("ascii"))
         self.close()
 
@@ -174,7 +171,7 @@ class Answer(IOSink):
 
     def _freeze_headers(self) -> None:
         if self._headers is not None:
-            self._headers._freeze(STARTED)
+            self._headers.freeze(STARTED)
             self._declared = self._headers.content_length
         self._phase = BUFFERING
 
@@ -184,26 +181,28 @@ class Answer(IOSink):
         headers = compressed_headers(self._status_code, self.headers, self._asked.fields.headers)
         if headers is None:
             return None
-        headers._freeze(STARTED)
+        headers.freeze(STARTED)
         self._headers = headers
         return gzip_compressor() if "content-encoding" in headers else None
 
     def _find_codec(self) -> str:
-        return self._connection.core.default_codec() if self._headers is None else super()._find_codec()
+        if self._headers is not None:
+            return super()._find_codec()
+        return codec_of(self._connection.core.default_response_headers)
 
     def _begin(self, length: int) -> bytes:
-        head = make_head(
-            self._connection.core, self._asked, self._status_code, self._phrase(),
-            self.headers, self._cookies or (), length=length, has_body=self._written + self._size > 0,
-            may_keep=self._may_keep(),
+        headers = self._headers
+        core = self._connection.core
+        data, self._framing, self._keep = make_head(
+            core.head_starts, self._asked, self._status_code, self._reason_phrase,
+            core.default_headers() if headers is None else headers, self._cookies or (),
+            length=length, has_body=self._written + self._size > 0, may_keep=self._may_keep(),
         )
-        self._framing = head.framing
-        self._keep = head.keep
-        return head.data
+        return data
 
     def _may_keep(self) -> bool:
         """Whether nothing but the response's own headers speaks against using the connection again."""
-        if not (self._asked.keep_alive and self._keep):
+        if not (self._asked.keep_alive and self._keep) or self._connection.core.closing:
             return False
         body = self._body
         # Not asked for (100-continue), failed, or more than is worth reading away: a new connection is cheaper.
@@ -223,38 +222,25 @@ class Answer(IOSink):
         if not self._gone:
             super()._refuse_late_write()
 
-    def _send_rest(self) -> None:
-        # What most requests get, a plain 200 whose body has not outgrown the buffer, in as few steps as can be.
-        if self._plain and self._phase <= BUFFERING and self._encoder is None:
-            head = self._connection.core.plain_head()
-            if head is not None:
-                parts, self._parts = self._parts, []
-                self._send_plain(head, b"".join(parts))
-                return
-        super()._send_rest()
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it is a 200 that nothing was said of yet."""
+        return (self._phase == OPEN and self._status_code == 200 and self._headers is None and not self._cookies
+                and self._reason_phrase is None)  # fmt: skip
 
-    def _send_plain(self, head: bytes, body: bytes) -> None:
-        """A whole 200 behind a head that was made in advance, all but what is this answer's own."""
-        if self._connection.core.closing or not self._asked.keep_alive:
-            self._keep = False
-            head += b"connection: close\r\n"
-        self._written = len(body)
-        self._transmit(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+    @property
+    def default_headers(self) -> HttpHeaders:
+        """The server's, with which its answers begin: for reading alone."""
+        return self._connection.core.default_headers()
 
-    def _answer_plainly(self, fields: bytes, body: bytes) -> bool:
-        """Send a 200 with this header section instead of the default one, and close.
+    def send_whole(self, headers: HttpHeaders, body: bytes) -> None:
+        """Answer with this header section instead of the default one, and close; for a response as it was given.
 
-        For a response that nobody has touched.  False where it needs a head of its own: nothing is sent.
+        ``headers`` may serve several answers at once: they are not changed any more.
         """
-        if not self._plain or self._phase != OPEN:
-            return False
-        head = self._connection.core.plain_head_with(fields)
-        if head is None:
-            return False
-        self._phase = STREAMING  # first: should Ctrl-C come in the middle, then nothing may be sent behind it
-        self._send_plain(head, body)
+        self._headers = headers
+        self._add(body)
         self.close()
-        return True
 
     def _transmit(self, data: bytes | memoryview) -> None:
         """Send what the kernel takes now; the rest goes to the outbox, so that a slow client holds nobody up."""

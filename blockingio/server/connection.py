@@ -312,11 +312,11 @@ class Connection:
             core = self.core
             phrase = phrase_of(error.status)
             body = f"{error.status} {phrase}: {error.message}\n".encode("latin-1", "replace")
-            head = make_head(core, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, phrase,
+            head, _, _ = make_head(core.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None,
                              core.error_headers(), (), length=len(body), has_body=True, may_keep=False)
             if is_head:
                 body = b""
-            answer = head.data + body
+            answer = head + body
             try:
                 sent = self.channel.send_now(answer)
                 if sent < len(answer):

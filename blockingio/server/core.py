@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from time import time
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.outbox import Budget
 from blockingio.server.request_queue import RequestQueue
+from blockingio.server.response_head import HeadStarts
 from blockingio.server.session import Sessions
 from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
-from blockingio.values.date import HttpDate
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.head import Fields, RequestHead, parse_fields, parse_request_line
 from blockingio.wire.limits import DEFAULT_LIMITS, Limits
-from blockingio.wire.sink import codec_of
 
 if TYPE_CHECKING:
     import ssl
@@ -43,12 +41,6 @@ DEFAULT_RESPONSE_HEADERS = (
     ("x-content-type-options", "nosniff"),
     ("x-xss-protection", "1; mode=block"),
 )
-
-# Names that the library writes into a head itself; where one of them is a default header, no head
-# is made in advance.
-_FRAMING_NAMES = frozenset(("connection", "content-length", "date", "server", "transfer-encoding"))
-
-_STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
 
 # Header sections that are kept parsed: number, and bytes of one at most.
 _KNOWN_COUNT = 64
@@ -90,15 +82,9 @@ class Core:
         self.allowed_hosts: AllowedHosts | None = None
         self.access_log: Callable[[AccessRecord], object] | logging.Logger | None = None
 
-        # The head of a plain 200 up to its Content-Length, for the current second.
-        self._plain_head = b""
-        self._plain_tail = b""  # its Server and Date
-        self._plain_head_until = 0.0
-        self._plain_head_made_of: bytes | None = None
+        self.head_starts = HeadStarts(None)
         # Made anew when a setting changes: a connection that finds another one than it knew parses its head again.
         self.known_fields: dict[tuple[bytes, str], Fields] = {}
-        self._codec = ""  # that of the default Content-Type ...
-        self._codec_made_of: object = object()  # ... in this section: none yet
 
     def _start_empty(self, session_timeout: float) -> None:
         self.requests = RequestQueue(self._refuse)
@@ -146,49 +132,17 @@ class Core:
 
     def forget_known(self) -> None:
         """A setting has changed: what was made with the old one is made anew."""
-        self._plain_head_until = 0.0
+        self.head_starts = HeadStarts(self.server_header)
         self.known_fields = {}
 
-    def plain_head(self) -> bytes | None:
-        """Status line, default headers, Server and Date of a 200; None where there is more to it: the defaults
-        have framing in them, or the content may be compressed.
-
-        Several threads may make it at once: each makes the same, and an attribute is set in one step.
-        """
-        now = time()
-        if (
-            self.default_response_headers._encoded is self._plain_head_made_of
-            and self._plain_head_until - 1 <= now < self._plain_head_until
-        ):
-            return self._plain_head
-        return self._make_plain_head(now)
-
-    def _make_plain_head(self, now: float) -> bytes | None:
-        if self.auto_compress:
-            return None
-        fields = self.default_response_headers._encode()
-        if not _FRAMING_NAMES.isdisjoint(self.default_response_headers._values):
-            return None
-        self._plain_tail = self.server_line() + date_line(now)
-        self._plain_head = _STATUS_LINE + fields + self._plain_tail
-        self._plain_head_made_of = fields
-        self._plain_head_until = float(int(now) + 1)
-        return self._plain_head
-
-    def plain_head_with(self, fields: bytes) -> bytes | None:
-        """The same with another header section, which has the default one in it."""
-        return None if self.plain_head() is None else _STATUS_LINE + fields + self._plain_tail
-
-    def default_codec(self) -> str:
-        """Python's name for the charset of the default Content-Type."""
-        if self.default_response_headers._encoded is not self._codec_made_of:
-            self._codec = codec_of(self.default_response_headers)
-            self._codec_made_of = self.default_response_headers._encode()
-        return self._codec
+    def default_headers(self) -> HttpHeaders:
+        """Those of an answer that nobody has changed: for reading alone."""
+        headers = self.default_response_headers
+        return self.new_headers() if self.server_header is not None and "server" in headers else headers
 
     def new_headers(self) -> HttpHeaders:
         """What the headers of one answer begin with: the default ones, but for a Server that server_header goes over."""
-        headers = self.default_response_headers._copy()
+        headers = self.default_response_headers.copy()
         if self.server_header is not None:
             headers.remove_all("server")
         return headers
@@ -201,13 +155,6 @@ class Core:
         headers.set("content-type", "text/plain; charset=utf-8")
         return headers
 
-    def server_line(self) -> bytes:
-        return b"" if self.server_header is None else b"server: %b\r\n" % self.server_header.encode("latin-1")
-
 
 def _nothing() -> None:
     """There is no listener yet."""
-
-
-def date_line(now: float) -> bytes:
-    return b"date: %b\r\n" % HttpDate._format_timestamp(int(now)).encode("ascii")

@@ -58,7 +58,6 @@ class HttpResponse(Answer):
         if not isinstance(status, int) or not 100 <= status <= 999:
             raise ValueError(f"a status code has three digits, got {status!r}")
         self._status_code = int(status)
-        self._plain = False
 
     @property
     def reason_phrase(self) -> str:
@@ -72,7 +71,6 @@ class HttpResponse(Answer):
         if not FIELD_VALUE_RE.fullmatch(phrase):
             raise ValueError(f"a reason phrase is one line of latin-1 text, got {phrase!r}")
         self._reason_phrase = phrase
-        self._plain = False
 
     @property
     def headers(self) -> HttpHeaders:
@@ -83,9 +81,7 @@ class HttpResponse(Answer):
         if self._headers is None:
             self._headers = self._connection.core.new_headers()
             if self._phase != OPEN:
-                self._headers._freeze(STARTED)
-            else:
-                self._plain = False
+                self._headers.freeze(STARTED)
         return self._headers
 
     @property
@@ -93,7 +89,6 @@ class HttpResponse(Answer):
         """Sent with Set-Cookie; change the list before the response begins."""
         if self._cookies is None:
             self._cookies = []
-            self._plain = False
         return self._cookies
 
     @property
@@ -192,8 +187,8 @@ class HttpResponse(Answer):
         if self._phase == BUFFERING:
             head = b""
             if write_headers:
-                head = make_detached_head(self._connection.core, self._asked,
-                                          self._status_code, self.reason_phrase, self.headers, self._cookies or ())
+                head = make_detached_head(self._connection.core.head_starts, self._asked,
+                                          self._status_code, self._reason_phrase, self.headers, self._cookies or ())
             self._transmit(head + self._take_buffered())
         else:
             self._send_buffered(sync=True)

@@ -1,28 +1,75 @@
 """A response's head: its lines as bytes, how the body behind it is framed, and whether the connection stays.
 
+There is one way to make one, whatever the handler has said:
+
+    start      status line, Server and Date; kept for each status, for the current second
+    fields     the header section, which keeps its bytes until it is changed
+    cookies    a Set-Cookie line each
+    framing    Connection, and Content-Length or Transfer-Encoding
+
 Takes values, gives values; knows neither the connection nor the response.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import time
-from typing import NamedTuple
 
-from blockingio.server.core import Core, date_line
 from blockingio.values.cookie import Cookie
+from blockingio.values.date import HttpDate
+from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.status import HttpStatus
 from blockingio.wire.head import RequestHead
 from blockingio.wire.sink import CHUNKED, COUNTED, NO_BODY, UNTIL_CLOSE
 
-_WRITTEN_HERE = ("connection", "content-length", "transfer-encoding")
+# Different status codes whose start is kept: more than any program answers with.
+_STARTS_KEPT = 64
+
+# Final status codes whose answers have no content, or none to speak of.
+_WITHOUT_CONTENT = frozenset((204, 205, 304))
+
+_NO_OPTIONS: Sequence[str] = ()
 
 
-class Head(NamedTuple):
-    data: bytes
-    framing: int  # one of wire.sink's
-    keep: bool
+class HeadStarts:
+    """The first lines of a server's answers.
+
+    Any thread may ask.  ``_kept`` is replaced as a whole, and what two threads make at once is equal.
+    """
+
+    __slots__ = ("_server_line", "_kept")
+
+    def __init__(self, server_header: str | None) -> None:
+        self._server_line = b"" if server_header is None else b"server: %b\r\n" % server_header.encode("latin-1")
+        self._kept: tuple[int, dict[int, bytes]] = (0, {})  # the second, and what was made in it
+
+    def of(self, status: int) -> bytes:
+        """Status line with the registered phrase, Server and Date."""
+        second = int(time())
+        made_in, starts = self._kept
+        if made_in != second or len(starts) > _STARTS_KEPT:
+            starts = {}
+            self._kept = second, starts
+        start = starts.get(status)
+        if start is None:
+            start = starts[status] = status_line(status, phrase_of(status)) + self._server_line + date_line(second)
+        return start
+
+    def made_for(self, status: int, reason: str, headers: HttpHeaders) -> bytes:
+        """The same with another phrase, or for headers that have a Server or a Date themselves."""
+        start = status_line(status, reason)
+        if "server" not in headers:
+            start += self._server_line
+        return start if "date" in headers else start + date_line(int(time()))
+
+
+def status_line(status: int, reason: str) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, reason.encode("latin-1"))
+
+
+def date_line(second: int) -> bytes:
+    return b"date: %b\r\n" % HttpDate.format_timestamp(second).encode("ascii")
 
 
 def phrase_of(status: int) -> str:
@@ -33,22 +80,33 @@ def phrase_of(status: int) -> str:
         return f"Status {status}"
 
 
-def make_head(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,
-              cookies: Iterable[Cookie], *, length: int, has_body: bool, may_keep: bool) -> Head:
-    """The head in front of a body of ``length`` bytes; -1: more may come.
+def make_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
+              cookies: Iterable[Cookie], *, length: int, has_body: bool, may_keep: bool) -> tuple[bytes, int, bool]:
+    """The head in front of a body of ``length`` bytes (-1: more may come), the body's framing (one of wire.sink's),
+    and whether the connection is kept.
 
-    ``has_body``: something was written, which for HEAD says what GET would send.
-    ``may_keep``: nothing but the headers speaks against using the connection again.
+    ``reason`` None is the registered phrase.  ``has_body``: something was written, which for HEAD says what GET
+    would send.  ``may_keep``: nothing but the headers speaks against using the connection again.
     """
-    closes = any(option.lower() == "close" for option in _options(headers))
-    keep = may_keep and not core.closing and not closes
-    framing, line = _frame(asked, status, headers, length, has_body)
-    if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
-        keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
-    return _assemble(core, asked, status, reason, headers, cookies, keep, framing, line)
+    section = headers.section()
+    options: Sequence[str]
+    if section.has_framing:
+        options = _options(headers)
+        declared, chunked = headers.content_length, headers.chunked_transfer_encoding
+        may_keep = may_keep and not any(option.lower() == "close" for option in options)
+    else:
+        options, declared, chunked = _NO_OPTIONS, -1, False
+    if length >= 0 and declared < 0 and not chunked and asked.is_usual and 200 <= status not in _WITHOUT_CONTENT:
+        framing, framing_line = COUNTED, b"content-length: %d\r\n" % length
+    else:
+        framing, framing_line = _frame(asked, status, declared, chunked, length, has_body)
+        if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
+            may_keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
+    data = _assemble(starts, asked, status, reason, headers, cookies, may_keep, options, framing_line)
+    return data, framing, may_keep
 
 
-def make_detached_head(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,
+def make_detached_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
                        cookies: Iterable[Cookie]) -> bytes:
     """The head in front of what is not framed here (RFC 9110 7.8, 9.3.6).
 
@@ -56,13 +114,13 @@ def make_detached_head(core: Core, asked: RequestHead, status: int, reason: str,
     """
     declared = headers.content_length
     may_count = declared >= 0 and status >= 200 and status != 204 and asked.method != "CONNECT"
-    line = _counted(declared) if may_count else b""
-    return _assemble(core, asked, status, reason, headers, cookies, False, UNTIL_CLOSE, line).data
+    return _assemble(starts, asked, status, reason, headers, cookies, False, _options(headers),
+                     _counted(declared) if may_count else b"")  # fmt: skip
 
 
-def _frame(asked: RequestHead, status: int, headers: HttpHeaders, length: int, has_body: bool) -> tuple[int, bytes]:
+def _frame(asked: RequestHead, status: int, declared: int, chunked: bool, length: int,
+           has_body: bool) -> tuple[int, bytes]:
     """How the body is delimited, and the line that says so (RFC 9112 6.3)."""
-    declared = headers.content_length
     if status < 200 or status == 204:
         return NO_BODY, b""
     if status == 304:
@@ -73,14 +131,14 @@ def _frame(asked: RequestHead, status: int, headers: HttpHeaders, length: int, h
         return NO_BODY, b""  # a tunnel begins
     if declared >= 0:
         framing, line = COUNTED, _counted(declared)
-    elif length >= 0 and not (headers.chunked_transfer_encoding and asked.version == "1.1"):
+    elif length >= 0 and not (chunked and asked.version == "1.1"):
         framing, line = COUNTED, _counted(length)
     elif asked.version == "1.1":
         framing, line = CHUNKED, b"transfer-encoding: chunked\r\n"
     else:
         framing, line = UNTIL_CLOSE, b""
     if asked.method == "HEAD":
-        # Where the handler wrote no body, nobody knows how long GET's would be.
+        # Where the handler wrote no body, the length that GET's would have is unknown.
         return NO_BODY, line if has_body or declared >= 0 else b""
     return framing, line
 
@@ -89,24 +147,23 @@ def _counted(length: int) -> bytes:
     return b"content-length: %d\r\n" % length
 
 
-def _assemble(core: Core, asked: RequestHead, status: int, reason: str, headers: HttpHeaders,
-              cookies: Iterable[Cookie], keep: bool, framing: int, framing_line: bytes) -> Head:
-    values = headers._values
-    parts = [b"HTTP/1.1 %d %b\r\n" % (status, reason.encode("latin-1")), _without_framing(headers)]
-    if "server" not in values:
-        parts.append(core.server_line())
-    if "date" not in values:
-        parts.append(date_line(time()))
-    for cookie in cookies:
-        parts.append(b"set-cookie: %b\r\n" % str(cookie).encode("latin-1"))
-    parts.append(_connection_line(asked, status, headers, keep))
-    parts.append(framing_line)
-    parts.append(b"\r\n")
-    return Head(b"".join(parts), framing, keep)
+def _assemble(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
+              cookies: Iterable[Cookie], keep: bool, options: Sequence[str], framing_line: bytes) -> bytes:
+    section = headers.section()
+    if reason is None and not section.has_origin:
+        start = starts.of(status)
+    else:
+        start = starts.made_for(status, phrase_of(status) if reason is None else reason, headers)
+    fields = headers.encode_without(FRAMING_NAMES) if section.has_framing else section.data
+    if cookies:
+        fields += b"".join([b"set-cookie: %b\r\n" % str(cookie).encode("latin-1") for cookie in cookies])
+    if options or not keep or asked.version == "1.0":
+        fields += _connection_line(asked, status, options, keep)
+    return b"%b%b%b\r\n" % (start, fields, framing_line)
 
 
-def _connection_line(asked: RequestHead, status: int, headers: HttpHeaders, keep: bool) -> bytes:
-    options = [option for option in _options(headers) if option.lower() not in ("close", "keep-alive")]
+def _connection_line(asked: RequestHead, status: int, options: Sequence[str], keep: bool) -> bytes:
+    options = [option for option in options if option.lower() not in ("close", "keep-alive")]
     if status >= 200 and not keep:
         options.append("close")
     elif status >= 200 and asked.version == "1.0":
@@ -117,12 +174,3 @@ def _connection_line(asked: RequestHead, status: int, headers: HttpHeaders, keep
 def _options(headers: HttpHeaders) -> list[str]:
     """The options of the Connection field (RFC 9110 7.6.1)."""
     return [option.strip() for option in headers.get("connection", "").split(",") if option.strip()]
-
-
-def _without_framing(headers: HttpHeaders) -> bytes:
-    """All fields but those that are written here."""
-    if any(name in headers._values for name in _WRITTEN_HERE):
-        headers = headers._copy()
-        for name in _WRITTEN_HERE:
-            headers._drop(name)
-    return headers._encode()

@@ -64,7 +64,7 @@ class HttpDate:
         return _moment(date, int(year), MONTH_NUMBERS[month], int(day), int(hour), int(minute), int(second))
 
     @staticmethod
-    def _format_timestamp(seconds: float) -> str:
+    def format_timestamp(seconds: float) -> str:
         """The IMF-fixdate of so many seconds since 1970."""
         year, month, day, hour, minute, second, weekday, _, _ = gmtime(seconds)
         return _FORM % (WEEKDAYS[weekday], day, MONTHS[month], year, hour, minute, second)

@@ -29,17 +29,28 @@ RECEIVED: Final = "the headers of a received message cannot be changed"
 FRAMING_NAMES: Final = frozenset(("connection", "content-length", "transfer-encoding"))
 
 
+class Section:
+    """The lines of a header section as bytes; immutable."""
+
+    __slots__ = ("data", "has_framing", "has_origin")
+
+    def __init__(self, lines: dict[str, str]) -> None:
+        self.data = "".join(lines.values()).encode("latin-1")
+        self.has_framing = "content-length" in lines or "transfer-encoding" in lines or "connection" in lines
+        self.has_origin = "date" in lines or "server" in lines  # which a server else writes by itself
+
+
 class HeaderStore(MutableMapping[str, str]):
     """Fields by name; see HttpHeaders, the one subclass."""
 
-    __slots__ = ("_values", "_lines", "_fields", "_version", "_locked", "_encoded", "_case", "_unfolded", "_port")
+    __slots__ = ("_values", "_lines", "_fields", "_version", "_locked", "_section", "_case", "_unfolded", "_port")
 
     _values: dict[str, list[str]]       # lower-case name -> its texts, never empty
     _lines: dict[str, str]              # lower-case name -> its lines; made from _values where there are none yet
     _fields: list[tuple[str, str]]      # what _values is made from on first use (received ones only)
     _version: str                       # "1.0" or "1.1": what a missing Connection field means
     _locked: str | None                 # why they cannot be changed, None while they can
-    _encoded: bytes | None              # what encode() gave, until the next change
+    _section: Section | None            # what section() gave, until the next change
     _case: dict[str, str] | None        # lower-case name -> as preserve_header_case wants it written
     _unfolded: frozenset[str] | None    # names that no_folding was called for
     _port: int | None                   # a port that was set before there is a host
@@ -48,7 +59,7 @@ class HeaderStore(MutableMapping[str, str]):
         self._values = {}
         self._lines = {}
         self._version = "1.1"
-        self._locked = self._encoded = self._case = self._unfolded = self._port = None
+        self._locked = self._section = self._case = self._unfolded = self._port = None
 
     @classmethod
     def from_fields(cls, fields: list[tuple[str, str]], version: str = "1.1") -> Self:
@@ -60,7 +71,7 @@ class HeaderStore(MutableMapping[str, str]):
         self._fields = fields
         self._version = version
         self._locked = RECEIVED
-        self._encoded = self._case = self._unfolded = self._port = None
+        self._section = self._case = self._unfolded = self._port = None
         return self
 
     if not TYPE_CHECKING:  # pragma: no branch
@@ -89,7 +100,7 @@ class HeaderStore(MutableMapping[str, str]):
         copy._lines = self._lines.copy()
         copy._version = version or self._version
         copy._locked = None
-        copy._encoded = self._encoded
+        copy._section = self._section
         copy._case = self._case and self._case.copy()
         copy._unfolded = self._unfolded
         copy._port = self._port
@@ -111,12 +122,16 @@ class HeaderStore(MutableMapping[str, str]):
         """Remove the field with this lower-case name; nothing if it is absent."""
         self._drop(lower)
 
+    def section(self) -> Section:
+        """Their bytes and what of them a sender must know; kept until the next change."""
+        section = self._section
+        if section is None:
+            self._section = section = Section(self._lines)
+        return section
+
     def encode(self) -> bytes:
-        """"name: value\\r\\n" for every field, without the blank line; kept until the next change."""
-        encoded = self._encoded
-        if encoded is None:
-            self._encoded = encoded = "".join(self._lines.values()).encode("latin-1")
-        return encoded
+        """"name: value\\r\\n" for every field, without the blank line."""
+        return self.section().data
 
     def encode_without(self, names: frozenset[str]) -> bytes:
         """``encode()`` without the fields of these lower-case names."""
@@ -124,10 +139,6 @@ class HeaderStore(MutableMapping[str, str]):
         if names.isdisjoint(lines):
             return self.encode()
         return "".join([line for lower, line in lines.items() if lower not in names]).encode("latin-1")
-
-    def has_any(self, names: frozenset[str]) -> bool:
-        """Whether a field with one of these lower-case names is there."""
-        return not names.isdisjoint(self._lines)
 
     def _check_mutable(self) -> None:
         if self._locked is not None:
@@ -248,7 +259,7 @@ class HeaderStore(MutableMapping[str, str]):
         self._check_mutable()
         self._values = {}
         self._lines = {}
-        self._encoded = self._case = self._port = None
+        self._section = self._case = self._port = None
 
     def _put(self, lower: str, texts: list[str]) -> None:
         if lower == "content-length":
@@ -269,7 +280,7 @@ class HeaderStore(MutableMapping[str, str]):
             lines[lower] = f"{lower}: {texts[0]}\r\n"
         else:
             lines[lower] = self._lines_of(lower, texts)
-        self._encoded = None
+        self._section = None
 
     def _lines_of(self, lower: str, texts: list[str]) -> str:
         name = lower if self._case is None else self._case.get(lower, lower)
@@ -284,7 +295,7 @@ class HeaderStore(MutableMapping[str, str]):
         if lower in self._values:
             self._lines.pop(lower)
             del self._values[lower]
-            self._encoded = None
+            self._section = None
         if self._case is not None:
             self._case.pop(lower, None)
 

@@ -77,7 +77,7 @@ class Fields:
 class RequestHead:
     """A request's head, and what follows from it; immutable, so one serves every request that repeats it."""
 
-    __slots__ = ("method", "target", "version", "fields", "keep_alive", "has_body", "is_plain", "is_last",
+    __slots__ = ("method", "target", "version", "fields", "keep_alive", "has_body", "is_usual", "is_last",
                  "is_followed")  # fmt: skip
 
     def __init__(self, method: str, target: str, version: str, fields: Fields) -> None:
@@ -87,9 +87,9 @@ class RequestHead:
         self.fields = fields
         self.keep_alive = fields.keep_alive
         self.has_body = fields.content_length > 0 or fields.chunked
-        # Nothing about it asks for an answer, or for a framing of it, that is out of the ordinary.
-        self.is_plain = not self.has_body and version == "1.1" and method != "HEAD" and method != "CONNECT"
-        only_http = self.is_plain and b"upgrade" not in fields.connection
+        # Its answer has a body and is framed as HTTP/1.1 has it.
+        self.is_usual = version == "1.1" and method != "HEAD" and method != "CONNECT"
+        only_http = self.is_usual and not self.has_body and b"upgrade" not in fields.connection
         # Behind it comes nothing at all; nothing but another request.
         self.is_last = only_http and not self.keep_alive
         self.is_followed = only_http and self.keep_alive

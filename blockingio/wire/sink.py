@@ -311,9 +311,10 @@ class IOSink:
                 self._compressor = compressor
                 data = self._compress(data, _FINISH)
             head = self._begin(len(data))
-            self._check_complete()
+            if self._declared > 0:
+                self._check_complete()
             self._phase = STREAMING
-            self._transmit(head + self._frame_last(data))
+            self._transmit(head + (data if self._framing == COUNTED else self._frame_last(data)))
             return
         self._check_complete()
         if self._compressor is not None and self._framing != NO_BODY:

@@ -61,8 +61,8 @@ def test_a_small_file_is_opened_once(root: Path, opened: list[str]) -> None:
 def test_ctrl_c_in_the_middle_of_a_kept_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has been sent is all there is: nothing follows it, and the connection ends."""
 
-    def interrupted(answer: Answer, head: bytes, body: bytes, send: Callable[..., None] = Answer._send_plain) -> None:
-        send(answer, head, body)
+    def interrupted(answer: Answer, data: bytes, send: Callable[..., None] = Answer._transmit) -> None:
+        send(answer, data)
         raise KeyboardInterrupt
 
     directory = VirtualDirectory(root)
@@ -77,7 +77,7 @@ def test_ctrl_c_in_the_middle_of_a_kept_file(root: Path, monkeypatch: pytest.Mon
         thread = threading.Thread(target=serve)
         thread.start()
         first = client.get("/hello.txt")
-        monkeypatch.setattr(Answer, "_send_plain", interrupted)
+        monkeypatch.setattr(Answer, "_transmit", interrupted)
         assert client.get("/hello.txt").body == first.body
         assert client.read_until_eof() == b"" and ended.wait(PATIENCE)
         thread.join(PATIENCE)

@@ -79,7 +79,7 @@ def test_a_date_of_ones_own() -> None:
 def test_the_date_moves_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made once a second, not once for all; and a clock that is set back is believed."""
     now = [1_000_000_000.9]
-    monkeypatch.setattr("blockingio.server.core.time", lambda: now[0])
+    monkeypatch.setattr("blockingio.server.response_head.time", lambda: now[0])
     with serving(lambda request: request.response.close()) as server, RawClient(server.port) as client:
         for seconds, shown in ((0.9, "01:46:40"), (1.0, "01:46:41"), (1.9, "01:46:41"), (60.0, "01:47:40"),
                                (0.0, "01:46:40")):

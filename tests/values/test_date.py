@@ -34,7 +34,7 @@ def test_every_month_and_weekday(month: int) -> None:
         text = HttpDate.format(date)
         assert text == date.strftime("%a, %d %b %Y %H:%M:%S GMT")
         assert HttpDate.parse(text) == date
-        assert HttpDate._format_timestamp(int(date.timestamp())) == text
+        assert HttpDate.format_timestamp(int(date.timestamp())) == text
 
 
 def test_format_converts_to_utc_and_cuts_fractions() -> None:
