@@ -196,19 +196,18 @@ class Answer(IOSink):
         data, self._framing, self._keep = make_head(
             core.head_starts, self._asked, self._status_code, self._reason_phrase,
             core.default_headers() if headers is None else headers, self._cookies or (),
-            length=length, has_body=self._written + self._size > 0, may_keep=self._may_keep(),
+            length=length, has_body=self._written + self._size > 0,
+            may_keep=self._keep and self._asked.keep_alive and not core.closing and (
+                self._body is None or self._is_body_worth_keeping(self._body)),
         )
         return data
 
-    def _may_keep(self) -> bool:
-        """Whether nothing but the response's own headers speaks against using the connection again."""
-        if not (self._asked.keep_alive and self._keep) or self._connection.core.closing:
-            return False
-        body = self._body
-        # Not asked for (100-continue), failed, or more than is worth reading away: a new connection is cheaper.
-        return body is None or body.finished or not (
-            body.failed or body.left > DRAIN_SIZE or body.held_back
-        )
+    def _is_body_worth_keeping(self, body: Body) -> bool:
+        """Whether what is left of it can be read away, so that the connection goes on.
+
+        Not where it was not asked for (100-continue), has failed, or is more than a new connection costs.
+        """
+        return body.finished or not (body.failed or body.left > DRAIN_SIZE or body.held_back)
 
     # ---------------------------------------------------------------- its bytes
 

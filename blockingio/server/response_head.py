@@ -46,19 +46,22 @@ class HeadStarts:
 
     def of(self, status: int) -> bytes:
         """Status line with the registered phrase, Server and Date."""
-        second = int(time())
         made_in, starts = self._kept
-        if made_in != second or len(starts) > _STARTS_KEPT:
+        if made_in == int(time()) and status in starts:
+            return starts[status]
+        return self._make(status, int(time()))
+
+    def _make(self, status: int, second: int) -> bytes:
+        made_in, starts = self._kept
+        if made_in != second or len(starts) >= _STARTS_KEPT:
             starts = {}
             self._kept = second, starts
-        start = starts.get(status)
-        if start is None:
-            start = starts[status] = status_line(status, phrase_of(status)) + self._server_line + date_line(second)
+        start = starts[status] = status_line(status, phrase_of(status)) + self._server_line + date_line(second)
         return start
 
-    def made_for(self, status: int, reason: str, headers: HttpHeaders) -> bytes:
+    def made_for(self, status: int, reason: str | None, headers: HttpHeaders) -> bytes:
         """The same with another phrase, or for headers that have a Server or a Date themselves."""
-        start = status_line(status, reason)
+        start = status_line(status, phrase_of(status) if reason is None else reason)
         if "server" not in headers:
             start += self._server_line
         return start if "date" in headers else start + date_line(int(time()))
@@ -102,8 +105,16 @@ def make_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str |
         framing, framing_line = _frame(asked, status, declared, chunked, length, has_body)
         if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
             may_keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
-    data = _assemble(starts, asked, status, reason, headers, cookies, may_keep, options, framing_line)
-    return data, framing, may_keep
+    if reason is None and not section.has_origin:
+        start = starts.of(status)
+    else:
+        start = starts.made_for(status, reason, headers)
+    fields = headers.encode_without(FRAMING_NAMES) if section.has_framing else section.data
+    if cookies:
+        fields += _cookie_lines(cookies)
+    if options or not may_keep or asked.version == "1.0":
+        fields += _connection_line(asked, status, options, may_keep)
+    return b"%b%b%b\r\n" % (start, fields, framing_line), framing, may_keep
 
 
 def make_detached_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
@@ -114,8 +125,10 @@ def make_detached_head(starts: HeadStarts, asked: RequestHead, status: int, reas
     """
     declared = headers.content_length
     may_count = declared >= 0 and status >= 200 and status != 204 and asked.method != "CONNECT"
-    return _assemble(starts, asked, status, reason, headers, cookies, False, _options(headers),
-                     _counted(declared) if may_count else b"")  # fmt: skip
+    start = starts.made_for(status, reason, headers)
+    fields = headers.encode_without(FRAMING_NAMES) + _cookie_lines(cookies)
+    framing_line = _counted(declared) if may_count else b""
+    return b"%b%b%b%b\r\n" % (start, fields, _connection_line(asked, status, _options(headers), False), framing_line)
 
 
 def _frame(asked: RequestHead, status: int, declared: int, chunked: bool, length: int,
@@ -147,19 +160,8 @@ def _counted(length: int) -> bytes:
     return b"content-length: %d\r\n" % length
 
 
-def _assemble(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
-              cookies: Iterable[Cookie], keep: bool, options: Sequence[str], framing_line: bytes) -> bytes:
-    section = headers.section()
-    if reason is None and not section.has_origin:
-        start = starts.of(status)
-    else:
-        start = starts.made_for(status, phrase_of(status) if reason is None else reason, headers)
-    fields = headers.encode_without(FRAMING_NAMES) if section.has_framing else section.data
-    if cookies:
-        fields += b"".join([b"set-cookie: %b\r\n" % str(cookie).encode("latin-1") for cookie in cookies])
-    if options or not keep or asked.version == "1.0":
-        fields += _connection_line(asked, status, options, keep)
-    return b"%b%b%b\r\n" % (start, fields, framing_line)
+def _cookie_lines(cookies: Iterable[Cookie]) -> bytes:
+    return b"".join([b"set-cookie: %b\r\n" % str(cookie).encode("latin-1") for cookie in cookies])
 
 
 def _connection_line(asked: RequestHead, status: int, options: Sequence[str], keep: bool) -> bytes:
