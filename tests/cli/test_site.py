@@ -1,4 +1,4 @@
-"""cli_site.py: index, fallback, CORS, caching and the door."""
+"""cli/site.py: index, fallback, CORS, caching and credentials."""
 from __future__ import annotations
 
 import base64
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from blockingio.cli_site import is_dotfile
-from tests.cli_sites import make_directory, send, site
+from blockingio.cli.site import is_dotfile
+from tests.cli.sites import make_directory, send, site
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""cli_upload.py: files from forms, never over others."""
+"""cli/upload.py: files from forms, never over others."""
 from __future__ import annotations
 
 import errno
@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from blockingio import cli_upload
-from blockingio.cli_site import Site, SiteOptions
-from blockingio.cli_upload import clean_name
+from blockingio.cli import upload as upload_module
+from blockingio.cli.site import Site, SiteOptions
+from blockingio.cli.upload import clean_name
 from blockingio.server.threads import Threads
-from tests.cli_sites import make_directory, send, site
+from tests.cli.sites import make_directory, send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
 
@@ -291,7 +291,7 @@ def test_no_upload_stands_in_for_a_listing(directory: Path, name: str) -> None:
 
 
 def test_names_run_out(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_upload, "_MAX_COPIES", 2)
+    monkeypatch.setattr(upload_module, "_MAX_COPIES", 2)
     (directory / "hello (1).txt").write_text("")
     site = Site(directory, SiteOptions(upload=True))
     with serving(site.handle) as server, RawClient(server.port) as client:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from blockingio.cli_ending import GRACE
-from tests.cli_sites import make_directory
+from blockingio.cli.shutdown import GRACE
+from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, Certificates, RawClient, eventually
 
 PROJECT = Path(__file__).parents[1]
@@ -300,7 +300,7 @@ def test_what_is_wrong_is_one_line(directory: Path, arguments: list[str], messag
 
 def test_a_directory_that_may_not_be_read(directory: Path, monkeypatch: pytest.MonkeyPatch,
                                           capsys: pytest.CaptureFixture[str]) -> None:
-    from blockingio.__main__ import main
+    from blockingio.cli.command import main
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SystemExit) as ended:
         main([str(directory)])
@@ -321,7 +321,7 @@ def test_a_port_that_is_taken(directory: Path) -> None:
 def test_a_port_for_the_privileged(directory: Path, monkeypatch: pytest.MonkeyPatch,
                                    capsys: pytest.CaptureFixture[str]) -> None:
     from blockingio import HttpServer
-    from blockingio.__main__ import main
+    from blockingio.cli.command import main
 
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "cannot listen on 127.0.0.1:80: Permission denied")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import blockingio
-from blockingio.cli_upload import CAN_UPLOAD
+from blockingio.cli.upload import CAN_UPLOAD
 from blockingio.server.hosts import AllowedHosts
 
 DEFAULT_PORT = 8000

@@ -24,7 +24,7 @@ _NAP = 1.0
 _LOOK_EVERY = 0.05
 
 
-class Ending:
+class Shutdown:
     """While it is entered, the first signal ends nothing where it stands, but is told by ``wait``.
 
     Entered on the main thread, on which signals come; on any other it hears none.  A signal that is ignored
@@ -39,7 +39,7 @@ class Ending:
         self._heard = 0
         self._lets_finish = False  # one more signal is to end that
 
-    def __enter__(self) -> Ending:
+    def __enter__(self) -> Shutdown:
         if threading.current_thread() is threading.main_thread():
             for name in _SIGNALS:
                 number = getattr(signal, name, None)  # Windows has no SIGHUP

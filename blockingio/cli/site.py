@@ -1,4 +1,4 @@
-"""What the command line serves: a VirtualDirectory with an index, a fallback, a door and a letterbox."""
+"""What the command line serves: a VirtualDirectory with an index, a fallback, credentials and uploads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from blockingio.cli_gate import OwnHosts, is_own_form, knows
-from blockingio.cli_letterbox import Letterbox
-from blockingio.cli_upload import Uploads, is_temporary
+from blockingio.cli.permission import OwnHosts, is_own_form, knows
+from blockingio.cli.upload_form import UploadForms
+from blockingio.cli.upload import Uploads, is_temporary
 from blockingio.http_server.listing import UPLOAD_FORM, begins_with_dot
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.safe_open import Opened, open_below
@@ -62,7 +62,7 @@ class Site(VirtualDirectory):
         self._methods = ", ".join(methods)
         self._hosts = OwnHosts(options.hosts)
         self._uploads = Uploads(self._is_reserved)
-        self._letterbox = Letterbox(self._uploads, self._refuse)
+        self._upload_forms = UploadForms(self._uploads, self._refuse)
         self._cache_control = "no-cache" if options.cache is None else f"max-age={options.cache}"
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ class Site(VirtualDirectory):
         if any(map(self._is_hidden, names)):
             status = 403  # /.well-known/ speaks for the whole host: to certificate authorities, for one
         elif is_directory and stat.S_ISDIR(opened.stat.st_mode):
-            self._letterbox.take(request, opened, encode_path(names))
+            self._upload_forms.take(request, opened, encode_path(names))
             return
         else:
             status = 405

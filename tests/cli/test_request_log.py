@@ -1,4 +1,4 @@
-"""cli_log.py and cli_addresses.py: what the command prints."""
+"""cli/request_log.py and cli/addresses.py: what the command prints."""
 from __future__ import annotations
 
 import io
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from blockingio import AccessRecord, HttpHeaders, InternetAddress
-from blockingio.cli_addresses import own_addresses, server_urls
-from blockingio.cli_log import RequestLog, wants_colour
+from blockingio.cli.addresses import own_addresses, server_urls
+from blockingio.cli.request_log import RequestLog, wants_colour
 
 
 def record(status: int = 200, **fields: str) -> AccessRecord:
@@ -95,8 +95,8 @@ def test_own_addresses_where_the_system_shows_none(monkeypatch: pytest.MonkeyPat
     def fail(*_: object, **__: object) -> Any:
         raise OSError("no")
 
-    monkeypatch.setattr("blockingio.cli_addresses.fcntl", None)
-    monkeypatch.setattr("blockingio.cli_addresses._IPV6_TABLE", "/nowhere")
+    monkeypatch.setattr("blockingio.cli.addresses.fcntl", None)
+    monkeypatch.setattr("blockingio.cli.addresses._IPV6_TABLE", "/nowhere")
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     monkeypatch.setattr(socket.socket, "connect", fail)
     assert own_addresses() == [InternetAddress.LOOPBACK_IP_V4]

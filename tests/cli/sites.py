@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from blockingio.cli_site import Site, SiteOptions
+from blockingio.cli.site import Site, SiteOptions
 from tests.peers import RawClient, RawResponse, serving
 
 

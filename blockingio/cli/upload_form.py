@@ -10,7 +10,7 @@ from contextlib import closing
 from errno import EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM, ENOSPC
 from functools import partial
 
-from blockingio.cli_upload import Uploads
+from blockingio.cli.upload import Uploads
 from blockingio.errors import BadMessage, HttpException
 from blockingio.http_server.multipart import MimeMultipartTransformer
 from blockingio.http_server.safe_open import Opened
@@ -26,7 +26,7 @@ _STATUS_OF = dict.fromkeys((ENOSPC, EDQUOT, EFBIG), _INSUFFICIENT_STORAGE) | dic
     (EMFILE, ENFILE, ENOMEM), _SERVICE_UNAVAILABLE)
 
 
-class Letterbox:
+class UploadForms:
     """Any number of threads may give it forms."""
 
     def __init__(self, uploads: Uploads, refuse: Callable[[HttpRequest, int], object]) -> None:

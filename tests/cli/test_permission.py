@@ -1,4 +1,4 @@
-"""cli_gate.py: who may ask, by host and by page."""
+"""cli/permission.py: who may ask, by host and by page."""
 from __future__ import annotations
 
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_sites import make_directory, site
+from tests.cli.sites import make_directory, site
 from tests.peers import RawClient
 
 

@@ -1,0 +1,117 @@
+"""python -m blockingio [DIRECTORY]: serve a directory.
+
+Ends with status 0 on Ctrl-C or SIGTERM, 2 after a wrong option or directory, 1 where the port cannot be had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from errno import EACCES, EADDRINUSE, EPERM
+from pathlib import Path
+
+from blockingio import HttpServer, SecurityContext
+from blockingio.cli.addresses import server_urls
+from blockingio.cli.shutdown import Shutdown
+from blockingio.cli.request_log import RequestLog, wants_colour
+from blockingio.cli.options import DEFAULT_PORT, LAST_PORT, check, make_parser
+from blockingio.cli.site import Site, SiteOptions
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; the exit status.  Raises SystemExit for what is wrong with the arguments."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 0  # as asked
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    check(parser, options)
+    try:
+        context = _security_context(options.certificate, options.key)
+    except (OSError, ValueError) as error:
+        parser.error(f"cannot use --certificate {options.certificate}"
+                     f"{f' with --key {options.key}' if options.key else ''}: {error}")
+    try:
+        if context is None:
+            server = HttpServer.bind(options.bind, options.port)
+        else:
+            server = HttpServer.bind_secure(options.bind, options.port, context)
+    except OSError as error:
+        return _explain(parser, error, options.bind, options.port)
+    with server:
+        return _serve(server, options, "http" if context is None else "https")
+
+
+def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> int:
+    site = Site(options.directory, SiteOptions(
+        listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors,
+        cache=options.cache, upload=options.upload, auth=options.auth,
+        dotfiles=options.dotfiles, hosts=(options.bind, *options.host)))
+    server.auto_compress = options.gzip
+    if not options.quiet:
+        user = options.auth.partition(":")[0] if options.auth else None
+        server.access_log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
+    urls = server_urls(scheme, options.bind, server.address, server.port)
+    with Shutdown() as shutdown:
+        print("\n".join([f"Serving {options.directory.resolve()}", *(f"Listening on {url}" for url in urls)]),
+              flush=True)
+        for line in _warnings(server, options):
+            print(line, file=sys.stderr)
+        server.listen(site.handle, workers=options.workers, on_done=shutdown.server_ended)
+        was_asked = shutdown.wait()
+        try:
+            shutdown.let_finish(server)
+        finally:
+            site.close()  # first: what is cut off must not leave anything
+            server.close(force=True)  # a download may have hours to go
+    return 0 if was_asked else 1
+
+
+def _warnings(server: HttpServer, options: argparse.Namespace) -> Iterator[str]:
+    """What the user may not have meant, each in a line."""
+    if options.spa and not (options.directory / "index.html").is_file():
+        yield "There is no index.html yet: until then --spa answers unknown paths with 404"
+    if options.upload and options.auth is None and not server.address.is_loopback:
+        yield (f"Anybody who reaches {server.address} can save files here, of any size, until the disk is full: "
+               f"--auth USER:PASSWORD asks for a password")
+
+
+def _security_context(certificate: Path | None, key: Path | None) -> SecurityContext | None:
+    if certificate is None:
+        return None
+    context = SecurityContext()
+    context.use_certificate_chain(certificate)
+    context.use_private_key(key or certificate)
+    context.server_context()  # reads them: what is wrong with them shows now
+    return context
+
+
+def _explain(parser: argparse.ArgumentParser, error: OSError, address: str, port: int) -> int:
+    if error.errno == EADDRINUSE:
+        text = (f"port {port} on {address} is taken: choose another, as --port {_other_port(port)}, "
+                f"or --port 0 for any")
+    elif error.errno in (EACCES, EPERM):
+        text = (f"port {port} on {address} is not for everybody: choose one from 1024 on, "
+                f"as --port {DEFAULT_PORT}")
+    else:
+        parser.error(str(error.strerror or error))  # it names the address
+    print(f"{parser.prog}: {text}", file=sys.stderr)
+    return 1
+
+
+def _other_port(port: int) -> int:
+    return port + 1 if port < LAST_PORT else DEFAULT_PORT
+
+
+def run() -> None:
+    """The program: ``main`` with the command line's arguments; ends the process."""
+    # A shell without job control starts what is in the background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())
