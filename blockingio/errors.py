@@ -7,11 +7,11 @@ that cannot go on the wire or be parsed, TypeError for the wrong type.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from blockingio.client.response import RedirectInfo
-    from blockingio.values.uri import Uri
+# A Uri, and a RedirectInfo: named here and not imported, for everything imports this module.
+_Uri = Any
+_RedirectInfo = Any
 
 
 # What stands before the host of a URI, and may be a password or a token.
@@ -30,7 +30,7 @@ class HttpException(Exception):
     Follows dart:io's HttpException.
     """
 
-    def __init__(self, message: str, uri: Uri | None = None) -> None:
+    def __init__(self, message: str, uri: _Uri | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.uri = uri
@@ -45,7 +45,7 @@ class HttpException(Exception):
 class RedirectException(HttpException):
     """A redirect that is not followed; ``redirects`` lists those that were, oldest first."""
 
-    def __init__(self, message: str, redirects: list[RedirectInfo]) -> None:
+    def __init__(self, message: str, redirects: list[_RedirectInfo]) -> None:
         super().__init__(message)
         self.redirects = redirects
 

@@ -76,6 +76,12 @@ def test_exports_are_the_contracts(module: str) -> None:
     assert names <= set(dir(loaded))
 
 
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse((PACKAGE / "__init__.pyi").read_text())
+    seen = [alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted([*map(str, seen), "__version__"]) == sorted(blockingio.__all__)
+
+
 @contract
 def test_a_class_is_as_agreed(agreed: Contract) -> None:
     found = exported(agreed)

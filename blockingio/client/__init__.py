@@ -5,7 +5,6 @@ from blockingio.client.auth import HttpClientBearerCredentials as HttpClientBear
 from blockingio.client.auth import HttpClientCredentials as HttpClientCredentials
 from blockingio.client.auth import HttpClientDigestCredentials as HttpClientDigestCredentials
 from blockingio.client.client import HttpClient as HttpClient
-from blockingio.client.redirect import RedirectInfo as RedirectInfo
 from blockingio.client.request import HttpClientRequest as HttpClientRequest
 from blockingio.client.response import HttpClientResponse as HttpClientResponse
 from blockingio.client.response import (

@@ -15,10 +15,11 @@ from blockingio.client.kept_body import KEPT_SIZE, KeptBody
 from blockingio.client.lease import Lease
 from blockingio.client.proxy import Proxy
 from blockingio.client.redirect import (
-    SEE_OTHER, RedirectInfo, carry_over, is_same_origin, is_trusted, next_method, resolve)
+    SEE_OTHER, carry_over, is_same_origin, is_trusted, next_method, resolve)
 from blockingio.client.target import (
     absolute_form, authority_form, clean_method, host_field, host_name, origin_form)
 from blockingio.errors import RedirectException, StateError, shown_uri
+from blockingio.values.redirect_info import RedirectInfo
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.limits import Limits

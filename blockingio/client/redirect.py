@@ -28,23 +28,6 @@ _FRAMING = ("content-length", "transfer-encoding", "trailer", "expect")
 _CONTENT = ("content-encoding", "content-language", "content-location", "content-type")
 
 
-class RedirectInfo:
-    """One redirect that was followed: its status, and where it led with which method.
-
-    ``location`` is absolute.  Follows dart:io's RedirectInfo.
-    """
-
-    __slots__ = ("status_code", "method", "location")
-
-    def __init__(self, status_code: int, method: str, location: Uri) -> None:
-        self.status_code = status_code
-        self.method = method
-        self.location = location
-
-    def __repr__(self) -> str:
-        return f"<RedirectInfo {self.status_code} {self.method} {shown_uri(self.location)}>"
-
-
 def is_redirect(method: str, status: int) -> bool:
     """Whether this answer to that method is one that dart:io follows by itself."""
     if method in ("GET", "HEAD"):

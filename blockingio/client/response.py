@@ -21,7 +21,7 @@ from blockingio.client.connection import Connection
 from blockingio.client.gzip import GzipReader
 from blockingio.client.lease import Lease
 from blockingio.client.plan import Plan
-from blockingio.client.redirect import RedirectInfo as RedirectInfo
+from blockingio.values.redirect_info import RedirectInfo
 from blockingio.client.redirect import is_redirect
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
