@@ -157,6 +157,8 @@ def refuses(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), PATIENCE).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # it was in the backlog when the port was given up
     return False
 
 
