@@ -43,13 +43,13 @@ def full_headers() -> HttpHeaders:
 
 def certificate() -> X509Certificate:
     pem = Certificates().authority.cert_pem.bytes().decode("ascii")
-    return X509Certificate._from_der(ssl.PEM_cert_to_DER_cert(pem))
+    return X509Certificate.from_der(ssl.PEM_cert_to_DER_cert(pem))
 
 
 VALUES: list[Any] = [
     HttpException("a"), HttpException("a", URI), StateError("a"), BadMessage("a", 431),
     RedirectException("a", REDIRECTS), RedirectException("a", []),
-    REDIRECTS[0], URI, Uri.parse("/a"), Uri._from_target("//a/b"),
+    REDIRECTS[0], URI, Uri.parse("/a"), Uri.from_target("//a/b"),
     ContentType.HTML, ContentType("a", "b", parameters={"c": None}), HeaderValue("a", {"b": "c d", "e": None}),
     InternetAddress.LOOPBACK_IP_V4, InternetAddress("fe80::1%1"), InternetAddress("/tmp/a", InternetAddressType.UNIX),
     HttpConnectionInfo(InternetAddress.LOOPBACK_IP_V6, 1, 2),

@@ -109,7 +109,7 @@ def _check_text(*texts: str) -> None:
             raise ValueError(f"a user name or password contains the control character {found[0]!r}")
 
 
-class Space(NamedTuple):
+class ProtectionSpace(NamedTuple):
     """Where credentials apply: a URL and what is below it, or a proxy (whose scheme is "proxy").
 
     ``host`` is in the one spelling that hosts are compared in.
@@ -121,14 +121,14 @@ class Space(NamedTuple):
     path: str
 
     @classmethod
-    def of(cls, uri: Uri) -> Space:
+    def of(cls, uri: Uri) -> ProtectionSpace:
         return cls(uri.scheme, host_key(uri.host), uri.port, uri.path)
 
     @classmethod
-    def of_proxy(cls, host: str, port: int) -> Space:
+    def of_proxy(cls, host: str, port: int) -> ProtectionSpace:
         return cls("proxy", host_key(host), port, "")
 
-    def covers(self, other: Space) -> bool:
+    def covers(self, other: ProtectionSpace) -> bool:
         """Whether ``other`` is this or below it, by whole segments: /a covers /a/b, not /ab."""
         if self[:3] != other[:3]:
             return False
@@ -138,7 +138,7 @@ class Space(NamedTuple):
         return other.path.startswith(path if path.endswith("/") else path + "/")
 
 
-class Entry:
+class StoredCredentials:
     """Credentials for a space; ``session`` is set once a Digest challenge came.
 
     Guarded by the store's lock.
@@ -146,7 +146,7 @@ class Entry:
 
     __slots__ = ("space", "realm", "credentials", "session")
 
-    def __init__(self, space: Space, realm: str, credentials: HttpClientCredentials) -> None:
+    def __init__(self, space: ProtectionSpace, realm: str, credentials: HttpClientCredentials) -> None:
         self.space = space
         self.realm = realm
         self.credentials = credentials
@@ -160,7 +160,7 @@ class Attempt(NamedTuple):
     """What one request was sent with."""
 
     authorization: str
-    entry: Entry | None  # None: from the URL's user information
+    entry: StoredCredentials | None  # None: from the URL's user information
     is_proof: bool  # a refusal without stale=true shows the credentials to be wrong
 
 
@@ -169,7 +169,7 @@ class CredentialStore:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._entries: list[Entry] = []  # guarded by _lock
+        self._entries: list[StoredCredentials] = []  # guarded by _lock
         register(self, CredentialStore._begin_anew)
 
     def _begin_anew(self) -> None:
@@ -180,7 +180,7 @@ class CredentialStore:
     def is_empty(self) -> bool:
         return not self._entries
 
-    def add(self, space: Space, realm: str, credentials: HttpClientCredentials) -> None:
+    def add(self, space: ProtectionSpace, realm: str, credentials: HttpClientCredentials) -> None:
         """Add them; those of the same scheme for the same place are replaced."""
         if not isinstance(credentials, HttpClientCredentials) or not credentials._scheme:
             raise TypeError(f"expected Basic, Bearer or Digest credentials, not {type(credentials).__name__}")
@@ -190,9 +190,9 @@ class CredentialStore:
             self._entries = [entry for entry in self._entries
                              if (entry.space, entry.realm, entry.credentials._scheme)
                              != (space, realm, credentials._scheme)]
-            self._entries.append(Entry(space, realm, credentials))
+            self._entries.append(StoredCredentials(space, realm, credentials))
 
-    def authorize(self, space: Space, method: str, target: str, chosen: Entry | None = None
+    def authorize(self, space: ProtectionSpace, method: str, target: str, chosen: StoredCredentials | None = None
                   ) -> Attempt | None:
         """What to send with a request: of ``chosen``, else of the closest entry that can be sent at once."""
         with self._lock:
@@ -208,7 +208,7 @@ class CredentialStore:
             value = session.authorization(method, target)
             return Attempt(value, entry, session.is_challenged and session.count == 1)
 
-    def answer(self, space: Space, challenges: Iterable[Challenge], failed: Attempt | None) -> Entry | None:
+    def answer(self, space: ProtectionSpace, challenges: Iterable[Challenge], failed: Attempt | None) -> StoredCredentials | None:
         """The entry to try again with, the strongest scheme first; None where there is none.
 
         ``failed`` is what the request had been sent with.  Credentials that were refused are
@@ -232,8 +232,8 @@ class CredentialStore:
                     return entry
         return None
 
-    def answer_or_ask(self, space: Space, values: Iterable[str], failed: Attempt | None,
-                      ask: Callable[[str, str | None], bool] | None) -> Entry | None:
+    def answer_or_ask(self, space: ProtectionSpace, values: Iterable[str], failed: Attempt | None,
+                      ask: Callable[[str, str | None], bool] | None) -> StoredCredentials | None:
         """``answer`` to the values of a WWW-Authenticate or Proxy-Authenticate field.
 
         Where there is none, ``ask`` is called with scheme and realm, and may add some; then once more.
@@ -255,12 +255,12 @@ class CredentialStore:
                     if attempt.entry.session is not None:
                         attempt.entry.session.use_nonce(nonce)
 
-    def _covering(self, space: Space) -> list[Entry]:
+    def _covering(self, space: ProtectionSpace) -> list[StoredCredentials]:
         """The entries that apply, the closest first."""
         found = [entry for entry in self._entries if entry.space.covers(space)]
         return sorted(found, key=lambda entry: -len(entry.space.path))
 
-    def _closest(self, space: Space) -> Entry | None:
+    def _closest(self, space: ProtectionSpace) -> StoredCredentials | None:
         for entry in self._covering(space):
             if entry.session is not None or entry.credentials._scheme != "digest":
                 return entry

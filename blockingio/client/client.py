@@ -18,13 +18,13 @@ from typing import ClassVar, ParamSpec, Self
 
 from blockingio import __version__
 from blockingio.client.auth import (
-    Attempt, CredentialStore, Entry, HttpClientCredentials, Space, user_authorization)
+    Attempt, CredentialStore, StoredCredentials, HttpClientCredentials, ProtectionSpace, user_authorization)
 from blockingio.client.connection import Connection
 from blockingio.client.connector import Connector, ConnectSettings
 from blockingio.client.exchange import Exchange
 from blockingio.client.follow import follow, run
 from blockingio.client.lease import Lease
-from blockingio.client.plan import Plan
+from blockingio.client.prepared_request import PreparedRequest
 from blockingio.client.pool import Pool
 from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_proxies
 from blockingio.client.request import HttpClientRequest
@@ -77,9 +77,9 @@ class HttpClient:
     def __init__(self, *, context: SecurityContext | ssl.SSLContext | None = None) -> None:
         self._pool: Pool[Connection] = Pool()
         self._limits = DEFAULT_LIMITS
-        self._credentials = CredentialStore()
-        self._proxy_credentials = CredentialStore()
-        self._connector = Connector(ClientTls(context), self._proxy_credentials)
+        self.credentials = CredentialStore()
+        self.proxy_credentials = CredentialStore()
+        self._connector = Connector(ClientTls(context), self.proxy_credentials)
         #: Seconds for all of connecting, a proxy and TLS included, but not name resolution, which is the
         #: system's.  None: as long as the system tries.
         self.connection_timeout: float | None = None
@@ -127,10 +127,10 @@ class HttpClient:
     @user_agent.setter
     def user_agent(self, user_agent: str | None) -> None:
         template = HttpHeaders()
-        template._set_trusted("host", "")  # comes first (RFC 9110 7.2), with its value for each request
+        template.set_trusted("host", "")  # comes first (RFC 9110 7.2), with its value for each request
         if user_agent is not None:
             template.set("user-agent", user_agent)
-        template._set_trusted("accept-encoding", "gzip")
+        template.set_trusted("accept-encoding", "gzip")
         self._template = template
 
     @property
@@ -185,10 +185,10 @@ class HttpClient:
         if not uri.host:
             raise ValueError(f"expected a URL with a host, found {shown_uri(uri)!r}")
         self._pool.check_open()
-        headers = self._template._copy()
-        plan = Plan(self, method, uri, headers, self._limits)
-        headers._set_trusted("host", host_field(uri, plan.host))
-        return HttpClientRequest(plan, self._begin(plan))
+        headers = self._template.copy()
+        prepared = PreparedRequest(self, method, uri, headers, self._limits)
+        headers.set_trusted("host", host_field(uri, prepared.host))
+        return HttpClientRequest(prepared, self.begin(prepared))
 
     @_or_url
     def get(self, host: str, port: int, path: str) -> HttpClientRequest:
@@ -253,13 +253,13 @@ class HttpClient:
         that had 256 KiB at most; else the challenge is the response, and the next request has the credentials.
         """
         uri = written_uri(url)
-        self._credentials.add(Space.of(uri), realm, credentials)
+        self.credentials.add(ProtectionSpace.of(uri), realm, credentials)
 
     def add_proxy_credentials(self, host: str, port: int, realm: str,
                               credentials: HttpClientCredentials) -> None:
         """Use them for a proxy, as those of ``add_credentials``."""
         check_port(port)
-        self._proxy_credentials.add(Space.of_proxy(host, port), realm, credentials)
+        self.proxy_credentials.add(ProtectionSpace.of_proxy(host, port), realm, credentials)
 
     # ------------------------------------------------------------ the end
 
@@ -286,39 +286,39 @@ class HttpClient:
 
     # ------------------------------------------------------------ what plans ask for
 
-    def _begin(self, plan: Plan, *, entry: Entry | None = None, proxy_entry: Entry | None = None) -> Exchange:
-        """A connection for the plan, and credentials in its fields: these entries', or those that apply."""
-        lease = self._lease(plan, is_fresh=False)
+    def begin(self, prepared: PreparedRequest, *, entry: StoredCredentials | None = None, proxy_entry: StoredCredentials | None = None) -> Exchange:
+        """A connection for the prepared, and credentials in its fields: these entries', or those that apply."""
+        lease = self.lease(prepared, is_fresh=False)
         try:
-            if entry is not None or plan.uri.user_info or not self._credentials.is_empty:
-                self._authorize(plan, entry)
-            if plan.is_absolute:
-                self._authorize_to_proxy(plan, proxy_entry)
+            if entry is not None or prepared.uri.user_info or not self.credentials.is_empty:
+                self._authorize(prepared, entry)
+            if prepared.is_absolute:
+                self._authorize_to_proxy(prepared, proxy_entry)
         except BaseException:
             lease.discard()
             raise
-        return Exchange(plan, lease)
+        return Exchange(prepared, lease)
 
-    def _redirect(self, plan: Plan) -> HttpClientResponse:
-        """The response to a plan, further redirects and challenges followed."""
-        return follow(run(self._begin(plan), _tell_nobody), _tell_nobody)
+    def redirect_to(self, prepared: PreparedRequest) -> HttpClientResponse:
+        """The response to a prepared, further redirects and challenges followed."""
+        return follow(run(self.begin(prepared), _tell_nobody), _tell_nobody)
 
-    def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]:
+    def lease(self, prepared: PreparedRequest, *, is_fresh: bool) -> Lease[Connection]:
         """A place with a connection that is ready; ``is_fresh``: a new one, to the same proxy as before."""
         if is_fresh:
             # What has been sent is sent again, and it was made for this proxy.
-            return self._lease_through(plan.proxy, plan, is_fresh)
-        *first, last = self._proxies(plan.uri)
+            return self._lease_through(prepared.proxy, prepared, is_fresh)
+        *first, last = self._proxies(prepared.uri)
         for proxy in first:
             try:
-                return self._lease_through(proxy, plan, is_fresh)
+                return self._lease_through(proxy, prepared, is_fresh)
             except (OSError, HttpException):
                 continue  # the next one may do; what the last one raises is raised
-        return self._lease_through(last, plan, is_fresh)
+        return self._lease_through(last, prepared, is_fresh)
 
-    def _lease_through(self, proxy: Proxy | None, plan: Plan, is_fresh: bool) -> Lease[Connection]:
-        uri = plan.uri
-        lease = self._pool.acquire((uri.scheme, plan.host, uri.port, proxy), is_fresh=is_fresh)
+    def _lease_through(self, proxy: Proxy | None, prepared: PreparedRequest, is_fresh: bool) -> Lease[Connection]:
+        uri = prepared.uri
+        lease = self._pool.acquire((uri.scheme, prepared.host, uri.port, proxy), is_fresh=is_fresh)
         if lease.connection is None:
             try:
                 connection = Connection()
@@ -327,7 +327,7 @@ class HttpClient:
             except BaseException:
                 lease.discard()
                 raise
-        plan.proxy = proxy
+        prepared.proxy = proxy
         return lease
 
     def _proxies(self, uri: Uri) -> list[Proxy | None]:
@@ -341,31 +341,31 @@ class HttpClient:
                                TlsHooks(self.bad_certificate_callback, self.key_log), self.authenticate_proxy,
                                self._limits)
 
-    def _authorize(self, plan: Plan, entry: Entry | None) -> None:
+    def _authorize(self, prepared: PreparedRequest, entry: StoredCredentials | None) -> None:
         """Set Authorization, unless the user has."""
-        if entry is None and "authorization" in plan.headers:
+        if entry is None and "authorization" in prepared.headers:
             return
-        uri = plan.uri
+        uri = prepared.uri
         own = user_authorization(uri.user_info) if entry is None else None
         if own is not None:
-            plan.attempt = Attempt(own, None, True)
+            prepared.attempt = Attempt(own, None, True)
         else:
-            plan.attempt = self._credentials.authorize(Space.of(uri), plan.method, plan.target, entry)
-        if plan.attempt is not None:
-            plan.headers.set("authorization", plan.attempt.authorization)
+            prepared.attempt = self.credentials.authorize(ProtectionSpace.of(uri), prepared.method, prepared.target, entry)
+        if prepared.attempt is not None:
+            prepared.headers.set("authorization", prepared.attempt.authorization)
 
-    def _authorize_to_proxy(self, plan: Plan, entry: Entry | None) -> None:
+    def _authorize_to_proxy(self, prepared: PreparedRequest, entry: StoredCredentials | None) -> None:
         """Set Proxy-Authorization, unless the user has."""
-        proxy = plan.proxy
-        if proxy is None or entry is None and "proxy-authorization" in plan.headers:
+        proxy = prepared.proxy
+        if proxy is None or entry is None and "proxy-authorization" in prepared.headers:
             return
         if entry is None and proxy.authorization is not None:
-            plan.proxy_attempt = Attempt(proxy.authorization, None, True)
+            prepared.proxy_attempt = Attempt(proxy.authorization, None, True)
         else:
-            space = Space.of_proxy(proxy.host, proxy.port)
-            plan.proxy_attempt = self._proxy_credentials.authorize(space, plan.method, plan.target, entry)
-        if plan.proxy_attempt is not None:
-            plan.headers.set("proxy-authorization", plan.proxy_attempt.authorization)
+            space = ProtectionSpace.of_proxy(proxy.host, proxy.port)
+            prepared.proxy_attempt = self.proxy_credentials.authorize(space, prepared.method, prepared.target, entry)
+        if prepared.proxy_attempt is not None:
+            prepared.headers.set("proxy-authorization", prepared.proxy_attempt.authorization)
 
 
 def _tell_nobody(exchange: Exchange) -> None:

@@ -69,7 +69,7 @@ class Connection:
         """``channel``, which is held, is ready for the first request; ``der``: the server's certificate."""
         sock = channel.socket
         remote, local = sock.getpeername(), sock.getsockname()
-        self.info = HttpConnectionInfo._from_socket_addresses(sock.family, remote, local)
+        self.info = HttpConnectionInfo.from_socket_addresses(sock.family, remote, local)
         self.channel = channel
         self.source = LenientSource(channel.receive)
         self._der = der
@@ -86,7 +86,7 @@ class Connection:
     def certificate(self) -> X509Certificate | None:
         """The server's, None without TLS.  Outlives the connection."""
         if self._certificate is None and self._der is not None:
-            self._certificate = X509Certificate._from_der(self._der)
+            self._certificate = X509Certificate.from_der(self._der)
         return self._certificate
 
     def read_slowly(self, is_slow: bool) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from blockingio.client.auth import MOST_TRIES, Attempt, CredentialStore, Entry, Space
+from blockingio.client.auth import MOST_TRIES, Attempt, CredentialStore, StoredCredentials, ProtectionSpace
 from blockingio.client.connection import Connection
-from blockingio.client.dial import Deadline, connect, named
-from blockingio.client.plan import MOST_INTERIM
+from blockingio.client.connect import Deadline, connect, named
+from blockingio.client.prepared_request import MOST_INTERIM
 from blockingio.client.proxy import Proxy
 from blockingio.client.target import authority_form, host_name
 from blockingio.client.tls import ClientTls, TlsHooks
@@ -44,7 +44,7 @@ class Connector:
 
     def __init__(self, tls: ClientTls, proxy_credentials: CredentialStore) -> None:
         self._tls = tls
-        self._proxy_credentials = proxy_credentials
+        self.proxy_credentials = proxy_credentials
 
     def open(self, connection: Connection, uri: Uri, proxy: Proxy | None, settings: ConnectSettings) -> None:
         """Connect it; all that it holds is closed where that fails."""
@@ -52,7 +52,7 @@ class Connector:
         der: bytes | None = None
         try:
             if uri.scheme == "https":
-                reach = way.dial if proxy is None else _Tunnel(way, proxy, self._proxy_credentials).open
+                reach = way.dial if proxy is None else _Tunnel(way, proxy, self.proxy_credentials).open
                 channel: Channel = self._tls.open(
                     reach, connection, host_name(uri), uri.port, way.deadline, settings.hooks
                 )
@@ -105,12 +105,12 @@ class _Tunnel:
         self._proxy = proxy
         self._credentials = credentials
         self._target = authority_form(way.uri)
-        self._space = Space.of_proxy(proxy.host, proxy.port)
+        self._space = ProtectionSpace.of_proxy(proxy.host, proxy.port)
         self._name = f"the proxy {proxy.host}:{proxy.port}"
 
     def open(self) -> socket.socket:
         """A socket to the server itself; held by the connection."""
-        chosen: Entry | None = None
+        chosen: StoredCredentials | None = None
         for _ in range(MOST_TRIES):
             attempt = self._attempt(chosen)
             sock = self._way.dial()
@@ -129,7 +129,7 @@ class _Tunnel:
             f"{self._name} refused CONNECT {self._target}: {status} {reason}".rstrip(), self._way.uri
         )
 
-    def _attempt(self, chosen: Entry | None) -> Attempt | None:
+    def _attempt(self, chosen: StoredCredentials | None) -> Attempt | None:
         if self._proxy.authorization is not None:
             return Attempt(self._proxy.authorization, None, True)
         return self._credentials.authorize(self._space, "CONNECT", self._target, chosen)
@@ -137,18 +137,18 @@ class _Tunnel:
     def _ask(self, sock: socket.socket, attempt: Attempt | None) -> tuple[int, str, Fields]:
         """Send CONNECT; the final answer's status, reason and fields."""
         headers = HttpHeaders()
-        headers._set_trusted("host", self._target)
+        headers.set_trusted("host", self._target)
         if self._way.settings.user_agent is not None:
             headers.set("user-agent", self._way.settings.user_agent)
         if attempt is not None:
-            headers._set_trusted("proxy-authorization", attempt.authorization)
+            headers.set_trusted("proxy-authorization", attempt.authorization)
         deadline = self._way.deadline
         timeout = sock.gettimeout()
         # Byte by byte: what follows belongs to TLS.
         source = LenientSource(lambda size: sock.recv(1))
         try:
             sock.settimeout(deadline.left())
-            sock.sendall(b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (self._target.encode("ascii"), headers._encode()))
+            sock.sendall(b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (self._target.encode("ascii"), headers.encode()))
             answer = self._final_head(source)
             sock.settimeout(timeout)
             return answer
@@ -173,7 +173,7 @@ class _Tunnel:
     def _check_deadline(self) -> None:
         self._way.deadline.left()
 
-    def _answer(self, fields: Fields, attempt: Attempt | None) -> Entry | None:
+    def _answer(self, fields: Fields, attempt: Attempt | None) -> StoredCredentials | None:
         """What to try next after a 407; None: nothing."""
         ask = self._way.settings.authenticate_proxy
         asked = partial(ask, self._proxy.host, self._proxy.port) if ask is not None else None

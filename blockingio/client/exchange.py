@@ -1,6 +1,6 @@
 """One request on one connection: its bytes out, the head of its response in.
 
-Takes a Plan and bytes that are framed already; gives an HttpClientResponse.  Raises HttpException, with the
+Takes a PreparedRequest and bytes that are framed already; gives an HttpClientResponse.  Raises HttpException, with the
 request's URI, where the server went away, broke HTTP or was cut off.  An idempotent request whose
 connection had been used before and ends before a byte of a response came is sent once more, on a
 fresh one (RFC 9112 9.3.1): the server may have been about to close it.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from blockingio.client.connection import Connection
 from blockingio.client.lease import Lease
-from blockingio.client.plan import IDEMPOTENT, MOST_INTERIM, Plan
+from blockingio.client.prepared_request import IDEMPOTENT, MOST_INTERIM, PreparedRequest
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import BadMessage, HttpException
 from blockingio.wire.body import has_body
@@ -29,14 +29,14 @@ _Head = tuple[str, int, str, Fields]
 
 
 class Exchange:
-    __slots__ = ("plan", "lease", "cut_reason", "_record", "_record_size", "_early")
+    __slots__ = ("prepared", "lease", "cut_reason", "_record", "_record_size", "_early")
 
-    def __init__(self, plan: Plan, lease: Lease[Connection]) -> None:
-        self.plan = plan
+    def __init__(self, prepared: PreparedRequest, lease: Lease[Connection]) -> None:
+        self.prepared = prepared
         self.lease = lease
         self.cut_reason: str | None = None
         # What has been sent, to send it again; None where that will not be done.
-        self._record: list[bytes] | None = [] if lease.is_reused and plan.method in IDEMPOTENT else None
+        self._record: list[bytes] | None = [] if lease.is_reused and prepared.method in IDEMPOTENT else None
         self._record_size = 0
         self._early: _Head | None = None  # the head of a response that came before all was sent
 
@@ -66,7 +66,7 @@ class Exchange:
 
     def response(self) -> HttpClientResponse:
         """Wait for the response's head."""
-        plan = self.plan
+        prepared = self.prepared
         head = self._early
         while head is None:
             head = self._read_head()
@@ -76,16 +76,16 @@ class Exchange:
         is_kept = (
             self._early is None
             and fields.keep_alive
-            and plan.headers.persistent_connection
+            and prepared.headers.persistent_connection
             and not (version == "1.0" and fields.chunked)  # RFC 9112 6.1: its framing is faulty
             and not self.connection.source.is_lax
         )
-        response = HttpClientResponse(plan, self.lease, status, reason, fields, is_kept=is_kept)
-        if plan.attempt is not None:
-            plan.client._credentials.take_info(plan.attempt, response.headers.get_all("authentication-info"))
-        if plan.proxy_attempt is not None:
+        response = HttpClientResponse(prepared, self.lease, status, reason, fields, is_kept=is_kept)
+        if prepared.attempt is not None:
+            prepared.client.credentials.take_info(prepared.attempt, response.headers.get_all("authentication-info"))
+        if prepared.proxy_attempt is not None:
             fields_of_proxy = response.headers.get_all("proxy-authentication-info")
-            plan.client._proxy_credentials.take_info(plan.proxy_attempt, fields_of_proxy)
+            prepared.client.proxy_credentials.take_info(prepared.proxy_attempt, fields_of_proxy)
         return response
 
     def give_up(self) -> None:
@@ -100,7 +100,7 @@ class Exchange:
     def _read_head(self) -> _Head | None:
         """The final response's head; None where the connection ended before any byte came."""
         connection = self.connection
-        is_slow = self.plan.takes_over
+        is_slow = self.prepared.takes_over
         if is_slow:
             connection.read_slowly(True)
         try:
@@ -120,7 +120,7 @@ class Exchange:
                 connection.read_slowly(False)
 
     def _final_head(self, connection: Connection) -> _Head | None:
-        limits = self.plan.limits
+        limits = self.prepared.limits
         for interim in range(MOST_INTERIM):
             data = connection.source.head(limits, _nothing)
             if data is None:
@@ -139,7 +139,7 @@ class Exchange:
             if status >= 200 or status == _SWITCHING_PROTOCOLS:
                 connection.seen_fields = fields
                 connection.seen_limits = limits
-                if fields.fault and has_body(self.plan.method, status):
+                if fields.fault and has_body(self.prepared.method, status):
                     raise BadMessage(fields.fault)
                 return version, status, reason, fields
         raise HttpException(f"{MOST_INTERIM} interim responses came, expected a final one")
@@ -152,7 +152,7 @@ class Exchange:
             cause = f" ({error})" if error is not None else ""
             raise self._failure(f"the server ended the connection before its response came{cause}") from error
         self.lease.discard()
-        self.lease = self.plan.client._lease(self.plan, is_fresh=True)
+        self.lease = self.prepared.client.lease(self.prepared, is_fresh=True)
         if self.cut_reason is not None:
             # It was cut while there was no connection to be cut.
             self.connection.cut(self.cut_reason)
@@ -160,7 +160,7 @@ class Exchange:
             self.send(data)
 
     def _failure(self, message: str) -> HttpException:
-        return HttpException(self.connection.cut_reason or message, self.plan.uri)
+        return HttpException(self.connection.cut_reason or message, self.prepared.uri)
 
 
 def _nothing() -> None:

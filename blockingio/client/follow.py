@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from blockingio.client.auth import MOST_TRIES, Entry, Space
+from blockingio.client.auth import MOST_TRIES, StoredCredentials, ProtectionSpace
 from blockingio.client.exchange import Exchange
-from blockingio.client.plan import EXPECTS_CONTENT
+from blockingio.client.prepared_request import EXPECTS_CONTENT
 from blockingio.client.proxy import Proxy
-from blockingio.client.redirect import SEE_OTHER, carry_over
+from blockingio.client.redirects import SEE_OTHER, carry_over
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import RedirectException
 
@@ -34,14 +34,14 @@ def follow(response: HttpClientResponse, on_exchange: Callable[[Exchange], None]
 
 def run(exchange: Exchange, on_exchange: Callable[[Exchange], None]) -> HttpClientResponse:
     """Send a request with the body that is kept of it; its response."""
-    plan = exchange.plan
-    body = plan.body.whole() if plan.body is not None else b""
+    prepared = exchange.prepared
+    body = prepared.body.whole() if prepared.body is not None else b""
     try:
         on_exchange(exchange)
-        if body or plan.method in EXPECTS_CONTENT:
-            plan.headers._set_trusted("content-length", str(len(body)))
-        plan.headers._freeze("the request has been sent")
-        exchange.send(plan.head() + body)
+        if body or prepared.method in EXPECTS_CONTENT:
+            prepared.headers.set_trusted("content-length", str(len(body)))
+        prepared.headers.freeze("the request has been sent")
+        exchange.send(prepared.head() + body)
         return exchange.response()
     except BaseException:
         exchange.give_up()
@@ -52,18 +52,18 @@ def _redirect(response: HttpClientResponse) -> Exchange | None:
     """The next request where the response is a redirect to be followed without asking."""
     if response.status_code // 100 != 3:
         return None
-    plan = response._plan
-    if not (plan.follow_redirects and response.is_redirect):
+    prepared = response.prepared
+    if not (prepared.follow_redirects and response.is_redirect):
         return None
-    if plan.is_body_lost and response.status_code != SEE_OTHER:
+    if prepared.is_body_lost and response.status_code != SEE_OTHER:
         return None  # a GET with a body, say, which is not to arrive there without
     location = next(iter(response.headers.get_all("location")), "")
     if not location:
         return None  # an empty one would lead here again: browsers, too, show the response
-    response._dispose()
-    if len(plan.redirects) >= plan.max_redirects:
-        raise RedirectException(f"there are more than {plan.max_redirects} redirects", plan.redirects)
-    return plan.client._begin(plan.redirected(response.status_code, location))
+    response.dispose()
+    if len(prepared.redirects) >= prepared.max_redirects:
+        raise RedirectException(f"there are more than {prepared.max_redirects} redirects", prepared.redirects)
+    return prepared.client.begin(prepared.redirected(response.status_code, location))
 
 
 def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
@@ -73,34 +73,34 @@ def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
     """
     if response.status_code not in (401, 407):
         return None
-    plan = response._plan
-    entry: Entry | None = None
-    proxy_entry: Entry | None = None
+    prepared = response.prepared
+    entry: StoredCredentials | None = None
+    proxy_entry: StoredCredentials | None = None
     if response.status_code == 401:
         entry = _entry_for_server(response)
-    elif plan.proxy is not None and plan.is_absolute:
-        proxy_entry = _entry_for_proxy(response, plan.proxy)
-    if entry is None and proxy_entry is None or plan.is_body_lost:
+    elif prepared.proxy is not None and prepared.is_absolute:
+        proxy_entry = _entry_for_proxy(response, prepared.proxy)
+    if entry is None and proxy_entry is None or prepared.is_body_lost:
         return None
-    response._dispose()
-    new = plan.again()
+    response.dispose()
+    new = prepared.again()
     carry_over(new.headers, is_trusted=True, has_content=True)
-    return plan.client._begin(new, entry=entry, proxy_entry=proxy_entry)
+    return prepared.client.begin(new, entry=entry, proxy_entry=proxy_entry)
 
 
-def _entry_for_server(response: HttpClientResponse) -> Entry | None:
-    plan = response._plan
-    client = plan.client
-    ask = partial(client.authenticate, plan.uri) if client.authenticate is not None else None
+def _entry_for_server(response: HttpClientResponse) -> StoredCredentials | None:
+    prepared = response.prepared
+    client = prepared.client
+    ask = partial(client.authenticate, prepared.uri) if client.authenticate is not None else None
     values = response.headers.get_all("www-authenticate")
-    return client._credentials.answer_or_ask(Space.of(plan.uri), values, plan.attempt, ask)
+    return client.credentials.answer_or_ask(ProtectionSpace.of(prepared.uri), values, prepared.attempt, ask)
 
 
-def _entry_for_proxy(response: HttpClientResponse, proxy: Proxy) -> Entry | None:
-    plan = response._plan
-    client = plan.client
+def _entry_for_proxy(response: HttpClientResponse, proxy: Proxy) -> StoredCredentials | None:
+    prepared = response.prepared
+    client = prepared.client
     ask = client.authenticate_proxy
     asked = partial(ask, proxy.host, proxy.port) if ask is not None else None
     values = response.headers.get_all("proxy-authenticate")
-    space = Space.of_proxy(proxy.host, proxy.port)
-    return client._proxy_credentials.answer_or_ask(space, values, plan.proxy_attempt, asked)
+    space = ProtectionSpace.of_proxy(proxy.host, proxy.port)
+    return client.proxy_credentials.answer_or_ask(space, values, prepared.proxy_attempt, asked)

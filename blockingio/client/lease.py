@@ -44,13 +44,13 @@ class Lease(Generic[C]):
 
     def attach(self, connection: C) -> None:
         """Put a new connection into the place, before it is connected, so that it can be cut."""
-        self.pool._attach(self, connection)
+        self.pool.attach(self, connection)
 
     def release(self) -> None:
         """The connection can take another request."""
         if not self.is_settled:
             self.is_settled = True
-            self.pool._release(self.key, self.connection)
+            self.pool.release(self.key, self.connection)
 
     def discard(self) -> None:
         """The connection cannot be used any more, or was never made: close it."""
@@ -58,13 +58,13 @@ class Lease(Generic[C]):
             self.is_settled = True
             if self.connection is not None:
                 self.connection.close()
-            self.pool._discard(self.key, self.connection)
+            self.pool.discard(self.key, self.connection)
 
     def take_out(self) -> None:
         """The connection goes to somebody else for good: it is no more the pool's."""
         if not self.is_settled:
             self.is_settled = True
-            self.pool._discard(self.key, self.connection)
+            self.pool.discard(self.key, self.connection)
 
     def drop(self, *, is_usable: bool) -> None:
         """``release`` or ``discard`` for a finalizer, which must not wait for a lock."""
@@ -72,7 +72,7 @@ class Lease(Generic[C]):
             self.is_settled = True
             if not is_usable and self.connection is not None:
                 self.connection.close()
-            self.pool._leave_note((self.key, self.connection, is_usable))
+            self.pool.leave_note((self.key, self.connection, is_usable))
 
     def __del__(self) -> None:
         if not self.is_settled:

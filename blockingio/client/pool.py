@@ -171,7 +171,7 @@ class Pool(Generic[C]):
                 if not waiter.is_served:
                     self._hosts[lease.key].waiting.remove(waiter)
             if waiter.is_served and waiter.refusal is None:
-                self._release(lease.key, waiter.connection)
+                self.release(lease.key, waiter.connection)
             raise
         if waiter.refusal is not None:
             raise HttpException(waiter.refusal)
@@ -196,7 +196,7 @@ class Pool(Generic[C]):
                 self._active.add(lease.connection)
                 host.places -= 1
 
-    def _attach(self, lease: Lease[C], connection: C) -> None:
+    def attach(self, lease: Lease[C], connection: C) -> None:
         starting: Thread | None = None
         with self._guard:
             if self._is_cut:
@@ -215,7 +215,7 @@ class Pool(Generic[C]):
 
     # ------------------------------------------------------------ giving back
 
-    def _release(self, key: Hashable, connection: C | None) -> None:
+    def release(self, key: Hashable, connection: C | None) -> None:
         with self._guard:
             is_kept = connection is not None and self._take_back(key, connection)
             if not is_kept:
@@ -245,7 +245,7 @@ class Pool(Generic[C]):
             self._wake_reaper.notify()
         return True
 
-    def _discard(self, key: Hashable, connection: C | None) -> None:
+    def discard(self, key: Hashable, connection: C | None) -> None:
         with self._guard:
             self._forget(key, connection)
 
@@ -267,13 +267,13 @@ class Pool(Generic[C]):
         if not host.places and not host.waiting:
             del self._hosts[key]
 
-    def _leave_note(self, note: tuple[Hashable, C | None, bool] | None) -> None:
+    def leave_note(self, note: tuple[Hashable, C | None, bool] | None) -> None:
         self._notes.append(note)
         self._read_notes()
 
     def abandon(self) -> None:
         """The client is garbage: as ``close``, but it may be called where a lock must not be waited for."""
-        self._leave_note(None)
+        self.leave_note(None)
 
     def _read_notes(self) -> None:
         """Do what the notes say, unless another holds the lock: then that one does, after."""

@@ -18,7 +18,7 @@ from weakref import ref
 from blockingio.client.exchange import Exchange
 from blockingio.client.follow import follow
 from blockingio.client.kept_body import KeptBody
-from blockingio.client.plan import EXPECTS_CONTENT, Plan
+from blockingio.client.prepared_request import EXPECTS_CONTENT, PreparedRequest
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
@@ -52,9 +52,9 @@ class HttpClientRequest(IOSink):
 
     __slots__ = ("_plan", "_exchange", "_cookies", "_working", "_response", "_failure", "_done")
 
-    def __init__(self, plan: Plan, exchange: Exchange) -> None:
+    def __init__(self, prepared: PreparedRequest, exchange: Exchange) -> None:
         super().__init__()
-        self._plan = plan
+        self._plan = prepared
         self._cookies: list[Cookie] | None = None
         self._working = RLock()  # held by the owner during I/O, so that abort() knows whether to clean up
         # Guarded by _ending: the exchange that can be cut, and how it ended.
@@ -235,8 +235,8 @@ class HttpClientRequest(IOSink):
         headers = self._plan.headers
         if self._cookies:
             pairs = headers.get_all("cookie") + [cookie.pair() for cookie in self._cookies]
-            headers._set_trusted("cookie", "; ".join(pairs))
-        headers._freeze("the request's headers have been sent, or stand since its first write")
+            headers.set_trusted("cookie", "; ".join(pairs))
+        headers.freeze("the request's headers have been sent, or stand since its first write")
         self._declared = headers.content_length
         self._phase = BUFFERING
 
@@ -247,7 +247,7 @@ class HttpClientRequest(IOSink):
         elif length >= 0:
             self._framing = COUNTED if length else NO_BODY
             if length or self._plan.method in EXPECTS_CONTENT:
-                headers._set_trusted("content-length", str(length))
+                headers.set_trusted("content-length", str(length))
         elif "transfer-encoding" in headers._values:
             if not headers.chunked_transfer_encoding:
                 self._give_up()
@@ -256,7 +256,7 @@ class HttpClientRequest(IOSink):
             self._framing = CHUNKED
         elif self._size or self._plan.method in EXPECTS_CONTENT:
             self._framing = CHUNKED
-            headers._set_trusted("transfer-encoding", "chunked")
+            headers.set_trusted("transfer-encoding", "chunked")
         else:
             # A flush of a GET: a body is not expected by anyone, and many servers would not read it.
             self._framing = NO_BODY

@@ -20,9 +20,9 @@ from typing import Any, NoReturn
 from blockingio.client.connection import Connection
 from blockingio.client.gzip import GzipReader
 from blockingio.client.lease import Lease
-from blockingio.client.plan import Plan
+from blockingio.client.prepared_request import PreparedRequest
 from blockingio.values.redirect_info import RedirectInfo
-from blockingio.client.redirect import is_redirect
+from blockingio.client.redirects import is_redirect
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.x509 import X509Certificate
@@ -56,30 +56,30 @@ class HttpClientResponse(Stream[bytes]):
     its connection busy until it is dropped.  Follows dart:io's HttpClientResponse.
     """
 
-    __slots__ = ("status_code", "reason_phrase", "compression_state", "_plan", "_lease", "_connection",
+    __slots__ = ("status_code", "reason_phrase", "compression_state", "prepared", "_lease", "_connection",
                  "_fields", "_body", "_read_body", "_is_kept", "_cookies", "_kept_readers",
                  "__weakref__")  # fmt: skip
 
-    def __init__(self, plan: Plan, lease: Lease[Connection], status: int, reason: str, fields: Fields, *,
+    def __init__(self, prepared: PreparedRequest, lease: Lease[Connection], status: int, reason: str, fields: Fields, *,
                  is_kept: bool) -> None:
         connection = lease.connection
         assert connection is not None  # the head came over it
         self.status_code = status
         self.reason_phrase = reason
-        self._plan = plan
+        self.prepared = prepared
         self._lease = lease
         self._connection = connection
         self._fields = fields
         self._is_kept = is_kept  # the connection can take another request after this
         self._cookies: list[Cookie] | None = None
-        body = response_body(connection.source, fields, plan.limits, method=plan.method, status=status)
+        body = response_body(connection.source, fields, prepared.limits, method=prepared.method, status=status)
         self._body: Body | None = body
         self._read_body: Callable[[int], bytes] = body.read_some if body is not None else _read_nothing
         self.compression_state = HttpClientResponseCompressionState.NOT_COMPRESSED
         # Most have none, and then nothing needs to be looked up among the fields.
         if b"content-encoding" in fields.block.lower() and self._is_gzip():
             self.compression_state = HttpClientResponseCompressionState.COMPRESSED
-            if plan.client.auto_uncompress:
+            if prepared.client.auto_uncompress:
                 self.compression_state = HttpClientResponseCompressionState.DECOMPRESSED
                 self._read_body = GzipReader(self._read_body).read_some
         if isinstance(self._body, UntilCloseBody) or self._is_takeover:
@@ -119,12 +119,12 @@ class HttpClientResponse(Stream[bytes]):
     @property
     def is_redirect(self) -> bool:
         """Whether ``follow_redirects`` follows this: 301, 302, 303, 307, 308 to GET and HEAD, 303 to POST."""
-        return is_redirect(self._plan.method, self.status_code)
+        return is_redirect(self.prepared.method, self.status_code)
 
     @property
     def redirects(self) -> list[RedirectInfo]:
         """The redirects that led here, the oldest first."""
-        return self._plan.redirects
+        return self.prepared.redirects
 
     @property
     def certificate(self) -> X509Certificate | None:
@@ -172,7 +172,7 @@ class HttpClientResponse(Stream[bytes]):
         try:
             return codec.decode(self.read())[0]
         except ValueError as error:
-            raise HttpException(f"the body is not in its charset, {codec.name}: {error}", self._plan.uri) from error
+            raise HttpException(f"the body is not in its charset, {codec.name}: {error}", self.prepared.uri) from error
 
     def json(self) -> Any:
         """What the rest of the body is as JSON (RFC 8259), in the charset that ``text`` takes.
@@ -198,7 +198,7 @@ class HttpClientResponse(Stream[bytes]):
                 raise HttpException(self._connection.cut_reason)  # not the end, though it looks like it
         except HttpException as error:
             self._lease.discard()
-            raise HttpException(self._connection.cut_reason or error.message, self._plan.uri) from error
+            raise HttpException(self._connection.cut_reason or error.message, self.prepared.uri) from error
         except BaseException:
             self._lease.discard()  # where it stopped nobody knows
             raise
@@ -221,11 +221,11 @@ class HttpClientResponse(Stream[bytes]):
             locations = self.headers.get_all("location")
             if not locations or not locations[0]:
                 raise StateError("the response has no Location to redirect to")
-            plan = self._plan.redirected(self.status_code, locations[0], method, follow_loops=follow_loops)
+            prepared = self.prepared.redirected(self.status_code, locations[0], method, follow_loops=follow_loops)
         else:
-            plan = self._plan.redirected(self.status_code, url, method, follow_loops=follow_loops)
-        self._dispose()
-        return self._plan.client._redirect(plan)
+            prepared = self.prepared.redirected(self.status_code, url, method, follow_loops=follow_loops)
+        self.dispose()
+        return self.prepared.client.redirect_to(prepared)
 
     def detach_socket(self) -> socket.socket:
         """The connection, for another protocol: after 101 (Switching Protocols), say.
@@ -245,7 +245,7 @@ class HttpClientResponse(Stream[bytes]):
     @property
     def _is_takeover(self) -> bool:
         """Whether what follows on the connection is no HTTP."""
-        return self.status_code == 101 or self._plan.method == "CONNECT" and self.status_code // 100 == 2
+        return self.status_code == 101 or self.prepared.method == "CONNECT" and self.status_code // 100 == 2
 
     def _is_gzip(self) -> bool:
         codings = self.headers.get_all("content-encoding")
@@ -260,7 +260,7 @@ class HttpClientResponse(Stream[bytes]):
         else:
             self._lease.discard()
 
-    def _dispose(self) -> None:
+    def dispose(self) -> None:
         """Read away what is left, so that the connection can be used again, unless that is too much."""
         body = self._body
         if not self._lease.is_settled:
@@ -286,7 +286,7 @@ class HttpClientResponse(Stream[bytes]):
 
     def __repr__(self) -> str:
         state = "" if self._lease.is_settled else ", body unread"
-        return f"<HttpClientResponse {self.status_code} {self.reason_phrase} to {shown_uri(self._plan.uri)}{state}>"
+        return f"<HttpClientResponse {self.status_code} {self.reason_phrase} to {shown_uri(self.prepared.uri)}{state}>"
 
 
 def _read_nothing(limit: int) -> bytes:

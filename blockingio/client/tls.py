@@ -18,7 +18,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from blockingio.client.connection import Connection
-from blockingio.client.dial import Deadline, named
+from blockingio.client.connect import Deadline, named
 from blockingio.client.keylog import key_log_of
 from blockingio.net.channel import TlsChannel
 from blockingio.net.forks import register
@@ -96,14 +96,14 @@ class ClientTls:
             if self._own is None or self._shared is not shared:
                 self._shared = shared
                 with given._lock:
-                    self._own = given._make_client_context()
+                    self._own = given.make_client_context()
             return self._own
 
 
 def _certificate_of(channel: TlsChannel) -> X509Certificate | None:
     """The server's; None for one that cannot be read, about which nobody can be asked."""
     try:
-        return X509Certificate._from_der(channel.socket.getpeercert(True))  # type: ignore[attr-defined]
+        return X509Certificate.from_der(channel.socket.getpeercert(True))  # type: ignore[attr-defined]
     except ValueError:
         return None
 

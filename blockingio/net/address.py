@@ -82,7 +82,7 @@ class InternetAddress:
         return self
 
     @classmethod
-    def _from_socket_address(cls, family: int, address: Any) -> InternetAddress:
+    def from_socket_address(cls, family: int, address: Any) -> InternetAddress:
         """The address that ``accept``, ``getpeername`` and the like give for a socket of ``family``."""
         if family == socket.AF_INET:
             return cls._trusted(address[0], InternetAddressType.IPV4)
@@ -173,7 +173,7 @@ class InternetAddress:
             found = socket.getaddrinfo(_host_for_system(host), None, _FAMILIES[type], socket.SOCK_STREAM)
         except OSError as error:
             raise _naming(error, f"no address for host {host!r}") from None
-        addresses = dict.fromkeys(InternetAddress._from_socket_address(family, address)
+        addresses = dict.fromkeys(InternetAddress.from_socket_address(family, address)
                                   for family, _, _, _, address in found)
         return [address._with_host(host) for address in addresses]
 
@@ -224,9 +224,9 @@ class HttpConnectionInfo:
         self.local_port = local_port
 
     @classmethod
-    def _from_socket_addresses(cls, family: int, remote: Any, local: Any) -> HttpConnectionInfo:
+    def from_socket_addresses(cls, family: int, remote: Any, local: Any) -> HttpConnectionInfo:
         """From what ``getpeername`` and ``getsockname`` give for a socket of ``family``."""
-        address = InternetAddress._from_socket_address(family, remote)
+        address = InternetAddress.from_socket_address(family, remote)
         if address.type is InternetAddressType.UNIX:
             return cls(address, 0, 0)
         return cls(address, remote[1], local[1])

@@ -1,7 +1,7 @@
 """One connected socket: receive, send, timeouts, and an end in stages.
 
 The reading half and the writing half each have one owner at a time, which need not be
-the same thread (on TLS a DuplexTlsChannel sees to that: net/duplex.py).  ``cut`` may be called
+the same thread (on TLS a DuplexTlsChannel sees to that: net/tls_channel.py).  ``cut`` may be called
 by any thread at any time; ``close`` only by the one that knows that nobody else reads or writes
 any more, because a closed socket's number may at once be another client's.
 

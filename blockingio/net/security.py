@@ -165,9 +165,9 @@ class SecurityContext:
         The same object until something is changed.  The chain and the private key, where they are set, are
         for a server that asks for a client certificate; ssl.SSLError as in ``server_context``.
         """
-        return self._context("client", self._make_client_context)
+        return self._context("client", self.make_client_context)
 
-    def _certificate_requesting_context(self) -> ssl.SSLContext:
+    def certificate_requesting_context(self) -> ssl.SSLContext:
         """``server_context`` that asks for a client certificate: none will do, a wrong one will not."""
         return self._context("requesting server", self._make_requesting_context)
 
@@ -235,7 +235,7 @@ class SecurityContext:
         context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
-    def _make_client_context(self) -> ssl.SSLContext:
+    def make_client_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
         context.hostname_checks_common_name = False  # "MUST NOT be used by clients" (RFC 9110 4.3.4)
         # Who trusts a certificate that is no root means that one, not the root above it.

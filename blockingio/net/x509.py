@@ -98,7 +98,7 @@ class X509Certificate:
     _subject: str
 
     @classmethod
-    def _from_der(cls, der: bytes) -> X509Certificate:
+    def from_der(cls, der: bytes) -> X509Certificate:
         """The certificate that these bytes are, whole; ValueError where they are none."""
         self = cls.__new__(cls)
         self._der = der

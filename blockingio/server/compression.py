@@ -36,7 +36,7 @@ def compressed_headers(status: int, headers: HttpHeaders, request_headers: HttpH
     """
     if "content-encoding" in headers or status in (204, 205, 206, 304) or not is_compressible(headers):
         return None
-    headers = headers._copy()
+    headers = headers.copy()
     vary = [name.strip().lower() for name in headers.get("vary", "").split(",")]
     if "accept-encoding" not in vary and "*" not in vary:
         headers.add("vary", "Accept-Encoding")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from blockingio.errors import BadMessage
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.channel import Channel
-from blockingio.net.duplex import DuplexTlsChannel
+from blockingio.net.tls_channel import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.core import Core, log
@@ -94,7 +94,7 @@ class Connection:
     def info(self) -> HttpConnectionInfo | None:
         if not self._peer:
             return None
-        return HttpConnectionInfo._from_socket_addresses(self._family, self._peer, ("", self.core.port))
+        return HttpConnectionInfo.from_socket_addresses(self._family, self._peer, ("", self.core.port))
 
     @property
     def remote(self) -> str:
@@ -174,7 +174,7 @@ class Connection:
         der = sock.getpeercert(True)
         if der is not None:
             try:
-                self.certificate = X509Certificate._from_der(der)
+                self.certificate = X509Certificate.from_der(der)
             except ValueError as error:
                 self._log_handshake(error)
                 return False  # OpenSSL could read it, and we cannot: better nobody than somebody unknown

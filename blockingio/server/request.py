@@ -72,7 +72,7 @@ class HttpRequest(Stream[bytes]):
     def uri(self) -> Uri:
         """The request target as it came: for most requests a path and perhaps a query (RFC 9112 3.2)."""
         if self._uri is None:
-            self._uri = Uri._from_target(self._head.target)
+            self._uri = Uri.from_target(self._head.target)
         return self._uri
 
     @property
@@ -110,7 +110,7 @@ class HttpRequest(Stream[bytes]):
         Many clients send what RFC 6265 has no place for: such a Cookie can be read, and not be sent on.
         """
         if self._cookies is None:
-            self._cookies = Cookie._parse_cookie_header(self.headers.get_all("cookie"))
+            self._cookies = Cookie.parse_cookie_header(self.headers.get_all("cookie"))
         return self._cookies
 
     @property

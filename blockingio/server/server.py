@@ -150,7 +150,7 @@ class HttpServer(Stream[HttpRequest]):
     def listen_on(cls, server_socket: socket.socket) -> HttpServer:
         """Serve from a socket that listens already; close() leaves it open."""
         name = server_socket.getsockname()
-        return cls(server_socket, InternetAddress._from_socket_address(server_socket.family, name), owns_socket=False)
+        return cls(server_socket, InternetAddress.from_socket_address(server_socket.family, name), owns_socket=False)
 
     def __repr__(self) -> str:
         state = " closed" if self._core.closing else ""
@@ -323,7 +323,7 @@ def _server_context(context: SecurityContext | ssl.SSLContext, request_client_ce
     # Told apart by what they can do: to know their types, ssl would have to be loaded.
     tls: Any = context
     if hasattr(context, "server_context"):
-        tls = tls._certificate_requesting_context() if request_client_certificate else tls.server_context()
+        tls = tls.certificate_requesting_context() if request_client_certificate else tls.server_context()
     elif not hasattr(context, "wrap_socket"):
         raise TypeError(f"a context is a SecurityContext or an ssl.SSLContext, got {type(context).__name__}")
     elif request_client_certificate and not context.verify_mode:

@@ -97,7 +97,7 @@ class Cookie:
             self._same_site = _SAME_SITE.get(text.lower(), self._same_site)
 
     @staticmethod
-    def _parse_cookie_header(values: list[str]) -> list[Cookie]:
+    def parse_cookie_header(values: list[str]) -> list[Cookie]:
         """The cookies of a request's Cookie fields, in order: one from each ";", as it stands, if it has a name.
 
         Many servers and scripts set what the grammar does not allow, and browsers send it back (RFC 6265 5.4).

@@ -352,11 +352,6 @@ class HeaderStore(MutableMapping[str, str]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    _copy = copy
-    _freeze = freeze
-    _set_trusted = set_trusted
-    _encode = encode
-
     def __copy__(self) -> Self:
         return self.copy()
 

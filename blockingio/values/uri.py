@@ -114,7 +114,7 @@ class Uri:
             return None
 
     @classmethod
-    def _from_target(cls, target: str) -> Uri:
+    def from_target(cls, target: str) -> Uri:
         """The request target that the head's parser let through, in any of its four forms (RFC 9112 3.2).
 
         Never raises: what is no URI becomes the path.  A target that begins with "/" has no

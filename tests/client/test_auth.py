@@ -18,7 +18,7 @@ from blockingio import (
     HttpClientDigestCredentials,
     Uri,
 )
-from blockingio.client.auth import Space
+from blockingio.client.auth import ProtectionSpace
 from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession
 from tests.client.servers import OK, Asked, always, answering, scripted
@@ -144,13 +144,13 @@ def test_a_realm_is_a_str(client: HttpClient) -> None:
     ],
 )
 def test_what_is_below_a_url(url: str, other: str, covers: bool) -> None:
-    assert Space.of(Uri.parse(url)).covers(Space.of(Uri.parse(other))) is covers
+    assert ProtectionSpace.of(Uri.parse(url)).covers(ProtectionSpace.of(Uri.parse(other))) is covers
 
 
 @pytest.mark.parametrize("added, asked", [("[::1]", "0::1"), ("P.Example.", "p.example"), ("b\u00fc", "xn--b-eha")])
 def test_proxies_have_several_spellings_too(added: str, asked: str) -> None:
-    assert Space.of_proxy(added, 80).covers(Space.of_proxy(asked, 80))
-    assert not Space.of_proxy(added, 80).covers(Space.of_proxy(asked, 81))
+    assert ProtectionSpace.of_proxy(added, 80).covers(ProtectionSpace.of_proxy(asked, 80))
+    assert not ProtectionSpace.of_proxy(added, 80).covers(ProtectionSpace.of_proxy(asked, 81))
 
 
 # ------------------------------------------------------------------ the examples of the standards

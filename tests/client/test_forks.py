@@ -170,7 +170,7 @@ def test_locks_that_other_threads_of_the_parent_hold() -> None:
 
             client.add_credentials(url, "r", HttpClientBasicCredentials("u", "p"))
             ask("first")
-            locks = [client._pool._lock, client._credentials._lock, client._connector._tls._lock, trust._lock,
+            locks = [client._pool._lock, client.credentials._lock, client._connector._tls._lock, trust._lock,
                      request._ending]
             held, done = threading.Event(), threading.Event()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from blockingio import Cookie, HttpClient, HttpException, RedirectException, RedirectInfo, StateError, Uri
-from blockingio.client.redirect import is_trusted
+from blockingio.client.redirects import is_trusted
 from tests.client.servers import OK, Asked, Peer, always, answering, scripted
 
 

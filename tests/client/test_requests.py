@@ -63,7 +63,7 @@ def test_a_method_is_a_token(client: HttpClient, method: str) -> None:
 
 def test_a_cookie_that_cannot_be_written(client: HttpClient) -> None:
     """One that a request brought to a server, say, which reads leniently."""
-    cookie, = Cookie._parse_cookie_header(["a=b c"])
+    cookie, = Cookie.parse_cookie_header(["a=b c"])
     with scripted(answering(EMPTY)) as server:
         request = client.get("127.0.0.1", server.port, "/")
         request.cookies.append(cookie)

@@ -375,7 +375,7 @@ def test_an_unreadable_certificate_is_refused(server: Server, monkeypatch: pytes
 
     with HttpClient() as client:
         client.bad_certificate_callback = lambda certificate, host, port: True
-        monkeypatch.setattr(X509Certificate, "_from_der", unreadable)
+        monkeypatch.setattr(X509Certificate, "from_der", unreadable)
         with pytest.raises(ssl.SSLCertVerificationError):
             get(client, url(server))
 

@@ -234,7 +234,7 @@ def test_the_two_ends_of_a_connection(family: int, host: str) -> None:
             accepted, peer = listener.accept()
             with accepted:
                 local = accepted.getsockname()
-            info = HttpConnectionInfo._from_socket_addresses(family, peer, local)
+            info = HttpConnectionInfo.from_socket_addresses(family, peer, local)
             assert info.remote_address == InternetAddress(host)
             assert (info.remote_port, info.local_port) == (client.getsockname()[1], port)
             assert repr(info) == (f"<HttpConnectionInfo remote_address=InternetAddress({host!r})"
@@ -249,8 +249,8 @@ def test_the_two_ends_of_a_unix_domain_connection(tmp_path: Path) -> None:
         client.connect(path)
         accepted, peer = listener.accept()
         with accepted:
-            served = HttpConnectionInfo._from_socket_addresses(accepted.family, peer, accepted.getsockname())
-        asked = HttpConnectionInfo._from_socket_addresses(client.family, path, client.getsockname())
+            served = HttpConnectionInfo.from_socket_addresses(accepted.family, peer, accepted.getsockname())
+        asked = HttpConnectionInfo.from_socket_addresses(client.family, path, client.getsockname())
     assert served.remote_address.type is UNIX
     assert served.remote_address.address == ""  # the client's socket has no path of its own
     assert asked.remote_address == InternetAddress(path, UNIX)
@@ -258,7 +258,7 @@ def test_the_two_ends_of_a_unix_domain_connection(tmp_path: Path) -> None:
 
 
 def test_a_peer_with_an_abstract_name() -> None:
-    address = InternetAddress._from_socket_address(socket.AF_UNIX, b"\0name")
+    address = InternetAddress.from_socket_address(socket.AF_UNIX, b"\0name")
     assert address == InternetAddress("\0name", UNIX)
     assert address.raw_address == b"\0name"
 
@@ -267,7 +267,7 @@ def test_a_peer_with_an_abstract_name() -> None:
 def test_a_link_local_peer_has_its_zone() -> None:
     index, interface = socket.if_nameindex()[0]
     unknown = max(index for index, _ in socket.if_nameindex()) + 1000
-    from_socket = InternetAddress._from_socket_address
+    from_socket = InternetAddress.from_socket_address
     assert from_socket(socket.AF_INET6, ("fe80::1", 80, 0, index)) == InternetAddress(f"fe80::1%{interface}")
     assert from_socket(socket.AF_INET6, ("fe80::1", 80, 0, unknown)) == InternetAddress(f"fe80::1%{unknown}")
 

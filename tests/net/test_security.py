@@ -241,7 +241,7 @@ def test_tls_1_2_and_up(files: Files) -> None:
 def test_a_context_is_made_once_until_something_changes(
         change: Callable[[SecurityContext, Files], object], files: Files) -> None:
     context = serving(files)
-    makers = (context.server_context, context.client_context, context._certificate_requesting_context)
+    makers = (context.server_context, context.client_context, context.certificate_requesting_context)
     before = [make() for make in makers]
     assert [make() for make in makers] == before
     change(context, files)

@@ -79,7 +79,7 @@ def presenting(chain: Path, key: Path, authority: Path) -> ssl.SSLContext:
 def test_a_client_certificate_is_asked_for(method: str, files: Files) -> None:
     context = serving(files)
     getattr(context, method)(files.foreign_authority)
-    asking = context._certificate_requesting_context()
+    asking = context.certificate_requesting_context()
     with_one = presenting(files.foreign_chain, files.foreign_key, files.authority)
     server, _ = handshake(asking, with_one)
     assert server.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(files.foreign_chain.read_text())
@@ -95,7 +95,7 @@ def test_a_client_certificate_is_not_asked_for_unless_wanted(files: Files) -> No
     client_context = presenting(files.foreign_chain, files.foreign_key, files.authority)
     server, _ = handshake(context.server_context(), client_context)
     assert name_of(server) == ""
-    assert context.server_context() is not context._certificate_requesting_context()
+    assert context.server_context() is not context.certificate_requesting_context()
 
 
 def test_a_client_does_not_trust_the_client_authorities(files: Files) -> None:

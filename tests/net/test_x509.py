@@ -85,7 +85,7 @@ def leaf() -> trustme.LeafCert:
 def test_a_certificate_by_another_maker(leaf: trustme.LeafCert, tmp_path: Path) -> None:
     pem = leaf.cert_chain_pems[0].bytes().decode()
     der = ssl.PEM_cert_to_DER_cert(pem)
-    found = X509Certificate._from_der(der)
+    found = X509Certificate.from_der(der)
     decoded = by_openssl(der, tmp_path)
     short = {"organizationName": "O", "organizationalUnitName": "OU", "commonName": "CN"}
     for line, names in (found.subject, decoded["subject"]), (found.issuer, decoded["issuer"]):
@@ -103,12 +103,12 @@ def test_a_certificate_by_another_maker(leaf: trustme.LeafCert, tmp_path: Path) 
 @pytest.mark.parametrize("size", range(60, 70))
 def test_pem_has_lines_of_64_characters(size: int) -> None:
     der = certificate(common_name(UTF8, b"x" * size))
-    assert X509Certificate._from_der(der).pem == ssl.DER_cert_to_PEM_cert(der)
+    assert X509Certificate.from_der(der).pem == ssl.DER_cert_to_PEM_cert(der)
 
 
 def test_a_certificate_is_a_value() -> None:
-    one, same = X509Certificate._from_der(certificate()), X509Certificate._from_der(certificate())
-    other = X509Certificate._from_der(certificate(common_name(UTF8, b"other")))
+    one, same = X509Certificate.from_der(certificate()), X509Certificate.from_der(certificate())
+    other = X509Certificate.from_der(certificate(common_name(UTF8, b"other")))
     assert one == same != other
     assert len({one, same, other}) == 2
     assert one != one.der
@@ -131,7 +131,7 @@ def test_a_certificate_is_a_value() -> None:
 ])
 def test_each_type_of_string(tag: int, value: bytes, text: str, tmp_path: Path) -> None:
     der = certificate(common_name(tag, value))
-    found = X509Certificate._from_der(der)
+    found = X509Certificate.from_der(der)
     assert found.subject == f"/CN={text}"
     if tag != VISIBLE:  # which OpenSSL does not take in a name
         assert by_openssl(der, tmp_path)["subject"] == (((("commonName", text),),))
@@ -149,7 +149,7 @@ def test_each_type_of_string(tag: int, value: bytes, text: str, tmp_path: Path) 
     (0x04, b"octets\xff", r"octets\xFF"),
 ])
 def test_what_does_not_print_is_escaped(tag: int, value: bytes, text: str) -> None:
-    assert X509Certificate._from_der(certificate(common_name(tag, value))).subject == f"/CN={text}"
+    assert X509Certificate.from_der(certificate(common_name(tag, value))).subject == f"/CN={text}"
 
 
 def test_the_order_and_the_elements_of_a_name() -> None:
@@ -157,7 +157,7 @@ def test_the_order_and_the_elements_of_a_name() -> None:
         rdn(attribute(C, PRINTABLE, b"NL")),
         rdn(attribute(O, UTF8, b"Example"), attribute(CN, UTF8, b"localhost")),
         rdn(attribute(CN, UTF8, b"again")))
-    found = X509Certificate._from_der(certificate(name, issuer=sequence()))
+    found = X509Certificate.from_der(certificate(name, issuer=sequence()))
     assert found.subject == "/C=NL/O=Example+CN=localhost/CN=again"
     assert found.issuer == ""
 
@@ -177,7 +177,7 @@ def test_the_order_and_the_elements_of_a_name() -> None:
 ])
 def test_the_type_of_an_attribute(kind: str, name: str) -> None:
     subject = sequence(rdn(attribute(bytes.fromhex(kind), UTF8, b"x")))
-    assert X509Certificate._from_der(certificate(subject)).subject == f"/{name}=x"
+    assert X509Certificate.from_der(certificate(subject)).subject == f"/{name}=x"
 
 
 @pytest.mark.parametrize("time, date", [
@@ -190,14 +190,14 @@ def test_the_type_of_an_attribute(kind: str, name: str) -> None:
 ])
 def test_both_forms_of_a_date(time: bytes, date: datetime, tmp_path: Path) -> None:
     der = certificate(start=time, end=time)
-    found = X509Certificate._from_der(der)
+    found = X509Certificate.from_der(der)
     assert found.start_validity == found.end_validity == date.replace(tzinfo=timezone.utc)
     assert found.start_validity.tzinfo is timezone.utc
     assert dates_by_openssl(der, tmp_path) == [found.start_validity, found.end_validity]
 
 
 def test_a_certificate_of_version_1() -> None:
-    assert X509Certificate._from_der(certificate(version=b"")).subject == "/CN=localhost"
+    assert X509Certificate.from_der(certificate(version=b"")).subject == "/CN=localhost"
 
 
 @pytest.mark.parametrize("time", [
@@ -210,7 +210,7 @@ def test_a_certificate_of_version_1() -> None:
 ])
 def test_what_is_no_date(time: bytes) -> None:
     with pytest.raises(ValueError, match="not an X.509 certificate in DER: "):
-        X509Certificate._from_der(certificate(end=time))
+        X509Certificate.from_der(certificate(end=time))
 
 
 @pytest.mark.parametrize("subject", [
@@ -226,7 +226,7 @@ def test_what_is_no_date(time: bytes) -> None:
 ])
 def test_what_is_no_name(subject: bytes) -> None:
     with pytest.raises(ValueError, match="not an X.509 certificate in DER: "):
-        X509Certificate._from_der(certificate(subject))
+        X509Certificate.from_der(certificate(subject))
 
 
 WHOLE = certificate()
@@ -251,14 +251,14 @@ PARTS = WHOLE[3:]  # without its tag and the two octets of its length
 ])
 def test_what_is_no_certificate(der: bytes, found: str) -> None:
     with pytest.raises(ValueError, match="not an X.509 certificate in DER: ") as raised:
-        X509Certificate._from_der(der)
+        X509Certificate.from_der(der)
     assert found in str(raised.value)
 
 
 def test_no_part_of_a_certificate_is_one() -> None:
     for size in range(len(WHOLE)):
         with pytest.raises(ValueError, match="not an X.509 certificate in DER: "):
-            X509Certificate._from_der(WHOLE[:size])
+            X509Certificate.from_der(WHOLE[:size])
 
 
 def test_a_damaged_certificate_is_read_or_refused(leaf: trustme.LeafCert) -> None:
@@ -268,7 +268,7 @@ def test_a_damaged_certificate_is_read_or_refused(leaf: trustme.LeafCert) -> Non
     for at in range(len(whole)):
         for octet in {0x00, 0x7F, 0x80, 0xFF, whole[at] ^ 1}:
             try:
-                found = X509Certificate._from_der(whole[:at] + bytes([octet]) + whole[at + 1:])
+                found = X509Certificate.from_der(whole[:at] + bytes([octet]) + whole[at + 1:])
             except ValueError:
                 refused += 1
             else:

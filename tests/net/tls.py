@@ -92,4 +92,4 @@ def handshake(server_context: ssl.SSLContext, client_context: ssl.SSLContext, ho
 def name_of(end: ssl.SSLObject) -> str:
     """The subject of the certificate that the other end has shown."""
     der = end.getpeercert(binary_form=True)
-    return X509Certificate._from_der(der).subject if der else ""
+    return X509Certificate.from_der(der).subject if der else ""

@@ -12,7 +12,7 @@ import requests
 
 from blockingio import HttpException, HttpRequest, HttpServer
 from blockingio.net.channel import Channel
-from blockingio.net.duplex import DuplexTlsChannel
+from blockingio.net.tls_channel import DuplexTlsChannel
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 from tests.server.visits import get, post, post_chunks, raw_answer, small_window, tell, to_the_end
 

@@ -208,7 +208,7 @@ def test_a_client_certificate_that_we_cannot_read(monkeypatch: pytest.MonkeyPatc
     def fail(der: bytes) -> Any:
         raise ValueError("as the test wants it")
 
-    monkeypatch.setattr("blockingio.net.x509.X509Certificate._from_der", fail)
+    monkeypatch.setattr("blockingio.net.x509.X509Certificate.from_der", fail)
     server = HttpServer.bind_secure("127.0.0.1", 0, tls_contexts.server, request_client_certificate=True)
     with running(server):
         with pytest.raises((OSError, EOFError)):

@@ -64,7 +64,7 @@ def test_a_client_that_does_not_know_the_certificate_goes_away(tmp_path: Path) -
 
 
 def test_the_certificate_is_for_this_machine_until_2046() -> None:
-    certificate = X509Certificate._from_der(ssl.PEM_cert_to_DER_cert(CHAIN.read_text()))
+    certificate = X509Certificate.from_der(ssl.PEM_cert_to_DER_cert(CHAIN.read_text()))
     assert certificate.subject == certificate.issuer == "/O=blockingio tutorials/CN=localhost"
     assert certificate.start_validity < datetime.now(timezone.utc)
     assert certificate.end_validity.year == 2046

@@ -194,13 +194,13 @@ def test_parse_takes_only_text(value: object) -> None:
     (["{x}=y; a=b"], [("{x}", "y"), ("a", "b")]),
 ])
 def test_cookie_fields_of_a_request(values: list[str], pairs: list[tuple[str, str]]) -> None:
-    assert [(cookie.name, cookie.value) for cookie in Cookie._parse_cookie_header(values)] == pairs
+    assert [(cookie.name, cookie.value) for cookie in Cookie.parse_cookie_header(values)] == pairs
 
 
 @pytest.mark.parametrize("field", ["a=b c", 'a="b c"', "a[b]=1", "a=\u00fc", "a=b,c", "a=\\", 'a="'])
 def test_a_lenient_cookie_is_no_strict_one(field: str) -> None:
     """It can be looked at, copied and compared; not written, until it is made one that can be."""
-    cookie, = Cookie._parse_cookie_header([field])
+    cookie, = Cookie.parse_cookie_header([field])
     assert copy.copy(cookie) == cookie == pickle.loads(pickle.dumps(cookie))
     assert field in repr(cookie).replace("\\\\", "\\").replace("\\'", "'")
     with pytest.raises(ValueError, match="a cookie's"):

@@ -407,7 +407,7 @@ def test_immutable(change: Callable[[HttpHeaders], object]) -> None:
 
 
 @pytest.mark.parametrize("duplicate", [
-    HttpHeaders._copy, copy.copy, copy.deepcopy, lambda headers: pickle.loads(pickle.dumps(headers))])
+    HttpHeaders.copy, copy.copy, copy.deepcopy, lambda headers: pickle.loads(pickle.dumps(headers))])
 def test_copies_can_be_changed_and_leave_the_original_alone(
         duplicate: Callable[[HttpHeaders], HttpHeaders]) -> None:
     for original in (HttpHeaders.from_fields(RECEIVED, "1.0"), headers_of(*RECEIVED)):

@@ -449,14 +449,14 @@ def test_replace_refuses(parts: dict[str, Any], error: type[Exception]) -> None:
     ("", "", "", "", None),
 ])
 def test_targets(target: str, text: str, host: str, path: str, query: str | None) -> None:
-    uri = Uri._from_target(target)
+    uri = Uri.from_target(target)
     assert (str(uri), uri.host, uri.path) == (text, host, path)
     assert (uri.query, uri.has_query) == (query or "", query is not None)
     assert pickle.loads(pickle.dumps(uri)) == uri
 
 
 def test_a_target_with_two_slashes_never_names_a_host() -> None:
-    uri = Uri._from_target("//evil.example/x/y?z")
+    uri = Uri.from_target("//evil.example/x/y?z")
     assert (uri.authority, uri.host, uri.scheme) == ("", "", "")
     assert list(uri.path_segments) == ["", "evil.example", "x", "y"]
     assert uri != Uri.parse("//evil.example/x/y?z")
@@ -477,7 +477,7 @@ def test_targets_never_raise() -> None:
               "\\", "h:80"]
     for _ in range(20_000):
         target = "".join(source.choices(visible + tricky * 6, k=source.randrange(12)))
-        uri = Uri._from_target(target)
+        uri = Uri.from_target(target)
         for part in (str(uri), uri.path, uri.query, uri.host, uri.authority, uri.path_segments,
                      uri.query_parameters, uri.query_parameters_all, uri.port, repr(uri)):
             assert part is not None

@@ -1,6 +1,6 @@
 """What a request asks for, as its response must still know it to be redirected or tried again.
 
-A Plan belongs to the request, then to its response as well; both have the same thread at a time.
+A PreparedRequest belongs to the request, then to its response as well; both have the same thread at a time.
 Making the head of it is here too: the request line and the fields (RFC 9112 3).
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from blockingio.client.auth import Attempt, CredentialStore, Entry
+from blockingio.client.auth import Attempt, CredentialStore, StoredCredentials
 from blockingio.client.connection import Connection
 from blockingio.client.kept_body import KEPT_SIZE, KeptBody
 from blockingio.client.lease import Lease
 from blockingio.client.proxy import Proxy
-from blockingio.client.redirect import (
+from blockingio.client.redirects import (
     SEE_OTHER, carry_over, is_same_origin, is_trusted, next_method, resolve)
 from blockingio.client.target import (
     absolute_form, authority_form, clean_method, host_field, host_name, origin_form)
@@ -42,25 +42,25 @@ MAX_REDIRECTS = 5
 
 
 class Opener(Protocol):
-    """What a plan's owners ask of the client."""
+    """What a prepared's owners ask of the client."""
 
     auto_uncompress: bool
     authenticate: Callable[[Uri, str, str | None], bool] | None
     authenticate_proxy: Callable[[str, int, str, str | None], bool] | None
-    _credentials: CredentialStore
-    _proxy_credentials: CredentialStore
+    credentials: CredentialStore
+    proxy_credentials: CredentialStore
 
-    def _lease(self, plan: Plan, *, is_fresh: bool) -> Lease[Connection]:
+    def lease(self, prepared: PreparedRequest, *, is_fresh: bool) -> Lease[Connection]:
         """A place with a connection that is ready; ``is_fresh``: a new one, to the same proxy as before."""
 
-    def _begin(self, plan: Plan, *, entry: Entry | None = None, proxy_entry: Entry | None = None) -> Exchange:
-        """A connection for the plan, and credentials in its fields: these entries', or those that apply."""
+    def begin(self, prepared: PreparedRequest, *, entry: StoredCredentials | None = None, proxy_entry: StoredCredentials | None = None) -> Exchange:
+        """A connection for the prepared, and credentials in its fields: these entries', or those that apply."""
 
-    def _redirect(self, plan: Plan) -> HttpClientResponse:
-        """The response to a plan, further redirects and challenges followed."""
+    def redirect_to(self, prepared: PreparedRequest) -> HttpClientResponse:
+        """The response to a prepared, further redirects and challenges followed."""
 
 
-class Plan:
+class PreparedRequest:
     """A request, and as much of its body as is kept."""
 
     __slots__ = ("client", "method", "uri", "host", "headers", "body", "follow_redirects", "max_redirects",
@@ -82,21 +82,21 @@ class Plan:
         self.attempt: Attempt | None = None  # what the library put into Authorization, and ...
         self.proxy_attempt: Attempt | None = None  # ... Proxy-Authorization
 
-    def again(self) -> Plan:
+    def again(self) -> PreparedRequest:
         """A copy to change, with fields that can be changed, and without credentials of the library's own."""
-        plan = Plan(self.client, self.method, self.uri, self.headers._copy(), self.limits)
-        plan.body = self.body
-        plan.follow_redirects = self.follow_redirects
-        plan.max_redirects = self.max_redirects
-        plan.first_uri = self.first_uri
-        plan.redirects = list(self.redirects)
+        prepared = PreparedRequest(self.client, self.method, self.uri, self.headers.copy(), self.limits)
+        prepared.body = self.body
+        prepared.follow_redirects = self.follow_redirects
+        prepared.max_redirects = self.max_redirects
+        prepared.first_uri = self.first_uri
+        prepared.redirects = list(self.redirects)
         for name, attempt in (("authorization", self.attempt), ("proxy-authorization", self.proxy_attempt)):
-            if attempt is not None and plan.headers.get_all(name) == [attempt.authorization]:
-                plan.headers.remove_all(name)
-        return plan
+            if attempt is not None and prepared.headers.get_all(name) == [attempt.authorization]:
+                prepared.headers.remove_all(name)
+        return prepared
 
     def redirected(self, status: int, url: Uri | str, method: str | None = None, *, follow_loops: bool = False
-                   ) -> Plan:
+                   ) -> PreparedRequest:
         """The request that a redirect with this status leads to; ``method`` None: as the status has it.
 
         The body goes along where the method stays, but a 303 asks for another document.  RedirectException for a URL
@@ -107,19 +107,19 @@ class Plan:
             uri = uri.replace(user_info=self.uri.user_info)  # as a relative one has it
         if not follow_loops and any(info.location == uri for info in self.redirects):
             raise RedirectException(f"the redirects go round in a circle: {shown_uri(uri)} comes again", self.redirects)
-        plan = self.again()
-        plan.method = next_method(self.method, status) if method is None else clean_method(method)
-        plan.uri = uri
-        plan.host = host_name(uri)
-        plan.redirects.append(RedirectInfo(status, plan.method, uri))
-        if plan.method != self.method or method is None and status == SEE_OTHER:
-            plan.body = None
+        prepared = self.again()
+        prepared.method = next_method(self.method, status) if method is None else clean_method(method)
+        prepared.uri = uri
+        prepared.host = host_name(uri)
+        prepared.redirects.append(RedirectInfo(status, prepared.method, uri))
+        if prepared.method != self.method or method is None and status == SEE_OTHER:
+            prepared.body = None
         elif self.is_body_lost:
             raise StateError(f"the request's body is not kept any more: expected {KEPT_SIZE} bytes at most")
-        has_content = plan.method == self.method and (plan.body is not None or self.body is None)
-        carry_over(plan.headers, is_trusted=is_trusted(uri, self.first_uri), has_content=has_content)
-        plan.headers._set_trusted("host", host_field(uri, plan.host))
-        return plan
+        has_content = prepared.method == self.method and (prepared.body is not None or self.body is None)
+        carry_over(prepared.headers, is_trusted=is_trusted(uri, self.first_uri), has_content=has_content)
+        prepared.headers.set_trusted("host", host_field(uri, prepared.host))
+        return prepared
 
     @property
     def is_body_lost(self) -> bool:
@@ -147,4 +147,4 @@ class Plan:
         """The request line, the fields as they are now, and the blank line."""
         is_usual = self.proxy is None and self.method != "CONNECT"
         target = origin_form(self.uri) if is_usual else self.target
-        return b"%b HTTP/1.1\r\n%b\r\n" % (f"{self.method} {target}".encode("ascii"), self.headers._encode())
+        return b"%b HTTP/1.1\r\n%b\r\n" % (f"{self.method} {target}".encode("ascii"), self.headers.encode())
