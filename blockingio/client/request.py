@@ -270,7 +270,7 @@ class HttpClientRequest(IOSink):
         self._plan.body.add(data)
         return data
 
-    def _transmit(self, data: bytes) -> None:
+    def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
         with self._working:
             if self._failure is not None:
                 return  # aborted: writes do nothing

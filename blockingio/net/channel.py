@@ -12,12 +12,17 @@ and its errors are OSErrors.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import sys
 from collections.abc import Callable
 from threading import RLock
 from time import monotonic
+
+if sys.platform == "linux":
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
 
 # send() that never waits.  A system without it (Windows) may wait here, in the writer's thread.
 _DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
@@ -70,6 +75,53 @@ class Channel:
         except BlockingIOError:
             return 0
 
+    def send_row_now(self, row: tuple[bytes, ...]) -> int:
+        """``send_now`` of several in a row, without a copy of them."""
+        if hasattr(self.socket, "sendmsg"):
+            try:
+                return self.socket.sendmsg(row, (), _DONT_WAIT)
+            except BlockingIOError:
+                return 0
+        return self._send_each_now(row)
+
+    def _send_each_now(self, row: tuple[bytes, ...]) -> int:
+        done = 0
+        for data in row:
+            sent = self.send_now(data)
+            done += sent
+            if sent < len(data):
+                break
+        return done
+
+    def send_some(self, data: bytes, timeout: float | None) -> int:
+        """Wait until something can be sent, at most all; the number of bytes.  Raises as send_all."""
+        _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
+
+    def wait_to_send(self, seconds: float | None) -> bool:
+        """Until something can be sent, or the connection is broken; False where the time is up.
+
+        The kernel wakes nobody before it has room for a good part of its buffer: after a False it may yet take some.
+        """
+        return self._wait_for(select.POLLOUT, seconds)
+
+    def _wait_for(self, event: int, seconds: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self.socket.fileno(), event)
+        return bool(poll.poll(None if seconds is None else min(max(seconds, 0), LONGEST_TIME) * 1000))
+
+    def unsent(self) -> int:
+        """Bytes that the kernel has taken, and the peer has not confirmed; 0 where the system does not say."""
+        if sys.platform != "linux":
+            return 0
+        try:
+            return int.from_bytes(ioctl(self.socket.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
+        except (OSError, ValueError):
+            return 0  # it is gone
+
     def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
         """Send everything.  Raises TimeoutError when nothing was taken for ``timeout`` seconds, OSError."""
         _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
@@ -78,8 +130,12 @@ class Channel:
         except BlockingIOError:
             raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
 
-    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
-        """Send ``count`` bytes of a file from ``offset``; fewer where it ends before.  Raises as send_all."""
+    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None,
+                  note: Callable[[int], object] = int) -> int:
+        """Send ``count`` bytes of a file from ``offset``; fewer where it ends before.  Raises as send_all.
+
+        ``note`` is told of each number of bytes that has gone, also where the next fails.
+        """
         _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
         self._cork(True)
         done = 0
@@ -89,6 +145,7 @@ class Channel:
                 if not sent:
                     break
                 done += sent
+                note(sent)
         except BlockingIOError:
             raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
         finally:
@@ -162,6 +219,19 @@ class Channel:
                 except OSError:
                     pass  # it is gone already
         self.cut()
+
+    def reset(self) -> None:
+        """``abort``, and whoever is sending notices: for a peer that takes nothing.
+
+        The end that shutdown() sends is behind all that waits in the kernel, and ``close`` drops both.
+        """
+        self.abort()
+        with self._lock:
+            if self._open:
+                try:
+                    socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+                except OSError:
+                    pass  # not connected any more
 
     def close(self) -> None:
         """Give the socket back; for the one thread that still has it.  Idempotent."""

@@ -10,10 +10,11 @@ import os
 import re
 import select
 import socket
+from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
-from blockingio.net.channel import LONGEST_TIME, Channel, TlsChannel
+from blockingio.net.channel import Channel, TlsChannel
 
 # The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
 _WANTS_READ = 2
@@ -85,22 +86,32 @@ class DuplexTlsChannel(TlsChannel):
                 raise
         return sent
 
+    def send_row_now(self, row: tuple[bytes, ...]) -> int:
+        return self._send_each_now(row)
+
+    def send_some(self, data: bytes | memoryview, timeout: float | None) -> int:
+        end = _end_of(timeout)
+        while not (sent := self.send_now(data)) and data:
+            self._wait(select.POLLOUT, end)
+        return sent
+
     def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
         view = memoryview(data)
-        while True:
-            end = _end_of(timeout)  # anew with each piece that was taken
-            view = view[self.send_now(view) :]
-            if not view:
-                return
-            self._wait(select.POLLOUT, end)
+        while view:
+            view = view[self.send_some(view, timeout) :]
 
-    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> int:
+    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None,
+                  note: Callable[[int], object] = int) -> int:
         done = 0
         while done < count:
             data = os.pread(descriptor, min(count - done, 256 * 1024), offset + done)
             if not data:
                 break
-            self.send_all(data, timeout)
+            view = memoryview(data)
+            while view:
+                sent = self.send_some(view, timeout)
+                note(sent)
+                view = view[sent:]
             done += len(data)
         return done
 
@@ -130,9 +141,7 @@ class DuplexTlsChannel(TlsChannel):
 
     def _wait(self, event: int, end: float | None) -> None:
         """Until the socket below is ready, or broken.  Raises TimeoutError at ``end`` on the monotonic clock."""
-        poll = select.poll()
-        poll.register(self.socket.fileno(), event)
-        if not poll.poll(None if end is None else min(max(end - monotonic(), 0), LONGEST_TIME) * 1000):
+        if not self._wait_for(event, None if end is None else end - monotonic()):
             raise TimeoutError("the peer was too slow")
 
 

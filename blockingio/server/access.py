@@ -18,15 +18,18 @@ class AccessRecord:
     """One answered request; ``str(record)`` is its line in the common log format with the time taken.
 
     ``remote`` is the client's address, ``time`` the Unix time of the answer's end, ``seconds`` from the
-    request's head to there, ``body_size`` bytes of body that were sent.  ``method``, ``target`` and
-    ``version`` are "-" where the request could not be read; ``user`` is None unless somebody sets it.
+    request's head to there, ``body_size`` bytes of body that were sent: those that the system has taken to send.
+    ``is_complete`` is False where that is not the whole answer, because the client left, was too slow, or was cut.
+    ``method``, ``target`` and ``version`` are "-" where the request could not be read; ``user`` is None unless
+    somebody sets it.
     """
 
     __slots__ = ("remote", "user", "time", "method", "target", "version", "status", "body_size", "seconds",
-                 "request_headers")  # fmt: skip
+                 "request_headers", "is_complete")  # fmt: skip
 
     def __init__(self, remote: str, user: str | None, time: float, method: str, target: str, version: str,
-                 status: int, body_size: int, seconds: float, request_headers: HttpHeaders) -> None:
+                 status: int, body_size: int, seconds: float, request_headers: HttpHeaders,
+                 is_complete: bool = True) -> None:
         self.remote = remote
         self.user = user
         self.time = time
@@ -37,6 +40,7 @@ class AccessRecord:
         self.body_size = body_size
         self.seconds = seconds
         self.request_headers = request_headers
+        self.is_complete = is_complete
 
     def common_log_line(self) -> str:
         """``127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.1" 200 13 0.000412``."""

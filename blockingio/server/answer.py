@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from blockingio.errors import BadMessage, HttpException
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import compressed_headers, gzip_compressor
-from blockingio.server.outbox import FilePart, Outbox
+from blockingio.server.outbox import Outbox
+from blockingio.server.piece import FilePart, Piece, pieces_of
 from blockingio.server.response_head import make_head, phrase_of
 from blockingio.server.session import HttpSession
 from blockingio.values.cookie import Cookie
@@ -35,7 +36,7 @@ class Answer(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
     __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
-                 "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "_started_at",
+                 "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "_started_at", "_sent",
                  "_finished")  # fmt: skip
 
     def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
@@ -43,7 +44,7 @@ class Answer(IOSink):
         self._phase = UNTAKEN
         self._finished = False  # nothing is left to be done, and the connection knows
         self._parts = []
-        self._size = self._written = self._compressed = 0
+        self._size = self._written = self._sent = 0
         self._declared = -1
         self._framing = COUNTED
         self._codec = self._encoder = self._compressor = None
@@ -155,14 +156,9 @@ class Answer(IOSink):
         connection, asked = self._connection, self._asked
         log_access(connection.core, AccessRecord(
             connection.remote, None, time(), asked.method, asked.target, asked.version, self._status_code,
-            self._body_size(), monotonic() - self._started_at, asked.fields.headers,
+            self._sent + (0 if self._outbox is None else self._outbox.sent), monotonic() - self._started_at,
+            asked.fields.headers, not self._gone,
         ))  # fmt: skip
-
-    def _body_size(self) -> int:
-        """Bytes of body that went out, without framing."""
-        if self._framing == NO_BODY:
-            return 0
-        return self._written if self._compressor is None else self._compressed
 
     # ---------------------------------------------------------------- its head
 
@@ -241,25 +237,49 @@ class Answer(IOSink):
         self._add(body)
         self.close()
 
-    def _transmit(self, data: bytes | memoryview) -> None:
-        """Send what the kernel takes now; the rest goes to the outbox, so that a slow client holds nobody up."""
+    def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
+        """Send what the kernel takes now; the rest goes to the outbox, so that a slow client holds nobody up.
+
+        ``body`` bytes of it are the body's, and ``after`` bytes stand behind them.
+        """
         if self._gone:
             return
+        sent = 0
         outbox = self._outbox
-        if outbox is not None and outbox.failed:
-            self._gone = True  # nothing goes out behind a hole
-            return
-        if outbox is None or not outbox.busy:
+        if outbox is None or not (outbox.busy or outbox.failed):
             try:
                 sent = self._connection.channel.send_now(data)
             except OSError:
                 self._gone = True  # swallowed: the client is not there to be told
                 return
             if sent == len(data):
+                self._sent += body
                 return
-            data = memoryview(data)[sent:]
-        if not self._make_outbox().put(data):
-            self._gone = True
+        last = len(data) - after
+        piece = Piece(data, 0, last - body, last)
+        self._sent += piece.advance(sent)
+        self._send_later(piece)
+
+    def _transmit_row(self, before: bytes, body: bytes, after: bytes) -> None:
+        """Not joined: what of the body has to wait is kept as the object that the handler wrote."""
+        if self._gone:
+            return
+        sent = 0
+        outbox = self._outbox
+        if outbox is None or not (outbox.busy or outbox.failed):
+            try:
+                sent = self._connection.channel.send_row_now((before, body, after))
+            except OSError:
+                self._gone = True
+                return
+            self._sent += min(max(sent - len(before), 0), len(body))
+        pieces = pieces_of(before, body, after, sent)
+        if pieces:
+            self._send_later(*pieces)
+
+    def _send_later(self, *pieces: Piece | FilePart) -> None:
+        if not self._make_outbox().put(*pieces):
+            self._gone = True  # nothing goes out behind a hole
 
     def _make_outbox(self) -> Outbox:
         if self._outbox is None:
@@ -292,10 +312,8 @@ class Answer(IOSink):
             self._add_file(descriptor, offset, count)
             return count
         self._written += count
-        if self._framing == NO_BODY or self._gone:
-            return count
-        if not self._make_outbox().put(FilePart(descriptor, offset, count)):
-            self._gone = True
+        if self._framing != NO_BODY and not self._gone:
+            self._send_later(FilePart(descriptor, offset, count))
         return count
 
     def _add_file(self, descriptor: int, offset: int, count: int) -> None:

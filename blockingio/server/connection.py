@@ -317,16 +317,18 @@ class Connection:
             if is_head:
                 body = b""
             answer = head + body
+            sent = 0
             try:
                 sent = self.channel.send_now(answer)
-                if sent < len(answer):
-                    self.channel.send_all(answer[sent:], core.body_timeout)
+                while sent < len(answer):
+                    sent += self.channel.send_some(answer[sent:], core.body_timeout)
             except OSError:
                 self.broken = True
             self._last = True
             if core.access_log is not None:
-                log_access(core, AccessRecord(self.remote, None, time(), "-", "-", "-", error.status, len(body), 0.0,
-                                              _ILLEGIBLE.fields.headers))  # fmt: skip
+                size = max(sent - len(head), 0)
+                log_access(core, AccessRecord(self.remote, None, time(), "-", "-", "-", error.status, size, 0.0,
+                                              _ILLEGIBLE.fields.headers, sent == len(answer)))  # fmt: skip
         finally:
             self._turn.release()
 

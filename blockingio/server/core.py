@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage
+from blockingio.server.budget import Budget
 from blockingio.server.hosts import AllowedHosts
-from blockingio.server.outbox import Budget
 from blockingio.server.request_queue import RequestQueue
 from blockingio.server.response_head import HeadStarts
 from blockingio.server.session import Sessions

@@ -3,46 +3,41 @@
 A response is sent without waiting as far as the kernel takes it.  What is left goes in here,
 and a thread sends it at the client's pace.  The writing half of the connection belongs to that
 thread for as long as anything is in here, else to the response's.
+
+What all outboxes of a server hold is in its budget.  Once that is spent, the connection that has
+waited longest for its client gives way.  A handler waits for one client only, its own, and only
+for one that goes on taking.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Lock
+from threading import Condition
 from time import monotonic
 
 from blockingio.net.channel import Channel
-from blockingio.wire.limits import LINGER_TIME, OUTBOX_SIZE, OUTBOXES_SIZE
+from blockingio.server.budget import Budget
+from blockingio.server.piece import FilePart, Piece
+from blockingio.wire.limits import LINGER_TIME, OUTBOX_SIZE, STALL_SIZE, STALL_TIME
 
-# Those that are sending.  Changed by add and discard, each one step of the interpreter.
-_sending: set[Outbox] = set()
+# Seconds after which the handler that has written something has, as a rule, let go of it.
+_SETTLING_TIME = 0.1
 
+# Seconds that those whose answers are cut by the end of the program have to note it.
+_FAREWELL_TIME = 0.5
 
-class Budget:
-    """Bytes that all outboxes of a server hold; ``_lock`` guards the sum."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._used = 0
-
-    def use(self, size: int) -> None:
-        """``size`` more; less where it is negative."""
-        with self._lock:
-            self._used += size
-
-    @property
-    def is_spent(self) -> bool:
-        return self._used > OUTBOXES_SIZE
+# Those that are sending, or about to tell their response.  Changed by add and discard, each one step of the
+# interpreter.
+_at_work: set[Outbox] = set()
 
 
 class Outbox:
     """The unsent rest of one response, in order.
 
     ``_condition`` guards everything; sending happens outside of it, by the one thread that
-    ``_sending`` stands for.
+    ``_at_work`` stands for.  No other outbox's is asked for by who holds it.
     """
 
     def __init__(self, channel: Channel, timeout: float | None, budget: Budget,
@@ -52,41 +47,36 @@ class Outbox:
         self._timeout = timeout
         self._run = run  # gives a task a thread
         self._condition = Condition()
-        self._waiting: deque[bytes | memoryview | FilePart] = deque()
-        self._size = 0
+        self._waiting: deque[Piece | FilePart] = deque()
+        # The one that is being sent just now; set under the lock, and reset by the sending thread.
+        self._in_hand: Piece | None = None
+        self._size = 0  # bytes that wait in memory
+        self._taken = 0  # bytes that the kernel has taken from here
+        self._is_counted = True  # what waits is in the budget
+        self._is_stalled = False  # the client was waited for, and took next to nothing
         self._sending = False
         self._then: Callable[[bool], None] | None = None
-        # The client is gone, a file was shorter than promised, or nobody can send: nothing goes out any more.
+        self.sent = 0  # bytes of the body that the kernel has taken from here; the sending thread's to write
+        # The client is gone or gave way, a file was shorter than promised, or nobody can send: nothing goes out
+        # any more.
         self.failed = False
 
-    def put(self, data: bytes | memoryview | FilePart) -> bool:
-        """Send it after what is in here.  False once the client is gone.
-
-        Waits while there is more than OUTBOX_SIZE in here and the budget is spent.
-        """
-        size = _size_of(data)
+    def put(self, *pieces: Piece | FilePart) -> bool:
+        """Send them after what is in here.  False once the client is gone."""
         with self._condition:
-            while self._size > OUTBOX_SIZE and self._budget.is_spent and not self.failed:
-                self._condition.wait()
+            self._wait_for_client()
             if self.failed:
-                if isinstance(data, FilePart):
-                    data.close()
+                _close(pieces)
                 return False
-            self._waiting.append(data)
-            self._use(size)
-            if not self._sending:
-                self._sending = True
-                _sending.add(self)
-                try:
-                    self._run(self._send)
-                except BaseException as error:
-                    # Nobody sends it.  A thread that Ctrl-C came in front of finds that nothing waits.
-                    self._fail()
-                    self._stop()
-                    if isinstance(error, Exception):
-                        return False
-                    raise
-        return True
+            for piece in pieces:
+                self._waiting.append(piece)
+                if isinstance(piece, Piece):
+                    self._size += piece.left
+                    self._budget.hold(self, piece.buffer)
+            if not self._sending and not self._start():
+                return False
+        self._make_room()
+        return not self.failed
 
     @property
     def busy(self) -> bool:
@@ -107,6 +97,82 @@ class Outbox:
                 return
         then(not self.failed)
 
+    # ---------------------------------------------------------------- room
+
+    def _wait_for_client(self) -> None:
+        """Who writes much more than its client takes goes at the client's pace, where that has one.
+
+        Only once memory is short: then each STALL_TIME has to bring something, and else the handler goes on; its
+        connection gives way when it has waited longest of all.
+        """
+        if self._size <= OUTBOX_SIZE:
+            return
+        end, taken = monotonic() + STALL_TIME, self._taken_by_client()
+        while self._size > OUTBOX_SIZE and self._budget.is_tight and not (self._is_stalled or self.failed):
+            left = end - monotonic()
+            if left > 0:
+                self._condition.wait(left)
+                continue
+            before, taken = taken, self._taken_by_client()
+            self._is_stalled = taken - before < STALL_SIZE
+            end += STALL_TIME
+
+    def _taken_by_client(self) -> int:
+        return self._taken - self._channel.unsent()
+
+    def _make_room(self) -> None:
+        """While the budget is spent, the connection that has waited longest gives way; nothing is waited for."""
+        while (longest := self._budget.longest_waiting()) is not None:
+            if not self._is_stalled and self._budget.is_helpless(self, self._size):
+                return  # one answer may be as large as it is
+            if not longest.shrink():
+                longest.give_way()
+
+    def shrink(self) -> bool:
+        """Let go of buffers of which little is left to be sent; False where there is none.  From any thread."""
+        with self._condition:
+            wasteful = [piece for piece in self._waiting
+                        if isinstance(piece, Piece) and piece is not self._in_hand and piece.is_wasteful
+                        and piece.is_only_ours]  # fmt: skip
+            if self.failed or not wasteful:
+                return False
+            for piece in wasteful:
+                before = piece.buffer
+                try:
+                    piece.shrink()
+                except MemoryError:
+                    return False
+                self._budget.hold(self, piece.buffer)
+                self._budget.release(before)
+                del before
+        return True
+
+    def give_way(self) -> None:
+        """End it now; its thread notices, and the client that it has not got all.  From any thread."""
+        with self._condition:
+            self._drop_memory()
+            if self._sending and not self.failed:
+                self.failed = True
+                self._channel.reset()
+            self._condition.notify_all()
+
+    # ---------------------------------------------------------------- the sending thread
+
+    def _start(self) -> bool:
+        self._sending = True
+        _at_work.add(self)
+        try:
+            self._run(self._send)
+        except BaseException as error:
+            # Nobody sends it.  A thread that Ctrl-C came in front of finds that nothing waits.
+            self._fail()
+            self._stop()
+            _at_work.discard(self)
+            if isinstance(error, Exception):
+                return False
+            raise
+        return True
+
     def _send(self) -> None:
         while True:
             with self._condition:
@@ -114,79 +180,121 @@ class Outbox:
                     # In one step with the end of sending: from here on another thread may own the writing half.
                     then, self._then = self._then, None
                     self._stop()
+                    if then is None:
+                        _at_work.discard(self)
                     break
-                data = self._waiting.popleft()
+                piece = self._waiting[0]
             try:
-                if isinstance(data, FilePart):
-                    sent = data.send(self._channel, self._timeout)
+                if isinstance(piece, FilePart):
+                    size = 0
+                    well = piece.send(self._channel, self._timeout, self._note_file)
                 else:
-                    self._channel.send_all(data, self._timeout)
-                    sent = True
-            except OSError:
-                sent = False
-            with self._condition:
-                self._use(-_size_of(data))
-                if not sent:
-                    self._fail()
-                self._condition.notify_all()
-            del data
+                    size = self._send_some(piece)
+                    well = True
+            except Exception:
+                # The client has gone or is too slow, or there is no memory: in any case here it ends.
+                size, well = 0, False
+            self._settle(piece, size, well)
+            del piece
         if then is not None:
-            then(not self.failed)
+            try:
+                then(not self.failed)
+            finally:
+                with self._condition:
+                    _at_work.discard(self)
+                    self._condition.notify_all()
+
+    def _send_some(self, piece: Piece) -> int:
+        """At least a byte of it.  Raises OSError, TimeoutError where nothing was taken for too long."""
+        settled = False
+        while not (size := self._send_now(piece)):
+            if piece.is_wasteful and not settled:
+                settled = True
+                if not self._channel.wait_to_send(_SETTLING_TIME):
+                    self.shrink()
+            elif not self._channel.wait_to_send(self._timeout):
+                if not (size := self._send_now(piece)):
+                    raise TimeoutError(f"the client took nothing for {self._timeout} seconds")
+                break
+        return size
+
+    def _send_now(self, piece: Piece) -> int:
+        with self._condition:
+            self._in_hand = piece
+            view = piece.view
+        try:
+            return self._channel.send_now(view)
+        finally:
+            view.release()
+            self._in_hand = None
+
+    def _settle(self, piece: Piece | FilePart, size: int, well: bool) -> None:
+        """So much of the first piece was sent."""
+        with self._condition:
+            if isinstance(piece, Piece):
+                self.sent += piece.advance(size)
+                if self._waiting:  # else it has been given up meanwhile
+                    self._size -= size
+                    self._taken += size
+                    self._is_stalled = False
+                    self._budget.has_moved(self)
+            if not well or self.failed:
+                self._fail()
+            elif isinstance(piece, FilePart) or not piece.left:
+                self._waiting.popleft()
+                if isinstance(piece, Piece):
+                    self._budget.release(piece.buffer)
+            self._condition.notify_all()
+
+    def _note_file(self, size: int) -> None:
+        self.sent += size
 
     def _fail(self) -> None:
         """From here on nothing goes out: it would be behind a hole.  The client is to see that it has not got all."""
         self.failed = True
-        for data in self._waiting:
-            self._use(-_size_of(data))
-            if isinstance(data, FilePart):
-                data.close()
+        self._drop_memory()
+        _close(self._waiting)
         self._waiting.clear()
         self._channel.abort()
 
+    def _drop_memory(self) -> None:
+        """What is in here counts no more: the sending thread is about to let go of it."""
+        if self._is_counted:
+            self._is_counted = not self._waiting
+            for piece in self._waiting:
+                if isinstance(piece, Piece):
+                    self._budget.release(piece.buffer)
+        self._budget.leave(self)
+
     def _stop(self) -> None:
         self._sending = False
-        _sending.discard(self)
+        self._budget.leave(self)
         self._condition.notify_all()
 
-    def _use(self, size: int) -> None:
-        self._size += size
-        self._budget.use(size)
+    def wait_for_end(self, seconds: float) -> None:
+        """Until its response knows, too."""
+        with self._condition:
+            self._condition.wait_for(lambda: self not in _at_work, seconds)
 
 
-class FilePart:
-    """A stretch of an open file, by a descriptor of its own."""
-
-    def __init__(self, descriptor: int, offset: int, count: int) -> None:
-        self._descriptor = os.dup(descriptor)
-        self._offset = offset
-        self._count = count
-
-    def send(self, channel: Channel, timeout: float | None) -> bool:
-        """False where the file has become shorter.  Raises OSError."""
-        try:
-            return channel.send_file(self._descriptor, self._offset, self._count, timeout) == self._count
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _size_of(data: bytes | memoryview | FilePart) -> int:
-    """Bytes of memory: a file's stay where they are."""
-    return 0 if isinstance(data, FilePart) else len(data)
+def _close(pieces: tuple[Piece | FilePart, ...] | deque[Piece | FilePart]) -> None:
+    for piece in pieces:
+        if isinstance(piece, FilePart):
+            piece.close()
 
 
 @atexit.register
 def _finish_sending() -> None:
     """A script that ends with its last answer still on the way gives it a moment: its threads end with it."""
     end = monotonic() + LINGER_TIME
-    for outbox in list(_sending):
-        outbox.wait(max(end - monotonic(), 0))
+    for outbox in list(_at_work):
+        outbox.wait_for_end(max(end - monotonic(), 0))
+    end = monotonic() + _FAREWELL_TIME
+    for outbox in list(_at_work):
+        outbox.give_way()  # so that the access log can say what has become of it
+        outbox.wait_for_end(max(end - monotonic(), 0))
 
 
 def forget_sending() -> None:
     """In a forked child: what its parent sends is not the child's to wait for."""
-    _sending.clear()
+    _at_work.clear()

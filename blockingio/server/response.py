@@ -189,7 +189,8 @@ class HttpResponse(Answer):
             if write_headers:
                 head = make_detached_head(self._connection.core.head_starts, self._asked,
                                           self._status_code, self._reason_phrase, self.headers, self._cookies or ())
-            self._transmit(head + self._take_buffered())
+            body = self._take_buffered()
+            self._transmit(head + body, len(body))
         else:
             self._send_buffered(sync=True)
         if self._outbox is not None and not self._outbox.wait():

@@ -19,10 +19,17 @@ BODY_RECEIVE_SIZE = 64 * KIB
 # Bytes of output held back so that head and body leave in one write, with a Content-Length.
 OUTPUT_BUFFER_SIZE = 64 * KIB
 
-# Bytes of output that may wait for slow readers before the threads that write have to wait too:
-# what each response may have in any case, and all of a server's together.
-OUTBOX_SIZE = 1 * MIB
+# Bytes of output in one piece that are not copied to be joined with their head and framing, nor while they wait.
+LARGE_PIECE_SIZE = 64 * KIB
+
+# Bytes of memory that may wait for slow readers: all of a server's together; and what one response may have before
+# who writes it waits for its client, once half of that is used.
 OUTBOXES_SIZE = 256 * MIB
+OUTBOX_SIZE = 8 * MIB
+
+# Seconds for which a writer waits for its client, and bytes that the client has to take in them.
+STALL_TIME = 1.0
+STALL_SIZE = 16 * KIB
 
 # Bytes of an unread body that are read away to save the connection; past it a new one is cheaper.
 DRAIN_SIZE = 256 * KIB

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from blockingio.errors import HttpException, StateError
 from blockingio.values.header_value import ContentType
 from blockingio.values.headers import HttpHeaders
-from blockingio.wire.limits import OUTPUT_BUFFER_SIZE
+from blockingio.wire.limits import LARGE_PIECE_SIZE, OUTPUT_BUFFER_SIZE
 
 if TYPE_CHECKING:
     Buffer = bytes | bytearray | memoryview
@@ -80,7 +80,7 @@ class IOSink:
     """
 
     __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder",
-                 "_compressor", "_compressed", "buffer_output", "__weakref__")  # fmt: skip
+                 "_compressor", "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
         self._phase = OPEN
@@ -92,7 +92,6 @@ class IOSink:
         self._codec: str | None = None  # None: not looked up yet
         self._encoder: codecs.IncrementalEncoder | None = None  # for a codec that needs one
         self._compressor: Compressor | None = None
-        self._compressed = 0  # bytes that came out of it
         self.buffer_output = True
 
     # ---------------------------------------------------------------- for a subclass
@@ -118,9 +117,16 @@ class IOSink:
             self._codec = codec  # the Content-Type cannot change any more
         return codec
 
-    def _transmit(self, data: bytes) -> None:
-        """Send; swallow nothing that the caller must know."""
+    def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
+        """Send; swallow nothing that the caller must know.
+
+        ``body`` bytes of it are the body's, and ``after`` bytes of framing stand behind them.
+        """
         raise NotImplementedError
+
+    def _transmit_row(self, before: bytes, body: bytes, after: bytes) -> None:
+        """``_transmit`` of the three in a row, where the body's is large enough to be worth not copying it."""
+        self._transmit(b"%b%b%b" % (before, body, after) if before or after else body, len(body), len(after))
 
     def _choose_compressor(self) -> Compressor | None:
         """What encodes the content, None to send it as it is; asked once, before ``_begin``."""
@@ -293,10 +299,13 @@ class IOSink:
             data = b""
         elif self._compressor is not None:
             data = self._compress(data, _SYNC_FLUSH if sync else None)
-        if data and self._framing == CHUNKED:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        if head or data:
-            self._transmit(head + data if head else data)
+        if not data:
+            if head:
+                self._transmit(head)
+        elif self._framing == CHUNKED:
+            self._send_framed(b"%b%x\r\n" % (head, len(data)), data, b"\r\n")
+        else:
+            self._send_framed(head, data, b"")
 
     def _send_rest(self) -> None:
         """Send what there is, and the end of the message."""
@@ -310,34 +319,48 @@ class IOSink:
             if compressor is not None:
                 self._compressor = compressor
                 data = self._compress(data, _FINISH)
-            head = self._begin(len(data))
+            size = len(data)
+            head = self._begin(size)
             if self._declared > 0:
                 self._check_complete()
             self._phase = STREAMING
-            self._transmit(head + (data if self._framing == COUNTED else self._frame_last(data)))
+            if self._framing == COUNTED and size < LARGE_PIECE_SIZE:
+                self._transmit(head + data, size)
+            else:
+                self._send_last(head, data)
             return
         self._check_complete()
         if self._compressor is not None and self._framing != NO_BODY:
             data = self._compress(data, _FINISH)
-        data = self._frame_last(data)
-        if data:
-            self._transmit(data)
+        self._send_last(b"", data)
 
     def _compress(self, data: bytes, flush: int | None) -> bytes:
         assert self._compressor is not None
         data = self._compressor.compress(data)
         if flush is not None:
             data += self._compressor.flush(flush)
-        self._compressed += len(data)
         return data
 
-    def _frame_last(self, data: bytes) -> bytes:
+    def _send_framed(self, before: bytes, body: bytes, after: bytes) -> None:
+        """Some of the body, with what stands around it."""
+        size = len(body)
+        if size < LARGE_PIECE_SIZE:
+            self._transmit(b"%b%b%b" % (before, body, after), size, len(after))
+        else:
+            self._transmit_row(before, body, after)
+
+    def _send_last(self, head: bytes, data: bytes) -> None:
         """The last of the body, with its end."""
         if self._framing == NO_BODY:
-            return b""
-        if self._framing == CHUNKED:
-            return b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
-        return data
+            data = b""
+        if self._framing == CHUNKED and data:
+            self._send_framed(b"%b%x\r\n" % (head, len(data)), data, b"\r\n0\r\n\r\n")
+        elif self._framing == CHUNKED:
+            self._transmit(head + b"0\r\n\r\n")
+        elif data:
+            self._send_framed(head, data, b"")
+        elif head:
+            self._transmit(head)
 
     def _check_complete(self) -> None:
         if self._declared > self._written and self._framing != NO_BODY:

@@ -5,6 +5,7 @@ import gzip
 import logging
 import re
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from blockingio import (
     AccessRecord, HttpException, HttpRequest, HttpResponse, HttpServer, InternetAddress, InternetAddressType,
 )
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import Handler, answering, get, post, running, tell
+from tests.server.visits import Handler, answering, get, post, running, small_window, tell
 
 #: host ident user [date] "request" status size seconds
 LINE = re.compile(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
@@ -120,6 +121,116 @@ def test_the_size_is_that_of_what_was_sent() -> None:
             assert len(gzip.decompress(body)) == len(text)
             eventually(lambda: records)
     assert records[0].body_size == len(body)
+
+
+# --------------------------------------------------------- what was sent, and not what was offered
+
+MUCH = 64 << 20
+
+
+def in_one(response: HttpResponse) -> None:
+    response.write(bytes(MUCH))
+
+
+def counted(response: HttpResponse) -> None:
+    response.content_length = MUCH
+    for _ in range(64):
+        response.write(bytes(MUCH // 64))
+
+
+def chunked(response: HttpResponse) -> None:
+    for _ in range(64):
+        response.write(bytes(MUCH // 64))
+
+
+def unbuffered(response: HttpResponse) -> None:
+    response.buffer_output = False
+    for _ in range(MUCH // 16384):
+        response.write(bytes(16384))
+
+
+def a_file(response: HttpResponse) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.truncate(MUCH)
+        response.content_length = MUCH
+        response._send_file(file.fileno(), 0, MUCH)
+
+
+WRITES = pytest.mark.parametrize("write", [in_one, counted, chunked, unbuffered, a_file])
+
+
+@pytest.mark.parametrize("end", ["the client leaves", "the server is closed by force"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@WRITES
+def test_an_answer_that_was_cut(write: Callable[[HttpResponse], object], version: str, end: str) -> None:
+    records: list[AccessRecord] = []
+
+    def handler(request: HttpRequest) -> None:
+        write(request.response)
+        request.response.close()
+
+    with serving(handler, access_log=records.append) as server, small_window(server.port) as client:
+        client.send(get("/big", version=version)).read_exactly(346)
+        if end == "the client leaves":
+            client.reset()
+        else:
+            server.close(force=True)
+        [record] = eventually(lambda: records)
+    assert 0 < record.body_size < MUCH // 2 and not record.is_complete
+    assert record.status == 200 and f" {record.body_size} " in str(record)
+
+
+@WRITES
+def test_an_answer_that_was_taken_slowly_and_whole(write: Callable[[HttpResponse], object]) -> None:
+    records: list[AccessRecord] = []
+
+    def handler(request: HttpRequest) -> None:
+        write(request.response)
+        request.response.close()
+
+    with serving(handler, access_log=records.append) as server, small_window(server.port) as client:
+        assert len(client.send(get("/big")).read_response().body) == MUCH
+        [record] = eventually(lambda: records)
+    assert record.body_size == MUCH and record.is_complete
+
+
+def test_a_cut_answer_has_no_less_than_its_client_got() -> None:
+    """Framing left out; or more: what the system had taken, and dropped with the connection."""
+    records: list[AccessRecord] = []
+
+    def handler(request: HttpRequest) -> None:
+        unbuffered(request.response)
+        request.response.close()
+
+    with serving(handler, access_log=records.append, body_timeout=0.2) as server:
+        with small_window(server.port) as client:
+            client.send(get("/big"))
+            [record] = eventually(lambda: records)
+            try:
+                wire = b""
+                while data := client.socket.recv(65536):
+                    wire += data
+            except ConnectionError:
+                pass
+    assert record.body_size >= wire.partition(b"\r\n\r\n")[2].count(0) and not record.is_complete
+
+
+def test_what_was_never_sent_is_not_told() -> None:
+    """Written, found to be less than was promised, and so given up before the first byte."""
+    def handler(request: HttpRequest) -> None:
+        request.response.content_length = 10
+        request.response.write("x" * 9)
+        with pytest.raises(HttpException):
+            request.response.close()
+
+    [record] = logged(handler, get())
+    assert (record.body_size, record.is_complete) == (0, False)
+
+
+@pytest.mark.parametrize("raw", [get(), get(method="HEAD"), b"nonsense\r\n\r\n"])
+def test_a_whole_answer_is_complete(raw: bytes) -> None:
+    [record] = logged(tell, raw)
+    assert record.is_complete
 
 
 def test_the_time_it_took() -> None:

@@ -69,7 +69,7 @@ def test_small_answers_to_a_client_that_does_not_read() -> None:
 
 def test_what_a_server_holds_for_slow_readers_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past it the writer waits for its client; all arrives, and is still in order."""
-    monkeypatch.setattr("blockingio.server.outbox.OUTBOXES_SIZE", MIB)
+    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", MIB)
     written: list[int] = []
 
     def handler(request: HttpRequest) -> None:
@@ -87,7 +87,7 @@ def test_what_a_server_holds_for_slow_readers_has_a_limit(monkeypatch: pytest.Mo
 
 
 def test_a_writer_that_waits_for_a_client_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blockingio.server.outbox.OUTBOXES_SIZE", MIB)
+    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", MIB)
     ended = threading.Event()
 
     def handler(request: HttpRequest) -> None:

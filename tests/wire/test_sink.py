@@ -46,7 +46,7 @@ class Message(IOSink):
         self._framing = self._streamed_as if length < 0 else self._whole_as
         return HEAD
 
-    def _transmit(self, data: bytes) -> None:
+    def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
         self.sent.append(data)
 
     def _choose_compressor(self) -> Compressor | None:

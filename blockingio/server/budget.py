@@ -1,0 +1,73 @@
+"""What a server's outboxes may hold together, counted by what it pins in memory, and whose turn it is to give way."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from blockingio.wire.limits import OUTBOXES_SIZE
+
+if TYPE_CHECKING:
+    from blockingio.server.outbox import Outbox
+
+# Bytes that a piece costs beside its buffer: the objects that hold it.
+_PIECE_COST = 256
+
+
+class Budget:
+    """Shared by all outboxes of a server.
+
+    ``_lock`` guards everything, and nothing else is locked by who holds it.  Reentrant: the garbage collector may end
+    an answer, and so use an outbox, while its own thread is in here.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._used = 0
+        # By id, which is an object's own for as long as somebody holds it: one that many answers share costs once.
+        self._holders_of: dict[int, int] = {}
+        # Those that hold something; in front the one whose client has taken nothing for longest.
+        self._waiting: OrderedDict[Outbox, None] = OrderedDict()
+
+    def hold(self, outbox: Outbox, buffer: bytes) -> None:
+        """``outbox`` holds a buffer, the whole of it however little is left to be sent."""
+        with self._lock:
+            holders = self._holders_of.get(id(buffer), 0)
+            self._holders_of[id(buffer)] = holders + 1
+            self._used += _PIECE_COST + (0 if holders else len(buffer))
+            self._waiting.setdefault(outbox)
+
+    def release(self, buffer: bytes) -> None:
+        """One holder of it less."""
+        with self._lock:
+            holders = self._holders_of.pop(id(buffer)) - 1
+            if holders:
+                self._holders_of[id(buffer)] = holders
+            self._used -= _PIECE_COST + (0 if holders else len(buffer))
+
+    def has_moved(self, outbox: Outbox) -> None:
+        """Its client has taken something."""
+        with self._lock:
+            if outbox in self._waiting:
+                self._waiting.move_to_end(outbox)
+
+    def leave(self, outbox: Outbox) -> None:
+        """It holds nothing any more."""
+        with self._lock:
+            self._waiting.pop(outbox, None)
+
+    def longest_waiting(self) -> Outbox | None:
+        """Whose turn it is to give way; None where there is room."""
+        with self._lock:
+            return next(iter(self._waiting), None) if self._used > OUTBOXES_SIZE else None
+
+    def is_helpless(self, outbox: Outbox, size: int) -> bool:
+        """Whether others could not make room for one that holds ``size`` bytes: there are none, or it is too large."""
+        with self._lock:
+            return size > OUTBOXES_SIZE or (len(self._waiting) == 1 and outbox in self._waiting)
+
+    @property
+    def is_tight(self) -> bool:
+        """Half of it is used: who writes faster than its client reads goes at the client's pace from here on."""
+        return self._used > OUTBOXES_SIZE // 2

@@ -1,0 +1,167 @@
+"""Many clients that ask for much and read nothing: nobody waits for them, and what they cost is what is counted."""
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from blockingio import HttpRequest, HttpResponse, HttpServer
+from tests.peers import PATIENCE, RawClient, eventually
+from tests.server.visits import get, running, small_window, tell, to_the_end
+
+MIB = 1 << 20
+SIZE = 5_000_000
+SHARED = b"x" * SIZE
+#: The budget that these tests give a server.
+BUDGET = 32 * MIB
+
+
+def in_one(response: HttpResponse) -> None:
+    response.write(bytes(bytearray(SIZE)))
+
+
+def in_pieces(response: HttpResponse) -> None:
+    for number in range(80):
+        response.write(b"%05d" % number * (SIZE // 80 // 5))
+
+
+def shared(response: HttpResponse) -> None:
+    response.write(SHARED)
+
+
+Write = Callable[[HttpResponse], None]
+WRITES = pytest.mark.parametrize("write", [in_one, in_pieces, shared])
+
+
+@contextmanager
+def plain_loop(write: Write, answers: list[HttpResponse]) -> Iterator[HttpServer]:
+    """A server with one thread, which writes so to "/big"."""
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/big":
+            answers.append(request.response)
+            write(request.response)
+            request.response.close()
+        else:
+            tell(request)
+
+    with HttpServer.bind("127.0.0.1", 0) as server, running(server, handler):
+        yield server
+        server.close(force=True)
+
+
+@contextmanager
+def never_reading(server: HttpServer, number: int, answers: list[HttpResponse]) -> Iterator[list[RawClient]]:
+    """So many clients that have asked for much; all are answered, as far as the handler goes."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(small_window(server.port)).send(get("/big")) for _ in range(number)]
+        eventually(lambda: len(answers) == number and answers[-1].closed)
+        yield clients
+
+
+@WRITES
+def test_nobody_waits_for_those_who_never_read(write: Write) -> None:
+    answers: list[HttpResponse] = []
+    with plain_loop(write, answers) as server, ExitStack() as stack:
+        for _ in range(130):
+            stack.enter_context(small_window(server.port)).send(get("/big"))
+        good = stack.enter_context(RawClient(server.port, seconds=2))
+        assert good.get("/good").body == b"/good"
+
+
+@WRITES
+def test_what_they_cost_is_what_is_counted(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
+    answers: list[HttpResponse] = []
+    tracemalloc.start()
+    try:
+        with plain_loop(write, answers) as server, never_reading(server, 40, answers):
+            eventually(lambda: tracemalloc.get_traced_memory()[0] < BUDGET + 2 * MIB)
+            assert tracemalloc.get_traced_memory()[1] < 2 * BUDGET  # and never was much more
+            counted = server._core.budget._used
+            assert counted <= BUDGET and tracemalloc.get_traced_memory()[0] < counted + 4 * MIB
+            if write is shared:
+                assert counted < SIZE + MIB and all(answer.is_connected for answer in answers)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_small_rest_does_not_pin_what_it_is_the_rest_of() -> None:
+    """Clients that take nearly all: what is kept of it is no more than what is left."""
+    answers: list[HttpResponse] = []
+    left = MIB
+    tracemalloc.start()
+    try:
+        with plain_loop(in_one, answers) as server, ExitStack() as stack:
+            clients = [stack.enter_context(small_window(server.port)).send(get("/big")) for _ in range(10)]
+            for client in clients:
+                client.read_exactly(SIZE - left)
+            eventually(lambda: tracemalloc.get_traced_memory()[0] < 10 * left + 2 * MIB)
+            assert server._core.budget._used < 10 * left + MIB
+            for client in clients:
+                assert len(client.read_exactly(left)) == left
+            eventually(lambda: not server._core.budget._used)
+    finally:
+        tracemalloc.stop()
+
+
+def test_who_has_waited_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And sees that it has not got all; one that goes on reading stays."""
+    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
+    answers: list[HttpResponse] = []
+    with plain_loop(in_one, answers) as server, never_reading(server, 4, answers) as first:
+        reader = first[0]
+        head = reader.read_exactly(3_000_000)
+        with ExitStack() as stack:
+            for _ in range(8):
+                stack.enter_context(small_window(server.port)).send(get("/big"))
+            eventually(lambda: len(answers) == 12 and answers[-1].closed)
+            eventually(lambda: not answers[1].is_connected)
+            assert answers[0].is_connected and answers[-1].is_connected
+            assert len(to_the_end(first[1])) < SIZE
+            body = head.partition(b"\r\n\r\n")[2]
+            assert len(body) + len(reader.read_exactly(SIZE - len(body))) == SIZE
+
+
+def test_a_writer_goes_at_the_pace_of_a_client_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer larger than all that may wait reaches who reads it."""
+    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
+    answers: list[HttpResponse] = []
+
+    def much(response: HttpResponse) -> None:
+        for number in range(80):
+            response.write(bytes([number]) * MIB)
+
+    with plain_loop(much, answers) as server, RawClient(server.port) as client:
+        body = client.send(get("/big")).read_response().body
+        assert len(body) == 80 * MIB and body[::MIB] == bytes(range(80))
+
+
+def test_a_writer_does_not_wait_for_a_client_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much it writes: the connection ends, long before body_timeout is up."""
+    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
+    monkeypatch.setattr("blockingio.server.outbox.STALL_TIME", 0.1)
+    answers: list[HttpResponse] = []
+
+    def much(response: HttpResponse) -> None:
+        for _ in range(200):
+            response.write(b"x" * MIB)
+        assert not response.is_connected
+
+    with plain_loop(much, answers) as server, never_reading(server, 3, answers):
+        with RawClient(server.port, seconds=PATIENCE) as good:
+            assert good.get("/good").body == b"/good"
+        assert not any(answer.is_connected for answer in answers)
+
+
+@WRITES
+def test_a_budget_that_is_given_back(write: Write) -> None:
+    """By those who read late, who leave, and who are cut."""
+    answers: list[HttpResponse] = []
+    with plain_loop(write, answers) as server, never_reading(server, 3, answers) as clients:
+        assert server._core.budget._used > MIB
+        clients[0].reset()
+        assert len(clients[1].read_response().body) == SIZE
+        server.close(force=True)
+        eventually(lambda: not server._core.budget._used and not server._core.budget._holders_of)
