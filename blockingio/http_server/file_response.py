@@ -14,6 +14,7 @@ from blockingio.errors import HttpException
 from blockingio.http_server.conditional import NOT_MODIFIED, PROCEED, evaluate, range_applies
 from blockingio.http_server.ranges import RangeNotSatisfiable, parse_range
 from blockingio.http_server.representation import SMALL_FILE, Representation
+from blockingio.server.compression import add_vary
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
@@ -39,7 +40,7 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
     response = request.response
     headers = response.headers
     if varies:
-        _add_vary(headers)
+        add_vary(headers)
     ranges = None
     if response.status_code == 200:
         fields = request.headers._values
@@ -48,6 +49,8 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
             headers.set_trusted("etag", content.etag)
             headers.content_type = None  # the default one would overwrite what the client has kept
             response.status_code = verdict
+            if content.coding is None:
+                response.negotiate_as(content.media_type, content.size)
             response.close()
             return _ANSWERED
         if verdict != PROCEED:
@@ -91,7 +94,7 @@ class WholeAnswer:
         self.defaults = defaults.encode()
         headers = defaults.copy()
         if varies:
-            _add_vary(headers)
+            add_vary(headers)
         _describe(headers, content)
         headers.set_trusted("content-type", content.media_type)
         if content.coding is not None:
@@ -109,12 +112,6 @@ def _describe(headers: HttpHeaders, content: Representation) -> None:
     headers.set_trusted("etag", content.etag)
     headers.set_trusted("last-modified", content.last_modified)
     headers.set_trusted("accept-ranges", "bytes")
-
-
-def _add_vary(headers: HttpHeaders) -> None:
-    """Add Accept-Encoding to Vary (RFC 9110 12.5.5)."""
-    if "accept-encoding" not in headers.get("vary", "").lower():
-        headers.add("vary", "Accept-Encoding")
 
 
 def _send_whole(response: HttpResponse, content: Representation) -> None:
@@ -143,6 +140,8 @@ def _send_ranges(response: HttpResponse, content: Representation, ranges: list[t
         response.content_length = last - first + 1
         _send_stretch(response, content, first, last)
         return
+    if content.coding is None:
+        response.negotiate_as(content.media_type, size)
     boundary = os.urandom(_BOUNDARY_BYTES).hex()
     head = f"\r\n--{boundary}\r\ncontent-type: {content.media_type}\r\ncontent-range: bytes "
     heads = [f"{head}{first}-{last}/{size}\r\n\r\n".encode("latin-1") for first, last in ranges]

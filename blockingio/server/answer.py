@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage, HttpException
 from blockingio.server.access import AccessRecord, log_access
-from blockingio.server.compression import compressed_headers, gzip_compressor
+from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.outbox import Outbox
 from blockingio.server.piece import FilePart, Piece, pieces_of
 from blockingio.server.response_head import make_head, phrase_of
@@ -171,15 +171,36 @@ class Answer(IOSink):
             self._declared = self._headers.content_length
         self._phase = BUFFERING
 
-    def _choose_compressor(self) -> Compressor | None:
-        if not self._connection.core.auto_compress:
+    def _choose_compressor(self, length: int) -> Compressor | None:
+        asked = self._asked
+        if not self._connection.core.auto_compress or asked.method == "CONNECT":
             return None
-        headers = compressed_headers(self._status_code, self.headers, self._asked.fields.headers)
-        if headers is None:
-            return None
+        # A handler may leave the content away for HEAD, and perhaps say how long it would be; 304 has none either.
+        is_known = length != 0 or not (asked.method == "HEAD" or self._status_code == 304)
+        headers = self.headers.copy()
+        is_compressed = negotiate(self._status_code, headers, asked.fields.headers,
+                                  self._declared if self._declared >= 0 else length if is_known else -1)
+        if is_compressed and not (is_known or self._declared >= 0):
+            # Nobody knows whether GET has content at all: what is not said cannot be wrong (RFC 9110 9.3.2).
+            headers.remove_all("content-encoding")
+            is_compressed = False
         headers.freeze(STARTED)
         self._headers = headers
-        return gzip_compressor() if "content-encoding" in headers else None
+        return gzip_compressor() if is_compressed else None
+
+    def negotiate_as(self, media_type: str, length: int) -> None:
+        """Say of auto_compress what a 200 with this content would, for a 304 or 206 that does not name its type.
+
+        Before the response begins; its status, and the ETag where it has one, are set.
+        """
+        if self._connection.core.auto_compress:
+            described = self.headers.copy()
+            described.set("content-type", media_type)
+            negotiate(self._status_code, described, self._asked.fields.headers, length)
+            for name in ("vary", "etag"):
+                self.headers.remove_all(name)
+                for value in described.get_all(name):
+                    self.headers.add(name, value)
 
     def _find_codec(self) -> str:
         if self._headers is not None:

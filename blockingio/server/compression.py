@@ -12,6 +12,12 @@ from blockingio.wire.sink import Compressor
 _LEVEL = 6
 _GZIP = 31
 
+# Bytes of content below which nothing is gained: gzip adds 18, and has too little to find repetitions in.
+_WORTH_IT = 150
+
+# Statuses that say nothing of a representation: No Content, Reset Content.
+_WITHOUT_CONTENT = (204, 205)
+
 # Types beside text/* that gzip makes smaller; images, video and archives are compressed already.
 _COMPRESSIBLE = re.compile(
     r"\s*(?:text/|[^;]*\+(?:json|xml|text)\s*(?:;|\Z)|application/(?:json|javascript|ecmascript|x-javascript|xml"
@@ -29,24 +35,33 @@ def gzip_compressor() -> Compressor:
     return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
 
 
-def compressed_headers(status: int, headers: HttpHeaders, request_headers: HttpHeaders) -> HttpHeaders | None:
-    """A response's headers as they have to be where compression comes into play; None where it does not.
+def negotiate(status: int, headers: HttpHeaders, asked: HttpHeaders, length: int) -> bool:
+    """Have a response's headers say what depends on Accept-Encoding; whether its content is to be compressed.
 
-    They say that the answer depends on Accept-Encoding; with ``content-encoding: gzip`` it is to be compressed.
+    Decided by what is the same for GET and for HEAD, and on a 200 and a 304: so is the outcome (RFC 9110 8.6, 9.3.2,
+    15.4.5).  ``length`` is that of the content before it is compressed; -1: not known, so it counts as long.
+    ``asked``: the request's headers.
     """
-    if "content-encoding" in headers or status in (204, 205, 206, 304) or not is_compressible(headers):
-        return None
-    headers = headers.copy()
+    if status < 200 or status in _WITHOUT_CONTENT or "content-encoding" in headers or not is_compressible(headers):
+        return False
+    add_vary(headers)
+    if status == 206 or 0 <= length < _WORTH_IT or not accepts_gzip(asked):
+        return False  # a range is one of the content as it is
+    headers.remove_all("content-length")
+    etag = headers.get("etag", "")
+    if etag.startswith('"'):
+        headers.set("etag", f"W/{etag}")  # other bytes, same meaning (RFC 9110 8.8.3)
+    if status == 304:
+        return False
+    headers.set("content-encoding", "gzip")
+    return True
+
+
+def add_vary(headers: HttpHeaders) -> None:
+    """Say that the answer depends on Accept-Encoding (RFC 9110 12.5.5)."""
     vary = [name.strip().lower() for name in headers.get("vary", "").split(",")]
     if "accept-encoding" not in vary and "*" not in vary:
         headers.add("vary", "Accept-Encoding")
-    if accepts_gzip(request_headers):
-        headers.remove_all("content-length")
-        headers.set("content-encoding", "gzip")
-        etag = headers.get("etag", "")
-        if etag.startswith('"'):
-            headers.set("etag", f"W/{etag}")  # other bytes, same meaning (RFC 9110 8.8.3)
-    return headers
 
 
 def is_compressible(headers: HttpHeaders) -> bool:

@@ -53,7 +53,7 @@ class HttpServer(Stream[HttpRequest]):
     """
 
     auto_compress: Setting[bool] = Setting(
-        "Whether responses are gzipped where the client takes it and the type gains by it; False.")  # fmt: skip
+        "Whether responses are gzipped where the client takes it, by type and from 150 bytes on; False.")  # fmt: skip
     default_response_headers: Setting[HttpHeaders] = Setting(
         "What each response's headers begin with; change them before requests come.", is_headers)
     idle_timeout: Setting[float | None] = Setting(

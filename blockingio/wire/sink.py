@@ -128,8 +128,10 @@ class IOSink:
         """``_transmit`` of the three in a row, where the body's is large enough to be worth not copying it."""
         self._transmit(b"%b%b%b" % (before, body, after) if before or after else body, len(body), len(after))
 
-    def _choose_compressor(self) -> Compressor | None:
-        """What encodes the content, None to send it as it is; asked once, before ``_begin``."""
+    def _choose_compressor(self, length: int) -> Compressor | None:
+        """What encodes the content of ``length`` bytes (-1: not known yet), None to send it as it is.
+
+        Asked once, before ``_begin``."""
         return None
 
     def _give_up(self) -> None:
@@ -291,7 +293,7 @@ class IOSink:
         """Send what there is; more may come."""
         head = b""
         if self._phase == BUFFERING:
-            self._compressor = self._choose_compressor()
+            self._compressor = self._choose_compressor(-1)
             head = self._begin(-1)
             self._phase = STREAMING
         data = self._take_buffered() if self._size else b""
@@ -315,8 +317,8 @@ class IOSink:
             self._freeze_headers()
         data = self._take_buffered() if self._size else b""
         if self._phase == BUFFERING:
-            compressor = self._choose_compressor() if data else None
-            if compressor is not None:
+            compressor = self._choose_compressor(len(data))
+            if compressor is not None and data:
                 self._compressor = compressor
                 data = self._compress(data, _FINISH)
             size = len(data)

@@ -149,9 +149,10 @@ def test_a_kept_file_follows_the_server_and_the_handler(root: Path) -> None:
             {"etag", "last-modified", "accept-ranges", "content-type", "content-length", "date", "server"}
         server.default_response_headers.set("connection", "close")
         assert client.get("/hello.txt").header("connection") == "close"
+    (root / "hello.txt").write_bytes(b"Hello, world!" * 50)
     with serving(handle, auto_compress=True) as server, RawClient(server.port) as client:
-        assert client.get("/hello.txt").body == b"Hello, world!"
-        assert gzip.decompress(client.get("/hello.txt", "Accept-Encoding: gzip").body) == b"Hello, world!"
+        assert client.get("/hello.txt").body == b"Hello, world!" * 50
+        assert gzip.decompress(client.get("/hello.txt", "Accept-Encoding: gzip").body) == b"Hello, world!" * 50
         directory.root = root / "sub"
         assert client.get("/hello.txt").status == 404
 

@@ -298,6 +298,37 @@ def test_a_server_that_compresses(root: Path, size: int) -> None:
         assert (response.status, response.body, response.header("content-encoding")) == (206, text[:10], None)
 
 
+@pytest.mark.parametrize("size", [10, 1000, LARGE])
+@pytest.mark.parametrize("neighbour", [False, True], ids=["", "with a neighbour"])
+@pytest.mark.parametrize("name", ["text.txt", "picture.png"])
+@pytest.mark.parametrize("fields", [["Accept-Encoding: gzip"], ["Accept-Encoding: br"], []], ids=["gzip", "another", "none"])
+def test_what_was_negotiated_is_in_each_answer(root: Path, fields: list[str], name: str, neighbour: bool,
+                                               size: int) -> None:
+    """HEAD, 304 and 206 have what the 200 to GET has (RFC 9110 8.6, 9.3.2, 15.3.7, 15.4.5)."""
+    text = (b"All work and no play. " * (size // 22 + 1))[:size]
+    (root / name).write_bytes(text)
+    if neighbour:
+        (root / f"{name}.gz").write_bytes(gzip.compress(text, mtime=0))
+    with site(root, server={"auto_compress": True}) as client:
+        for _ in range(2):  # by the second time it may be in memory
+            full = client.get(f"/{name}", *fields)
+            assert full.status == 200 and (full.header("vary") == "Accept-Encoding") == (neighbour or name == "text.txt")
+            compresses = fields == ["Accept-Encoding: gzip"] and (neighbour or (name == "text.txt" and size > 100))
+            assert full.header("content-encoding") == ("gzip" if compresses else None)
+            head = send(client, "HEAD", f"/{name}", *fields)
+            for field in ("vary", "etag", "content-encoding", "content-type", "last-modified", "accept-ranges"):
+                assert head.get_all(field) == full.get_all(field)
+            assert head.header("content-length") in (None, full.header("content-length"))
+            for method in ("GET", "HEAD"):
+                kept = send(client, method, f"/{name}", *fields, f"If-None-Match: {full.header('etag')}")
+                assert kept.status == 304 and kept.header("content-type") is None
+                assert [kept.get_all(field) for field in ("vary", "etag")] == \
+                    [full.get_all(field) for field in ("vary", "etag")]
+            for ranges in ("bytes=0-2", "bytes=0-2,5-7"):
+                part = client.get(f"/{name}", *fields, f"Range: {ranges}")
+                assert part.status == 206 and part.get_all("vary") == full.get_all("vary")
+
+
 # ------------------------------------------------------------ size
 
 

@@ -167,6 +167,123 @@ def test_head_says_what_get_would() -> None:
     assert head.header("content-length") == full.header("content-length") == str(len(full.body))
 
 
+# What depends on what the client takes (RFC 9110 8.6, 9.3.2, 15.3.7, 15.4.5).
+NEGOTIATED = ("vary", "etag", "content-encoding", "content-type")
+
+
+def negotiated(response: RawResponse) -> dict[str, list[str]]:
+    return {name: response.get_all(name) for name in NEGOTIATED}
+
+
+def tagged(body: str, *, counted: bool = False, flushed: bool = False, skips: bool = False) -> Callable[[HttpRequest], None]:
+    """A handler with an ETag; ``skips``: it counts what it would write, and for HEAD leaves that away."""
+    def handler(request: HttpRequest) -> None:
+        response = request.response
+        response.headers.set("etag", '"x"')
+        if counted or skips:
+            response.content_length = len(body)
+        if flushed:
+            response.flush()
+        if not (skips and request.method == "HEAD"):
+            response.write(body)
+        response.close()
+
+    return handler
+
+
+@pytest.mark.parametrize("body, how", [
+    (body, how) for body in ("", "small", TEXT, BIG) for how in ({}, {"counted": True}, {"flushed": True}, {"skips": True})
+    if body or how], ids=lambda value: str(value if isinstance(value, dict) else len(value)))
+@pytest.mark.parametrize("fields", [[ZIP], ["Accept-Encoding: br"], []], ids=["gzip", "another", "none"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_head_has_what_get_has(how: dict[str, bool], version: str, fields: list[str], body: str) -> None:
+    """And no Content-Length that differs from GET's, whether the handler writes the body for HEAD or not."""
+    handler = tagged(body, **how)
+    with serving(handler, auto_compress=True) as server:
+        answers = []
+        for method in ("GET", "HEAD"):
+            with RawClient(server.port) as client:
+                raw = get("/", *fields, method=method, version=version)
+                answers.append(client.send(raw).read_response(method))
+        full, head = answers
+        assert negotiated(head) == negotiated(full) and full.header("vary") == "Accept-Encoding"
+        assert head.header("content-length") in (None, full.header("content-length"))
+        compresses = fields == [ZIP] and (len(body) > 100 or how == {"flushed": True})
+        assert is_gzip(full) == compresses and full.header("etag") == ('W/"x"' if compresses else '"x"')
+        if how == {"skips": True} and not compresses:
+            assert head.header("content-length") == str(len(body))
+
+
+def test_head_whose_content_nobody_knows() -> None:
+    """A handler that writes nothing for HEAD, and does not say how much that would be: Vary, and no promise."""
+    def handler(request: HttpRequest) -> None:
+        request.response.headers.set("etag", '"x"')
+        if request.method == "GET":
+            request.response.write(TEXT)
+        request.response.close()
+
+    with serving(handler, auto_compress=True) as server, RawClient(server.port) as client:
+        full = client.get("/", ZIP)
+        head = client.send(get("/", ZIP, method="HEAD")).read_response("HEAD")
+        assert is_gzip(full)
+        for name in ("vary", "etag", "content-type"):
+            assert head.header(name) == full.header(name)
+        assert head.header("content-length") is None and head.header("content-encoding") is None
+
+
+@pytest.mark.parametrize("fields", [[ZIP], []], ids=["gzip", "none"])
+@pytest.mark.parametrize("length", [None, len(TEXT), 5], ids=["not counted", "text", "small"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_304_has_the_etag_and_vary_of_the_answer(method: str, length: int | None, fields: list[str]) -> None:
+    """Also one of a handler's own making; where it does not say how long the answer would be, it counts as long."""
+    def handler(request: HttpRequest) -> None:
+        response = request.response
+        response.headers.set("etag", '"x"')
+        if length is not None:
+            response.content_length = length
+        if "if-none-match" in request.headers:
+            response.status_code = 304
+        else:
+            response.write("x" * (len(TEXT) if length is None else length))
+        response.close()
+
+    with serving(handler, auto_compress=True) as server, RawClient(server.port) as client:
+        full = client.get("/", *fields)
+        raw = get("/", *fields, f"If-None-Match: {full.header('etag')}", method=method)
+        response = client.send(raw).read_response(method)
+        assert response.status == 304
+        assert (response.header("etag"), response.header("vary")) == (full.header("etag"), "Accept-Encoding")
+        assert response.header("content-length") in (None, full.header("content-length"))
+        assert response.header("content-encoding") is None
+
+
+def test_a_range_has_the_vary_of_the_whole() -> None:
+    def write(response: HttpResponse) -> None:
+        response.status_code = 206
+        response.headers.set("content-range", "bytes 0-2199/3000")
+        response.headers.set("etag", '"x"')
+        response.write(TEXT)
+
+    for fields in ([ZIP], []):
+        response = answered(write, *fields)
+        assert (response.header("vary"), response.header("content-encoding")) == ("Accept-Encoding", None)
+        assert response.header("etag") == '"x"' and response.body.decode() == TEXT
+
+
+@pytest.mark.parametrize("write", [lambda r: r.redirect("/x"), lambda r: r.close()], ids=["redirect", "nothing"])
+def test_an_answer_without_a_body_is_the_same_to_head(write: Write) -> None:
+    head, full = answered(write, ZIP, method="HEAD"), answered(write, ZIP)
+    assert negotiated(head) == negotiated(full) and full.header("content-encoding") is None
+
+
+@pytest.mark.parametrize("body, expected", [("x", False), ("Hello, world!", False), ("ab" * 50, False), (TEXT, True)],
+                         ids=lambda value: str(len(value)) if isinstance(value, str) else "")
+def test_a_body_too_small_to_gain_by_it_is_not_compressed(body: str, expected: bool) -> None:
+    response = answered(lambda response: response.write(body), ZIP)
+    assert is_gzip(response) == expected and response.header("vary") == "Accept-Encoding"
+    assert expected or response.body.decode() == body
+
+
 def test_a_declared_length_is_of_what_is_written() -> None:
     def write(response: HttpResponse) -> None:
         response.content_length = len(BIG)
