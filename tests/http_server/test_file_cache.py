@@ -4,8 +4,8 @@ from __future__ import annotations
 import gzip
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,8 +61,10 @@ def test_a_small_file_is_opened_once(root: Path, opened: list[str]) -> None:
 def test_ctrl_c_in_the_middle_of_a_kept_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has been sent is all there is: nothing follows it, and the connection ends."""
 
-    def interrupted(answer: Answer, data: bytes, send: Callable[..., None] = Answer._transmit) -> None:
-        send(answer, data)
+    transmit = Answer._transmit
+
+    def interrupted(answer: Answer, *args: Any) -> None:
+        transmit(answer, *args)
         raise KeyboardInterrupt
 
     directory = VirtualDirectory(root)
