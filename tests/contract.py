@@ -177,7 +177,7 @@ HttpSession(MutableMapping): id is_new on_timeout
     destroy()
 HttpClient: DEFAULT_HTTP_PORT DEFAULT_HTTPS_PORT idle_timeout connection_timeout max_connections_per_host
         auto_uncompress user_agent authenticate authenticate_proxy bad_certificate_callback connection_factory
-        find_proxy key_log max_header_size max_header_count
+        find_proxy key_log response_timeout max_header_size max_header_count
     __init__(*, context=None)
     find_proxy_from_environment(url, *, environment=None)
     open(method, host, port, path)

@@ -67,8 +67,9 @@ class HttpClient:
     """Makes requests, over connections that are kept and used again; for any number of threads.
 
     ``context``: certificates and trust for https; None means the system's roots.  TypeError for
-    anything else.  Use as a context manager to close it on the way out.  In a forked child it makes connections of its
-    own; requests and responses from before the fork are the parent's.  Follows dart:io's HttpClient.
+    anything else.  Use as a context manager to close it on the way out.  Set ``response_timeout``, 60 say, and
+    ``connection_timeout``, unless you would wait for a silent server for ever.  In a forked child it makes
+    connections of its own; requests and responses from before the fork are the parent's.  Follows dart:io's HttpClient.
     """
 
     DEFAULT_HTTP_PORT: ClassVar[int] = 80
@@ -83,6 +84,10 @@ class HttpClient:
         #: Seconds for all of connecting, a proxy and TLS included, but not name resolution, which is the
         #: system's.  None: as long as the system tries.
         self.connection_timeout: float | None = None
+        #: Seconds from the last byte of a request that was sent to the whole head of its response, and for each
+        #: gap in the response's body; HttpException then, which says which.  A redirect has its own; uploads do
+        #: not count.  None, as in dart:io: a server that is silent is waited for without end.
+        self.response_timeout: float | None = None
         #: Whether bodies in gzip are decoded.
         self.auto_uncompress = True
         #: Asked with URL, scheme and realm when a server wants credentials; True: they have been added.
@@ -187,6 +192,7 @@ class HttpClient:
         self._pool.check_open()
         headers = self._template.copy()
         prepared = PreparedRequest(self, method, uri, headers, self._limits)
+        prepared.response_timeout = self.response_timeout
         headers.set_trusted("host", host_field(uri, prepared.host))
         return HttpClientRequest(prepared, self.begin(prepared))
 

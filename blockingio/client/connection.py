@@ -7,13 +7,15 @@ It belongs to whoever holds its lease; only ``cut`` is for any thread.  Between 
 from __future__ import annotations
 
 import socket
+from collections import deque
+from collections.abc import Callable
 from select import POLLIN, poll
 from threading import RLock
 
 from blockingio.client.detached import with_bytes_ahead
 from blockingio.errors import HttpException
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.net.channel import Channel
+from blockingio.net.channel import LONGEST_TIME, Channel
 from blockingio.net.x509 import X509Certificate
 from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
@@ -23,7 +25,8 @@ from blockingio.wire.source import LenientSource
 
 class Connection:
     __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_line", "seen_status",
-                 "seen_fields", "seen_limits", "_der", "_certificate", "_guard", "_held", "_poll")  # fmt: skip
+                 "seen_fields", "seen_limits", "_der", "_certificate", "_guard", "_held", "_poll", "ahead",
+                 "ahead_size", "is_limited", "_own_timeout")  # fmt: skip
 
     channel: Channel  # these three from begin() on
     source: LenientSource
@@ -42,6 +45,11 @@ class Connection:
         # Between cut() and what it cuts.  Reentrant, because a finalizer may close in the midst of it.
         self._guard = RLock()
         self._held: list[socket.socket | Channel] = []
+        # Received while a request was still being sent.  Such a connection is not used again.
+        self.ahead: deque[bytes] = deque()
+        self.ahead_size = 0  # bytes that were ever there
+        self.is_limited = False  # how long its socket waits is not its own affair
+        self._own_timeout: float | None = None
 
     # ------------------------------------------------------------ being made
 
@@ -89,10 +97,45 @@ class Connection:
             self._certificate = X509Certificate.from_der(self._der)
         return self._certificate
 
-    def read_slowly(self, is_slow: bool) -> None:
-        """Take from the socket byte by byte, so that nothing is read that may be meant for somebody else."""
-        receive = self.channel.receive
-        self.source._receive = (lambda size: receive(1)) if is_slow else receive
+    def receive_by(self, receive: Callable[[int], bytes] | None) -> None:
+        """How the source gets its bytes from now on; None: as they come."""
+        self.source._receive = receive or self.channel.receive
+
+    def has_input(self, seconds: float = 0) -> bool:
+        """Whether something came, the end of input too, or comes within that time."""
+        return bool(self._poll.poll(seconds * 1000))
+
+    def keep_ahead(self, data: bytes) -> None:
+        """Keep what was received before its turn: the source gets it before what comes after."""
+        if not self.ahead:
+            self.receive_by(self._receive_ahead)
+        self.ahead.append(data)
+        self.ahead_size += len(data)
+
+    def _receive_ahead(self, size: int) -> bytes:
+        if not self.ahead:
+            return self.channel.receive(size)
+        data = self.ahead.popleft()
+        if len(data) > size:
+            self.ahead.appendleft(data[size:])
+        return data[:size]
+
+    # ------------------------------------------------------------ how long to wait
+
+    def limit_waits(self, seconds: float) -> None:
+        """Each receive waits so long at most, or as long as the socket had been told, until ``lift_limit``."""
+        sock = self.channel.socket
+        if not self.is_limited:
+            self._own_timeout = sock.gettimeout()
+            self.is_limited = True
+        own = self._own_timeout
+        sock.settimeout(min(max(seconds, _SHORTEST_TIME), LONGEST_TIME if own is None else own))
+
+    def lift_limit(self) -> None:
+        """The next one who has the socket waits as long as it had been told before.  Raises OSError."""
+        if self.is_limited:
+            self.is_limited = False
+            self.channel.socket.settimeout(self._own_timeout)
 
     def drain(self, body: Body) -> bool:
         """Read away what is left of a body, as far as it has come already; whether that was all."""
@@ -156,11 +199,13 @@ class Connection:
         with self._guard:
             self._held.clear()
             sock = self.channel.detach()
-        return with_bytes_ahead(sock, self.source.take_pending())
+        return with_bytes_ahead(sock, self.source.take_pending() + b"".join(self.ahead))
 
     def __repr__(self) -> str:
         return f"<Connection {self._held!r}{' cut' if self.cut_reason else ''}>"
 
+
+_SHORTEST_TIME = 0.001  # seconds: none at all would be another mode of the socket
 
 _TLS_WANTS_READ = 2  # the errno of ssl.SSLWantReadError
 

@@ -10,14 +10,18 @@ Belongs to one thread at a time, but for ``cut``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from blockingio.client.connection import Connection
 from blockingio.client.lease import Lease
 from blockingio.client.prepared_request import IDEMPOTENT, MOST_INTERIM, PreparedRequest
 from blockingio.client.response import HttpClientResponse
+from blockingio.client.upload import Head, Upload
+from blockingio.client.waits import TOO_LATE, receive_now, receive_slowly, receive_within, wait_until_sent
 from blockingio.errors import BadMessage, HttpException
 from blockingio.wire.body import has_body
-from blockingio.wire.head import Fields, parse_fields, parse_status_line
-from blockingio.wire.limits import OUTPUT_BUFFER_SIZE
+from blockingio.wire.head import parse_fields, parse_status_line
+from blockingio.wire.limits import KIB, OUTPUT_BUFFER_SIZE
 from blockingio.wire.source import TIMED_OUT
 
 # Bytes of a request that are kept to be sent once more: what fits the output buffer, and its head.
@@ -25,11 +29,12 @@ _RECORD_SIZE = 2 * OUTPUT_BUFFER_SIZE
 
 _SWITCHING_PROTOCOLS = 101
 
-_Head = tuple[str, int, str, Fields]
+# Bytes that a connection takes on which all that was sent before is answered: no system's buffer is smaller.
+_SURELY_TAKEN = 16 * KIB
 
 
 class Exchange:
-    __slots__ = ("prepared", "lease", "cut_reason", "_record", "_record_size", "_early")
+    __slots__ = ("prepared", "lease", "cut_reason", "_record", "_record_size", "_has_sent", "_upload")
 
     def __init__(self, prepared: PreparedRequest, lease: Lease[Connection]) -> None:
         self.prepared = prepared
@@ -38,7 +43,8 @@ class Exchange:
         # What has been sent, to send it again; None where that will not be done.
         self._record: list[bytes] | None = [] if lease.is_reused and prepared.method in IDEMPOTENT else None
         self._record_size = 0
-        self._early: _Head | None = None  # the head of a response that came before all was sent
+        self._has_sent = False
+        self._upload: Upload | None = None  # for what is more than a little
 
     @property
     def connection(self) -> Connection:
@@ -47,8 +53,9 @@ class Exchange:
         return connection
 
     def send(self, data: bytes) -> None:
-        """Send all of it; nothing any more once the server has answered."""
-        if self._early is not None:
+        """Send all of it; nothing any more once the server's answer stops it."""
+        upload = self._upload
+        if upload is not None and upload.is_stopped:
             return
         if self._record is not None:
             self._record_size += len(data)
@@ -57,29 +64,43 @@ class Exchange:
             else:
                 self._record = None
         try:
-            self.connection.send(data)
+            if self._has_sent or len(data) > _SURELY_TAKEN:
+                self._has_sent = True
+                upload = upload or self._begin_upload()
+                upload.send(data)
+            else:
+                self._has_sent = True
+                self.connection.send(data)
         except OSError as error:
             # A server may answer and close before it has read everything (RFC 9112 9.5).
-            self._early = self._read_head()
-            if self._early is None:
+            upload = upload or self._begin_upload()
+            upload.head = upload.head or self._read_head()
+            upload.is_stopped = True
+            if upload.head is None:
                 self._send_again(error)
+
+    def _begin_upload(self) -> Upload:
+        self._upload = Upload(self.connection, self.prepared.method, self._read_head_now, self._failure)
+        return self._upload
 
     def response(self) -> HttpClientResponse:
         """Wait for the response's head."""
         prepared = self.prepared
-        head = self._early
+        head = self._upload.head if self._upload is not None else None
         while head is None:
             head = self._read_head()
             if head is None:
                 self._send_again(None)
         version, status, reason, fields = head
         is_kept = (
-            self._early is None
+            (self._upload is None or self._upload.is_clean)
             and fields.keep_alive
             and prepared.headers.persistent_connection
             and not (version == "1.0" and fields.chunked)  # RFC 9112 6.1: its framing is faulty
             and not self.connection.source.is_lax
         )
+        if prepared.response_timeout is not None:
+            self.connection.limit_waits(prepared.response_timeout)
         response = HttpClientResponse(prepared, self.lease, status, reason, fields, is_kept=is_kept)
         if prepared.attempt is not None:
             prepared.client.credentials.take_info(prepared.attempt, response.headers.get_all("authentication-info"))
@@ -97,17 +118,25 @@ class Exchange:
         self.cut_reason = reason
         self.connection.cut(reason)
 
-    def _read_head(self) -> _Head | None:
-        """The final response's head; None where the connection ended before any byte came."""
+    def _read_head(self) -> Head | None:
+        """Wait for the final response's head; None where the connection ended before any byte came."""
         connection = self.connection
-        is_slow = self.prepared.takes_over
-        if is_slow:
-            connection.read_slowly(True)
+        receive: Callable[[int], bytes] | None = None
         try:
+            if self.prepared.response_timeout is not None:
+                wait_until_sent(connection, self.prepared.response_timeout)
+                receive = receive_within(connection, self.prepared.response_timeout)
+            if self.prepared.takes_over:
+                receive = receive_slowly(receive or connection.channel.receive)
+            if receive is None:
+                return self._final_head(connection)
+            connection.receive_by(receive)
             return self._final_head(connection)
         except TIMED_OUT:
-            raise self._failure("no response came in the time that the socket allows") from None
+            raise self._failure(self._no_response()) from None
         except BadMessage as error:
+            if error.status == TOO_LATE:
+                raise self._failure(self._no_response("whole ")) from None
             raise self._failure(f"the response is broken: {error.message}") from error
         except HttpException as error:
             raise self._failure(error.message) from None
@@ -116,10 +145,40 @@ class Exchange:
                 raise self._failure("") from None
             return None
         finally:
-            if is_slow:
-                connection.read_slowly(False)
+            if receive is not None:
+                connection.receive_by(None)
 
-    def _final_head(self, connection: Connection) -> _Head | None:
+    def _no_response(self, kind: str = "") -> str:
+        seconds = self.prepared.response_timeout
+        if seconds is None:
+            return f"no {kind}response came in the time that the socket allows"
+        return f"no {kind}response head came within {seconds:g} seconds after the request was sent"
+
+    def _read_head_now(self) -> Head | None:
+        """The final response's head, None where it is not whole yet; for a socket that does not wait.
+
+        Raises OSError where the connection ended.
+        """
+        connection = self.connection
+        receive = receive_now(connection.channel.receive)
+        connection.receive_by(receive_slowly(receive) if self.prepared.takes_over else receive)
+        try:
+            head = self._final_head(connection)
+        except BlockingIOError:
+            return None
+        except BadMessage as error:
+            if error.status == TOO_LATE:
+                return None
+            raise self._failure(f"the response is broken: {error.message}") from error
+        except HttpException as error:
+            raise self._failure(error.message) from None
+        finally:
+            connection.receive_by(None)
+        if head is None:
+            raise ConnectionAbortedError("the server ended the connection")
+        return head
+
+    def _final_head(self, connection: Connection) -> Head | None:
         limits = self.prepared.limits
         for interim in range(MOST_INTERIM):
             data = connection.source.head(limits, _nothing)
@@ -153,6 +212,8 @@ class Exchange:
             raise self._failure(f"the server ended the connection before its response came{cause}") from error
         self.lease.discard()
         self.lease = self.prepared.client.lease(self.prepared, is_fresh=True)
+        self._has_sent = False
+        self._upload = None
         if self.cut_reason is not None:
             # It was cut while there was no connection to be cut.
             self.connection.cut(self.cut_reason)

@@ -64,11 +64,13 @@ class PreparedRequest:
     """A request, and as much of its body as is kept."""
 
     __slots__ = ("client", "method", "uri", "host", "headers", "body", "follow_redirects", "max_redirects",
-                 "limits", "first_uri", "redirects", "proxy", "attempt", "proxy_attempt")  # fmt: skip
+                 "limits", "response_timeout", "first_uri", "redirects", "proxy", "attempt",
+                 "proxy_attempt")  # fmt: skip
 
     def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders, limits: Limits) -> None:
         self.client = client
-        self.limits = limits  # what its response may take
+        self.limits = limits  # what its response may take ...
+        self.response_timeout: float | None = None  # ... and how long, in seconds
         self.method = method
         self.uri = uri
         self.host = host_name(uri)  # as name servers have it
@@ -86,6 +88,7 @@ class PreparedRequest:
         """A copy to change, with fields that can be changed, and without credentials of the library's own."""
         prepared = PreparedRequest(self.client, self.method, self.uri, self.headers.copy(), self.limits)
         prepared.body = self.body
+        prepared.response_timeout = self.response_timeout
         prepared.follow_redirects = self.follow_redirects
         prepared.max_redirects = self.max_redirects
         prepared.first_uri = self.first_uri

@@ -21,15 +21,16 @@ from blockingio.client.connection import Connection
 from blockingio.client.gzip import GzipReader
 from blockingio.client.lease import Lease
 from blockingio.client.prepared_request import PreparedRequest
-from blockingio.values.redirect_info import RedirectInfo
 from blockingio.client.redirects import is_redirect
-from blockingio.errors import HttpException, StateError, shown_uri
+from blockingio.client.waits import TOO_LATE, receive_within
+from blockingio.errors import BadMessage, HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.x509 import X509Certificate
 from blockingio.stream.stream import Stream
 from blockingio.values.charset import find_codec
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.redirect_info import RedirectInfo
 from blockingio.values.uri import Uri
 from blockingio.wire.body import Body, UntilCloseBody, response_body
 from blockingio.wire.head import Fields
@@ -198,7 +199,10 @@ class HttpClientResponse(Stream[bytes]):
                 raise HttpException(self._connection.cut_reason)  # not the end, though it looks like it
         except HttpException as error:
             self._lease.discard()
-            raise HttpException(self._connection.cut_reason or error.message, self.prepared.uri) from error
+            message = self._connection.cut_reason or error.message
+            if isinstance(error, BadMessage) and error.status == TOO_LATE and self.prepared.response_timeout is not None:
+                message = f"no more of the response's body came for {self.prepared.response_timeout:g} seconds"
+            raise HttpException(message, self.prepared.uri) from error
         except BaseException:
             self._lease.discard()  # where it stopped nobody knows
             raise
@@ -236,6 +240,7 @@ class HttpClientResponse(Stream[bytes]):
         lease = self._lease
         if lease.is_settled:
             raise StateError("the response has been read, and its connection is in use elsewhere or closed")
+        self._connection.lift_limit()
         sock = self._connection.detach()
         lease.take_out()
         return sock
@@ -256,6 +261,8 @@ class HttpClientResponse(Stream[bytes]):
         if self._body is not None and self._body.is_doubtful:
             self._is_kept = False
         if self._is_kept and not self._connection.source.pending:
+            if self._connection.is_limited:
+                self._connection.lift_limit()
             self._lease.release()
         else:
             self._lease.discard()
@@ -263,11 +270,23 @@ class HttpClientResponse(Stream[bytes]):
     def dispose(self) -> None:
         """Read away what is left, so that the connection can be used again, unless that is too much."""
         body = self._body
-        if not self._lease.is_settled:
-            if body is not None and self._is_kept and body.discard(DRAIN_SIZE):
-                self._settle()
-            else:
-                self._lease.discard()
+        if self._lease.is_settled:
+            return
+        if body is not None and self._is_kept and self._read_away(body):
+            self._settle()
+        else:
+            self._lease.discard()
+
+    def _read_away(self, body: Body) -> bool:
+        """Whether that was all; where waits are limited this as a whole is one."""
+        seconds = self.prepared.response_timeout
+        if seconds is None:
+            return body.discard(DRAIN_SIZE)
+        self._connection.receive_by(receive_within(self._connection, seconds))
+        try:
+            return body.discard(DRAIN_SIZE)
+        finally:
+            self._connection.receive_by(None)
 
     def __del__(self) -> None:
         if not self._lease.is_settled:
@@ -282,6 +301,7 @@ class HttpClientResponse(Stream[bytes]):
         body, connection = self._body, self._connection
         if body is None or body.failed or connection.cut_reason is not None or not connection.drain(body):
             return False
+        connection.lift_limit()
         return not (body.is_doubtful or connection.source.pending)
 
     def __repr__(self) -> str:
