@@ -292,8 +292,9 @@ class HttpClient:
 
     # ------------------------------------------------------------ what plans ask for
 
-    def begin(self, prepared: PreparedRequest, *, entry: StoredCredentials | None = None, proxy_entry: StoredCredentials | None = None) -> Exchange:
-        """A connection for the prepared, and credentials in its fields: these entries', or those that apply."""
+    def begin(self, prepared: PreparedRequest, *, entry: StoredCredentials | None = None,
+              proxy_entry: StoredCredentials | None = None) -> Exchange:
+        """A connection for the prepared request, and credentials in its fields: these entries', or those that apply."""
         lease = self.lease(prepared, is_fresh=False)
         try:
             if entry is not None or prepared.uri.user_info or not self.credentials.is_empty:

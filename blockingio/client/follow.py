@@ -63,7 +63,8 @@ def _redirect(response: HttpClientResponse) -> Exchange | None:
     response.dispose()
     if len(prepared.redirects) >= prepared.max_redirects:
         raise RedirectException(f"there are more than {prepared.max_redirects} redirects", prepared.redirects)
-    return prepared.client.begin(prepared.redirected(response.status_code, location))
+    exchange: Exchange = prepared.client.begin(prepared.redirected(response.status_code, location))
+    return exchange
 
 
 def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
@@ -85,7 +86,8 @@ def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
     response.dispose()
     new = prepared.again()
     carry_over(new.headers, is_trusted=True, has_content=True)
-    return prepared.client.begin(new, entry=entry, proxy_entry=proxy_entry)
+    exchange: Exchange = prepared.client.begin(new, entry=entry, proxy_entry=proxy_entry)
+    return exchange
 
 
 def _entry_for_server(response: HttpClientResponse) -> StoredCredentials | None:

@@ -7,10 +7,7 @@ discarded.  It knows nothing of sockets or HTTP.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from blockingio.client.pool import Pool
+from typing import Generic, Protocol, TypeVar
 
 
 class Pooled(Protocol):
@@ -27,6 +24,15 @@ class Pooled(Protocol):
 C = TypeVar("C", bound=Pooled)
 
 
+class Places(Protocol[C]):
+    """What a lease asks of the pool that it is of."""
+
+    def attach(self, lease: Lease[C], connection: C) -> None: ...
+    def release(self, key: Hashable, connection: C | None) -> None: ...
+    def discard(self, key: Hashable, connection: C | None) -> None: ...
+    def leave_note(self, note: tuple[Hashable, C | None, bool]) -> None: ...
+
+
 class Lease(Generic[C]):
     """A place in the pool, and the connection in it, for one request until its response is read.
 
@@ -35,7 +41,7 @@ class Lease(Generic[C]):
 
     __slots__ = ("pool", "key", "connection", "is_reused", "is_settled")
 
-    def __init__(self, pool: Pool[C], key: Hashable) -> None:
+    def __init__(self, pool: Places[C], key: Hashable) -> None:
         self.pool = pool
         self.key = key
         self.connection: C | None = None  # None in a new place until ``attach``

@@ -7,7 +7,7 @@ Making the head of it is here too: the request line and the fields (RFC 9112 3).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from blockingio.client.auth import Attempt, CredentialStore, StoredCredentials
 from blockingio.client.connection import Connection
@@ -24,10 +24,6 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.limits import Limits
 
-if TYPE_CHECKING:
-    from blockingio.client.exchange import Exchange
-    from blockingio.client.response import HttpClientResponse
-
 # Methods that may be sent again where it is not known whether they have been done (RFC 9110 9.2.2).
 IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
 
@@ -42,7 +38,10 @@ MAX_REDIRECTS = 5
 
 
 class Opener(Protocol):
-    """What a prepared's owners ask of the client."""
+    """What the owners of a prepared request ask of the client.
+
+    What is made of one is on the floor above, and so has no type here: an Exchange, an HttpClientResponse.
+    """
 
     auto_uncompress: bool
     authenticate: Callable[[Uri, str, str | None], bool] | None
@@ -53,11 +52,12 @@ class Opener(Protocol):
     def lease(self, prepared: PreparedRequest, *, is_fresh: bool) -> Lease[Connection]:
         """A place with a connection that is ready; ``is_fresh``: a new one, to the same proxy as before."""
 
-    def begin(self, prepared: PreparedRequest, *, entry: StoredCredentials | None = None, proxy_entry: StoredCredentials | None = None) -> Exchange:
-        """A connection for the prepared, and credentials in its fields: these entries', or those that apply."""
+    def begin(self, prepared: PreparedRequest, *, entry: StoredCredentials | None = None,
+              proxy_entry: StoredCredentials | None = None) -> Any:
+        """An Exchange: a connection, and credentials in the fields: these entries', or those that apply."""
 
-    def redirect_to(self, prepared: PreparedRequest) -> HttpClientResponse:
-        """The response to a prepared, further redirects and challenges followed."""
+    def redirect_to(self, prepared: PreparedRequest) -> Any:
+        """The HttpClientResponse to it, further redirects and challenges followed."""
 
 
 class PreparedRequest:
@@ -144,7 +144,7 @@ class PreparedRequest:
     @property
     def takes_over(self) -> bool:
         """Whether the connection may be somebody else's after the response: CONNECT, Upgrade."""
-        return self.method == "CONNECT" or "upgrade" in self.headers._values
+        return self.method == "CONNECT" or "upgrade" in self.headers
 
     def head(self) -> bytes:
         """The request line, the fields as they are now, and the blank line."""

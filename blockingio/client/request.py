@@ -157,7 +157,7 @@ class HttpClientRequest(IOSink):
             if self._phase == CLOSED:
                 return self._ended()
             try:
-                if "transfer-encoding" in self.headers._values and self._phase != STREAMING:
+                if "transfer-encoding" in self.headers and self._phase != STREAMING:
                     self.flush()  # it is to be chunked, though it may fit the buffer
                 self._send_rest()
                 self._phase = CLOSED
@@ -248,7 +248,7 @@ class HttpClientRequest(IOSink):
             self._framing = COUNTED if length else NO_BODY
             if length or self._plan.method in EXPECTS_CONTENT:
                 headers.set_trusted("content-length", str(length))
-        elif "transfer-encoding" in headers._values:
+        elif "transfer-encoding" in headers:
             if not headers.chunked_transfer_encoding:
                 self._give_up()
                 found = headers["transfer-encoding"]

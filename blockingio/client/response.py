@@ -229,7 +229,8 @@ class HttpClientResponse(Stream[bytes]):
         else:
             prepared = self.prepared.redirected(self.status_code, url, method, follow_loops=follow_loops)
         self.dispose()
-        return self.prepared.client.redirect_to(prepared)
+        response: HttpClientResponse = self.prepared.client.redirect_to(prepared)
+        return response
 
     def detach_socket(self) -> socket.socket:
         """The connection, for another protocol: after 101 (Switching Protocols), say.

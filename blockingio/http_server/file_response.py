@@ -43,7 +43,7 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
         add_vary(headers)
     ranges = None
     if response.status_code == 200:
-        fields = request.headers._values
+        fields = request.headers.by_name
         verdict = evaluate(fields, content.etag, content.modified)
         if verdict == NOT_MODIFIED:
             headers.set_trusted("etag", content.etag)
@@ -121,8 +121,8 @@ def _send_whole(response: HttpResponse, content: Representation) -> None:
         return
     response.content_length = size
     response.flush()
-    if response._compressor is None:
-        response._send_file(content.descriptor, 0, size)
+    if response.compressor is None:
+        response.send_file(content.descriptor, 0, size)
         return
     for offset in range(0, size, _CHUNK_SIZE):
         response.add(content.read(offset, min(_CHUNK_SIZE, size - offset)))
@@ -160,4 +160,4 @@ def _send_stretch(response: HttpResponse, content: Representation, first: int, l
     if count <= SMALL_FILE:
         response.add(content.read(first, count))
     else:
-        response._send_file(content.descriptor, first, count)
+        response.send_file(content.descriptor, first, count)

@@ -93,7 +93,7 @@ class VirtualDirectory:
             request.response.headers.set("allow", _ALLOW)
             self._refuse(request, 405)
             return
-        kept = self._cache.find(request._head.target, self.root, request.response._started_at)
+        kept = self._cache.find(request.target, self.root, request.received_at)
         if kept is not None:
             self._serve_kept(kept, request)
             return
@@ -109,7 +109,7 @@ class VirtualDirectory:
         with closing(opened):
             mode = opened.stat.st_mode
             if stat.S_ISREG(mode) and not is_directory:
-                self._serve_opened(opened, names, request, "" if request.uri.has_query else request._head.target)
+                self._serve_opened(opened, names, request, "" if request.uri.has_query else request.target)
             elif not stat.S_ISDIR(mode):
                 self._refuse(request, 404)
             elif is_directory:
@@ -205,7 +205,7 @@ class VirtualDirectory:
         """Answer from memory; a plain GET with fields that were made for the last one."""
         response = request.response
         if not (response.is_untouched and request.method == "GET"
-                and _SPECIAL_FIELDS.isdisjoint(request.headers._values)):
+                and _SPECIAL_FIELDS.isdisjoint(request.headers.by_name)):
             self._answer(kept.plain, kept.gzipped, request)
             return
         gzipped = kept.gzipped
@@ -282,7 +282,7 @@ class VirtualDirectory:
 
 
 def _takes_gzip(headers: HttpHeaders) -> bool:
-    values = headers._values.get("accept-encoding")
+    values = headers.texts_of("accept-encoding")
     return values is not None and _weighs_gzip(", ".join(values))
 
 

@@ -36,7 +36,7 @@ class Answer(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
     __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
-                 "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "_started_at", "_sent",
+                 "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "started_at", "_sent",
                  "_finished")  # fmt: skip
 
     def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
@@ -47,7 +47,7 @@ class Answer(IOSink):
         self._size = self._written = self._sent = 0
         self._declared = -1
         self._framing = COUNTED
-        self._codec = self._encoder = self._compressor = None
+        self._codec = self._encoder = self.compressor = None
         self.buffer_output = True
 
         self._connection = connection
@@ -63,7 +63,7 @@ class Answer(IOSink):
         self._outbox: Outbox | None = None
         self._done: Future[Any] | None = None
         self._deadline: Deadline | None = None
-        self._started_at = monotonic()  # when the request's head was here
+        self.started_at = monotonic()  # when the request's head was here
 
     # ---------------------------------------------------------------- its end
 
@@ -156,7 +156,7 @@ class Answer(IOSink):
         connection, asked = self._connection, self._asked
         log_access(connection.core, AccessRecord(
             connection.remote, None, time(), asked.method, asked.target, asked.version, self._status_code,
-            self._sent + (0 if self._outbox is None else self._outbox.sent), monotonic() - self._started_at,
+            self._sent + (0 if self._outbox is None else self._outbox.sent), monotonic() - self.started_at,
             asked.fields.headers, not self._gone,
         ))  # fmt: skip
 
@@ -314,7 +314,7 @@ class Answer(IOSink):
         if self._outbox is not None and not self._outbox.wait():
             self._gone = True
 
-    def _send_file(self, descriptor: int, offset: int, count: int) -> int:
+    def send_file(self, descriptor: int, offset: int, count: int) -> int:
         """Write ``count`` bytes of an open file from ``offset``; content_length was set to at least that.
 
         The bytes go from the file to the socket without a copy, on a thread of their own.  A file that
@@ -329,7 +329,7 @@ class Answer(IOSink):
             self._fail_length(f"{self._written + self._size + count} bytes written, "
                               f"expected {self._declared} by content_length")  # fmt: skip
         self._send_buffered()
-        if self._compressor is not None:
+        if self.compressor is not None:
             self._add_file(descriptor, offset, count)
             return count
         self._written += count
@@ -338,7 +338,7 @@ class Answer(IOSink):
         return count
 
     def _add_file(self, descriptor: int, offset: int, count: int) -> None:
-        """_send_file where the bytes have to be compressed on their way."""
+        """send_file where the bytes have to be compressed on their way."""
         end = offset + count
         while offset < end and self.is_connected:
             data = os.pread(descriptor, min(BODY_RECEIVE_SIZE, end - offset), offset)

@@ -85,7 +85,7 @@ class AllowedHosts:
 
 def host_of(request: HttpRequest) -> str:
     """The host that a request is for, with its port where it names one; "" where it names none."""
-    return request._head.host or ""
+    return request.asked_host
 
 
 def _spelled(host: str) -> str | None:

@@ -69,6 +69,26 @@ class HttpRequest(Stream[bytes]):
         return self._head.version
 
     @property
+    def target(self) -> str:
+        """The request target as it came, as text (RFC 9112 3.2)."""
+        return self._head.target
+
+    @property
+    def asked_host(self) -> str:
+        """The host that it is for, without port: the target's, else Host's (RFC 9112 3.2.2); "" where there is none."""
+        return self._head.host or ""
+
+    @property
+    def received_at(self) -> float:
+        """When the head was here, on time.monotonic()'s clock."""
+        return self.response.started_at
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its body could not be read, by the client's fault."""
+        return self._body is not None and self._body.failed
+
+    @property
     def uri(self) -> Uri:
         """The request target as it came: for most requests a path and perhaps a query (RFC 9112 3.2)."""
         if self._uri is None:

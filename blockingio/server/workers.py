@@ -146,10 +146,10 @@ class Workers:
             raise
 
     def _answer(self, request: HttpRequest, error: Exception) -> None:
-        if isinstance(error, BadMessage) and request._body is not None and request._body.failed:
+        if isinstance(error, BadMessage) and request.has_failed:
             answer_error(request, error.status)  # what a client did is not logged
             return
-        log.error("the handler of %s %s failed", request.method, request._head.target, exc_info=error)
+        log.error("the handler of %s %s failed", request.method, request.target, exc_info=error)
         answer_error(request, 500)
         self._subscription.report(error, "a handler failed")
 
@@ -159,7 +159,7 @@ def answer_error(request: HttpRequest, status: int) -> None:
     try:
         request.response._fail(status)
     except Exception:
-        log.exception("the answer %d to %s %s failed", status, request.method, request._head.target)
+        log.exception("the answer %d to %s %s failed", status, request.method, request.target)
         request.response._give_up()
 
 

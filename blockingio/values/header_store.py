@@ -110,6 +110,11 @@ class HeaderStore(MutableMapping[str, str]):
         """From now on every change raises HttpException with this message."""
         self._locked = reason
 
+    @property
+    def by_name(self) -> dict[str, list[str]]:
+        """Lower-case name -> the field's values; for reading alone."""
+        return self._values
+
     def texts_of(self, lower: str) -> list[str] | None:
         """The values of the field with this lower-case name, None where it is absent; not to be changed."""
         return self._values.get(lower)

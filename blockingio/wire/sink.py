@@ -80,7 +80,7 @@ class IOSink:
     """
 
     __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder",
-                 "_compressor", "buffer_output", "__weakref__")  # fmt: skip
+                 "compressor", "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
         self._phase = OPEN
@@ -91,7 +91,7 @@ class IOSink:
         self._framing = COUNTED
         self._codec: str | None = None  # None: not looked up yet
         self._encoder: codecs.IncrementalEncoder | None = None  # for a codec that needs one
-        self._compressor: Compressor | None = None
+        self.compressor: Compressor | None = None
         self.buffer_output = True
 
     # ---------------------------------------------------------------- for a subclass
@@ -293,13 +293,13 @@ class IOSink:
         """Send what there is; more may come."""
         head = b""
         if self._phase == BUFFERING:
-            self._compressor = self._choose_compressor(-1)
+            self.compressor = self._choose_compressor(-1)
             head = self._begin(-1)
             self._phase = STREAMING
         data = self._take_buffered() if self._size else b""
         if self._framing == NO_BODY:
             data = b""
-        elif self._compressor is not None:
+        elif self.compressor is not None:
             data = self._compress(data, _SYNC_FLUSH if sync else None)
         if not data:
             if head:
@@ -319,7 +319,7 @@ class IOSink:
         if self._phase == BUFFERING:
             compressor = self._choose_compressor(len(data))
             if compressor is not None and data:
-                self._compressor = compressor
+                self.compressor = compressor
                 data = self._compress(data, _FINISH)
             size = len(data)
             head = self._begin(size)
@@ -332,15 +332,15 @@ class IOSink:
                 self._send_last(head, data)
             return
         self._check_complete()
-        if self._compressor is not None and self._framing != NO_BODY:
+        if self.compressor is not None and self._framing != NO_BODY:
             data = self._compress(data, _FINISH)
         self._send_last(b"", data)
 
     def _compress(self, data: bytes, flush: int | None) -> bytes:
-        assert self._compressor is not None
-        data = self._compressor.compress(data)
+        assert self.compressor is not None
+        data = self.compressor.compress(data)
         if flush is not None:
-            data += self._compressor.flush(flush)
+            data += self.compressor.flush(flush)
         return data
 
     def _send_framed(self, before: bytes, body: bytes, after: bytes) -> None:

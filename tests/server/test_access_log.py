@@ -153,7 +153,7 @@ def a_file(response: HttpResponse) -> None:
     with tempfile.TemporaryFile() as file:
         file.truncate(MUCH)
         response.content_length = MUCH
-        response._send_file(file.fileno(), 0, MUCH)
+        response.send_file(file.fileno(), 0, MUCH)
 
 
 WRITES = pytest.mark.parametrize("write", [in_one, counted, chunked, unbuffered, a_file])

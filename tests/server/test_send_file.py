@@ -24,7 +24,7 @@ Send = Callable[[HttpResponse, BinaryIO], object]
 
 def whole(response: HttpResponse, file: BinaryIO) -> None:
     response.content_length = len(DATA)
-    assert response._send_file(file.fileno(), 0, len(DATA)) == len(DATA)
+    assert response.send_file(file.fileno(), 0, len(DATA)) == len(DATA)
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def test_parts_of_a_file_between_other_things(file: Path) -> None:
     def send(response: HttpResponse, file: BinaryIO) -> None:
         response.content_length = 2 * MIB + 14
         response.write("before ")
-        response._send_file(file.fileno(), 10, MIB)
+        response.send_file(file.fileno(), 10, MIB)
         response.write(b"between")
-        response._send_file(file.fileno(), 3 * MIB, MIB)
+        response.send_file(file.fileno(), 3 * MIB, MIB)
 
     with serving(sending(file, send)) as server, RawClient(server.port) as client:
         assert client.get().body == b"before " + DATA[10:MIB + 10] + b"between" + DATA[3 * MIB:4 * MIB]
@@ -118,8 +118,8 @@ def test_more_than_was_promised(file: Path) -> None:
     def send(response: HttpResponse, file: BinaryIO) -> None:
         response.content_length = 10
         with pytest.raises(HttpException, match="11.*10"):
-            response._send_file(file.fileno(), 0, 11)
-        assert response._send_file(file.fileno(), 0, 5) == 5  # the client has gone, so it does nothing
+            response.send_file(file.fileno(), 0, 11)
+        assert response.send_file(file.fileno(), 0, 5) == 5  # the client has gone, so it does nothing
 
     with serving(sending(file, send)) as server, RawClient(server.port) as client:
         with pytest.raises((EOFError, ConnectionError)):
@@ -130,7 +130,7 @@ def test_after_close(file: Path) -> None:
     def send(response: HttpResponse, file: BinaryIO) -> None:
         response.close()
         with pytest.raises(StateError):
-            response._send_file(file.fileno(), 0, 5)
+            response.send_file(file.fileno(), 0, 5)
 
     with serving(sending(file, send)) as server, RawClient(server.port) as client:
         assert client.get().status == 200
@@ -144,10 +144,10 @@ def test_a_client_that_goes_away(file: Path, tls: bool, tls_contexts: TlsContext
     def send(response: HttpResponse, file: BinaryIO) -> None:
         response.content_length = 4 * len(DATA)
         for _ in range(3):
-            response._send_file(file.fileno(), 0, len(DATA))
+            response.send_file(file.fileno(), 0, len(DATA))
         responses.append(response)
         eventually(lambda: not response.is_connected)
-        response._send_file(file.fileno(), 0, len(DATA))
+        response.send_file(file.fileno(), 0, len(DATA))
 
     context, client_context = (tls_contexts.server, tls_contexts.client) if tls else (None, None)
     with serving(sending(file, send), context=context) as server:
