@@ -14,7 +14,7 @@ from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
 from blockingio.cli.addresses import server_urls
-from blockingio.cli.shutdown import Shutdown
+from blockingio.cli.shutdown import FAREWELL, Shutdown
 from blockingio.cli.request_log import RequestLog, wants_colour
 from blockingio.cli.options import DEFAULT_PORT, LAST_PORT, check, make_parser
 from blockingio.cli.site import Site, SiteOptions
@@ -54,9 +54,10 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> int:
         cache=options.cache, upload=options.upload, auth=options.auth,
         dotfiles=options.dotfiles, hosts=(options.bind, *options.host)))
     server.auto_compress = options.gzip
+    log = None
     if not options.quiet:
         user = options.auth.partition(":")[0] if options.auth else None
-        server.access_log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
+        server.access_log = log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
     urls = server_urls(scheme, options.bind, server.address, server.port)
     with Shutdown() as shutdown:
         print("\n".join([f"Serving {options.directory.resolve()}", *(f"Listening on {url}" for url in urls)]),
@@ -69,7 +70,9 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> int:
             shutdown.let_finish(server)
         finally:
             site.close()  # first: what is cut off must not leave anything
-            server.close(force=True)  # a download may have hours to go
+            shutdown.cut(server)  # a download may have hours to go
+            if log is not None:
+                log.close(FAREWELL)
     return 0 if was_asked else 1
 
 

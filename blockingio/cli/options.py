@@ -60,7 +60,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
                         help="requests that are worked on at once (8)")
     parser.add_argument("--quiet", action="store_true",
-                        help="no line for each request (client, time, request, status, bytes, seconds)")
+                        help="no line for each request (client, time, request, status, bytes, seconds; 'cut' "
+                             "where that was not all)")
     parser.add_argument("--version", action="version", version=f"blockingio {blockingio.__version__}")
     return parser
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from threading import Lock
+from collections.abc import Callable, Mapping
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 from typing import TextIO
 
 from blockingio.server.access import AccessRecord
@@ -16,36 +17,93 @@ _COLOURS = {2: "32", 3: "36", 4: "33", 5: "1;31"}
 # Answers that are given before anybody has looked at a password, or because it was wrong.
 _UNCHECKED = (401, 421)
 
+# Behind the line of an answer that did not go out whole.
+_CUT = " cut"
+
+# Lines that wait for the log's reader at most: some seconds of a busy server, and about a megabyte.
+MOST_LINES = 10_000
+
+# Lines that are written in one go at most.
+_BATCH = 100
+
 
 class RequestLog:
     """Writes a line for each record to a text stream; a server's ``access_log``.
 
-    Any number of threads may call it: ``_lock`` keeps lines whole.  A stream whose reader has gone
-    is no reason to stop serving, so the log falls silent then.
+    Any number of threads may call it, and none of them waits: a thread of its own writes, and what that cannot get
+    rid of waits in a queue.  Where the queue is full, lines are dropped and counted; the log says so where they are
+    missing.  A stream whose reader has gone is no reason to stop serving, so the log falls silent then.
     """
 
     def __init__(self, stream: TextIO, *, colour: bool, user: str | None = None) -> None:
         """``user`` is the only one that gets in, None where anybody does."""
-        self._stream = stream
+        self._write = _writer_to(stream)
         self._colour = colour
         self._user = user
-        self._lock = Lock()
-        self._silent = False
+        self._lines: SimpleQueue[str | None] = SimpleQueue()  # None: the end
+        self._lock = Lock()  # guards _dropped
+        self._dropped = 0
+        self._silent = False  # set once, by the writing thread where nobody reads any more, or by close()
+        # A daemon: it may be stuck in a write for ever, and has nothing in its hands that others wait for.
+        self._thread = Thread(target=self._work, name="blockingio log", daemon=True)
+        self._thread.start()
 
     def __call__(self, record: AccessRecord) -> None:
+        if self._silent:
+            return
         if self._user is not None and record.status not in _UNCHECKED and "authorization" in record.request_headers:
             record.user = self._user
         line = record.common_log_line()
         if self._colour:
             line = self._coloured(line, record.status)
-        with self._lock:
-            if self._silent:
-                return
+        if not record.is_complete:
+            line += _CUT
+        # Several threads may find the last place free at once: then there are as many lines more.
+        if self._lines.qsize() >= MOST_LINES:
+            with self._lock:
+                self._dropped += 1
+            return
+        self._note_dropped()
+        self._lines.put(line)
+
+    def close(self, seconds: float) -> None:
+        """Write what waits, for so long at most; what comes later is not written.  Call it once."""
+        self._silent = True
+        self._note_dropped()
+        self._lines.put(None)
+        self._thread.join(seconds)
+
+    def _note_dropped(self) -> None:
+        """In the place of those that are missing."""
+        if self._dropped:
+            with self._lock:
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                self._lines.put(f"# {dropped} line{'s' if dropped > 1 else ''} dropped: the log was not read in time")
+
+    def _work(self) -> None:
+        """The writing thread."""
+        ends = False
+        while not ends:
+            lines, ends = self._next_lines()
             try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
+                self._write("".join([line + "\n" for line in lines]))
             except OSError:
                 self._silent = True
+                return
+
+    def _next_lines(self) -> tuple[list[str], bool]:
+        """Those that wait, a batch at most, or the next one that comes; and whether these are the last."""
+        lines: list[str] = []
+        try:
+            while len(lines) < _BATCH:
+                line = self._lines.get(block=not lines)
+                if line is None:
+                    return lines, True
+                lines.append(line)
+        except Empty:
+            self._note_dropped()
+        return lines, False
 
     def _coloured(self, line: str, status: int) -> str:
         colour = _COLOURS.get(status // 100)
@@ -54,6 +112,25 @@ class RequestLog:
         # Status, size and time are the last three, whatever the request's line holds.
         head, *tail = line.rsplit(" ", 3)
         return f"{head} \x1b[{colour}m{tail[0]}\x1b[0m {' '.join(tail[1:])}"
+
+
+def _writer_to(stream: TextIO) -> Callable[[str], object]:
+    """What writes text to a stream, all of it and at once.
+
+    To the system's file below where there is one: a thread that is stuck in the stream's own write would hold its
+    lock, which the interpreter wants on its way out.
+    """
+    try:
+        descriptor = stream.fileno()
+    except OSError:  # it is in memory
+        return stream.write
+
+    def write(text: str) -> None:
+        data = text.encode("ascii", "backslashreplace")
+        while data:
+            data = data[os.write(descriptor, data) :]
+
+    return write
 
 
 def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:

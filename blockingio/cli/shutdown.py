@@ -23,6 +23,9 @@ _NAP = 1.0
 # Seconds between two looks at whether the last connection has ended.
 _LOOK_EVERY = 0.05
 
+# Seconds in which those who are cut notice, and in which the log's last lines are written.
+FAREWELL = 0.5
+
 
 class Shutdown:
     """While it is entered, the first signal ends nothing where it stands, but is told by ``wait``.
@@ -73,13 +76,16 @@ class Shutdown:
         try:
             if self._heard > 1:
                 raise KeyboardInterrupt
-            end = monotonic() + GRACE
             server.close()
             # Not only until the answers are out: who closes at once may lose them to a reset (RFC 9112 9.6).
-            while server.connections_info().total and monotonic() < end:
-                sleep(_LOOK_EVERY)
+            _wait_for_last(server, GRACE)
         finally:
             self._lets_finish = False
+
+    def cut(self, server: HttpServer) -> None:
+        """End what is left; returns once its threads have noticed, and told the access log, or a moment is over."""
+        server.close(force=True)
+        _wait_for_last(server, FAREWELL)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self._heard += 1
@@ -87,3 +93,9 @@ class Shutdown:
             self._asked.put(True)
         elif self._heard == 2 and self._lets_finish:
             raise KeyboardInterrupt
+
+
+def _wait_for_last(server: HttpServer, seconds: float) -> None:
+    end = monotonic() + seconds
+    while server.connections_info().total and monotonic() < end:
+        sleep(_LOOK_EVERY)

@@ -23,7 +23,7 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
-from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink, codec_of
+from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink, codec_of
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection

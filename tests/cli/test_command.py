@@ -213,6 +213,42 @@ def test_a_second_signal_ends_at_once(directory: Path, ending: signal.Signals) -
     assert sorted(os.listdir(directory)) == ["hello.txt", "large.bin", "sub"]
 
 
+def test_the_log_tells_what_was_sent_of_what_was_cut(directory: Path) -> None:
+    size = 500_000_000
+    with open(directory / "large.bin", "wb") as file:
+        file.truncate(size)
+    with Command(directory, "--port", "0") as command:
+        port = port_of(command.start(directory))
+        with RawClient(port) as leaving:
+            begin_download(leaving)
+            leaving.reset()
+        lines = [command.line()]
+        with RawClient(port) as downloading:
+            begin_download(downloading)
+            command.process.send_signal(signal.SIGINT)
+            eventually(lambda: refuses(port))
+            command.process.send_signal(signal.SIGINT)
+            status, output, errors = command.end()
+        assert (status, errors) == (0, "")
+        lines.append(output.rstrip("\n"))
+    for line in lines:
+        match = re.fullmatch(LOG_LINE % ("/large.bin", 200) + " cut", line)
+        assert match and 0 < int(match[1]) < size
+
+
+def test_a_log_that_is_not_read_holds_nobody_up(directory: Path) -> None:
+    """A pipe has room for a few of these lines; then it is full, for good."""
+    long = b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with Command(directory, "--port", "0", "--workers", "1") as command:
+        port = port_of(command.start(directory))
+        with RawClient(port) as client:
+            for _ in range(200):
+                assert client.send(long).read_response().status == 404
+        command.process.send_signal(signal.SIGTERM)
+        assert command.process.wait(PATIENCE) == 0
+        assert command.end()[2] == ""
+
+
 def test_a_hangup_that_is_ignored(directory: Path) -> None:
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -2,15 +2,30 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import socket
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import pytest
 
 from blockingio import AccessRecord, HttpHeaders, InternetAddress
 from blockingio.cli.addresses import own_addresses, server_urls
 from blockingio.cli.request_log import RequestLog, wants_colour
+from tests.peers import PATIENCE, eventually
+
+
+@contextmanager
+def log_to(stream: TextIO, *, colour: bool = False, user: str | None = None) -> Iterator[RequestLog]:
+    """A log of which all is written at the end of the block."""
+    log = RequestLog(stream, colour=colour, user=user)
+    try:
+        yield log
+    finally:
+        log.close(PATIENCE)
+    assert not log._thread.is_alive()
 
 
 def record(status: int = 200, **fields: str) -> AccessRecord:
@@ -26,7 +41,8 @@ def record(status: int = 200, **fields: str) -> AccessRecord:
 ])
 def test_colours(status: int, shown: str) -> None:
     stream = io.StringIO()
-    RequestLog(stream, colour=True)(record(status))
+    with log_to(stream, colour=True) as log:
+        log(record(status))
     assert stream.getvalue().endswith(f'"GET / 1 2 3 HTTP/1.1" {shown} 5 0.250000\n')
 
 
@@ -44,11 +60,11 @@ def test_who_wants_colours(is_terminal: bool, environment: dict[str, str], colou
 
 def test_the_log_names_the_user() -> None:
     stream = io.StringIO()
-    log = RequestLog(stream, colour=False, user="me")
-    log(record(200, authorization="Basic x"))
-    log(record(401, authorization="Basic x"))
-    log(record(421, authorization="Basic x"))
-    log(record(200))
+    with log_to(stream, user="me") as log:
+        log(record(200, authorization="Basic x"))
+        log(record(401, authorization="Basic x"))
+        log(record(421, authorization="Basic x"))
+        log(record(200))
     assert [line.split(" ")[2] for line in stream.getvalue().splitlines()] == ["me", "-", "-", "-"]
 
 
@@ -61,10 +77,80 @@ def test_a_log_that_nobody_reads_falls_silent() -> None:
             raise BrokenPipeError
 
     stream = Broken()
-    log = RequestLog(stream, colour=False)
-    log(record())
-    log(record())
+    with log_to(stream) as log:
+        log(record())
+        eventually(lambda: stream.writes)
+        eventually(lambda: not log._thread.is_alive())
+        log(record())
+        assert log._lines.empty()
     assert stream.writes == 1
+
+
+def test_a_mark_for_what_was_cut() -> None:
+    stream = io.StringIO()
+    with log_to(stream) as log:
+        for is_complete in (True, False):
+            one = record()
+            one.is_complete = is_complete
+            log(one)
+    whole, cut = stream.getvalue().splitlines()
+    assert cut == whole + " cut"
+
+
+class Pipe:
+    """A log's stream that nobody reads until somebody does."""
+
+    def __init__(self) -> None:
+        self._reading, writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        self.stream = open(writing, "w", encoding="ascii")
+        self.text = ""
+
+    def read(self) -> str:
+        """What has come so far."""
+        try:
+            self.text += os.read(self._reading, 1 << 20).decode()
+        except BlockingIOError:
+            pass
+        return self.text
+
+    def __enter__(self) -> Pipe:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stream.close()
+        while data := os.read(self._reading, 1 << 20):
+            self.text += data.decode()
+        os.close(self._reading)
+
+
+def test_a_reader_that_is_stuck_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines wait, those that find no room are counted, and the log says where they are missing."""
+    monkeypatch.setattr("blockingio.cli.request_log.MOST_LINES", 50)
+    line = record().common_log_line()
+    with Pipe() as pipe, log_to(pipe.stream) as log:
+        for _ in range(5000):  # far past what a pipe takes
+            log(record())
+        assert log._lines.qsize() <= 52  # a note among them
+        eventually(lambda: "dropped" in pipe.read())
+        log(record())
+    lines = pipe.text.splitlines()
+    notes = [text for text in lines if text != line]
+    dropped = [re.fullmatch(r"# (\d+) lines? dropped: the log was not read in time", note) for note in notes]
+    assert sum(int(match[1]) for match in dropped if match) + len(lines) - len(notes) == 5001
+    assert lines[-1] == line
+
+
+def test_closing_does_not_wait_for_a_reader_that_is_stuck() -> None:
+    with Pipe() as pipe:
+        log = RequestLog(pipe.stream, colour=False)
+        for _ in range(2000):
+            log(record())
+        log.close(0.01)
+        assert log._thread.is_alive()
+        log(record())
+        eventually(lambda: pipe.read() and not log._thread.is_alive())
+        assert pipe.read().count("\n") == 2000
 
 
 # ------------------------------------------------------------ addresses
