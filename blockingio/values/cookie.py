@@ -46,6 +46,9 @@ class Cookie:
     def __init__(self, name: str, value: str) -> None:
         self.name = name
         self.value = value
+        self._set_no_attributes()
+
+    def _set_no_attributes(self) -> None:
         self._expires: datetime | None = None
         self._max_age: int | None = None
         self._domain: str | None = None
@@ -107,10 +110,11 @@ class Cookie:
         for value in values:
             for pair in value.split(";"):
                 name, equals, text = pair.partition("=")
-                name, text = name.strip(OWS), text.strip(OWS)
+                name = name.strip(OWS)
                 if equals and name:
-                    cookie = Cookie("taken", "")
-                    cookie._name, cookie._value = name, text
+                    cookie = Cookie.__new__(Cookie)  # unchecked: it is taken as it stands
+                    cookie._name, cookie._value = name, text.strip(OWS)
+                    cookie._set_no_attributes()
                     cookies.append(cookie)
         return cookies
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from blockingio.values.grammar import PERCENT_ENCODED, UNRESERVED
+from blockingio.values.grammar import UNRESERVED
 
 # What JavaScript's encodeURIComponent keeps, and dart's with it: RFC 2396's unreserved characters.
 COMPONENT_CHARACTERS = UNRESERVED + "!*'()"
+
+
+# Two hexadecimal digits, in either case of each -> the octet.
+_OCTETS = {(one + other).encode(): bytes((int(one + other, 16),))
+           for one in "0123456789abcdefABCDEF" for other in "0123456789abcdefABCDEF"}
 
 
 def encode(text: str, characters: str) -> str:
@@ -36,7 +41,12 @@ def _octets(match: re.Match[str]) -> str:
 
 def decode_bytes(text: str) -> bytes:
     """The octets that the text stands for; a "%" without two hexadecimal digits is itself."""
-    return re.sub(PERCENT_ENCODED.encode(), lambda match: bytes.fromhex(match[0][1:].decode()), text.encode())
+    first, *others = text.encode().split(b"%")
+    octets = [first]
+    for part in others:
+        octet = _OCTETS.get(part[:2])
+        octets.append(b"%" + part if octet is None else octet + part[2:])
+    return b"".join(octets)
 
 
 def decode_lenient(text: str, encoding: str = "utf-8") -> str:
@@ -62,8 +72,12 @@ def decode_strict(text: str, encoding: str = "utf-8") -> str:
 def query_pairs(query: str) -> list[tuple[str, str]]:
     """The names and values of a query, still encoded but for "+", which is a blank; empty pairs
     are left out, a name without "=" has the value ""."""
-    return [(name, value) for pair in query.replace("+", " ").split("&") if pair
-            for name, _, value in (pair.partition("="),)]
+    pairs = []
+    for pair in query.replace("+", " ").split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            pairs.append((name, value))
+    return pairs
 
 
 def decode_query(query: str, encoding: str = "utf-8") -> dict[str, str]:
