@@ -203,6 +203,7 @@ FLOORS = [
     ["wire"],
     ["values"],
     ["stream"],
+    ["thread"],
     ["errors"],
 ]
 LEVELS = {name: len(FLOORS) - level for level, names in enumerate(FLOORS) for name in names}

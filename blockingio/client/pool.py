@@ -20,12 +20,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Hashable
-from threading import Condition, Lock, Thread, current_thread
+from threading import Condition, Lock, current_thread
 from typing import Any, Final, Generic
 
 from blockingio.net.forks import register
 from blockingio.client.lease import C, Lease
 from blockingio.errors import HttpException, StateError
+from blockingio.thread import Thread
 
 # Seconds; dart:io's HttpClient.idleTimeout.
 IDLE_TIMEOUT: Final = 15.0
@@ -205,13 +206,17 @@ class Pool(Generic[C]):
             self._active.add(connection)
             if self._reaper is None and self.idle_timeout is not None and not self._is_closed:
                 self._reap_at = time.monotonic() + self.idle_timeout
-                starting = self._reaper = Thread(target=self._reap, name="blockingio idle", daemon=True)
+                starting = self._reaper = Thread(self._reap, name="blockingio idle", lost=self._forget_reaper)
         if starting is not None:
             try:
                 starting.start()
-            except RuntimeError:  # the system has no thread left: then connections expire when looked at
-                with self._guard:
-                    self._reaper = None
+            except (RuntimeError, MemoryError) as error:
+                self._forget_reaper(error)
+
+    def _forget_reaper(self, error: Exception) -> None:
+        """The system has no thread, or it did not come up: then connections expire when looked at."""
+        with self._guard:
+            self._reaper = None
 
     # ------------------------------------------------------------ giving back
 
@@ -327,8 +332,8 @@ class Pool(Generic[C]):
             connection.close()
         for connection in active:
             connection.cut(_CUT)
-        if reaper is not None and reaper is not current_thread() and reaper.ident is not None:
-            reaper.join()  # it waits for nothing but the lock
+        if reaper is not None and reaper is not current_thread():
+            reaper.end()  # it waits for nothing but the lock
 
     def _close_idle(self) -> list[C]:
         """Mark as closed and take out what is idle, for the caller to close.  Under the lock."""

@@ -122,6 +122,17 @@ class Connection:
         if self._relay is None:  # else the socket is somebody else's
             self.channel.cut()
 
+    def abandon(self, error: BaseException | None = None) -> None:
+        """It has no thread, or that has died; the socket gets closed.  By who accepted it, or noticed."""
+        self.broken = True
+        self._is_left = True  # first: an open response that ends now closes it
+        self.hands_over = False
+        self.cut()
+        if self._turn.acquire(False):
+            self.channel.close()
+        self.core.connections.discard(self)
+        self.core.made_room()
+
     # ---------------------------------------------------------------- the thread
 
     def run(self) -> None:
@@ -411,7 +422,7 @@ class Connection:
         self._relay = relay  # from here on this connection's thread leaves all that comes as pending
         try:
             relay.pass_early(self._source.partial)
-            self.core.threads.run(relay.pass_out)
+            self.core.threads.run(relay.pass_out, relay.abandon)
         except BaseException:
             self._relay = None
             relay.close()

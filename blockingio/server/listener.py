@@ -16,11 +16,14 @@ import socketserver
 import stat
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
 from blockingio.server.core import Core, log
+from blockingio.thread import Thread, in_one_go
 
 # Connections that may wait to be accepted where the user names no number: what the system has at most.
 DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
@@ -28,8 +31,17 @@ DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
 # What accept() says when the system has no room for one more; the newcomer waits in the backlog.
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-# Seconds until accept() is tried again after that, should no connection of ours end before.
+# What it says when it will never accept again: the listening socket itself is gone.
+_GONE = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK)
+
+# Seconds until accept() is tried again where there was no room, should no connection of ours end before.
 _RETRY_TIME = 0.5
+
+# How often an accept thread that did not come up is followed by another.
+_STARTS = 3
+
+# What ``get_request`` does in two steps, where somebody's class of sockets does not do something else.
+_ACCEPT = socket.socket.accept
 
 _FAMILIES = {
     InternetAddressType.IPV4: socket.AF_INET,
@@ -154,7 +166,8 @@ class Listener(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, core: Core, sock: socket.socket) -> None:
+    def __init__(self, core: Core, sock: socket.socket, ended: Callable[[BaseException], object]) -> None:
+        """``ended`` is told once, on any thread, what has ended the accept loop before ``stop``."""
         # Not TCPServer's: it would make a socket of its own.
         socketserver.BaseServer.__init__(self, sock.getsockname(), socketserver.BaseRequestHandler)
         self.socket = sock
@@ -165,20 +178,39 @@ class Listener(socketserver.ThreadingTCPServer):
         self._wake_up.setblocking(False)
         self._stopping = False
         self._waits_for_room = False
+        self._has_failed = False  # the accept thread's: the last connection could not be served
+        self._ended = ended
+        self._starts_left = _STARTS  # start's, then its who notices that the last thread did not come up
         # Held by the accept thread for as long as it is in its loop.  Reentrant: a collection there may call stop().
         self._serving = threading.RLock()
         self._in_loop = False  # written by the accept thread while it holds that
         core.made_room = self._room_was_made
 
     def start(self) -> None:
-        """Raises what kept the thread from starting; ``stop`` then lets go of what is there."""
+        """Raises what kept the thread from starting; ``stop`` then lets go of what is there.
+
+        The thread is not waited for.  Where it does not come up another is started, at most _STARTS.
+        """
         self.socket.setblocking(False)
         if self.socket.family != getattr(socket, "AF_UNIX", None):
             # Inherited by what is accepted.  A response is one write, and the next must not wait for an ACK.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(
-            target=self.serve_forever, name=f"blockingio accept {self._core.name}", daemon=True
-        ).start()
+        self._start_thread()
+
+    def _start_thread(self) -> None:
+        self._starts_left -= 1
+        Thread(self.serve_forever, name=f"blockingio accept {self._core.name}", lost=self._lost).start()
+
+    def _lost(self, error: Exception) -> None:
+        """The thread did not come up."""
+        if self._stopping:
+            return
+        try:
+            if not self._starts_left:
+                raise error
+            self._start_thread()
+        except Exception as failure:
+            self._tell_of_the_end(failure)
 
     def stop(self) -> None:
         """End the loop and wait until it has ended.  From any thread, any number of times."""
@@ -210,31 +242,55 @@ class Listener(socketserver.ThreadingTCPServer):
         """Accept until ``stop``.  Never raises."""
         with self._serving:
             self._in_loop = True
+            failure: BaseException | None = None
             try:
                 if not self._stopping:
                     self._accept_until_stopped()
-            except (OSError, ValueError):
-                if not self._stopping and self.socket.fileno() >= 0:  # else its owner has closed it
-                    log.exception("the server cannot accept connections any more")
+            except BaseException as error:
+                failure = error
             finally:
                 self._in_loop = False
                 if self._stopping:
                     self.forget()
+            if failure is not None and not self._stopping:
+                self._tell_of_the_end(failure)
+
+    def _tell_of_the_end(self, error: BaseException) -> None:
+        if self.socket.fileno() >= 0:  # else its owner has closed it
+            log.error("the server cannot accept connections any more", exc_info=error)
+        self._ended(error)
 
     def _accept_until_stopped(self) -> None:
+        """Raises what has made an end of the listening socket."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
             selector.register(self.socket, selectors.EVENT_READ)
             while not self._stopping:
-                ready = [key.fileobj for key, _ in selector.select()]
-                if self._woken in ready:
+                try:
+                    self._accept_once_ready(selector)
+                except Exception as error:
+                    if self._is_gone(error):
+                        raise
+                    log.warning("a connection could not be accepted", exc_info=error)
+                    if not self._stopping:
+                        time.sleep(_RETRY_TIME)  # should it fail again: neither a busy loop nor a full log
+
+    def _is_gone(self, error: Exception) -> bool:
+        """Whether it says that no connection will ever come out of the listening socket."""
+        return self.socket.fileno() < 0 or (isinstance(error, OSError) and error.errno in _GONE)
+
+    def _accept_once_ready(self, selector: selectors.BaseSelector) -> None:
+        ready = [key.fileobj for key, _ in selector.select(in_one_go(None))]
+        if self._woken in ready:
+            self._forget_wakes()
+        if self.socket in ready and not self._accept_waiting():
+            # Those who wait in the backlog must not wake it before there is room.
+            selector.unregister(self.socket)
+            try:
+                if selector.select(_RETRY_TIME):
                     self._forget_wakes()
-                if self.socket in ready and not self._accept_waiting():
-                    # Those who wait in the backlog must not wake it before there is room.
-                    selector.unregister(self.socket)
-                    if selector.select(_RETRY_TIME):
-                        self._forget_wakes()
-                    selector.register(self.socket, selectors.EVENT_READ)
+            finally:
+                selector.register(self.socket, selectors.EVENT_READ)
 
     def _accept_waiting(self) -> bool:
         """Accept what waits in the backlog, where somebody does; False where there is no room for it."""
@@ -254,34 +310,52 @@ class Listener(socketserver.ThreadingTCPServer):
                     self._waits_for_room = True
                     self._evict()
                     return False
-                if error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
-                    raise  # the socket itself is gone
+                if self._is_gone(error):
+                    raise
                 continue  # that client has gone before it was accepted
             self.process_request(sock, peer)
             if self._is_full():
                 return True  # whether one more waits, the selector knows
         return True
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """socket.accept(), but what fails behind the system's does not leave a client with a socket that is nobody's."""
+        listening = self.socket
+        if type(listening).accept is not _ACCEPT:
+            return listening.accept()
+        descriptor, peer = listening._accept()  # type: ignore[attr-defined]
+        try:
+            return socket.socket(listening.family, listening.type, listening.proto, fileno=descriptor), peer
+        except BaseException:
+            socket.close(descriptor)
+            raise
+
     def _is_full(self) -> bool:
         most = self._core.max_connections
         return most is not None and len(self._core.connections) >= most
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the connection, perhaps a used one."""
+        """A thread for the connection, perhaps a used one.  What fails costs this connection."""
         core = self._core
-        if sys.platform != "linux":
-            request.setblocking(True)  # elsewhere it has the listening socket's mode
+        connection: Connection | None = None
         try:
+            if sys.platform != "linux":
+                request.setblocking(True)  # elsewhere it has the listening socket's mode
             connection = Connection(core, request, client_address)
             core.connections.add(connection)
             if core.closing:
                 connection.cut()  # close() may have looked at the connections before
-            core.threads.run(connection.run)
-        except RuntimeError:  # no more threads: as with descriptors, the longest idle one makes room
-            core.connections.discard(connection)
-            connection.cut()
-            connection.channel.close()
-            self._evict()
+            core.threads.run(connection.run, connection.abandon)
+            self._has_failed = False
+        except Exception as error:
+            if connection is None:
+                request.close()
+            else:
+                connection.abandon(error)
+            log.warning("a connection could not be served", exc_info=error)
+            if self._has_failed:
+                self._evict()  # no memory or no threads any more: as with descriptors, the longest idle one makes room
+            self._has_failed = True
 
     def _evict(self) -> None:
         """The longest idle connection makes room."""

@@ -20,6 +20,7 @@ from time import monotonic
 from blockingio.net.channel import Channel
 from blockingio.server.budget import Budget
 from blockingio.server.piece import FilePart, Piece
+from blockingio.thread import in_one_go
 from blockingio.wire.limits import LINGER_TIME, OUTBOX_SIZE, STALL_SIZE, STALL_TIME
 
 # Seconds after which the handler that has written something has, as a rule, let go of it.
@@ -41,11 +42,11 @@ class Outbox:
     """
 
     def __init__(self, channel: Channel, timeout: float | None, budget: Budget,
-                 run: Callable[[Callable[[], None]], None]) -> None:
+                 run: Callable[[Callable[[], None], Callable[[BaseException], None]], None]) -> None:
         self._channel = channel
         self._budget = budget
         self._timeout = timeout
-        self._run = run  # gives a task a thread
+        self._run = run  # gives a task a thread, or calls the second where that does not come up
         self._condition = Condition()
         self._waiting: deque[Piece | FilePart] = deque()
         # The one that is being sent just now; set under the lock, and reset by the sending thread.
@@ -85,9 +86,12 @@ class Outbox:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Until all is sent, or the time is up; False where it failed."""
-        with self._condition:
-            self._condition.wait_for(lambda: not self._sending, seconds)
-            return not self.failed
+        end = None if seconds is None else monotonic() + seconds
+        while True:
+            piece = in_one_go(None if end is None else max(end - monotonic(), 0))
+            with self._condition:
+                if self._condition.wait_for(lambda: not self._sending, piece) or (end and monotonic() >= end):
+                    return not self.failed
 
     def finish(self, then: Callable[[bool], None]) -> None:
         """Call ``then(all went well)`` once all is sent: now, or later on the sending thread."""
@@ -162,7 +166,7 @@ class Outbox:
         self._sending = True
         _at_work.add(self)
         try:
-            self._run(self._send)
+            self._run(self._send, self._lose)
         except BaseException as error:
             # Nobody sends it.  A thread that Ctrl-C came in front of finds that nothing waits.
             self._fail()
@@ -173,6 +177,14 @@ class Outbox:
             raise
         return True
 
+    def _lose(self, error: BaseException) -> None:
+        """The thread that was to send never came up, or has died.  On any thread, which holds no outbox's lock."""
+        with self._condition:
+            self._fail()
+            then, self._then = self._then, None
+            self._stop()
+        self._tell(then)
+
     def _send(self) -> None:
         while True:
             with self._condition:
@@ -180,8 +192,6 @@ class Outbox:
                     # In one step with the end of sending: from here on another thread may own the writing half.
                     then, self._then = self._then, None
                     self._stop()
-                    if then is None:
-                        _at_work.discard(self)
                     break
                 piece = self._waiting[0]
             try:
@@ -196,13 +206,18 @@ class Outbox:
                 size, well = 0, False
             self._settle(piece, size, well)
             del piece
-        if then is not None:
-            try:
+        self._tell(then)
+
+    def _tell(self, then: Callable[[bool], None] | None) -> None:
+        """The response that it is at its end, where that has asked for it; then whoever waits for the outbox."""
+        try:
+            if then is not None:
                 then(not self.failed)
-            finally:
-                with self._condition:
+        finally:
+            with self._condition:
+                if then is not None or not self._sending:  # else another write has begun meanwhile
                     _at_work.discard(self)
-                    self._condition.notify_all()
+                self._condition.notify_all()
 
     def _send_some(self, piece: Piece) -> int:
         """At least a byte of it.  Raises OSError, TimeoutError where nothing was taken for too long."""

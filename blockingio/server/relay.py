@@ -30,6 +30,7 @@ class Relay:
         self._ours, self.theirs = socket.socketpair()
         self._passed = 0  # bytes that pass_early has passed
         self._passed_in = Event()  # pass_in is at its end
+        self._is_abandoned = False  # there is no pass_out: set before who passes in is ended
 
     def close(self) -> None:
         """Where it comes to nothing, and there are no threads: Ctrl-C may have come as that of ``pass_out`` began."""
@@ -46,6 +47,14 @@ class Relay:
         self._passed = self._ours.send(data)
         self._ours.setblocking(True)
 
+    def abandon(self, error: BaseException) -> None:
+        """The thread of ``pass_out`` never came up: the end of both, which that of ``pass_in`` then closes."""
+        self._is_abandoned = True
+        self._channel.cut()
+        self._end(socket.SHUT_RDWR)
+        if self._passed_in.is_set():
+            self._close_both()
+
     def pass_out(self) -> None:
         """From the new owner to the client, until the owner ends it; then the end of both."""
         channel = self._channel
@@ -61,8 +70,7 @@ class Relay:
             channel.cut()
             self._passed_in.wait()
         channel.linger(LINGER_TIME)
-        self._ours.close()
-        channel.close()
+        self._close_both()
 
     def pass_in(self, first: bytes) -> None:
         """From the client to the new owner, beginning with what was read too far."""
@@ -83,6 +91,8 @@ class Relay:
             pass  # one of the two has gone
         self._end(socket.SHUT_WR)
         self._passed_in.set()
+        if self._is_abandoned:
+            self._close_both()
 
     def _receive_from_owner(self) -> bytes:
         try:
@@ -96,6 +106,10 @@ class Relay:
         poll = select.poll()
         poll.register(self._ours, 0)  # POLLHUP comes unasked
         poll.poll()
+
+    def _close_both(self) -> None:
+        self._ours.close()
+        self._channel.close()
 
     def _end(self, how: int) -> None:
         try:

@@ -7,6 +7,7 @@ that no reader takes.  Each request goes to one reader.
     iterate        a plain loop, ``for request in server``
     RequestReader  the same, for a wait with a limit and for workers; it can be woken and can give a request back
     close          each reader ends behind what had been queued before
+    accepts_no_more   the same, with an error
     leave_to_parent   in a forked child: what is queued is the parent's
 
 Under it is a queue.SimpleQueue, whose put and get are one step each, with or without the GIL.
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from weakref import WeakSet, ref
 
 from blockingio.server.dropped import close_if_dropped
+from blockingio.thread import in_one_go
 from blockingio.wire.sink import CLOSED, OPEN, UNTAKEN
 
 if TYPE_CHECKING:
@@ -52,6 +54,23 @@ class _Wake(Signal):
         self.reader = reader
 
 
+class _Broken(Signal):
+    """Ends each reader with an error, as long as it is the queue's last one of these; it stays on the queue."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def for_a_reader(self) -> OSError:
+        """For each its own: a traceback holds what its thread had."""
+        cause = self.error
+        text = f"the server cannot accept connections any more: {cause}"
+        error = OSError(cause.errno, text) if isinstance(cause, OSError) else OSError(text)
+        error.__cause__ = cause
+        return error
+
+
 class _Closable(Protocol):
     def queue_closed(self) -> None: ...
 
@@ -72,6 +91,8 @@ class RequestQueue:
         self.readers = 0  # threads that take, or will ask again
         self._closed = False  # the signal of it is on the queue, and no request comes behind
         self._told: WeakSet[_Closable] = WeakSet()
+        # Written by the accept thread at its end, and by who begins to accept again.
+        self.broken: _Broken | None = None
 
     def __len__(self) -> int:
         """How many items are on it, signals included; another thread may change that at once."""
@@ -99,10 +120,18 @@ class RequestQueue:
         self._refuse_unread()
 
     def is_end(self, signal: Signal, reader: RequestReader | None = None) -> bool:
-        """Whether a reader that got this signal is at its end; a signal that is another's goes on to that one."""
+        """Whether a reader that got this signal is at its end; a signal that is another's goes on to that one.
+
+        Raises OSError where no connections are accepted any more.
+        """
         if signal is _CLOSED:
             self.put(signal)
             return True
+        if isinstance(signal, _Broken):
+            if signal is self.broken:
+                self.put(signal)
+                raise signal.for_a_reader()
+            return False
         assert isinstance(signal, _Wake)
         if signal.reader is not reader and signal.reader.waits:
             self.put(signal)
@@ -110,6 +139,16 @@ class RequestQueue:
         return False
 
     # ---------------------------------------------------------------- the end
+
+    def accepts_no_more(self, error: BaseException) -> None:
+        """The accept loop has ended by itself: each reader ends, with an OSError, behind what is queued."""
+        self.broken = _Broken(error)
+        self.put(self.broken)
+
+    def mend(self, broken: _Broken | None) -> None:
+        """There is an accept loop again; ``broken``: what had ended the one before."""
+        if self.broken is broken:  # else the new one has ended, too
+            self.broken = None
 
     def tell_at_close(self, closable: _Closable) -> None:
         """Call its ``queue_closed`` at close: for those that wait for something else than the queue."""
@@ -170,6 +209,7 @@ def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
             try:
                 request = get(True, nap)
             except Empty:
+                nap = nap_time()
                 continue
             if isinstance(request, Signal):
                 if queue.is_end(request):
@@ -250,6 +290,7 @@ class RequestReader:
             return self._queue.get(True, min(max(left, 0), self._nap))
         except Empty:
             if left > self._nap:
+                self._nap = nap_time() or threading.TIMEOUT_MAX
                 return None
             raise TimeoutError(f"no request came within {seconds:g} seconds") from None
 
@@ -279,9 +320,10 @@ def nap_time() -> float | None:
     """Seconds that a thread waits for the queue in one call; None: no limit.
 
     One for the main thread: a signal that comes in the instant before the interpreter blocks in the lock would
-    else be handled only when the next request comes (Ctrl-C, say).
+    else be handled only when the next request comes (Ctrl-C, say).  One for each while a thread has yet to come up:
+    it may be the accept thread, and then nobody but a reader notices that it never does.
     """
-    return 1.0 if threading.current_thread() is threading.main_thread() else None
+    return in_one_go(1.0 if threading.current_thread() is threading.main_thread() else None)
 
 
 def _always() -> bool:

@@ -207,10 +207,16 @@ class HttpServer(Stream[HttpRequest]):
         Raises what kept the accept thread from starting; then nothing was begun.
         """
         with self._starting:
+            requests = self._core.requests
+            broken = requests.broken
+            if broken is not None and self._listener is not None:
+                self._listener.stop()
+                self._listener = None
             if self._listener is None and not self._core.closing:
                 self._start_listening()
-            self._core.requests.enter()
-            return self._core.requests
+                requests.mend(broken)
+            requests.enter()
+            return requests
 
     def close(self, *, force: bool = False) -> None:
         """Take no more requests; returns once the port is free, and does not wait for active responses.
@@ -236,7 +242,7 @@ class HttpServer(Stream[HttpRequest]):
         core.threads.close()
 
     def _start_listening(self) -> None:
-        listener = self._listener = Listener(self._core, self._socket)
+        listener = self._listener = Listener(self._core, self._socket, self._core.requests.accepts_no_more)
         try:
             listener.start()
         except BaseException as error:

@@ -8,6 +8,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
+
+from blockingio.thread import Thread
+
+# What is told that a task was not done, or not to its end.
+Lost = Callable[[BaseException], object]
 
 # Seconds that a thread without work waits for some before it ends.
 _IDLE_TIME = 10.0
@@ -33,12 +39,22 @@ def give_way() -> None:
 
 
 class _Worker:
-    __slots__ = ("task", "wake")
+    """One thread.  ``task`` and ``lost`` are set by run(), or task by close(), before wake is released; from then
+    on they are the thread's own."""
 
-    def __init__(self) -> None:
-        self.task: Callable[[], None] | None = None  # set by run() or close(), before it releases wake
+    __slots__ = ("task", "lost", "wake")
+
+    def __init__(self, task: Callable[[], None], lost: Lost | None) -> None:
+        self.task: Callable[[], None] | None = task
+        self.lost = lost
         self.wake = threading.Lock()
         self.wake.acquire()
+
+    def lose(self, error: BaseException) -> None:
+        """Its thread never came up, or has died."""
+        lost, self.task, self.lost = self.lost, None, None
+        if lost is not None:
+            lost(error)
 
 
 class Threads:
@@ -53,13 +69,19 @@ class Threads:
         self._idle: list[_Worker] = []  # the last one to wait is the first to work: its memory is warm
         self._closed = False
 
-    def run(self, task: Callable[[], None]) -> None:
-        """Call ``task`` on a thread of its own; it must not raise."""
+    def run(self, task: Callable[[], None], lost: Lost | None = None) -> None:
+        """Call ``task`` on a thread of its own; it must not raise.  Nobody waits for that thread to come up.
+
+        ``lost`` is called where it never does, or dies of something: soon, on any thread.  Raises RuntimeError or
+        MemoryError where the system has no thread.
+        """
         try:
             worker = self._idle.pop()
         except IndexError:
-            threading.Thread(target=self._work, args=(task,), name=self._name, daemon=True).start()
+            worker = _Worker(task, lost)
+            Thread(partial(self._work, worker), name=self._name, lost=worker.lose).start()
         else:
+            worker.lost = lost
             worker.task = task
             worker.wake.release()
 
@@ -73,22 +95,30 @@ class Threads:
                 return  # run() was quicker
             worker.wake.release()
 
-    def _work(self, task: Callable[[], None] | None) -> None:
-        give_way()
-        worker = _Worker()
-        while task is not None:
-            task()
-            task = worker.task = None
-            if self._closed or len(self._idle) >= _MOST_IDLE:
+    def _work(self, worker: _Worker) -> None:
+        try:
+            give_way()
+            while worker.task is not None:
+                task, worker.task = worker.task, None
+                task()
+                task = worker.lost = None
+                self._wait(worker)
+        except BaseException as error:
+            self._withdraw(worker)  # nobody is to give it a task any more
+            worker.lose(error)
+            raise
+
+    def _wait(self, worker: _Worker) -> None:
+        """Until it has a task; it has none where it is to end."""
+        if self._closed or len(self._idle) >= _MOST_IDLE:
+            return
+        self._idle.append(worker)
+        if self._closed and self._withdraw(worker):
+            return  # close() came in between, and may have missed this one
+        if not worker.wake.acquire(timeout=_IDLE_TIME):
+            if self._withdraw(worker):
                 return
-            self._idle.append(worker)
-            if self._closed and self._withdraw(worker):
-                return  # close() came in between, and may have missed this one
-            if not worker.wake.acquire(timeout=_IDLE_TIME):
-                if self._withdraw(worker):
-                    return
-                worker.wake.acquire()  # somebody has just taken it, and is about to wake it
-            task = worker.task
+            worker.wake.acquire()  # somebody has just taken it, and is about to wake it
 
     def _withdraw(self, worker: _Worker) -> bool:
         """Out of the idle ones; False where somebody else was quicker."""

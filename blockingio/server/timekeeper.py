@@ -7,70 +7,113 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
+from math import inf
 from time import monotonic
+from typing import TypeAlias
+
+from blockingio.thread import Thread
 
 _log = logging.getLogger("blockingio")
 
+# How often a thread that did not come up is followed by another, until somebody schedules the next call.
+_STARTS = 3
+
 
 class Appointment:
-    """A call that is due at ``time`` on the monotonic clock; ``action`` is None once cancelled or made."""
+    """A call that is due, until it is made or cancelled; ``order`` tells it from all others of its timekeeper."""
 
-    __slots__ = ("time", "order", "action")
+    __slots__ = ("order", "action", "_timekeeper")
 
-    def __init__(self, time: float, order: int, action: Callable[[], object]) -> None:
-        self.time = time
+    def __init__(self, order: int, action: Callable[[], object], timekeeper: Timekeeper) -> None:
         self.order = order
-        self.action: Callable[[], object] | None = action
-
-    def __lt__(self, other: Appointment) -> bool:
-        return (self.time, self.order) < (other.time, other.order)
+        self.action = action
+        self._timekeeper = timekeeper
 
     def cancel(self) -> None:
         """From any thread, at any time; a call that is being made is not waited for."""
-        self.action = None
+        self._timekeeper.cancel(self)
+
+
+# When it is due on the monotonic clock, and its order, by which two of one time are told apart.
+_Entry: TypeAlias = "tuple[float, int, Appointment]"
 
 
 class Timekeeper:
-    """Shared by all threads of a server; ``_condition`` guards the heap and whether there is a thread.
+    """Shared by all threads of a server; ``_condition`` guards everything.
 
-    Its lock is reentrant: the garbage collector may close a response while its own thread is in here.
+    Its lock is reentrant: the garbage collector may close a response while its own thread is in here, and so schedule
+    or cancel something.  That comes between two steps of the interpreter; each change of ``_due`` is one step, and
+    what was read before it is looked at again after it.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._condition = threading.Condition(threading.RLock())
-        self._due: list[Appointment] = []
+        # A heap.  What is in here and not in _entries is cancelled: never more than half.
+        self._due: list[_Entry] = []
+        self._entries: dict[int, _Entry] = {}  # by their order
         self._orders = itertools.count()
-        self._running = False
+        self._thread: Thread | None = None
+        self._starts_left = 0
+        self._wakes_at = inf  # when the thread looks next; -inf while it looks
 
     def schedule(self, seconds: float, action: Callable[[], object]) -> Appointment:
         """Call ``action`` in so many seconds on the timekeeper's thread; it should not take long.
 
         Raises what kept that thread from starting; then nothing is due, and the next call tries again.
         """
-        appointment = Appointment(monotonic() + seconds, next(self._orders), action)
+        appointment = Appointment(next(self._orders), action, self)
+        entry = monotonic() + seconds, appointment.order, appointment
         with self._condition:
-            if not self._running:
+            if self._thread is None:
+                self._starts_left = _STARTS
                 self._start()
-            heapq.heappush(self._due, appointment)
-            if self._due[0] is appointment:
+            self._entries[appointment.order] = entry
+            heapq.heappush(self._due, entry)
+            if entry[0] < self._wakes_at:
                 self._condition.notify()
         return appointment
 
-    def prune(self) -> None:
-        """Forget what was cancelled; the thread ends where nothing else is due."""
+    def cancel(self, appointment: Appointment) -> None:
+        """Nothing where it has been made, or cancelled before."""
         with self._condition:
-            self._due = [appointment for appointment in self._due if appointment.action is not None]
-            heapq.heapify(self._due)
+            if self._entries.pop(appointment.order, None) is not None:
+                self._forget_cancelled()
+
+    def prune(self) -> None:
+        """The thread ends now where nothing else is due."""
+        with self._condition:
             self._condition.notify()
 
+    def _forget_cancelled(self) -> None:
+        """Where they are more than half: so each is paid for by its own cancel.  The thread sleeps on."""
+        if len(self._due) > 2 * len(self._entries):
+            self._due[:] = self._entries.values()
+            heapq.heapify(self._due)
+
     def _start(self) -> None:
-        self._running = True
+        """Under the lock; the thread is not waited for."""
+        self._starts_left -= 1
+        self._wakes_at = -inf
+        thread = self._thread = Thread(self._run, name=self._name, lost=self._lost)
         try:
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            thread.start()
         except BaseException:
-            self._running = False
+            self._thread = None
             raise
+
+    def _lost(self, error: Exception) -> None:
+        """The thread did not come up: another one, where there is something to do for it."""
+        with self._condition:
+            self._thread = None
+            if not self._entries:
+                return
+            try:
+                if not self._starts_left:
+                    raise error
+                self._start()
+            except Exception as failure:
+                _log.error("there is no thread for what is due at a time; the next one tries again", exc_info=failure)
 
     def _run(self) -> None:
         while (action := self._next_action()) is not None:
@@ -83,15 +126,20 @@ class Timekeeper:
     def _next_action(self) -> Callable[[], object] | None:
         """Wait until something is due; None, and no thread any more, when nothing is left to wait for."""
         with self._condition:
-            while self._due:
+            self._wakes_at = -inf
+            while self._entries:
                 first = self._due[0]
-                wait = first.time - monotonic()
-                if first.action is not None and wait > 0:
+                wait = first[0] - monotonic()
+                if first[1] in self._entries and wait > 0:
+                    self._wakes_at = first[0]
                     self._condition.wait(min(wait, threading.TIMEOUT_MAX))
+                    self._wakes_at = -inf
                     continue
-                heapq.heappop(self._due)
-                action, first.action = first.action, None
-                if action is not None:
-                    return action
-            self._running = False
+                popped = heapq.heappop(self._due)
+                if popped is not first:
+                    heapq.heappush(self._due, popped)  # a collection has come in between, and scheduled it
+                elif self._entries.pop(first[1], None) is not None:
+                    return first[2].action
+            self._due.clear()
+            self._thread = None
             return None

@@ -13,11 +13,15 @@ from blockingio.errors import BadMessage
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader
 from blockingio.server.core import log
-from blockingio.stream.subscription import StreamSubscription
+from blockingio.stream.subscription import StreamSubscription, has_been_logged, log_death
 from blockingio.stream.waiting import Wait
+from blockingio.thread import Thread
 
 if TYPE_CHECKING:
     from blockingio.server.core import Core
+
+# Threads that are started in place of such as did not come up, in all.
+_SPARE_STARTS = 3
 
 
 class _WorkersSubscription(StreamSubscription[HttpRequest]):
@@ -27,7 +31,7 @@ class _WorkersSubscription(StreamSubscription[HttpRequest]):
 
     def __init__(self, workers: Workers, on_error: Callable[[Exception], object] | None,
                  on_done: Callable[[], object] | None, cancel_on_error: bool) -> None:
-        super().__init__(None, on_error=on_error or _unheard, on_done=on_done, cancel_on_error=cancel_on_error,
+        super().__init__(None, on_error=on_error or has_been_logged, on_done=on_done, cancel_on_error=cancel_on_error,
                          on_cancel=workers.wake)  # fmt: skip
         self._workers = workers
 
@@ -42,8 +46,9 @@ class _WorkersSubscription(StreamSubscription[HttpRequest]):
         return self.is_listening and not (self.is_paused and closed())
 
     def queue_closed(self) -> None:
-        """Workers that are paused end."""
+        """Workers that are paused end, and those that have not come up where there is nothing to do for them."""
         self._resumed.notify()
+        self._workers.queue_closed()
 
     def pause(self) -> None:
         super().pause()
@@ -63,10 +68,13 @@ class Workers:
         self._action = action
         self._count = count
         self._subscription = _WorkersSubscription(self, on_error, on_done, cancel_on_error)
-        self._lock = threading.Lock()  # guards the next three
+        self._requests: RequestQueue | None = None  # with one reader more until the last worker ends: listen's
+        self._lock = threading.Lock()  # guards what follows
         self._readers: list[RequestReader] = []
         self._left = count  # that have not ended yet
-        self._fatal: BaseException | None = None
+        self._starts_left = count + _SPARE_STARTS
+        self._threads: list[Thread] = []
+        self._fatal: BaseException | None = None  # what the first died of that did not just end
         # Of the process that this was made in: a fork gives its child another one, and its workers end there.
         state.requests.tell_at_close(self._subscription)
 
@@ -75,19 +83,33 @@ class Workers:
 
     def work_here(self) -> None:
         """On this thread and the others, until the server is closed or an action ends it."""
-        threads = self._start(self._count - 1)
         try:
+            self._start(self._count - 1)
             self._serve()
-            for thread in threads:
-                thread.join()
+            while self._threads:
+                self._threads.pop().end()
         finally:
             self._subscription.cancel()
         if self._fatal is not None:
             raise self._fatal.with_traceback(None)
 
     def work_in_background(self) -> StreamSubscription[HttpRequest]:
-        self._start(self._count)
+        # Here, so that the accept thread is there to notice where no worker comes up.
+        requests = self._begin()
+        try:
+            self._requests = requests
+            self._start(self._count)
+        except BaseException:
+            self._subscription.cancel()
+            self._requests = None
+            requests.leave()
+            raise
         return self._subscription
+
+    def queue_closed(self) -> None:
+        """Nobody waits for workers that have not come up, where nothing but the signal of the end is queued."""
+        if len(self._state.requests) <= 1:
+            self._give_up_absent()
 
     def wake(self) -> None:
         """Let those that wait for a request look whether they still should; from any thread."""
@@ -96,26 +118,59 @@ class Workers:
         for reader in readers:
             reader.wake()
 
-    def _start(self, count: int) -> list[threading.Thread]:
-        name = f"blockingio worker {self._state.name}"
-        threads = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(count)]
+    def _start(self, count: int) -> None:
+        """They are not waited for; where one does not come up another is started, at most _SPARE_STARTS in all."""
+        for _ in range(count):
+            self._start_one()
+
+    def _start_one(self) -> None:
+        thread = Thread(self._work, name=f"blockingio worker {self._state.name}", lost=self._lost)
+        with self._lock:
+            self._starts_left -= 1
+            self._threads.append(thread)
+        thread.start()
+
+    def _lost(self, error: Exception) -> None:
+        """A worker's thread did not come up: on that thread, or whichever noticed."""
+        try:
+            if not self._subscription.is_listening or self._state.closing:
+                return self._end(None)
+            if not self._starts_left:
+                raise error
+            self._start_one()
+        except Exception as failure:
+            self._end(failure)
+
+    def _give_up_absent(self) -> None:
+        with self._lock:
+            threads = list(self._threads)
         for thread in threads:
-            thread.start()
-        return threads
+            thread.give_up()
 
     def _work(self) -> None:
         """``_serve`` on a thread of its own: what ends it there is the caller's of for_each."""
         try:
             self._serve()
-        except (SystemExit, KeyboardInterrupt) as error:
-            with self._lock:
-                # Without the traceback, which would keep a request alive in its frames.
-                self._fatal = self._fatal or error.with_traceback(None)
+        except BaseException as error:
+            error.__traceback__ = None  # it has been told; its frames would keep a request alive
 
     def _serve(self) -> None:
-        reader = RequestReader(self._begin)
-        with self._lock:
-            self._readers.append(reader)
+        try:
+            reader = RequestReader(self._begin)
+            try:
+                with self._lock:
+                    self._readers.append(reader)
+                self._take(reader)
+            finally:
+                reader.close()
+                with self._lock:
+                    self._readers.remove(reader)
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._end(None)
+
+    def _take(self, reader: RequestReader) -> None:
         try:
             while self._subscription.ready():
                 request = reader.take(self._subscription.is_taking)
@@ -124,17 +179,24 @@ class Workers:
                     del request
         except StopIteration:
             pass  # the server is closed
-        except (SystemExit, KeyboardInterrupt) as error:
-            self._subscription.give_up(error)
-            raise
-        finally:
-            reader.close()
-            with self._lock:
-                self._readers.remove(reader)
-                self._left -= 1
-                is_last = not self._left
-            if is_last:
-                self._subscription.finish()
+
+    def _end(self, error: BaseException | None) -> None:
+        """A worker ends: with the server or its subscription, or of an error that all of them end with."""
+        with self._lock:
+            self._left -= 1
+            is_last = not self._left
+            self._fatal = self._fatal or error
+        if error is not None:
+            is_heard = self._subscription.die(error)
+            self.wake()
+            if self._requests is not None and not is_heard:
+                log_death(error, "what listens to a server")
+        if is_last:
+            self._subscription.finish()
+            if self._requests is not None:
+                self._requests.leave()
+        elif self._state.closing:
+            self._give_up_absent()
 
     def _handle(self, request: HttpRequest) -> None:
         try:
@@ -166,7 +228,3 @@ def answer_error(request: HttpRequest, status: int) -> None:
 def refuse_unread(request: HttpRequest) -> None:
     """For a request that came before its server was closed, and that no reader will take."""
     answer_error(request, 503)
-
-
-def _unheard(error: Exception) -> None:
-    """It has been logged."""

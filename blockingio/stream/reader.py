@@ -17,12 +17,14 @@ references that a request was dropped.  Knows nothing of Stream but two names on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread, local
+from threading import Lock, local
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from blockingio.stream.waiting import Turn, Wait, WaitCancelled
+from blockingio.thread import Thread
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -175,7 +177,7 @@ class _Helper:
         if idle:
             self._orders.put(fetch)
         else:
-            Thread(target=self._work, args=([fetch],), name="blockingio next", daemon=True).start()
+            Thread(partial(self._work, [fetch]), name="blockingio next", lost=partial(self._lost, fetch)).start()
         return fetch
 
     def outcome_of(self, fetch: _Fetch) -> Outcome:
@@ -195,7 +197,7 @@ class _Helper:
             raise
 
     def _work(self, first: list[_Fetch]) -> None:
-        fetch: _Fetch | None = first.pop()  # a list, because the Thread holds its arguments to the end
+        fetch: _Fetch | None = first.pop()  # a list, because the thread holds its arguments to the end
         while fetch is not None:
             more = self._call(fetch)
             fetch = None  # and with it the event
@@ -208,17 +210,24 @@ class _Helper:
             outcome = Outcome(next(self._iterator))
         except BaseException as error:  # for the reader, whatever it is
             outcome = Outcome(error=error)
-        is_end = outcome.is_end  # it may be taken at once
+        return self._hand_over(fetch, outcome, is_last=outcome.is_end)
+
+    def _lost(self, fetch: _Fetch, error: Exception) -> None:
+        """The thread did not come up."""
+        self._hand_over(fetch, Outcome(error=error), is_last=True)
+
+    def _hand_over(self, fetch: _Fetch, outcome: Outcome, *, is_last: bool) -> bool:
+        """False where the thread is to end."""
         with self._lock:
             abandoned = fetch.abandoned
             if not abandoned:
-                self._idle = not is_end
+                self._idle = not is_last
                 fetch.outcome = outcome
         if abandoned:
             self._keep(outcome)
             return False
         fetch.wait.notify()
-        return not is_end
+        return not is_last
 
     def _next_order(self) -> _Fetch | None:
         try:

@@ -17,11 +17,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Lock, Thread
+from functools import partial
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from blockingio.stream.waiting import Wait, Waiters, WaitCancelled
 from blockingio.stream.reader import Reader
+from blockingio.thread import Thread
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ class StreamSubscription(Generic[T]):
         self._lock = Lock()
         self._pauses = 0
         self._state = _LISTENING
-        self._error: Exception | None = None  # the stream's first one
+        self._error: BaseException | None = None  # the stream's first one, or what its feeder died of
         self._futures: list[tuple[Future[Any], Any]] = []
         self._is_settled = False  # no more futures: they have been told of the end
 
@@ -183,9 +185,31 @@ class StreamSubscription(Generic[T]):
             if future.set_running_or_notify_cancel():
                 future.set_result(value)
 
+    def die(self, error: BaseException) -> bool:
+        """What feeds it has died of this: on_error and the futures are told, on_done follows.
+
+        False where that is news, and nobody heard of it.
+        """
+        with self._lock:
+            if self._state != _LISTENING:
+                return True
+            self._state = _CANCELLED
+            self._pauses = 0
+            self._error = self._error or error
+            self._wait.end()
+        self._resumed.notify()
+        if self._on_error is not None:
+            self._call(self._on_error, error)
+        is_taken = _settle(self._take_futures(), error)
+        if self._on_done is not None:
+            self._call(self._on_done)
+        with self._lock:
+            self._is_settled = True
+        return is_taken or self._on_error not in (None, has_been_logged)
+
     def start(self, reader: Reader[T]) -> None:
-        """Feed it from there, on a thread of its own."""
-        Thread(target=self._feed, args=(reader,), name="blockingio listen", daemon=True).start()
+        """Feed it from there, on a thread of its own, which is not waited for."""
+        Thread(partial(self._feed, reader), name="blockingio listen", lost=self._die_loudly).start()
 
     # ---------------------------------------------------------------- inside
 
@@ -204,12 +228,11 @@ class StreamSubscription(Generic[T]):
                     self.deliver(event)
                     del event
         except BaseException as error:  # SystemExit, say: the thread is over, and so is what it feeds
-            self.give_up(error)
-            raise
+            self._die_loudly(error)
 
-    def give_up(self, error: BaseException) -> None:
-        _settle(self._take_futures(), error)
-        self.cancel()
+    def _die_loudly(self, error: BaseException) -> None:
+        if not self.die(error):
+            log_death(error, "what listens to a stream")
 
     def report(self, error: Exception, what: str, first: Exception | None = None) -> None:
         """To on_error and the futures, else the log; only to the log once it is over.
@@ -238,6 +261,16 @@ class StreamSubscription(Generic[T]):
             callback(*args)
         except Exception:
             _log.exception("a callback of a stream's subscription failed")
+
+
+def has_been_logged(error: Exception) -> None:
+    """The on_error of who logs an Exception before it is told of it."""
+
+
+def log_death(error: BaseException, what: str) -> None:
+    """Something has ended of what is no Exception, and nobody was there to hear of it."""
+    level = logging.WARNING if isinstance(error, (SystemExit, KeyboardInterrupt)) else logging.ERROR
+    _log.log(level, "%s has ended: %r", what, error, exc_info=error)
 
 
 def _settle(futures: list[tuple[Future[Any], Any]], error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from threading import TIMEOUT_MAX, Event, Lock, get_ident
 from time import monotonic
 
 from blockingio.errors import StateError
+from blockingio.thread import in_one_go
 
 # Seconds: what a lock can wait, halved so that it can be added to a clock.
 _LONGEST = TIMEOUT_MAX / 2
@@ -83,7 +84,7 @@ class Wait:
         """Sleep until ``notify``; it may return early.  Raises WaitCancelled."""
         wakeup = self._wakeup
         while not wakeup.ended:
-            if wakeup.notified.wait(self.left()):
+            if wakeup.notified.wait(in_one_go(self.left())):
                 wakeup.notified.clear()
                 if not wakeup.ended:
                     return

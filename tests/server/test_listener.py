@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 
 from blockingio import HttpRequest, HttpServer, InternetAddress
+from blockingio import thread as thread_module
 from blockingio.net.channel import Channel
+from blockingio.server import threads as threads_module
+from blockingio.server.connection import Connection
 from blockingio.server.listener import Listener
+from blockingio.server.threads import Threads
+from blockingio.thread import Thread
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import get, queued, running, tell
+from tests.server.visits import get, in_background, queued, running, tell
 
 
 def accept_fails(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> list[int]:
@@ -56,38 +61,238 @@ def test_no_room_for_one_more(number: int, monkeypatch: pytest.MonkeyPatch) -> N
             assert client.get("/y").body == b"/y"
 
 
-def test_a_listening_socket_that_is_gone(monkeypatch: pytest.MonkeyPatch,
+def plain_loop(server: HttpServer) -> None:
+    for request in server:
+        tell(request)
+
+
+def timed_loop(server: HttpServer) -> None:
+    for request in server.timeout(2 * PATIENCE):
+        tell(request)
+
+
+def background(server: HttpServer) -> None:
+    """listen() with all that is told of an end: on_error, on_done, and a future."""
+    told: list[object] = []
+    done = threading.Event()
+    subscription = server.listen(tell, on_error=told.append, on_done=done.set, workers=2)
+    try:
+        subscription.as_future().result(2 * PATIENCE)
+    finally:
+        assert done.wait(PATIENCE)
+        assert [type(error) for error in told] == [OSError]
+
+
+LOOPS = [plain_loop, timed_loop, lambda server: server.for_each(tell), lambda server: server.for_each(tell, workers=3),
+         background, lambda server: server.map(tell).listen(None).as_future().result(2 * PATIENCE)]
+every_loop = pytest.mark.parametrize("loop", LOOPS, ids=["for", "timeout", "for_each", "workers", "listen", "a view"])
+
+
+@every_loop
+def test_a_listening_socket_that_is_gone(loop: Callable[[HttpServer], object], monkeypatch: pytest.MonkeyPatch,
                                          caplog: pytest.LogCaptureFixture) -> None:
-    """It is said; connections that there are go on, and close() works."""
-    with serving(tell) as server, RawClient(server.port) as client:
-        assert client.get("/1").body == b"/1"
-        accept_fails(monkeypatch, errno.EBADF)
-        with RawClient(server.port):
-            eventually(lambda: caplog.records)
-        assert client.get("/2").body == b"/2"
-    assert "cannot accept" in caplog.records[0].getMessage()
+    """It is logged, and whoever iterates is told instead of waiting for ever; who iterates then begins anew."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        with in_background(lambda: raises_that_it_accepts_no_more(loop, server)):
+            with RawClient(server.port) as client:
+                assert client.get("/1").body == b"/1"
+                accept_fails(monkeypatch, errno.EBADF)
+                with RawClient(server.port):
+                    pass
+        assert "cannot accept" in caplog.records[0].getMessage()
+        with running(server), RawClient(server.port) as client:
+            assert client.get("/2").body == b"/2"
 
 
-def test_a_listening_socket_that_its_owner_has_just_closed(monkeypatch: pytest.MonkeyPatch,
-                                                           caplog: pytest.LogCaptureFixture) -> None:
-    """That is nothing to be told of, also where accept() is the one to find it."""
-    closed = threading.Event()
+def raises_that_it_accepts_no_more(loop: Callable[[HttpServer], object], server: HttpServer) -> None:
+    with pytest.raises(OSError, match="cannot accept connections any more") as caught:
+        loop(server)
+    assert caught.value.errno == errno.EBADF
+
+
+@every_loop
+def test_a_listening_socket_that_its_owner_has_closed(loop: Callable[[HttpServer], object],
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is nothing to log, also where accept() is the one to find it; whoever iterates is told, now and later."""
     original = Listener.get_request
 
     def get_request(listener: Listener) -> Any:
         sock.close()
-        closed.set()
         return original(listener)
 
     sock = socket.create_server(("127.0.0.1", 0))
-    with running(HttpServer.listen_on(sock)) as server, RawClient(server.port) as client:
-        assert client.get("/1").body == b"/1"
-        monkeypatch.setattr(Listener, "get_request", get_request)
-        with suppress(ConnectionError), RawClient(server.port):
-            pass
-        assert closed.wait(PATIENCE)
-        assert client.get("/2").body == b"/2"
-    assert not caplog.records
+    with HttpServer.listen_on(sock) as server:
+        with in_background(lambda: raises_that_it_accepts_no_more(loop, server)):
+            with RawClient(server.port) as client:
+                assert client.get("/1").body == b"/1"
+                monkeypatch.setattr(Listener, "get_request", get_request)
+                with suppress(ConnectionError), RawClient(server.port):
+                    pass
+        with pytest.raises(OSError):
+            next(iter(server))
+
+
+# ---------------------------------------------------- what fails for one connection costs that one
+
+class Bug(Exception):
+    """Nothing that anybody expects."""
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, error: BaseException,
+              which: Callable[..., object]) -> list[BaseException]:
+    """The next call whose arguments are such raises this; gives the list that is empty then."""
+    original, left = getattr(owner, name), [error]
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        if left and which(*args, **kwargs):
+            raise left.pop()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, fail)
+    return left
+
+
+def is_connections(*args: Any, **kwargs: Any) -> bool:
+    """Whether a call is for the thread of a connection: the thread's __init__, or a method of it."""
+    return str(kwargs.get("name") or getattr(args[0], "_name", "")).startswith("blockingio 127")
+
+
+STEPS: list[tuple[Any, str, Callable[..., object]]] = [
+    (socket.socket, "__init__", lambda *args, **kwargs: kwargs.get("fileno") is not None),
+    (Connection, "__init__", lambda *args: True),
+    (Channel, "__init__", lambda *args: True),
+    (Threads, "run", lambda *args: True),
+    (threading.Thread, "__init__", is_connections),
+    (threading.Thread, "start", is_connections),
+    # The first steps of the new thread.
+    (threading.Thread, "_bootstrap", is_connections),
+    (threading.Thread, "_bootstrap_inner", is_connections),
+    (threading.Thread, "_set_ident", is_connections),
+    (threads_module, "give_way", lambda: True),
+    (Connection, "run", lambda *args: True),
+    (Connection, "_serve", lambda *args: True),
+]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("as the test wants it"), Bug()], ids=repr)
+@pytest.mark.parametrize("owner, name, which", STEPS, ids=[f"{owner.__name__}.{name}" for owner, name, _ in STEPS])
+def test_what_fails_for_one_connection_costs_that_one(owner: Any, name: str, which: Callable[..., object],
+                                                      error: BaseException, monkeypatch: pytest.MonkeyPatch,
+                                                      caplog: pytest.LogCaptureFixture) -> None:
+    """That client is let go of, all others are served, and close() returns."""
+    with serving(tell) as server, RawClient(server.port) as early:
+        assert early.get("/early").body == b"/early"
+        with monkeypatch.context() as patch:
+            left = fail_once(patch, owner, name, error, which)
+            with RawClient(server.port) as unlucky:
+                assert unlucky.is_ended() and not left
+        with RawClient(server.port) as later:
+            assert later.get("/later").body == b"/later"
+        assert early.get("/early").body == b"/early"
+        eventually(lambda: server.connections_info().total == 1)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("as the test wants it"), Bug()], ids=repr)
+def test_an_accept_that_fails(error: Exception, monkeypatch: pytest.MonkeyPatch,
+                              caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it is: the loop goes on, and does not spin."""
+    with serving(tell) as server:
+        with RawClient(server.port) as client:
+            assert client.get("/1").body == b"/1"
+            left = fail_once(monkeypatch, Listener, "get_request", error, lambda *args: True)
+            with RawClient(server.port) as other:
+                assert other.get("/2").body == b"/2" and not left
+            assert client.get("/3").body == b"/3"
+
+
+# ------------------------------------------------------------ threads that do not come up
+
+def serve_in_threes(server: HttpServer) -> None:
+    server.for_each(tell, workers=3)
+
+
+def listen_in_twos(server: HttpServer) -> None:
+    server.listen(tell, workers=2).as_future().result(2 * PATIENCE)
+
+
+@pytest.mark.parametrize("silently", [False, True])
+@pytest.mark.parametrize("serve", [serve_in_threes, listen_in_twos, plain_loop])
+@pytest.mark.parametrize("name", ["blockingio accept", "blockingio 127", "blockingio worker"])
+def test_a_thread_that_never_comes_up(name: str, serve: Callable[[HttpServer], object], silently: bool,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """At worst one client is let go of; nobody else waits, nor does close().
+
+    Silently: as where there is no memory for its first frame, so that it cannot tell.
+    """
+    left = [MemoryError()]
+
+    def bootstrap(thread: Thread) -> None:
+        if not (left and thread.name.startswith(name)):
+            original(thread)
+        elif silently:
+            left.pop()
+        else:
+            raise left.pop()
+
+    patched = Thread if silently else threading.Thread
+    original = patched._bootstrap  # type: ignore[attr-defined]
+    monkeypatch.setattr(patched, "_bootstrap", bootstrap)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    with HttpServer.bind("127.0.0.1", 0) as server, in_background(lambda: serve(server)):
+        with RawClient(server.port) as client:
+            if name == "blockingio 127":
+                assert client.is_ended()
+            else:
+                assert client.get("/1").body == b"/1"
+        with RawClient(server.port) as client:
+            assert client.get("/2").body == b"/2"
+        server.close()
+    assert not left or (name, serve) == ("blockingio worker", plain_loop)
+
+
+@pytest.mark.parametrize("serve", [serve_in_threes, listen_in_twos, plain_loop])
+def test_an_accept_thread_that_never_comes_up_whatever_is_tried(serve: Callable[[HttpServer], object],
+                                                                monkeypatch: pytest.MonkeyPatch,
+                                                                caplog: pytest.LogCaptureFixture) -> None:
+    """It is told to who iterates."""
+    original = threading.Thread._bootstrap  # type: ignore[attr-defined]
+
+    def bootstrap(thread: Thread) -> None:
+        if thread.name.startswith("blockingio accept"):
+            raise MemoryError
+        original(thread)
+
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "_bootstrap", bootstrap)
+            with pytest.raises(OSError, match="did not come up"):
+                serve(server)
+        with running(server), RawClient(server.port) as client:
+            assert client.get("/now").body == b"/now"
+
+
+def test_workers_of_whom_one_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is raised where it was asked for, and those that have been started end."""
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("blockingio worker"):
+            started.append(thread.name)
+            if len(started) == 3:
+                raise RuntimeError("can't start new thread")
+        original(thread)
+
+    original, started = threading.Thread.start, list[str]()
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                server.for_each(tell, workers=5)
+            started.clear()
+            with pytest.raises(RuntimeError, match="new thread"):
+                server.listen(tell, workers=5)
+        eventually(lambda: not [thread for thread in threading.enumerate() if "worker" in thread.name])
+        with running(server), RawClient(server.port) as client:
+            assert client.get("/now").body == b"/now"
 
 
 def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:

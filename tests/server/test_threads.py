@@ -287,6 +287,49 @@ def test_a_very_long_time(timekeeper: Timekeeper, seconds: float) -> None:
     assert called == ["soon"]
 
 
+def test_cancelled_calls_do_not_pile_up(timekeeper: Timekeeper) -> None:
+    """Never more than half of what is kept is cancelled, in whatever order that was; the others come in theirs."""
+    called: list[int] = []
+    kept = [timekeeper.schedule(0.2 + number * 0.01, lambda number=number: called.append(number))  # type: ignore[misc]
+            for number in (3, 1, 2)]
+    for cancelled in range(1, 2001):
+        timekeeper.schedule(3600 - cancelled % 7, lambda: called.append(-1)).cancel()
+        assert len(timekeeper._due) <= 2 * len(kept) + 1
+    many = [timekeeper.schedule(3600 + number % 11, lambda: called.append(-1)) for number in range(1000)]
+    for number in (*range(0, 1000, 2), *range(999, 0, -2)):
+        many[number].cancel()
+        many[number].cancel()
+        assert len(timekeeper._due) <= 2 * len(timekeeper._entries)
+    eventually(lambda: len(called) == 3)
+    assert called == [1, 2, 3]
+    kept[0].cancel()
+    eventually(lambda: not names())
+
+
+def test_calls_that_are_cancelled_at_once_wake_nobody(timekeeper: Timekeeper) -> None:
+    """A handler that sets a deadline must not cost a switch to the timer's thread and back."""
+    keeper = timekeeper.schedule(3600, lambda: None)
+    eventually(lambda: timekeeper._wakes_at > time.monotonic())
+    wakes = timekeeper._wakes_at
+    for _ in range(100):
+        timekeeper.schedule(7200, lambda: None).cancel()
+        assert timekeeper._wakes_at == wakes
+    keeper.cancel()
+    timekeeper.prune()
+    eventually(lambda: not names())
+
+
+def test_deadlines_of_answers_that_are_done_are_not_kept() -> None:
+    def handler(request: HttpRequest) -> None:
+        request.response.deadline = 3600
+        tell(request)
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        for _ in range(200):
+            assert client.get("/x").body == b"/x"
+        eventually(lambda: len(server._core.timekeeper._due) <= 1)
+
+
 def test_there_is_no_thread_where_nothing_is_due() -> None:
     before = threading.active_count()
     Timekeeper("test pool timer")

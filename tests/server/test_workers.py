@@ -1,6 +1,7 @@
 """for_each and listen: workers, pauses, ends, and handlers that fail."""
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 
@@ -427,3 +428,86 @@ def test_system_exit_ends_a_loop() -> None:
                 with request.response:
                     raise SystemExit
         assert client.read_response().status == 500
+
+
+# ------------------------------------------------------------ what is no Exception
+
+class Outcome(BaseException):
+    """As a test framework ends a test with, in whatever thread."""
+
+
+FATAL = [asyncio.CancelledError, GeneratorExit, SystemExit, KeyboardInterrupt, Outcome]
+
+
+def fatal(kind: type[BaseException]) -> Callable[[HttpRequest], None]:
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/fatal":
+            raise kind("of the handler")
+        tell(request)
+
+    return handler
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("kind", FATAL)
+def test_for_each_ends_with_what_is_no_exception(kind: type[BaseException], workers: int) -> None:
+    """Of whichever worker: the client is answered, all others end, and it is raised."""
+    def serve() -> None:
+        with pytest.raises(kind, match="of the handler"):
+            server.for_each(fatal(kind), workers=workers)
+
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client, in_background(serve) as thread:
+        assert client.send(get("/fatal")).read_response().status == 500
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        client.send(get("/next"))
+        with running(server):
+            assert client.read_response().body == b"/next"
+
+
+def test_for_each_raises_what_a_background_worker_died_of() -> None:
+    """Also where it is another's than the calling thread's that gets the request."""
+    def handler(request: HttpRequest) -> None:
+        together.wait(PATIENCE)
+        tell(request)
+        if threading.current_thread().name.startswith("blockingio worker"):
+            raise Outcome("in the background")
+
+    def serve() -> None:
+        with pytest.raises(Outcome, match="in the background"):
+            server.for_each(handler, workers=2)
+
+    together = threading.Barrier(2)
+    with HttpServer.bind("127.0.0.1", 0) as server, in_background(serve), asking(server, "/", "/") as clients:
+        for client in clients:
+            assert client.read_response().status == 200
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("kind", FATAL)
+def test_listen_ends_with_what_is_no_exception(kind: type[BaseException], workers: int) -> None:
+    """on_error is told, on_done follows, a future fails; the server stays open for the next reader."""
+    told: list[object] = []
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+        subscription = server.listen(fatal(kind), on_error=lambda error: told.append(type(error)),
+                                     on_done=lambda: told.append("done"), workers=workers)
+        future = subscription.as_future()
+        client.send(get("/fatal"))
+        with pytest.raises(kind):
+            future.result(PATIENCE)
+        eventually(lambda: told == [kind, "done"])
+        assert client.read_response().status == 500
+        client.send(get("/next"))
+        with running(server):
+            assert client.read_response().body == b"/next"
+
+
+def test_listen_ends_with_nobody_to_be_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Then it is logged: never a server that accepts and nobody reads, without a word."""
+    with HttpServer.bind("127.0.0.1", 0) as server, RawClient(server.port) as client:
+        subscription = server.listen(fatal(Outcome))
+        assert client.send(get("/fatal")).read_response().status == 500
+        eventually(lambda: caplog.records)
+        with pytest.raises(Outcome):
+            subscription.as_future().result(PATIENCE)
+    assert caplog.records[0].levelname == "ERROR" and "has ended" in caplog.records[0].getMessage()

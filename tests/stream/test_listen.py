@@ -288,3 +288,31 @@ def test_no_event_is_held_by_an_error(
         feed.end()
         assert subscription is not None
     gc.collect()
+
+
+def test_what_is_no_exception_is_told_too() -> None:
+    """on_error, then on_done: whoever listens learns that nobody feeds it any more."""
+    class Outcome(BaseException):
+        pass
+
+    def data(event: int) -> None:
+        raise Outcome
+
+    told: list[object] = []
+    done = threading.Event()
+    Stream.from_iterable([1, 2]).listen(data, on_error=told.append, on_done=done.set)
+    assert done.wait(PATIENCE)
+    assert [type(error) for error in told] == [Outcome]
+
+
+def test_a_listener_whose_thread_does_not_come_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """listen() returns, and tells."""
+    def fail(thread: threading.Thread) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(threading.Thread, "_bootstrap", fail)
+    told: list[object] = []
+    done = threading.Event()
+    subscription = Stream.from_iterable([1]).listen(told.append, on_error=told.append, on_done=done.set)
+    assert done.wait(PATIENCE)
+    assert "did not come up" in str(told) and "cancelled" in repr(subscription)
