@@ -38,6 +38,10 @@ _GLANCE = 0.05
 _starting: set[Thread] = set()
 
 
+# Threads that wait for something else most of the time, by their idents, each with what wakes it to look.
+_watchers: dict[int, Callable[[], object]] = {}
+
+
 class _Started(threading.Event):
     """What ``threading.Thread`` sets when it has come up; its ``start`` calls ``wait``, which does not."""
 
@@ -75,6 +79,9 @@ class Thread(threading.Thread):
         except BaseException:  # KeyboardInterrupt too: it may come in when the thread is there already
             self._take()
             raise
+        for ident, wake in list(_watchers.items()):
+            if ident != threading.get_ident():
+                wake()
 
     def give_up(self, error: BaseException | None = None) -> bool:
         """Do not wait for it any more: where it has not come up yet, ``lost`` is called now, and it does nothing
@@ -156,6 +163,16 @@ def give_up_overdue() -> None:
                 thread.give_up()
 
 
+def watch(wake: Callable[[], object]) -> None:
+    """The calling thread waits in pieces of ``in_one_go`` from now on until ``unwatch``; ``wake`` has it ask for the
+    next one, from any thread, once there is something to look for."""
+    _watchers[threading.get_ident()] = wake
+
+
+def unwatch() -> None:
+    _watchers.pop(threading.get_ident(), None)
+
+
 def in_one_go(seconds: float | None) -> float | None:
     """How long to wait in one go by who wants to wait so long, None for ever: no more than LOOK_TIME while a thread
     has yet to come up, which may be the one that is waited for.  As ``give_up_overdue``, which it calls."""
@@ -166,4 +183,6 @@ def in_one_go(seconds: float | None) -> float | None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_starting.clear)  # they are the parent's
+    # They are the parent's.
+    os.register_at_fork(after_in_child=_starting.clear)
+    os.register_at_fork(after_in_child=_watchers.clear)

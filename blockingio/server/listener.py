@@ -23,7 +23,7 @@ from typing import Any
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
 from blockingio.server.core import Core, log
-from blockingio.thread import Thread, in_one_go
+from blockingio.thread import Thread, in_one_go, unwatch, watch
 
 # Connections that may wait to be accepted where the user names no number: what the system has at most.
 DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
@@ -243,12 +243,14 @@ class Listener(socketserver.ThreadingTCPServer):
         with self._serving:
             self._in_loop = True
             failure: BaseException | None = None
+            watch(self._wake)
             try:
                 if not self._stopping:
                     self._accept_until_stopped()
             except BaseException as error:
                 failure = error
             finally:
+                unwatch()
                 self._in_loop = False
                 if self._stopping:
                     self.forget()
