@@ -120,7 +120,7 @@ HttpHeaders(MutableMapping): date expires if_modified_since host port content_ty
     no_folding(name)
     clear()
 X509Certificate: der pem sha1 subject issuer start_validity end_validity
-SecurityContext: DEFAULT_CONTEXT
+SecurityContext: DEFAULT_CONTEXT certificate_pem fingerprint
     __init__(*, with_trusted_roots=False)
     use_certificate_chain(file, *, password=None)
     use_certificate_chain_bytes(chain, *, password=None)
@@ -131,6 +131,7 @@ SecurityContext: DEFAULT_CONTEXT
     set_client_authorities(file, *, password=None)
     set_client_authorities_bytes(authorities, *, password=None)
     set_alpn_protocols(protocols, is_server)
+    self_signed(hosts=("localhost", "127.0.0.1", "::1"), *, days=30)
     server_context()
     client_context()
 HttpConnectionInfo: remote_address remote_port local_port

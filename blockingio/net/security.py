@@ -11,6 +11,7 @@ Importing this module imports ssl, about ten milliseconds: whoever needs it only
 from __future__ import annotations
 
 import binascii
+import hashlib
 import os
 import re
 import ssl
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from blockingio.net.forks import register
+from blockingio.net.self_signed import make_self_signed
 from blockingio.net.x509 import X509Certificate
 
 if TYPE_CHECKING:
@@ -85,10 +87,45 @@ class SecurityContext:
         self._client_authorities: list[bytes] = []  # DER
         self._alpn_protocols: dict[bool, list[str]] = {True: [], False: []}  # by is_server
         self._made: dict[str, ssl.SSLContext] = {}  # emptied by every change
+        # What the context shows, while self_signed made that: set before anybody else has the context.
+        self._self_signed: X509Certificate | None = None
 
     def _begin_anew(self) -> None:
         """This is a forked child: another thread of the parent's may have had the lock."""
         self._lock = threading.RLock()
+
+    @classmethod
+    def self_signed(cls, hosts: Sequence[str] = ("localhost", "127.0.0.1", "::1"), *,
+                    days: int = 30) -> SecurityContext:
+        """A server's context with a new P-256 key and a certificate of its own making for these hosts.
+
+        ``hosts`` are names (of any letters: IDNA), "*.name" or IP addresses.  Clients that were given
+        ``certificate_pem`` trust it; it can vouch for no other certificate.  No file is left.
+
+        For development only: nobody vouches for it, people who get used to a browser's warning pass over the
+        one that counts, and it is made by Python's integers, whose time tells of their values.
+
+        ValueError for a host that is neither name nor address, for none, and for ``days`` below 1.
+        """
+        made = make_self_signed(hosts, days)
+        certificate = X509Certificate.from_der(made.der)
+        context = cls()
+        context.use_certificate_chain_bytes(certificate.pem.encode("ascii"))
+        context.use_private_key_bytes(made.key_pem.encode("ascii"))
+        context._self_signed = certificate
+        return context
+
+    @property
+    def certificate_pem(self) -> str:
+        """The certificate of ``self_signed``, which is what a client is to trust; "" of any other context."""
+        certificate = self._self_signed
+        return certificate.pem if certificate is not None else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate of ``self_signed`` as browsers show it, "AB:CD:..."; "" of any other."""
+        certificate = self._self_signed
+        return fingerprint_of(certificate.der) if certificate is not None else ""
 
     def use_certificate_chain(self, file: str | Path, *, password: str | None = None) -> None:
         """Present the certificates in ``file`` to the peer: one's own first, then on towards the root.
@@ -202,6 +239,7 @@ class SecurityContext:
                 if error.reason not in _MISMATCHES:
                     raise _explained(error, chain, secret) from None
         self._chain, self._key, self._key_in_chain = chain, key, key_in_chain
+        self._self_signed = None
         self._made.clear()
 
     def _trust(self, certificates: list[bytes], data: bytes, name: str) -> None:
@@ -268,6 +306,11 @@ class SecurityContext:
 
 
 SecurityContext.DEFAULT_CONTEXT = SecurityContext(with_trusted_roots=True)
+
+
+def fingerprint_of(der: bytes) -> str:
+    """The SHA-256 of a certificate in DER, as browsers and openssl show it: "AB:CD:..."."""
+    return hashlib.sha256(der).digest().hex(":").upper()
 
 
 def _read(file: str | Path) -> bytes:
