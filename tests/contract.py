@@ -148,7 +148,7 @@ IOSink: encoding
     flush()
 HttpServer(Stream): address port auto_compress default_response_headers idle_timeout server_header
         session_timeout header_timeout body_timeout max_header_size max_header_count max_target_length
-        max_body_size max_connections allowed_hosts min_body_rate
+        max_body_size max_connections allowed_hosts min_body_rate trusted_proxies
     bind(address, port, *, backlog=0, v6_only=False, shared=False)
     bind_secure(address, port, context, *, backlog=0, v6_only=False, request_client_certificate=False,
           shared=False)
@@ -160,7 +160,7 @@ HttpServer(Stream): address port auto_compress default_response_headers idle_tim
     __enter__()
     __exit__(*exc_info)
 HttpRequest(Stream): method uri requested_uri protocol_version headers cookies content_length
-        persistent_connection session certificate connection_info response trailers
+        persistent_connection session certificate connection_info client_address response trailers
     read(size=-1)
 HttpResponse(IOSink): status_code reason_phrase content_length persistent_connection deadline buffer_output
         headers cookies connection_info done is_connected

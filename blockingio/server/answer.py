@@ -155,7 +155,8 @@ class Answer(IOSink):
     def _log(self) -> None:
         connection, asked = self._connection, self._asked
         log_access(connection.core, AccessRecord(
-            connection.remote, None, time(), asked.method, asked.target, asked.version, self._status_code,
+            connection.client_address(asked.fields) or "-", None, time(), asked.method, asked.target, asked.version,
+            self._status_code,
             self._sent + (0 if self._outbox is None else self._outbox.sent), monotonic() - self.started_at,
             asked.fields.headers, not self._gone,
         ))  # fmt: skip

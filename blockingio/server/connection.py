@@ -27,6 +27,7 @@ from blockingio.net.x509 import X509Certificate
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.core import Core, log
 from blockingio.server.pace import BodyPace
+from blockingio.server.proxies import first_member
 from blockingio.server.relay import Relay
 from blockingio.server.request import HttpRequest
 from blockingio.server.response import HttpResponse
@@ -100,6 +101,23 @@ class Connection:
     def remote(self) -> str:
         """The client's address; "-" on a Unix-domain socket."""
         return self._peer[0] if isinstance(self._peer, tuple) else "-"
+
+    def client_address(self, fields: Fields) -> str:
+        """The address of a request's client: the peer's, or what trusted proxies say; "" where there is none."""
+        peer = self._peer[0] if isinstance(self._peer, tuple) else ""
+        proxies = self.core.trusted_proxies
+        return peer if proxies is None else proxies.client(peer, fields.headers)[0]
+
+    def forwarded(self, fields: Fields, name: str, *, by_anybody: bool = True) -> str:
+        """What a list that proxies add to, X-Forwarded-Proto say, is believed to say; "" for nothing.
+
+        ``by_anybody``: everybody is believed where no trusted proxies are set.
+        """
+        proxies = self.core.trusted_proxies
+        if proxies is not None:
+            peer = self._peer[0] if isinstance(self._peer, tuple) else ""
+            return proxies.member(peer, fields.headers, name)
+        return first_member(fields.headers, name) if by_anybody else ""
 
     @property
     def is_idle(self) -> bool:

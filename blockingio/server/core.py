@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from blockingio.errors import BadMessage
 from blockingio.server.budget import Budget
 from blockingio.server.hosts import AllowedHosts
+from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request_queue import RequestQueue
 from blockingio.server.response_head import HeadStarts
 from blockingio.server.session import Sessions
@@ -80,6 +81,7 @@ class Core:
         self.limits: Limits = DEFAULT_LIMITS
         self.max_connections: int | None = MAX_CONNECTIONS
         self.allowed_hosts: AllowedHosts | None = None
+        self.trusted_proxies: TrustedProxies | None = None
         self.access_log: Callable[[AccessRecord], object] | logging.Logger | None = None
 
         self.head_starts = HeadStarts(None)

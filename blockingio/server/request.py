@@ -101,16 +101,18 @@ class HttpRequest(Stream[bytes]):
 
         A target in absolute-form is the answer.  Else scheme and authority are those that a proxy in front names
         in X-Forwarded-Proto (http, https, ws or wss) and X-Forwarded-Host, else those of the connection, of Host, or
-        of the server's own address; the authority of a CONNECT is its target.
+        of the server's own address; the authority of a CONNECT is its target.  Once ``trusted_proxies`` is set, only
+        those are believed.
         """
         uri = self.uri
         if uri.scheme:
             return uri if uri.path else uri.replace(path="/")
-        proto = _first(self.headers, "x-forwarded-proto").lower()
+        proto = self._connection.forwarded(self._head.fields, "x-forwarded-proto").lower()
         scheme = proto if proto in _SCHEMES else self._connection.scheme
         if self.method == "CONNECT":
             return _origin(scheme, self._head.target) or self._origin_asked(scheme)
-        base = _origin(scheme, _first(self.headers, "x-forwarded-host")) or self._origin_asked(scheme)
+        host = self._connection.forwarded(self._head.fields, "x-forwarded-host")
+        base = _origin(scheme, host) or self._origin_asked(scheme)
         if self._head.target == "*":
             return base
         return base.replace(path=uri.path or "/", query=uri.query if uri.has_query else None)
@@ -171,6 +173,16 @@ class HttpRequest(Stream[bytes]):
         """Who is at the other end; None on a socket without addresses."""
         return self._connection.info
 
+    @property
+    def client_address(self) -> str:
+        """Who asks, as the text of an IP address, without port; "" where there is none, on a Unix-domain socket.
+
+        The peer's address.  Where ``trusted_proxies`` names the peer: X-Forwarded-For's, else Forwarded's (RFC 7239)
+        rightmost address that is none of those (all are: the leftmost; an entry that is no address: what was known
+        before it).
+        """
+        return self._connection.client_address(self._head.fields)
+
     # ---------------------------------------------------------------- the body
 
     @property
@@ -223,11 +235,6 @@ class HttpRequest(Stream[bytes]):
             except BadMessage as error:
                 response._body_failed(error)
                 raise
-
-
-def _first(headers: HttpHeaders, name: str) -> str:
-    """The first member of a list that each proxy may have added to; "" where there is none."""
-    return headers[name].partition(",")[0].strip() if name in headers else ""
 
 
 def _origin(scheme: str, host: str | None) -> Uri | None:

@@ -16,12 +16,14 @@ from weakref import WeakSet
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
 from blockingio.server.core import Core
+from blockingio.server.hosts import AllowedHosts
 from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket, stop_accepting
 from blockingio.server.outbox import forget_sending
+from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader, iterate
 from blockingio.server.settings import (
-    HostSetting, Limit, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
+    Limit, ListSetting, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
 )  # fmt: skip
 from blockingio.server.workers import Workers, refuse_unread
 from blockingio.stream.stream import Stream
@@ -79,10 +81,14 @@ class HttpServer(Stream[HttpRequest]):
     max_connections: Setting[int | None] = Setting(
         "Connections at once; for one more the longest idle one is closed, else it waits in the backlog.  None: any.",
         is_count)
-    allowed_hosts = HostSetting(
+    allowed_hosts = ListSetting(
         'Names ("localhost", "*.example" for those below it) and addresses that a request may be for, without port; '
         "others get 421 (RFC 9110 15.5.20), also where a target names the host.  A request that names none, as no "
-        "browser sends it, is let in.  Against DNS rebinding.  None: any.")  # fmt: skip
+        "browser sends it, is let in.  Against DNS rebinding.  None: any.", AllowedHosts)
+    trusted_proxies = ListSetting(
+        'Addresses and networks ("127.0.0.1", "10.0.0.0/8", "unix") of the proxies in front, which alone are believed '
+        "in X-Forwarded-For, Forwarded, X-Forwarded-Proto and X-Forwarded-Host.  None: as in dart:io anybody is "
+        "believed in X-Forwarded-Proto and -Host, and nobody in the others.", TrustedProxies)
     access_log: Setting[Callable[[AccessRecord], object] | logging.Logger | None] = Setting(
         "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
         "its line at INFO.  None: nothing is logged, and nothing spent on it.", is_log)

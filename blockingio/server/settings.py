@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from blockingio.server.hosts import AllowedHosts
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
 
@@ -57,20 +56,32 @@ class Limit(Setting[T]):
         server._core.forget_known()
 
 
-class HostSetting(Setting[Sequence[str] | None]):
-    """A setting that is a list of hosts: the core has them ready to be compared."""
+class _Given(Protocol):
+    given: Sequence[str]
+
+
+class ListSetting(Setting[Sequence[str] | None]):
+    """A setting that is a list of names or addresses: the core has them ready to be compared.
+
+    ``make`` makes them so, and raises ValueError or TypeError for what it cannot take.
+    """
+
+    def __init__(self, doc: str, make: Callable[[Sequence[str]], _Given]) -> None:
+        super().__init__(doc)
+        self._make = make
 
     def __get__(self, server: HttpServer | None, owner: type) -> Any:
         if server is None:
             return self
-        hosts = server._core.allowed_hosts
-        return None if hosts is None else hosts.given[:]  # what is in force: a change to this one would not be
+        made: _Given | None = getattr(server._core, self._name)
+        return None if made is None else made.given[:]  # what is in force: a change to this one would not be
 
     def __set__(self, server: HttpServer, value: Sequence[str] | None) -> None:
         try:
-            server._core.allowed_hosts = None if value is None else AllowedHosts(value)
+            made = None if value is None else self._make(value)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self._name} cannot be {value!r}: {error}") from None
+        setattr(server._core, self._name, made)
         server._core.forget_known()
 
 

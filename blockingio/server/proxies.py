@@ -1,0 +1,176 @@
+"""The proxies in front of a server that are believed: HttpServer.trusted_proxies.
+
+A proxy adds the address that it was asked from to X-Forwarded-For, or to Forwarded (RFC 7239), behind what stood
+there.  So the fields are read from the right: what a proxy of ours has added is true, and what stands left of that
+was true only if it was added by another one of ours.  Whatever a field says, nothing here raises for it.
+
+Takes text, gives text; knows neither the connection nor the request.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterable, Iterator
+
+from blockingio.net.address import InternetAddress
+from blockingio.values.grammar import OWS, QUOTED_STRING, TOKEN
+from blockingio.values.headers import HttpHeaders
+
+# What stands for a peer on a Unix-domain socket in the list.
+_UNIX = "unix"
+
+# An address as proxies write it: IPv6 bare or in brackets, and in these or behind IPv4 a port; one that is
+# hidden begins with "_" (RFC 7239 6.2).  Groups: in brackets, IPv4, IPv6.
+_PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._\-]++))?+"
+_NODE_RE = re.compile(rf"\[([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~\-]++)?+)\]{_PORT}|([0-9.]++){_PORT}"
+                      r"|([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~\-]++)?+)")
+
+# A member of Forwarded is pairs between semicolons, none twice; members stand between commas, which may
+# be quoted too (RFC 7239 4).  Unquoted, as many write it, an IPv6 address is no token.
+_PAIR = rf"({TOKEN})=(?:{QUOTED_STRING}|([^\s\",;]*+))"
+_PAIR_RE = re.compile(_PAIR)
+_MEMBER_RE = re.compile(rf"(?:{_PAIR})?+(?:[ \t]*+;[ \t]*+(?:{_PAIR})?+)*+")
+_MEMBERS_RE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+")++')
+
+_IPV4, _IPV6 = 32, 128  # bits
+_MAPPED = 0xFFFF  # the first 96 bits of an IPv4 address in IPv6 (RFC 4291 2.5.5.2)
+
+
+class TrustedProxies:
+    """Addresses and networks that are believed; immutable, so any thread may ask.
+
+    ``given`` are IP addresses, networks as "10.0.0.0/8", or "unix" for every peer on a Unix-domain socket.
+    An IPv4 address is the same one in its IPv6 form, "::ffff:10.0.0.1", which is what a server on both sees.
+    ValueError for what can be none.
+    """
+
+    __slots__ = ("given", "_networks", "_unix")
+
+    def __init__(self, given: Iterable[str]) -> None:
+        if isinstance(given, str):
+            raise ValueError(f"expected a list of addresses, found the one str {given!r}")
+        self.given = list(given) if isinstance(given, list) else tuple(given)
+        self._unix = _UNIX in self.given
+        # By kind and length of the prefix, so that many of one length cost one look.
+        self._networks: dict[tuple[int, int], set[int]] = {}
+        for text in self.given:
+            if text != _UNIX:
+                bits, prefix, number = _network(text)
+                self._networks.setdefault((bits, bits - prefix), set()).add(number >> (bits - prefix))
+
+    def has(self, peer: str) -> bool:
+        """Whether this address is one of them; "" is a peer on a Unix-domain socket."""
+        if not peer:
+            return self._unix
+        address = InternetAddress.try_parse(peer)
+        if address is None:
+            return False
+        bits, number = _significant(address)
+        return any(kind == bits and number >> shift in numbers for (kind, shift), numbers in self._networks.items())
+
+    def client(self, peer: str, headers: HttpHeaders) -> tuple[str, int]:
+        """The client's address as these proxies have it, and how many of them stand in a row before this server.
+
+        The rightmost address that is none of theirs; all are theirs: the leftmost; behind an entry that is no
+        address it ends with what was known before it.  A peer that is none of them: itself and 0.
+        """
+        known, hops = peer, 0
+        if not self.has(peer):
+            return known, hops
+        hops = 1
+        for node in _nodes(headers):
+            address = _address(node)
+            if address is None:
+                break
+            known = address
+            if not self.has(address):
+                break
+            hops += 1
+        return known, hops
+
+    def member(self, peer: str, headers: HttpHeaders, name: str) -> str:
+        """Which member of a list that each proxy adds to, or replaces, is to be believed; "" for none.
+
+        It is that of the first proxy of ours: where the proxies say for whom they ask, there is one member for each
+        hop, and what stands left of them the client has sent.  Else it is the first.
+        """
+        if name not in headers or not self.has(peer):
+            return ""
+        if not any(_nodes(headers)):
+            return first_member(headers, name)
+        members = headers[name].split(",")
+        return members[-min(self.client(peer, headers)[1], len(members))].strip(OWS)
+
+
+def first_member(headers: HttpHeaders, name: str) -> str:
+    """The first member of such a list, where everybody is believed; "" where there is none."""
+    return headers[name].partition(",")[0].strip(OWS) if name in headers else ""
+
+
+def _network(text: str) -> tuple[int, int, int]:
+    """Bits of an address, bits that are the network's, and the address as a number; ValueError."""
+    if isinstance(text, str):
+        name, slash, length = text.partition("/")
+        address = InternetAddress.try_parse(name) if "%" not in name else None
+        if address is not None and (not slash or re.fullmatch("0|[1-9][0-9]{0,2}", length)):
+            bits, number = _significant(address)
+            most = _IPV6 if ":" in name else _IPV4
+            prefix = (int(length) if slash else most) - (most - bits)
+            if 0 <= prefix <= bits:
+                if number & ((1 << (bits - prefix)) - 1):
+                    raise ValueError(f"expected a network whose address ends with zeros behind its /{length}, "
+                                     f"found {text!r}")
+                return bits, prefix, number
+    raise ValueError(f"expected the like of '127.0.0.1', '10.0.0.0/8', 'fd00::/8' or 'unix', found {text!r}")
+
+
+def _significant(address: InternetAddress) -> tuple[int, int]:
+    """Bits and number of an address, IPv4 taken out of IPv6."""
+    raw = address.raw_address
+    number = int.from_bytes(raw, "big")
+    if len(raw) == 16 and number >> _IPV4 == _MAPPED:
+        return _IPV4, number & 0xFFFFFFFF
+    return len(raw) * 8, number
+
+
+def _nodes(headers: HttpHeaders) -> Iterator[str]:
+    """What the fields say of the clients, the last one first: X-Forwarded-For, where it says nothing Forwarded."""
+    if "x-forwarded-for" in headers:
+        nodes = [node for node in map(_stripped, headers["x-forwarded-for"].split(",")) if node]
+        if nodes:
+            yield from reversed(nodes)
+            return
+    # Line by line: a mark that one leaves open does not reach into another's.
+    for line in reversed(headers.get_all("forwarded")):
+        yield from reversed([_for(member) for member in _members(line)])
+
+
+def _stripped(text: str) -> str:
+    return text.strip(OWS)
+
+
+def _members(line: str) -> list[str]:
+    """The members of a Forwarded line; one that can be none of them where a mark is left open."""
+    members = _MEMBERS_RE.split(line)
+    if any(between.strip(",") for between in members):
+        return ['"']
+    return [member for member in map(_stripped, _MEMBERS_RE.findall(line)) if member]
+
+
+def _for(member: str) -> str:
+    """What a member names as its client, "" where it does not, or breaks the grammar."""
+    if not _MEMBER_RE.fullmatch(member):
+        return ""
+    found = [re.sub(r"\\(.)", r"\1", quoted) or token for name, quoted, token in _PAIR_RE.findall(member)
+             if name.lower() == "for"]
+    return found[0] if len(found) == 1 else ""
+
+
+def _address(node: str) -> str | None:
+    """The canonical address in an entry, without its port; None where it is none."""
+    match = _NODE_RE.fullmatch(node)
+    found = InternetAddress.try_parse(match[1] or match[2] or match[3]) if match is not None else None
+    if found is None or (match is not None and match[1] and ":" not in match[1]):
+        return None
+    return found.address
