@@ -118,6 +118,7 @@ def test_a_proxy_on_a_unix_domain_socket(tmp_path: Path) -> None:
             sock.connect(path)
             peer = RawClient.on(sock)
             assert peer.get("/", "X-Forwarded-For: 192.0.2.1").body.startswith(b" ")
+            eventually(lambda: records)
             server.trusted_proxies = ["unix"]
             assert peer.get("/", "X-Forwarded-For: 192.0.2.1").body.startswith(b"192.0.2.1 ")
             assert peer.get("/").body.startswith(b" ")
