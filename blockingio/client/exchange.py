@@ -17,7 +17,7 @@ from blockingio.client.lease import Lease
 from blockingio.client.prepared_request import IDEMPOTENT, MOST_INTERIM, PreparedRequest
 from blockingio.client.response import HttpClientResponse
 from blockingio.client.upload import Head, Upload
-from blockingio.client.waits import TOO_LATE, receive_now, receive_slowly, receive_within, wait_until_sent
+from blockingio.client.waits import TOO_LATE, HeadWait, receive_now, receive_slowly
 from blockingio.errors import BadMessage, HttpException
 from blockingio.wire.body import has_body
 from blockingio.wire.head import parse_fields, parse_status_line
@@ -124,8 +124,7 @@ class Exchange:
         receive: Callable[[int], bytes] | None = None
         try:
             if self.prepared.response_timeout is not None:
-                wait_until_sent(connection, self.prepared.response_timeout)
-                receive = receive_within(connection, self.prepared.response_timeout)
+                receive = HeadWait(connection, self.prepared.response_timeout).receive
             if self.prepared.takes_over:
                 receive = receive_slowly(receive or connection.channel.receive)
             if receive is None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, NoReturn
 
+from blockingio.client.connect import Deadline
 from blockingio.client.connection import Connection
 from blockingio.client.gzip import GzipReader
 from blockingio.client.lease import Lease
@@ -200,8 +201,9 @@ class HttpClientResponse(Stream[bytes]):
         except HttpException as error:
             self._lease.discard()
             message = self._connection.cut_reason or error.message
-            if isinstance(error, BadMessage) and error.status == TOO_LATE and self.prepared.response_timeout is not None:
-                message = f"no more of the response's body came for {self.prepared.response_timeout:g} seconds"
+            seconds = self.prepared.response_timeout
+            if seconds is not None and isinstance(error, BadMessage) and error.status == TOO_LATE:
+                message = f"no more of the response's body came for {seconds:g} seconds"
             raise HttpException(message, self.prepared.uri) from error
         except BaseException:
             self._lease.discard()  # where it stopped nobody knows
@@ -283,7 +285,8 @@ class HttpClientResponse(Stream[bytes]):
         seconds = self.prepared.response_timeout
         if seconds is None:
             return body.discard(DRAIN_SIZE)
-        self._connection.receive_by(receive_within(self._connection, seconds))
+        connection, receive, deadline = self._connection, self._connection.channel.receive, Deadline(seconds)
+        connection.receive_by(lambda size: receive_within(connection, deadline, receive, size))
         try:
             return body.discard(DRAIN_SIZE)
         finally:

@@ -1,8 +1,8 @@
 """How long a client waits for a response: from the last byte of the request to the head, and in the body.
 
 Takes a Connection that a request has been sent on; gives functions that receive.  Raises TimeoutError.  The system
-takes a request long before it is all on the wire, so what it has not got rid of yet is waited for first:
-a slow upload does not count.  Belongs to the request's thread.
+takes a request long before it is all on the wire, so what it has not got rid of yet is waited for first: a slow
+upload does not count.  Belongs to the request's thread.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from blockingio.client.connection import Connection
 from blockingio.client.connect import Deadline
+from blockingio.net.channel import LONGEST_TIME
+from blockingio.wire.source import TIMED_OUT
 
 try:
     from fcntl import ioctl
@@ -28,35 +30,51 @@ _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
 
 
-def wait_until_sent(connection: Connection, seconds: float) -> None:
-    """Until the peer's system has all of the request, or something comes from it.
+class HeadWait:
+    """``receive`` for a response's head: all of it within so many seconds of the last byte sent, else TimeoutError.
 
-    TimeoutError where nothing more of it was taken for so many seconds.
+    As long as the peer's system takes more of the request, the time has not begun.
     """
-    left = _unsent(connection)
-    deadline = Deadline(seconds)
-    pause = _FIRST_PAUSE
-    while left and not connection.has_input(pause):
-        deadline.left()
-        now_left = _unsent(connection)
-        if now_left != left:
-            left = now_left
-            deadline = Deadline(seconds)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+
+    __slots__ = ("_connection", "_receive", "_seconds", "_deadline", "_unsent", "_pause")
+
+    def __init__(self, connection: Connection, seconds: float) -> None:
+        self._connection = connection
+        self._receive = connection.channel.receive
+        self._seconds = seconds
+        self._deadline = Deadline(seconds)
+        self._unsent = _unsent(connection)
+        self._pause = _FIRST_PAUSE
+
+    def receive(self, size: int) -> bytes:
+        while self._unsent:
+            try:
+                data = receive_within(self._connection, self._deadline, self._receive, size, self._pause)
+            except TIMED_OUT:
+                self._look_again()
+                continue
+            self._unsent = 0  # it has begun to answer, whatever it still takes
+            self._deadline = Deadline(self._seconds)
+            return data
+        return receive_within(self._connection, self._deadline, self._receive, size)
+
+    def _look_again(self) -> None:
+        """Whether there is less to be sent than before: then the time begins anew."""
+        self._deadline.left()
+        unsent = _unsent(self._connection)
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._deadline = Deadline(self._seconds)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
 
-def receive_within(connection: Connection, seconds: float) -> Callable[[int], bytes]:
-    """A ``receive`` for all of something: TimeoutError, or BlockingIOError, once that time is over."""
-    deadline = Deadline(seconds)
-    receive = connection.channel.receive
-
-    def receive_in_time(size: int) -> bytes:
-        left = deadline.left()
-        assert left is not None
-        connection.limit_waits(left)
-        return receive(size)
-
-    return receive_in_time
+def receive_within(connection: Connection, deadline: Deadline, receive: Callable[[int], bytes], size: int,
+                   pause: float = LONGEST_TIME) -> bytes:
+    """TimeoutError where nothing came until the deadline, or for ``pause`` seconds."""
+    left = deadline.left()
+    assert left is not None  # it has an end
+    connection.limit_waits(min(left, pause))
+    return receive(size)
 
 
 def receive_slowly(receive: Callable[[int], bytes]) -> Callable[[int], bytes]:
