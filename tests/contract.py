@@ -148,7 +148,7 @@ IOSink: encoding
     flush()
 HttpServer(Stream): address port auto_compress default_response_headers idle_timeout server_header
         session_timeout header_timeout body_timeout max_header_size max_header_count max_target_length
-        max_body_size max_connections allowed_hosts min_body_rate trusted_proxies
+        max_body_size max_connections allowed_hosts min_body_rate trusted_proxies max_sessions
     bind(address, port, *, backlog=0, v6_only=False, shared=False)
     bind_secure(address, port, context, *, backlog=0, v6_only=False, request_client_certificate=False,
           shared=False)

@@ -20,7 +20,7 @@ from blockingio.server.hosts import AllowedHosts
 from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request_queue import RequestQueue
 from blockingio.server.response_head import HeadStarts
-from blockingio.server.session import Sessions
+from blockingio.server.session import MAX_SESSIONS, Sessions
 from blockingio.server.threads import Threads
 from blockingio.server.timekeeper import Timekeeper
 from blockingio.values.headers import HttpHeaders
@@ -67,7 +67,7 @@ class Core:
         self.tls = tls
         self.closing = False  # set once, by close()
         self._refuse = refuse  # answers a request that no reader will take
-        self._start_empty(SESSION_TIMEOUT)
+        self._start_empty(SESSION_TIMEOUT, MAX_SESSIONS)
 
         self.auto_compress = False
         self.default_response_headers = HttpHeaders()
@@ -88,12 +88,12 @@ class Core:
         # Made anew when a setting changes: a connection that finds another one than it knew parses its head again.
         self.known_fields: dict[tuple[bytes, str], Fields] = {}
 
-    def _start_empty(self, session_timeout: float) -> None:
+    def _start_empty(self, session_timeout: float, max_sessions: int) -> None:
         self.requests = RequestQueue(self._refuse)
         self.connections: set[Connection] = set()
         self.threads = Threads(f"blockingio {self.name}")
         self.timekeeper = Timekeeper(f"blockingio timer {self.name}")
-        self.sessions = Sessions(self.timekeeper, session_timeout)
+        self.sessions = Sessions(self.timekeeper, session_timeout, max_sessions)
         self.budget = Budget()
         # What the listener wants to know: a connection has ended, so there is room.
         self.made_room: Callable[[], None] = _nothing
@@ -103,7 +103,7 @@ class Core:
         for connection in self.connections:
             connection.channel.socket.close()  # without a word to the client, who is the parent's
         self.requests.leave_to_parent()
-        self._start_empty(self.sessions.timeout)
+        self._start_empty(self.sessions.timeout, self.sessions.most)
         if self.closing:
             self.requests.close()
 

@@ -173,6 +173,17 @@ class HttpServer(Stream[HttpRequest]):
             raise ValueError(f"session_timeout cannot be {seconds!r}, expected seconds")
         self._core.sessions.timeout = seconds
 
+    @property
+    def max_sessions(self) -> int:
+        """Sessions at once, 100,000; for one more the least recently used ends, and its ``on_timeout`` is called."""
+        return self._core.sessions.most
+
+    @max_sessions.setter
+    def max_sessions(self, count: int) -> None:
+        if count is None or not is_count(count):
+            raise ValueError(f"max_sessions cannot be {count!r}, expected a number above zero")
+        self._core.sessions.most = count
+
     def connections_info(self) -> HttpConnectionsInfo:
         """How many connections there are, and what they are doing."""
         return HttpConnectionsInfo(list(self._core.connections))

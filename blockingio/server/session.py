@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -17,6 +19,9 @@ SESSION_COOKIE = "BLOCKINGIOSESSID"
 
 # Random bytes of an id: twice what RFC 6265 8.4 and OWASP ask for, so that nobody guesses one.
 _ID_SIZE = 32
+
+# Sessions of one server at most: one for each client that keeps no cookies, so anybody could fill the memory.
+MAX_SESSIONS = 100_000
 
 
 class HttpSession(MutableMapping[Any, Any]):
@@ -69,13 +74,18 @@ class HttpSession(MutableMapping[Any, Any]):
 
 
 class Sessions:
-    """All sessions of one server, those unused for longest first; ``_lock`` guards everything."""
+    """All sessions of one server, at most ``most``; ``_lock`` guards everything.
 
-    def __init__(self, timekeeper: Timekeeper, timeout: float) -> None:
+    What a request or an expiry costs does not depend on how many there are.
+    """
+
+    def __init__(self, timekeeper: Timekeeper, timeout: float, most: int) -> None:
         self._timekeeper = timekeeper
         self._timeout = timeout
+        self._most = most
         self._lock = threading.RLock()
-        self._by_id: dict[str, HttpSession] = {}
+        # By id, in the order of their last use.  A dict would be in that order too, but slow to give its first.
+        self._by_id: OrderedDict[str, HttpSession] = OrderedDict()
         self._appointment: Appointment | None = None
         self._closed = False
 
@@ -90,26 +100,40 @@ class Sessions:
             self._timeout = seconds
             self._schedule()
 
+    @property
+    def most(self) -> int:
+        """How many there are at most; for one more the least recently used ends, as if its time were up."""
+        return self._most
+
+    @most.setter
+    def most(self, count: int) -> None:
+        with self._lock:
+            self._most = count
+            ended = self._end_surplus()
+        self._tell_later(ended)
+
     def create(self) -> HttpSession:
         session = HttpSession(os.urandom(_ID_SIZE).hex(), self)
         with self._lock:
             self._by_id[session.id] = session
+            ended = self._end_surplus()
             if self._appointment is None:
                 self._schedule()
+        self._tell_later(ended)
         return session
 
     def find(self, id: str) -> HttpSession | None:
         """The session with this id, which is then in use again; None where there is none any more."""
         with self._lock:
-            session = self._by_id.pop(id, None)
+            session = self._by_id.get(id)
             if session is None:
                 return None
-            if session._last_used + self._timeout <= monotonic():
-                self._by_id[id] = session  # the timekeeper is about to end it
-                return None
-            session._last_used = monotonic()
+            now = monotonic()
+            if session._last_used + self._timeout <= now:
+                return None  # the timekeeper is about to end it
+            session._last_used = now
             session.is_new = False
-            self._by_id[id] = session  # the youngest is last
+            self._by_id.move_to_end(id)
             return session
 
     def forget(self, session: HttpSession) -> None:
@@ -129,22 +153,40 @@ class Sessions:
             self._appointment = None
         if self._closed:
             return  # else the timekeeper's thread would outlive the server
-        oldest = min((session._last_used for session in self._by_id.values()), default=None)
+        oldest = next(iter(self._by_id.values()), None)
         if oldest is not None:
-            wait = max(oldest + self._timeout - monotonic(), 0)
+            wait = max(oldest._last_used + self._timeout - monotonic(), 0)
             self._appointment = self._timekeeper.schedule(wait, self._end_unused)
 
     def _end_unused(self) -> None:
+        """On the timekeeper's thread."""
+        ended = []
         with self._lock:
             latest = monotonic() - self._timeout
-            ended = [session for session in self._by_id.values() if session._last_used <= latest]
-            for session in ended:
-                del self._by_id[session.id]
+            while self._by_id and next(iter(self._by_id.values()))._last_used <= latest:
+                ended.append(self._by_id.popitem(last=False)[1])
             self._appointment = None
             self._schedule()
-        for session in ended:
-            if session.on_timeout is not None:
-                try:
-                    session.on_timeout()
-                except Exception:
-                    _log.exception("on_timeout of a session failed")
+        _tell(ended)
+
+    def _end_surplus(self) -> list[HttpSession]:
+        """Take out those that are too many, and give them.  Under the lock."""
+        ended = []
+        while len(self._by_id) > self._most:
+            ended.append(self._by_id.popitem(last=False)[1])
+        return ended
+
+    def _tell_later(self, ended: list[HttpSession]) -> None:
+        """Of their end, on the timekeeper's thread, where an on_timeout belongs: a handler is not to wait for it."""
+        ended = [session for session in ended if session.on_timeout is not None]
+        if ended and not self._closed:
+            self._timekeeper.schedule(0, partial(_tell, ended))
+
+
+def _tell(ended: list[HttpSession]) -> None:
+    for session in ended:
+        if session.on_timeout is not None:
+            try:
+                session.on_timeout()
+            except BaseException:  # SystemExit, too: it is not to end what is the server's
+                _log.exception("on_timeout of a session failed")

@@ -119,7 +119,7 @@ class Timekeeper:
         while (action := self._next_action()) is not None:
             try:
                 action()
-            except Exception:
+            except BaseException:  # of a user's, perhaps; the others are still to come
                 _log.exception("an action on a timer failed")
             del action
 

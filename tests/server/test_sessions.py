@@ -10,6 +10,8 @@ import pytest
 import requests
 
 from blockingio import Cookie, HttpRequest, HttpSession, StateError
+from blockingio.server.session import Sessions
+from blockingio.server.timekeeper import Timekeeper
 from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 from tests.server.visits import visit
 
@@ -311,6 +313,83 @@ def test_a_very_long_timeout(seconds: float) -> None:
         client.send(b"GET /deadline HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.read_until_eof()
         kept[0].response.close()
+
+
+def test_the_least_recently_used_makes_room() -> None:
+    """Never more than max_sessions; whose is gone is told as if its time were up, and gets a new one."""
+    ended: list[tuple[str, str]] = []
+
+    def handler(request: HttpRequest) -> None:
+        path = request.uri.path
+        request.session.on_timeout = lambda: ended.append((path, threading.current_thread().name))
+        count(request)
+
+    with serving(handler, max_sessions=3) as server, RawClient(server.port) as client:
+        first, second, third = [cookie_of(client.get(f"/{number}")) for number in (1, 2, 3)]
+        assert client.get("/1", first).body == b"2 known"
+        client.get("/4")
+        eventually(lambda: ended)
+        assert ended[0][0] == "/2" and "timer" in ended[0][1]
+        assert [client.get("/x", cookie).body for cookie in (third, first)] == [b"2 known", b"3 known"]
+        assert len(server._core.sessions._by_id) == 3
+        server.max_sessions = 1
+        eventually(lambda: len(ended) == 3)
+        assert client.get("/x", first).body == b"4 known"
+        assert client.get("/x", third).body == client.get("/x", second).body == b"1 new"
+
+
+def test_a_use_and_an_end_look_at_the_oldest_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they cost does not depend on how many sessions there are: each looks at a few at most."""
+    looks = 0
+
+    def look(session: HttpSession) -> float:
+        nonlocal looks
+        looks += 1
+        used: float = session.__dict__["used"]
+        return used
+
+    monkeypatch.setattr(HttpSession, "_last_used",
+                        property(look, lambda session, used: session.__dict__.update(used=used)), raising=False)
+    timekeeper = Timekeeper("blockingio timer of a test")
+    sessions = Sessions(timekeeper, 3600, 100_000)
+    all_of_them = [sessions.create() for _ in range(5000)]
+    assert looks <= 1
+    for session in all_of_them[::3]:
+        assert sessions.find(session.id) is session
+    assert looks <= 5000
+    looks = 0
+    for ended, session in enumerate([*all_of_them[1::3], *all_of_them[2::3]][:500], 1):
+        oldest = next(iter(sessions._by_id.values()))
+        oldest._last_used = -3600.0
+        assert sessions._appointment
+        sessions._appointment.cancel()  # it comes now
+        sessions._end_unused()
+        assert len(sessions._by_id) == 5000 - ended
+    assert looks <= 500 * 4
+    sessions.close()
+    timekeeper.prune()
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit])
+def test_an_on_timeout_does_not_end_what_is_the_servers(error: type[BaseException],
+                                                        caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it raises: other sessions and deadlines are still due."""
+    ended: list[int] = []
+
+    def handler(request: HttpRequest) -> None:
+        def fail() -> None:
+            ended.append(1)
+            raise error
+
+        request.session.on_timeout = fail
+        count(request)
+
+    with serving(handler, session_timeout=0.05) as server, RawClient(server.port) as client:
+        client.get()
+        eventually(lambda: len(ended) == 1)
+        client.get()
+        eventually(lambda: len(ended) == 2)
+    assert len(caplog.records) == 2
 
 
 def test_an_on_timeout_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import answering, get, in_background, post, raw_answer, running, tell, visit
 
 DEFAULTS = {
-    "auto_compress": False, "idle_timeout": 120, "server_header": None, "session_timeout": 20 * 60,
+    "auto_compress": False, "idle_timeout": 120, "server_header": None, "session_timeout": 20 * 60, "max_sessions": 100_000,
     "header_timeout": 20, "body_timeout": 60, "min_body_rate": 240, "max_header_size": 64 * 1024, "max_header_count": 128,
     "max_target_length": 16 * 1024, "max_body_size": None, "max_connections": 10_000, "access_log": None,
     "allowed_hosts": None,
@@ -30,7 +30,7 @@ def test_defaults() -> None:
 
 @pytest.mark.parametrize("name, values", [
     ("auto_compress", [True, False]), ("idle_timeout", [1, 0.5, None]),
-    ("server_header", ["a", "caf\u00e9", "", None]), ("session_timeout", [1, 0.5]),
+    ("server_header", ["a", "caf\u00e9", "", None]), ("session_timeout", [1, 0.5]), ("max_sessions", [1, 10**9]),
     ("header_timeout", [1, 0.5, None]), ("body_timeout", [1, 0.5, None]), ("max_header_size", [0, 1, 10**9]),
     ("max_header_count", [0, 1]), ("max_target_length", [1]), ("max_body_size", [0, 1, 10**12, None]),
     ("max_connections", [1, None]), ("min_body_rate", [1, None]), ("access_log", [print, None]),
@@ -47,7 +47,7 @@ def test_good_values(name: str, values: list[Any]) -> None:
 @pytest.mark.parametrize("name, value", [
     *((name, value) for name in ("idle_timeout", "header_timeout", "body_timeout", "session_timeout")
       for value in (-1, float("nan"), "soon", [1])),
-    ("session_timeout", None),
+    ("session_timeout", None), *(("max_sessions", count) for count in (0, -1, 1.5, None, "2")),
     *((name, value) for name in ("max_header_size", "max_header_count", "max_target_length")
       for value in (-1, None, 1.5, "1")),
     ("max_body_size", -1), ("max_body_size", "1"), ("max_body_size", 0.5),
