@@ -1,6 +1,7 @@
 """Many clients that ask for much and read nothing: nobody waits for them, and what they cost is what is counted."""
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -66,7 +67,7 @@ def test_nobody_waits_for_those_who_never_read(write: Write) -> None:
     with plain_loop(write, answers) as server, ExitStack() as stack:
         for _ in range(130):
             stack.enter_context(small_window(server.port)).send(get("/big"))
-        good = stack.enter_context(RawClient(server.port, seconds=2))
+        good = stack.enter_context(RawClient(server.port))
         assert good.get("/good").body == b"/good"
 
 
@@ -107,21 +108,29 @@ def test_a_small_rest_does_not_pin_what_it_is_the_rest_of() -> None:
 
 
 def test_who_has_waited_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And sees that it has not got all; one that goes on reading stays."""
-    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
+    """And sees that it has not got all; one that has read meanwhile stays, and so does the newcomer."""
     answers: list[HttpResponse] = []
-    with plain_loop(in_one, answers) as server, never_reading(server, 4, answers) as first:
-        reader = first[0]
-        head = reader.read_exactly(3_000_000)
-        with ExitStack() as stack:
-            for _ in range(8):
-                stack.enter_context(small_window(server.port)).send(get("/big"))
-            eventually(lambda: len(answers) == 12 and answers[-1].closed)
-            eventually(lambda: not answers[1].is_connected)
-            assert answers[0].is_connected and answers[-1].is_connected
-            assert len(to_the_end(first[1])) < SIZE
-            body = head.partition(b"\r\n\r\n")[2]
-            assert len(body) + len(reader.read_exactly(SIZE - len(body))) == SIZE
+    with plain_loop(in_pieces, answers) as server, never_reading(server, 4, answers) as clients:
+        begun = clients[1].read_exactly(3_000_000)
+        eventually(lambda: _is_still(server))
+        monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", server._core.budget._used + 100_000)
+        with small_window(server.port) as newcomer:
+            newcomer.send(get("/big"))
+            eventually(lambda: not answers[0].is_connected)
+            eventually(lambda: len(answers) == 5 and answers[4].closed)
+            assert answers[1].is_connected and answers[4].is_connected
+            assert len(to_the_end(clients[0])) < SIZE
+            assert len(newcomer.read_response().body) == SIZE
+            # After its large answer it gets another, so the first was whole.
+            rest = clients[1].send(get("/good", "Connection: close")).read_until_eof()
+            assert rest.endswith(b"/good") and len(begun + rest) > SIZE
+
+
+def _is_still(server: HttpServer) -> bool:
+    """Whether the system takes nothing more for those who do not read."""
+    before = server._core.budget._used
+    threading.Event().wait(0.05)
+    return server._core.budget._used == before
 
 
 def test_a_writer_goes_at_the_pace_of_a_client_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
