@@ -215,7 +215,7 @@ class Answer(IOSink):
             core.head_starts, self._asked, self._status_code, self._reason_phrase,
             core.default_headers() if headers is None else headers, self._cookies or (),
             length=length, has_body=self._written + self._size > 0,
-            may_keep=self._keep and self._asked.keep_alive and not core.closing and (
+            may_keep=self._keep and self._asked.keep_alive and core.keeps_connections and (
                 self._body is None or self._is_body_worth_keeping(self._body)),
         )
         return data

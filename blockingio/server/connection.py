@@ -51,7 +51,7 @@ _ILLEGIBLE_HEAD = RequestHead("HEAD", "*", "1.1", Fields(b"", "1.1"))
 class Connection:
     """One client.  ``run`` is the thread; everything else may be called from others where it says so."""
 
-    __slots__ = ("core", "channel", "certificate", "broken", "idle_since", "hands_over", "_peer", "_family",
+    __slots__ = ("core", "channel", "certificate", "broken", "idle_since", "opened_at", "hands_over", "_peer", "_family",
                  "_source", "_turn", "_last", "_reads_ahead", "_head_due", "_cut", "_detached", "_relay",
                  "_client_is_done", "_is_left", "_end_of_patience")  # fmt: skip
 
@@ -60,7 +60,7 @@ class Connection:
         self.channel = Channel(sock)
         self.certificate: X509Certificate | None = None
         self.broken = False  # the client is known to be gone
-        self.idle_since = monotonic()
+        self.idle_since = self.opened_at = monotonic()  # the same until the first answer
         self.hands_over = False  # close() waits for its end: no request comes on the queue behind the close
         self._peer = peer
         self._family = sock.family
@@ -207,7 +207,7 @@ class Connection:
             except ValueError as error:
                 self._log_handshake(error)
                 return False  # OpenSSL could read it, and we cannot: better nobody than somebody unknown
-        self.idle_since = monotonic()
+        self.idle_since = self.opened_at = monotonic()
         return True
 
     def _log_handshake(self, error: Exception) -> None:

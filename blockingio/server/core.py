@@ -66,6 +66,7 @@ class Core:
         self.port = port
         self.tls = tls
         self.closing = False  # set once, by close()
+        self.keeps_connections = True  # until the server is about to end
         self._refuse = refuse  # answers a request that no reader will take
         self._start_empty(SESSION_TIMEOUT, MAX_SESSIONS)
 

@@ -222,6 +222,14 @@ class Listener(socketserver.ThreadingTCPServer):
             if not self._in_loop:  # else this is the accept thread, which has yet to be woken
                 self.forget()
 
+    def accept_rest(self) -> None:
+        """Behind ``stop``: accept those who wait in the backlog by now, on the calling thread."""
+        try:
+            while not self._is_full():
+                self.process_request(*self.get_request())
+        except OSError:
+            pass  # nobody waits any more; or there is no room for who does
+
     def give_back(self) -> None:
         """The socket, with its own timeout, to who made it and keeps it open.
 

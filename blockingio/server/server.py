@@ -16,6 +16,7 @@ from weakref import WeakSet
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
 from blockingio.server.core import Core
+from blockingio.server.ending import let_finish
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket, stop_accepting
 from blockingio.server.outbox import forget_sending
@@ -107,7 +108,8 @@ class HttpServer(Stream[HttpRequest]):
         self._socket = sock
         self._owns_socket = owns_socket
         # The process whose close() frees the port: a child that was forked meanwhile only lets go of the socket.
-        self._port_owner = os.getpid() if owns_socket and not shared else None
+        self._made_in = os.getpid()
+        self._port_owner = self._made_in if owns_socket and not shared else None
         # Both reentrant: close() may be called by a signal handler that came in between.
         # Held while the accept thread is started.
         self._starting = threading.RLock()
@@ -153,10 +155,12 @@ class HttpServer(Stream[HttpRequest]):
         return cls(sock, found, tls=tls, shared=shared)
 
     @classmethod
-    def listen_on(cls, server_socket: socket.socket) -> HttpServer:
-        """Serve from a socket that listens already; close() leaves it open."""
-        name = server_socket.getsockname()
-        return cls(server_socket, InternetAddress.from_socket_address(server_socket.family, name), owns_socket=False)
+    def listen_on(cls, server_socket: socket.socket, *,
+                  context: SecurityContext | ssl.SSLContext | None = None) -> HttpServer:
+        """Serve from a socket that listens already, HTTPS with a context as of bind_secure; close() leaves it open."""
+        address = InternetAddress.from_socket_address(server_socket.family, server_socket.getsockname())
+        tls = None if context is None else _server_context(context, False)
+        return cls(server_socket, address, tls=tls, owns_socket=False)
 
     def __repr__(self) -> str:
         state = " closed" if self._core.closing else ""
@@ -246,6 +250,7 @@ class HttpServer(Stream[HttpRequest]):
         # Each caller does all of it, and so returns no sooner than it is done; every step may be done again.
         core = self._core
         core.closing = True
+        core.keeps_connections = False
         self._stop_listening()
         for connection in list(core.connections):
             while connection.hands_over:
@@ -257,6 +262,23 @@ class HttpServer(Stream[HttpRequest]):
         core.sessions.close()
         core.timekeeper.prune()
         core.threads.close()
+
+    def finish(self, seconds: float) -> None:
+        """Accept no more, give those who have asked, or have just connected, their answer, and close.
+
+        Returns once all connections have ended; what takes longer than ``seconds`` is cut.  Who waits in the
+        backlog is accepted first, where this server is not closed yet; an idle connection gets a moment, for a request
+        that is on its way.  From any thread.
+        """
+        with self._starting:
+            listener = self._listener
+        if listener is not None and not self._core.closing:
+            listener.stop()
+            listener.accept_rest()
+        let_finish(self._core, seconds)
+        self.close()
+        if self._core.connections:
+            self.close(force=True)
 
     def _start_listening(self) -> None:
         listener = self._listener = Listener(self._core, self._socket, self._core.requests.accepts_no_more)
@@ -283,7 +305,7 @@ class HttpServer(Stream[HttpRequest]):
                 if self._port_owner == os.getpid():
                     stop_accepting(self._socket)
                 self._socket.close()
-            elif self._listener is not None:
+            elif self._listener is not None and self._made_in == os.getpid():  # else others still accept from it
                 self._listener.give_back()
             self._listener = None
 
