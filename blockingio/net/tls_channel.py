@@ -23,6 +23,7 @@ _WANTS_WRITE = 3
 # OpenSSL's reasons for a handshake that fails at its first bytes: GET, HEAD, POST, PUT; CONNECT; no TLS.
 _PLAIN_HTTP = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
 _NO_TLS = "WRONG_VERSION_NUMBER"
+_PEEKED = 16 * 1024  # bytes: heads of browsers have a tenth of it
 _REST_OF_REQUEST_LINE = re.compile(rb"[\x20-\x7e]*+(?<=HTTP/1\.[01])\r?\n")
 
 
@@ -53,6 +54,13 @@ class DuplexTlsChannel(TlsChannel):
             return _REST_OF_REQUEST_LINE.match(socket.socket.recv(self.socket, 4096, socket.MSG_PEEK)) is not None
         except OSError:
             return False
+
+    def rest_of_plain(self) -> bytes:
+        """What is here of a plain request, but for the first bytes, which a failed handshake took.  Does not wait."""
+        try:
+            return socket.socket.recv(self.socket, _PEEKED, socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0))
+        except OSError:
+            return b""
 
     def to_plain(self) -> Channel:
         """The socket without TLS, after a handshake that failed; this channel lets go of it."""

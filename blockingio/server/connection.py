@@ -27,6 +27,7 @@ from blockingio.net.x509 import X509Certificate
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.core import Core, log
 from blockingio.server.pace import BodyPace
+from blockingio.server.plain_http import https_location
 from blockingio.server.proxies import first_member
 from blockingio.server.relay import Relay
 from blockingio.server.request import HttpRequest
@@ -216,11 +217,16 @@ class Connection:
 
     def _refuse_plain_http(self, channel: DuplexTlsChannel) -> None:
         """Tell a client that takes this for an http port, in the one language that it reads."""
+        location = None
+        if channel.has_input():
+            location = https_location(channel.rest_of_plain(), self.core.port, self.core.parse_head)
         self.channel = channel.to_plain()
         if self._cut:
             return  # somebody cut the channel that has just been replaced
         log.info("%s speaks plain HTTP to the HTTPS port %s", self.remote, self.core.name)
-        self._refuse(BadMessage("this is plain HTTP, and the port speaks TLS: use https:// in the URL"), is_head=False)
+        error = BadMessage("this is plain HTTP, and the port speaks TLS: use https:// in the URL",
+                           308 if location else 400)
+        self._refuse(error, is_head=False, location=location)
 
     def _serve(self) -> None:
         core, channel, source, turn = self.core, self.channel, self._source, self._turn
@@ -329,7 +335,7 @@ class Connection:
             return limit
         return max(self.idle_since + limit - monotonic(), 0)
 
-    def _refuse(self, error: BadMessage, *, is_head: bool) -> None:
+    def _refuse(self, error: BadMessage, *, is_head: bool, location: str | None = None) -> None:
         """Answer what was no request, whole and valid, once the last response is done; the connection ends.
 
         An answer to HEAD says how long its content would be, and has none (RFC 9110 9.3.2).
@@ -341,8 +347,11 @@ class Connection:
             core = self.core
             phrase = phrase_of(error.status)
             body = f"{error.status} {phrase}: {error.message}\n".encode("latin-1", "replace")
+            headers = core.error_headers()
+            if location is not None:
+                headers.set("location", location)
             head, _, _ = make_head(core.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None,
-                             core.error_headers(), (), length=len(body), has_body=True, may_keep=False)
+                             headers, (), length=len(body), has_body=True, may_keep=False)
             if is_head:
                 body = b""
             answer = head + body

@@ -61,23 +61,44 @@ def test_a_client_that_speaks_no_tls(sent: bytes, end: str, tls_contexts: TlsCon
             assert client.get().status == 200
 
 
-@pytest.mark.parametrize("raw", [
-    get(), get(method="HEAD"), post(b"x" * 100_000), get("/x?y=z", version="1.0"), get(method="DELETE"),
-    get("*", method="OPTIONS"), get(method="PATCH"), b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
-    b"M-SEARCH * HTTP/1.1\r\n\r\n", b"GET / HT"], ids=lambda raw: repr(raw[:12]))
-def test_plain_http_is_told_so(raw: bytes, tls_contexts: TlsContexts, caplog: pytest.LogCaptureFixture) -> None:
-    """In plain HTTP, as it is all that the client can read; and who runs the server can see it."""
+HEAD_END = " HTTP/1.1\r\nHost: a.example:80\r\n\r\n"
+
+
+@pytest.mark.parametrize(("raw", "location"), [
+    (f"{method} {target}{HEAD_END}", f"https://a.example:80{target}")
+    for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
+    for target in ("/", "/x?y=z%20", "/a/ttp://b")
+] + [
+    ("GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n", "https://a.example:{port}/x"),
+    ("GET /x HTTP/1.0\r\nHost: [::1]\r\n\r\n", "https://[::1]:{port}/x"),
+    ("GET //b.example HTTP/1.1\r\nHost: a.example\r\n\r\n", "https://a.example:{port}/b.example"),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + "x" * 100_000, "https://a:{port}/"),
+    # What cannot be told:
+    ("GET / HTTP/1.0\r\n\r\n", None), ("GET / HTTP/1.1\r\n\r\n", None), ("GET / HT", None),
+    ("GET / HTTP/1.1\r\nHost: a\r\n", None), ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", None),
+    ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", None), ("GET /\u00e9 HTTP/1.1\r\nHost: a\r\n\r\n", None),
+    ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", None), ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", None),
+    ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", None), ("M-SEARCH * HTTP/1.1\r\n\r\n", None),
+    ("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n", None),
+], ids=lambda value: repr(value[:40]) if value else "None")
+def test_plain_http_is_told_so(raw: str, location: str | None, tls_contexts: TlsContexts,
+                               caplog: pytest.LogCaptureFixture) -> None:
+    """In plain HTTP, as it is all that the client can read, and where to go; and who runs the server can see it."""
     seen: list[HttpRequest] = []
     records: list[AccessRecord] = []
     caplog.set_level(logging.INFO, "blockingio")
-    with serving(answering("x", seen), context=tls_contexts.server, access_log=records.append) as server:
+    settings = {"access_log": records.append, "allowed_hosts": ["a.example", "a", "::1"]}
+    with serving(answering("x", seen), context=tls_contexts.server, **settings) as server:
         with RawClient(server.port) as client:
-            response = client.send(raw).read_response()
-            assert (response.status, response.header("connection")) == (400, "close")
+            response = client.send(raw.encode("latin-1")).read_response()
+            status = 308 if location else 400
+            assert (response.status, response.header("connection")) == (status, "close")
+            assert response.header("location") == (location and location.format(port=server.port))
             assert b"plain HTTP" in response.body and b"https" in response.body
             assert client.is_ended()
         eventually(lambda: not server.connections_info().total)
-        assert not seen and [record.status for record in records] == [400]
+        assert not seen and [record.status for record in records] == [status]
+        server.allowed_hosts = None
         with RawClient(server.port, context=tls_contexts.client) as client:
             assert client.get().body == b"x"
     line, = [record for record in caplog.records if record.levelno == logging.INFO]
