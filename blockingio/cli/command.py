@@ -9,14 +9,15 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from errno import EACCES, EADDRINUSE, EPERM
 from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
-from blockingio.cli.addresses import server_urls
-from blockingio.cli.shutdown import FAREWELL, Shutdown
+from blockingio.cli.binding import bind, certificate_hosts, explain, urls_of
+from blockingio.cli.browser import open_browser
+from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
+from blockingio.cli.options import DEFAULT_PORT, check, make_parser
 from blockingio.cli.request_log import RequestLog, wants_colour
-from blockingio.cli.options import DEFAULT_PORT, LAST_PORT, check, make_parser
+from blockingio.cli.shutdown import Shutdown
 from blockingio.cli.site import Site, SiteOptions
 
 
@@ -37,50 +38,70 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (OSError, ValueError) as error:
         parser.error(f"cannot use --certificate {options.certificate}"
                      f"{f' with --key {options.key}' if options.key else ''}: {error}")
+    kept = None
     try:
-        if context is None:
-            server = HttpServer.bind(options.bind, options.port)
-        else:
-            server = HttpServer.bind_secure(options.bind, options.port, context)
+        if options.https:
+            kept = kept_certificate(certificate_hosts(options))
+            context = kept.context
+        server = bind(options, context)
     except OSError as error:
-        return _explain(parser, error, options.bind, options.port)
+        text = explain(error, options)
+        if text is None:
+            parser.error(str(error.strerror or error))  # it names the address
+        print(f"{parser.prog}: {text}", file=sys.stderr)
+        return 1
     with server:
-        return _serve(server, options, "http" if context is None else "https")
+        return _serve(server, options, "http" if context is None else "https", kept)
 
 
-def _serve(server: HttpServer, options: argparse.Namespace, scheme: str) -> int:
+def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: KeptCertificate | None) -> int:
     site = Site(options.directory, SiteOptions(
         listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors,
         cache=options.cache, upload=options.upload, auth=options.auth,
         dotfiles=options.dotfiles, hosts=(options.bind, *options.host)))
     server.auto_compress = options.gzip
-    log = None
     if not options.quiet:
         user = options.auth.partition(":")[0] if options.auth else None
-        server.access_log = log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
-    urls = server_urls(scheme, options.bind, server.address, server.port)
+        server.access_log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
+    urls = urls_of(server, options, scheme)
     with Shutdown() as shutdown:
-        print("\n".join([f"Serving {options.directory.resolve()}", *(f"Listening on {url}" for url in urls)]),
-              flush=True)
-        for line in _warnings(server, options):
+        print("\n".join(_greeting(options, urls, kept)), flush=True)
+        for line in _warnings(server, options, kept):
             print(line, file=sys.stderr)
         server.listen(site.handle, workers=options.workers, on_done=shutdown.server_ended)
+        if options.open:
+            open_browser(urls[0])
         was_asked = shutdown.wait()
         try:
             shutdown.let_finish(server)
         finally:
             site.close()  # first: what is cut off must not leave anything
-            shutdown.cut(server)  # a download may have hours to go
-            if log is not None:
-                log.close(FAREWELL)
+            server.close(force=True)  # a download may have hours to go
     return 0 if was_asked else 1
 
 
-def _warnings(server: HttpServer, options: argparse.Namespace) -> Iterator[str]:
+def _greeting(options: argparse.Namespace, urls: Sequence[str], kept: KeptCertificate | None) -> Iterator[str]:
+    """What is served, where, and with --https how its certificate is recognised."""
+    yield f"Serving {options.directory.resolve()}"
+    for url in urls:
+        yield f"Listening on {url}"
+    if options.unix is not None:
+        yield f"Listening on {options.unix}"
+    if kept is not None:
+        yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
+        if kept.file is not None:
+            yield f"It is kept in {kept.file}"
+
+
+def _warnings(server: HttpServer, options: argparse.Namespace, kept: KeptCertificate | None) -> Iterator[str]:
     """What the user may not have meant, each in a line."""
+    if options.port is None and options.unix is None and server.port != DEFAULT_PORT:
+        yield f"Port {DEFAULT_PORT} is taken, so this is {server.port}: --port asks for a certain one"
+    if kept is not None and kept.file is None:
+        yield f"The certificate is new, and will be again next time, as it cannot be kept: {kept.trouble}"
     if options.spa and not (options.directory / "index.html").is_file():
         yield "There is no index.html yet: until then --spa answers unknown paths with 404"
-    if options.upload and options.auth is None and not server.address.is_loopback:
+    if options.upload and options.auth is None and not server.address.is_loopback and options.unix is None:
         yield (f"Anybody who reaches {server.address} can save files here, of any size, until the disk is full: "
                f"--auth USER:PASSWORD asks for a password")
 
@@ -93,23 +114,6 @@ def _security_context(certificate: Path | None, key: Path | None) -> SecurityCon
     context.use_private_key(key or certificate)
     context.server_context()  # reads them: what is wrong with them shows now
     return context
-
-
-def _explain(parser: argparse.ArgumentParser, error: OSError, address: str, port: int) -> int:
-    if error.errno == EADDRINUSE:
-        text = (f"port {port} on {address} is taken: choose another, as --port {_other_port(port)}, "
-                f"or --port 0 for any")
-    elif error.errno in (EACCES, EPERM):
-        text = (f"port {port} on {address} is not for everybody: choose one from 1024 on, "
-                f"as --port {DEFAULT_PORT}")
-    else:
-        parser.error(str(error.strerror or error))  # it names the address
-    print(f"{parser.prog}: {text}", file=sys.stderr)
-    return 1
-
-
-def _other_port(port: int) -> int:
-    return port + 1 if port < LAST_PORT else DEFAULT_PORT
 
 
 def run() -> None:

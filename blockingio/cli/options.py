@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """All options, with their help."""
-    parser = _Parser(prog="python -m blockingio", description="Serve a directory over HTTP.",
+    parser = _Parser(prog=_program(), description="Serve a directory over HTTP.",
                      allow_abbrev=False,
                      epilog="Ctrl-C or SIGTERM ends it, once answers in progress are out or five seconds "
                             "are over; a second one at once.")
@@ -32,8 +34,11 @@ def make_parser() -> argparse.ArgumentParser:
                         help="what to serve (the current directory)")
     parser.add_argument("-b", "--bind", default="127.0.0.1", metavar="ADDRESS",
                         help="address or host name to listen on; 0.0.0.0 or :: for all (127.0.0.1)")
-    parser.add_argument("-p", "--port", type=_number, default=DEFAULT_PORT,
-                        help="0 for any that is free (8000)")
+    parser.add_argument("-p", "--port", type=_number,
+                        help="0 for any that is free (8000, or the next one that is free)")
+    parser.add_argument("--unix", type=Path, metavar="PATH",
+                        help="listen on a Unix-domain socket instead of an address and port")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument("--no-listing", dest="listing", action="store_false", help="list no directories")
     parser.add_argument("--index", action=argparse.BooleanOptionalAction, default=True,
                         help="serve a directory's index.html, where it has one (on)")
@@ -51,6 +56,9 @@ def make_parser() -> argparse.ArgumentParser:
                              "on the listing, so give --no-index where there is an index.html")
     parser.add_argument("--auth", metavar="USER:PASSWORD",
                         help="let in only who knows these (use it with HTTPS)")
+    parser.add_argument("--https", action="store_true",
+                        help="serve HTTPS with a certificate made on the spot, for development; it is kept for 30 "
+                             "days, so that what a browser was told of it lasts")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="serve HTTPS with this PEM chain")
     parser.add_argument("--key", type=Path, metavar="FILE",
                         help="its private key, where it is in a file of its own")
@@ -75,7 +83,7 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
         parser.error(f"cannot serve {directory}: it {what}{hint}")
     if not os.access(directory, os.R_OK | os.X_OK):
         parser.error(f"cannot serve {directory}: it may not be read")
-    if options.port > LAST_PORT:
+    if options.port is not None and options.port > LAST_PORT:
         parser.error(f"argument -p/--port: expected a number from 0 to {LAST_PORT}, found {options.port}")
     if not options.workers:
         parser.error("argument --workers: expected at least 1")
@@ -89,8 +97,22 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
         parser.error(f"argument --host: {error}")
     if options.key is not None and options.certificate is None:
         parser.error("argument --key: expected --certificate with it")
+    if options.https and options.certificate is not None:
+        parser.error("argument --https: it makes a certificate of its own, so expected no --certificate with it")
+    if options.unix is not None and options.port is not None:
+        parser.error("argument --unix: a socket without ports, so expected no --port with it")
+    if options.unix is not None and options.open:
+        parser.error("argument --open: no browser opens a Unix-domain socket, so expected no --unix with it")
+    if options.unix is not None and not hasattr(socket, "AF_UNIX"):
+        parser.error("argument --unix: this system has no Unix-domain sockets")
     if options.upload and not CAN_UPLOAD:
         parser.error("argument --upload: this system cannot create files by an open directory")
+
+
+def _program() -> str:
+    """What the user has called: the console script, or the module."""
+    name = os.path.basename(sys.argv[0])
+    return "blockingio" if os.path.splitext(name)[0] == "blockingio" else "python -m blockingio"
 
 
 def _number(text: str) -> int:

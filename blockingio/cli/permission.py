@@ -25,7 +25,7 @@ class OwnHosts:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._hosts = AllowedHosts(["localhost", "*.localhost", *names, *_machine_names()], any_address=True)
+        self._hosts = AllowedHosts(["localhost", "*.localhost", *names, *machine_names()], any_address=True)
 
     def has(self, request: HttpRequest) -> bool:
         """Whether a request is for one of them."""
@@ -69,7 +69,7 @@ def is_own_form(request: HttpRequest) -> bool:
     return ours is not None and (ours.host, ours.port) == (theirs.host, theirs.port)
 
 
-def _machine_names() -> Iterator[str]:
+def machine_names() -> Iterator[str]:
     """What this machine calls itself, and with .local what others find it by on a local network (RFC 6762)."""
     name = socket.gethostname()
     short = name.partition(".")[0]

@@ -5,11 +5,8 @@ import errno
 import gzip
 import os
 import re
-import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,64 +14,14 @@ import pytest
 import requests
 
 from blockingio.cli.shutdown import GRACE
+from tests.cli.command import Command
 from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, Certificates, RawClient, eventually
-
-PROJECT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return make_directory(tmp_path)
-
-
-class Command:
-    """The command in a process of its own; leaving the block kills what still runs."""
-
-    def __init__(self, *arguments: str | Path, stdout: int = subprocess.PIPE, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "blockingio", *map(str, arguments)], bufsize=0,
-            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment)
-        self._stdout = self.process.stdout.fileno() if self.process.stdout else -1
-        self._unread = b""
-
-    def line(self, descriptor: int | None = None) -> str:
-        """The next line that it prints."""
-        source = self._stdout if descriptor is None else descriptor
-        deadline = time.monotonic() + PATIENCE * 2  # a process has to start first
-        with selectors.DefaultSelector() as selector:
-            selector.register(source, selectors.EVENT_READ)
-            while b"\n" not in self._unread:
-                assert selector.select(deadline - time.monotonic()), f"no line came after {self._unread!r}"
-                data = os.read(source, 65536)
-                assert data, f"it ended: {self.process.communicate()}"
-                self._unread += data
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line.decode().rstrip("\r")
-
-    def start(self, directory: Path) -> str:
-        """Read the first lines of one that listens on one address; its URL."""
-        assert self.line() == f"Serving {directory}"
-        line = self.line()
-        assert line.startswith("Listening on http")
-        return line.removeprefix("Listening on ")
-
-    def end(self) -> tuple[int, str, str]:
-        """Wait for its end: its status, and what it had printed besides the lines asked for."""
-        output, errors = self.process.communicate(timeout=PATIENCE * 2)
-        return self.process.returncode, (self._unread + (output or b"")).decode(), errors.decode()
-
-    def interrupt(self) -> tuple[int, str, str]:
-        self.process.send_signal(signal.SIGINT)
-        return self.end()
-
-    def __enter__(self) -> Command:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
 
 
 LOG_LINE = (r"127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
@@ -318,6 +265,13 @@ def test_https(directory: Path, tmp_path: Path, certificates: Certificates) -> N
     (["--host", "a:80"], "argument --host: expected a name as a.example or *.example, or an address, without port, "
                          "found 'a:80'"),
     (["--key", "{site}/hello.txt"], "argument --key: expected --certificate with it"),
+    (["--https", "--certificate", "{site}/hello.txt"],
+     "argument --https: it makes a certificate of its own, so expected no --certificate with it"),
+    (["--unix", "{site}/s", "--port", "0"], "argument --unix: a socket without ports, so expected no --port with it"),
+    (["--unix", "{site}/s", "--open"],
+     "argument --open: no browser opens a Unix-domain socket, so expected no --unix with it"),
+    (["--unix", "{site}/no/s"], "cannot listen on {site}/no/s: ..."),
+    (["--https", "--bind", "no.such.host.invalid"], "no address for host 'no.such.host.invalid': ..."),
     (["--certificate", "{site}/nothing"], "cannot use --certificate {site}/nothing: ..."),
     (["--certificate", "{site}/hello.txt"], "cannot use --certificate {site}/hello.txt: ..."),
     (["--certificate", "{site}/hello.txt", "--key", "{site}/x"],

@@ -1,0 +1,87 @@
+"""Where the command listens: the port that it was given, or the first that is free; or a Unix-domain socket.
+
+``bind`` raises OSError as HttpServer.bind does, ``explain`` puts it into the user's words.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from errno import EACCES, EADDRINUSE, EPERM
+
+from blockingio import HttpServer, InternetAddress, InternetAddressType, SecurityContext
+from blockingio.cli.addresses import own_addresses, server_urls
+from blockingio.cli.options import DEFAULT_PORT, LAST_PORT
+from blockingio.cli.permission import machine_names
+from blockingio.net.self_signed import canonical_hosts
+
+# Ports that are tried where none was asked for: 8000 to 8009.
+_TRIES = 10
+
+
+def bind(options: argparse.Namespace, context: SecurityContext | None) -> HttpServer:
+    """A server that listens where the options say, with TLS where there is a context."""
+    if options.unix is not None:
+        return _bind(InternetAddress(str(options.unix), InternetAddressType.UNIX), 0, context)
+    if options.port is not None:
+        return _bind(options.bind, options.port, context)
+    for port in range(DEFAULT_PORT, DEFAULT_PORT + _TRIES - 1):
+        try:
+            return _bind(options.bind, port, context)
+        except OSError as error:
+            if error.errno != EADDRINUSE:
+                raise
+    return _bind(options.bind, DEFAULT_PORT + _TRIES - 1, context)
+
+
+def _bind(address: str | InternetAddress, port: int, context: SecurityContext | None) -> HttpServer:
+    if context is None:
+        return HttpServer.bind(address, port)
+    return HttpServer.bind_secure(address, port, context)
+
+
+def explain(error: OSError, options: argparse.Namespace) -> str | None:
+    """Why that did not go, and what would; None where the error says it all."""
+    address, port = options.bind, options.port
+    if options.unix is not None:
+        return f"{options.unix} is there already: choose another path for --unix" if error.errno == EADDRINUSE else None
+    if error.errno == EADDRINUSE and port is None:
+        last = DEFAULT_PORT + _TRIES - 1
+        return f"ports {DEFAULT_PORT} to {last} on {address} are taken: choose another, or --port 0 for any"
+    if error.errno == EADDRINUSE:
+        other = port + 1 if port < LAST_PORT else DEFAULT_PORT
+        return f"port {port} on {address} is taken: choose another, as --port {other}, or --port 0 for any"
+    if error.errno in (EACCES, EPERM):
+        return f"port {port} on {address} is not for everybody: choose one from 1024 on, as --port {DEFAULT_PORT}"
+    return None
+
+
+def urls_of(server: HttpServer, options: argparse.Namespace, scheme: str) -> list[str]:
+    """Where browsers find it, the nearest first; none on a Unix-domain socket."""
+    if options.unix is not None:
+        return []
+    return server_urls(scheme, options.bind, server.address, server.port)
+
+
+def certificate_hosts(options: argparse.Namespace) -> list[str]:
+    """Whom the certificate of --https is for: this machine, by its names and by the addresses that it is bound to.
+
+    Raises OSError where --bind is a name that nobody knows.
+    """
+    hosts = ["localhost", "127.0.0.1", "::1", *machine_names(), *options.host]
+    if options.unix is None:
+        bound = InternetAddress.lookup(options.bind)
+        if InternetAddress.ANY_IP_V6 in bound:
+            bound += own_addresses()
+        elif InternetAddress.ANY_IP_V4 in bound:
+            bound += [address for address in own_addresses() if address.type is InternetAddressType.IPV4]
+        hosts += [options.bind, *(address.address for address in bound)]
+    return [host for host in hosts if _can_stand_in_a_certificate([host])]
+
+
+def _can_stand_in_a_certificate(hosts: Sequence[str]) -> bool:
+    try:
+        canonical_hosts(hosts)
+    except ValueError:
+        return False  # a link-local address with its zone, or a machine's name that can be none
+    return True
