@@ -244,7 +244,7 @@ def test_a_handler_that_forks(loop: str) -> None:
 @FORKS
 def test_a_worker_that_forks() -> None:
     """The other workers are not there in the child, and nothing is on the queue for them."""
-    then = "print(not len(server._core.requests), flush=True)"
+    then = "print(not len(server.state.requests), flush=True)"
     with Script(FORKING.format(loop=ACTING["four workers"], in_child="pass", then=then)) as script:
         with RawClient(script.port) as client:
             while (body := client.get("/fork").body) == b"hello":
@@ -280,11 +280,11 @@ def test_the_end_of_an_inherited_loop_counts_for_nothing() -> None:
     """A child may begin to serve before it: that loop is the only one that it has."""
     in_child = """
             threading.Thread(target=list, args=(server,), daemon=True).start()
-            while not server._core.requests.readers:
+            while not server.state.requests.readers:
                 time.sleep(0.001)
     """
     with Script(FORKING.format(loop=ACTING["for_each"], in_child=in_child,
-                               then="print(server._core.requests.readers, flush=True)")) as script:
+                               then="print(server.state.requests.readers, flush=True)")) as script:
         with RawClient(script.port) as client, RawClient(script.port) as queued:
             client.send(b"GET /fork?queued HTTP/1.1\r\nHost: a\r\n\r\n")
             assert script.line() == "waits for another"

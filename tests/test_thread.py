@@ -10,7 +10,7 @@ import pytest
 
 from blockingio import HttpRequest, Stream
 from blockingio import thread as thread_module
-from blockingio.thread import Thread, give_up_overdue, in_one_go
+from blockingio.stream.thread import Thread, give_up_overdue, in_one_go
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import get, small_window, tell
 

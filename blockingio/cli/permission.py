@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 
-from blockingio.server.hosts import AllowedHosts, host_of
+from blockingio.server.hosts import AllowedHosts
 from blockingio.server.request import HttpRequest
 from blockingio.values.uri import Uri
 
@@ -29,12 +29,12 @@ class OwnHosts:
 
     def has(self, request: HttpRequest) -> bool:
         """Whether a request is for one of them."""
-        return self._hosts.has(host_of(request))
+        return self._hosts.has(request.asked_host)
 
     @staticmethod
     def refusal(request: HttpRequest) -> str:
         """What to tell whoever asked for another one: a line of text."""
-        name = re.sub(r":[0-9]*\Z", "", host_of(request))
+        name = re.sub(r":[0-9]*\Z", "", request.asked_host)
         return (f"421 Misdirected Request: this server does not answer for {name}. "
                 f"To let that name in, start it with --host {name}\n")
 

@@ -70,7 +70,7 @@ class Site(VirtualDirectory):
         self._uploads.close()
 
     def handle(self, request: HttpRequest) -> None:
-        """Answer a request."""
+        """ResponseWriter a request."""
         options = self._options
         headers = request.response.headers
         if not self._hosts.has(request):

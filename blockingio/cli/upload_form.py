@@ -14,10 +14,10 @@ from blockingio.cli.upload import Uploads
 from blockingio.errors import BadMessage, HttpException
 from blockingio.http_server.multipart import MimeMultipartTransformer
 from blockingio.http_server.safe_open import Opened
-from blockingio.server.core import log
+from blockingio.server.state import log
 from blockingio.server.workers import answer_error
 from blockingio.server.request import HttpRequest
-from blockingio.server.threads import Threads
+from blockingio.server.thread_pool import ThreadPool
 
 _SERVICE_UNAVAILABLE = 503
 _INSUFFICIENT_STORAGE = 507
@@ -33,7 +33,7 @@ class UploadForms:
         """``refuse`` answers a request with a status that is an error's."""
         self._uploads = uploads
         self._refuse = refuse
-        self._threads = Threads("blockingio upload")
+        self._threads = ThreadPool("blockingio upload")
         self._threads.close()  # none waits for the next form, which may never come
 
     def take(self, request: HttpRequest, directory: Opened, location: str) -> None:

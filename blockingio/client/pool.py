@@ -26,7 +26,7 @@ from typing import Any, Final, Generic
 from blockingio.net.forks import register
 from blockingio.client.lease import C, Lease
 from blockingio.errors import HttpException, StateError
-from blockingio.thread import Thread
+from blockingio.stream.thread import Thread
 
 # Seconds; dart:io's HttpClient.idleTimeout.
 IDLE_TIMEOUT: Final = 15.0

@@ -154,16 +154,16 @@ class HttpClientRequest(IOSink):
         what abort() was given.
         """
         with self._working:
-            if self._phase == CLOSED:
+            if self.phase == CLOSED:
                 return self._ended()
             try:
-                if "transfer-encoding" in self.headers and self._phase != STREAMING:
+                if "transfer-encoding" in self.headers and self.phase != STREAMING:
                     self.flush()  # it is to be chunked, though it may fit the buffer
                 self._send_rest()
-                self._phase = CLOSED
+                self.phase = CLOSED
                 response = follow(self._exchange.response(), self._go_on)
             except BaseException as error:
-                self._phase = CLOSED
+                self.phase = CLOSED
                 self._exchange.give_up()
                 if self._end(failure=error):
                     raise
@@ -186,7 +186,7 @@ class HttpClientRequest(IOSink):
         # Whoever is at work notices, and cleans up; else nobody else does.
         if self._working.acquire(blocking=False):
             try:
-                self._phase = CLOSED
+                self.phase = CLOSED
                 self._exchange.give_up()
             finally:
                 self._working.release()
@@ -238,7 +238,7 @@ class HttpClientRequest(IOSink):
             headers.set_trusted("cookie", "; ".join(pairs))
         headers.freeze("the request's headers have been sent, or stand since its first write")
         self._declared = headers.content_length
-        self._phase = BUFFERING
+        self.phase = BUFFERING
 
     def _begin(self, length: int) -> bytes:
         headers = self._plan.headers
@@ -250,7 +250,7 @@ class HttpClientRequest(IOSink):
                 headers.set_trusted("content-length", str(length))
         elif "transfer-encoding" in headers:
             if not headers.chunked_transfer_encoding:
-                self._give_up()
+                self.give_up()
                 found = headers["transfer-encoding"]
                 raise HttpException(f"Transfer-Encoding is {found!r}, expected chunked", self.uri)
             self._framing = CHUNKED
@@ -277,17 +277,17 @@ class HttpClientRequest(IOSink):
             try:
                 self._exchange.send(data)
             except BaseException as error:
-                self._give_up()
+                self.give_up()
                 if self._end(failure=error):
                     raise
                 raise self._reason() from None
 
-    def _give_up(self) -> None:
-        self._phase = CLOSED
+    def give_up(self) -> None:
+        self.phase = CLOSED
         self._exchange.give_up()
 
     def _fail_length(self, message: str) -> NoReturn:
-        self._give_up()
+        self.give_up()
         failure = HttpException(message, self.uri)
         self._end(failure=failure)
         raise failure
@@ -310,7 +310,7 @@ class HttpClientRequest(IOSink):
         return sorted(set(super().__dir__()) - _RESPONSE_NAMES)
 
     def __repr__(self) -> str:
-        state = "closed" if self._phase == CLOSED else "open" if self._phase == OPEN else "being sent"
+        state = "closed" if self.phase == CLOSED else "open" if self.phase == OPEN else "being sent"
         return f"<HttpClientRequest {self.method} {shown_uri(self.uri)} {state}>"
 
 

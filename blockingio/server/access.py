@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from time import localtime, strftime
-from typing import TYPE_CHECKING
 
 from blockingio.values.headers import HttpHeaders
-
-if TYPE_CHECKING:
-    from blockingio.server.core import Core
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -62,9 +59,8 @@ def _quoted(text: str) -> str:
     return escaped if escaped.isascii() and escaped.isprintable() else ascii(escaped)[1:-1]
 
 
-def log_access(core: Core, record: AccessRecord) -> None:
+def log_access(access_log: Callable[[AccessRecord], object] | logging.Logger | None, record: AccessRecord) -> None:
     """Tell the server's access log; what it raises is the owner's mistake, and goes to the error log."""
-    access_log = core.access_log
     try:
         if isinstance(access_log, logging.Logger):
             access_log.info("%s", record)

@@ -1,25 +1,25 @@
-"""What a server's outboxes may hold together, counted by what it pins in memory, and whose turn it is to give way."""
+"""What a server's send queues may hold together, counted by what it pins in memory, and whose turn it is to give way."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import Any
 
-from blockingio.wire.limits import OUTBOXES_SIZE
+from blockingio.wire.limits import SEND_QUEUES_SIZE
 
-if TYPE_CHECKING:
-    from blockingio.server.outbox import Outbox
+# A SendQueue; it knows its budget, which knows no more of it than that it is one.
+SendQueue = Any
 
 # Bytes that a piece costs beside its buffer: the objects that hold it.
 _PIECE_COST = 256
 
 
 class Budget:
-    """Shared by all outboxes of a server.
+    """Shared by all send queues of a server.
 
     ``_lock`` guards everything, and nothing else is locked by who holds it.  Reentrant: the garbage collector may end
-    an answer, and so use an outbox, while its own thread is in here.
+    an answer, and so use an queue, while its own thread is in here.
     """
 
     def __init__(self) -> None:
@@ -28,15 +28,15 @@ class Budget:
         # By id, which is an object's own for as long as somebody holds it: one that many answers share costs once.
         self._holders_of: dict[int, int] = {}
         # Those that hold something; in front the one whose client has taken nothing for longest.
-        self._waiting: OrderedDict[Outbox, None] = OrderedDict()
+        self._waiting: OrderedDict[SendQueue, None] = OrderedDict()
 
-    def hold(self, outbox: Outbox, buffer: bytes) -> None:
-        """``outbox`` holds a buffer, the whole of it however little is left to be sent."""
+    def hold(self, queue: SendQueue, buffer: bytes) -> None:
+        """``queue`` holds a buffer, the whole of it however little is left to be sent."""
         with self._lock:
             holders = self._holders_of.get(id(buffer), 0)
             self._holders_of[id(buffer)] = holders + 1
             self._used += _PIECE_COST + (0 if holders else len(buffer))
-            self._waiting.setdefault(outbox)
+            self._waiting.setdefault(queue)
 
     def release(self, buffer: bytes) -> None:
         """One holder of it less."""
@@ -46,28 +46,28 @@ class Budget:
                 self._holders_of[id(buffer)] = holders
             self._used -= _PIECE_COST + (0 if holders else len(buffer))
 
-    def has_moved(self, outbox: Outbox) -> None:
+    def has_moved(self, queue: SendQueue) -> None:
         """Its client has taken something."""
         with self._lock:
-            if outbox in self._waiting:
-                self._waiting.move_to_end(outbox)
+            if queue in self._waiting:
+                self._waiting.move_to_end(queue)
 
-    def leave(self, outbox: Outbox) -> None:
+    def leave(self, queue: SendQueue) -> None:
         """It holds nothing any more."""
         with self._lock:
-            self._waiting.pop(outbox, None)
+            self._waiting.pop(queue, None)
 
-    def longest_waiting(self) -> Outbox | None:
+    def longest_waiting(self) -> SendQueue | None:
         """Whose turn it is to give way; None where there is room."""
         with self._lock:
-            return next(iter(self._waiting), None) if self._used > OUTBOXES_SIZE else None
+            return next(iter(self._waiting), None) if self._used > SEND_QUEUES_SIZE else None
 
-    def is_helpless(self, outbox: Outbox, size: int) -> bool:
+    def is_helpless(self, queue: SendQueue, size: int) -> bool:
         """Whether others could not make room for one that holds ``size`` bytes: there are none, or it is too large."""
         with self._lock:
-            return size > OUTBOXES_SIZE or (len(self._waiting) == 1 and outbox in self._waiting)
+            return size > SEND_QUEUES_SIZE or (len(self._waiting) == 1 and queue in self._waiting)
 
     @property
     def is_tight(self) -> bool:
         """Half of it is used: who writes faster than its client reads goes at the client's pace from here on."""
-        return self._used > OUTBOXES_SIZE // 2
+        return self._used > SEND_QUEUES_SIZE // 2

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 class Deadline:
     """Cuts the connection in so many seconds unless ``cancel`` comes first; once that has returned it never will.
 
-    The answer's thread makes and cancels it, the timekeeper's thread finds it due.
+    The answer's thread makes and cancels it, the timer_thread's thread finds it due.
     """
 
-    __slots__ = ("seconds", "_connection", "_lock", "_appointment")
+    __slots__ = ("seconds", "_connection", "_lock", "_timer")
 
     def __init__(self, seconds: float, connection: Connection) -> None:
         self.seconds = seconds
         # Guarded by _lock, which is reentrant: the garbage collector may end an answer while its deadline expires.
         self._connection: Connection | None = connection
         self._lock = threading.RLock()
-        self._appointment = connection.core.timekeeper.schedule(seconds, self._expire)
+        self._timer = connection.state.timer_thread.schedule(seconds, self._expire)
 
     def cancel(self) -> None:
         with self._lock:
             self._connection = None
-        self._appointment.cancel()
+        self._timer.cancel()
 
     def _expire(self) -> None:
         with self._lock:

@@ -15,13 +15,26 @@ from __future__ import annotations
 import sys
 from opcode import opmap
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Protocol
 from weakref import ref
 
 from blockingio.wire.sink import CLOSED
 
-if TYPE_CHECKING:
-    from blockingio.server.request import HttpRequest
+
+class Closable(Protocol):
+    """A response."""
+
+    phase: int
+
+    def close_forgotten(self) -> None: ...
+
+
+class Given(Protocol):
+    """A request that was handed out."""
+
+    @property
+    def response(self) -> Closable: ...
+
 
 _FOR_ITER = opmap["FOR_ITER"]
 _CACHE = opmap["CACHE"]
@@ -31,13 +44,13 @@ _PACKAGE = __name__.partition(".")[0] + "."
 _count = getattr(sys, "getrefcount", None)
 
 
-def close_if_dropped(given: ref[HttpRequest]) -> None:
+def close_if_dropped(given: ref[Given]) -> None:
     """Close the response of a request that was handed out, where nobody else can any more.
 
     For the thread that it was handed out to, when it asks for the next one.
     """
     request = given()
-    if request is None or request.response._phase == CLOSED or _count is None:
+    if request is None or request.response.phase == CLOSED or _count is None:
         return
     # One is ours, one the call's.
     holders = _count(given()) - 2
@@ -45,10 +58,10 @@ def close_if_dropped(given: ref[HttpRequest]) -> None:
     if holders > 1 or _count(request.response) > 2:
         return
     if holders == 0 or _is_variable_of_a_loop(request):
-        request.response._close_forgotten()
+        request.response.close_forgotten()
 
 
-def _is_variable_of_a_loop(request: HttpRequest) -> bool:
+def _is_variable_of_a_loop(request: Given) -> bool:
     """Whether the next request is asked for by a ``for`` in somebody's code with this one in a variable there.
 
     A variable that something else was put into, as in ``first, second = next(requests), next(requests)``, counts

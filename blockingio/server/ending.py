@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
-    from blockingio.server.core import Core
+    from blockingio.server.state import ServerState
 
 # Seconds that a connection which has had no answer yet may take to ask; browsers open some that they never use.
 FIRST_REQUEST_TIME = 5.0
@@ -22,15 +22,15 @@ NEXT_REQUEST_TIME = 0.5
 _LOOK_EVERY = 0.02
 
 
-def let_finish(core: Core, seconds: float) -> None:
+def let_finish(state: ServerState, seconds: float) -> None:
     """Returns once all connections have ended, or the time is up.
 
     Each answer from now on is the last one of its connection, and says so.
     """
-    core.keeps_connections = False
+    state.keeps_connections = False
     begin = monotonic()
-    while core.connections and (waited := monotonic() - begin) < seconds:
-        for connection in list(core.connections):
+    while state.connections and (waited := monotonic() - begin) < seconds:
+        for connection in list(state.connections):
             if _is_over(connection, waited):
                 connection.cut()
         sleep(_LOOK_EVERY)

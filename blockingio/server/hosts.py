@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from blockingio.net.address import InternetAddress
-
-if TYPE_CHECKING:
-    from blockingio.server.request import HttpRequest
 
 # A name as it stands in Host and in a list of names, in lower case and without a last dot.
 _LABEL = r"[0-9a-z_](?:[0-9a-z_\-]*[0-9a-z_])?"
@@ -81,11 +77,6 @@ class AllowedHosts:
             if parent in self._parents:
                 return True
         return False
-
-
-def host_of(request: HttpRequest) -> str:
-    """The host that a request is for, with its port where it names one; "" where it names none."""
-    return request.asked_host
 
 
 def _spelled(host: str) -> str | None:

@@ -22,8 +22,9 @@ from typing import Any
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
-from blockingio.server.core import Core, log
-from blockingio.thread import Thread, in_one_go, unwatch, watch
+from blockingio.server.connection_loop import ConnectionLoop
+from blockingio.server.state import ServerState, log
+from blockingio.stream.thread import Thread, in_one_go, unwatch, watch
 
 # Connections that may wait to be accepted where the user names no number: what the system has at most.
 DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
@@ -166,12 +167,12 @@ class Listener(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, core: Core, sock: socket.socket, ended: Callable[[BaseException], object]) -> None:
+    def __init__(self, state: ServerState, sock: socket.socket, ended: Callable[[BaseException], object]) -> None:
         """``ended`` is told once, on any thread, what has ended the accept loop before ``stop``."""
         # Not TCPServer's: it would make a socket of its own.
         socketserver.BaseServer.__init__(self, sock.getsockname(), socketserver.BaseRequestHandler)
         self.socket = sock
-        self._core = core
+        self.state = state
         self._timeout = sock.gettimeout()
         self._wake_up, self._woken = socket.socketpair()
         self._woken.setblocking(False)
@@ -184,7 +185,7 @@ class Listener(socketserver.ThreadingTCPServer):
         # Held by the accept thread for as long as it is in its loop.  Reentrant: a collection there may call stop().
         self._serving = threading.RLock()
         self._in_loop = False  # written by the accept thread while it holds that
-        core.made_room = self._room_was_made
+        state.made_room = self._room_was_made
 
     def start(self) -> None:
         """Raises what kept the thread from starting; ``stop`` then lets go of what is there.
@@ -199,7 +200,7 @@ class Listener(socketserver.ThreadingTCPServer):
 
     def _start_thread(self) -> None:
         self._starts_left -= 1
-        Thread(self.serve_forever, name=f"blockingio accept {self._core.name}", lost=self._lost).start()
+        Thread(self.serve_forever, name=f"blockingio accept {self.state.name}", lost=self._lost).start()
 
     def _lost(self, error: Exception) -> None:
         """The thread did not come up."""
@@ -341,21 +342,21 @@ class Listener(socketserver.ThreadingTCPServer):
             raise
 
     def _is_full(self) -> bool:
-        most = self._core.max_connections
-        return most is not None and len(self._core.connections) >= most
+        most = self.state.max_connections
+        return most is not None and len(self.state.connections) >= most
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for the connection, perhaps a used one.  What fails costs this connection."""
-        core = self._core
+        state = self.state
         connection: Connection | None = None
         try:
             if sys.platform != "linux":
                 request.setblocking(True)  # elsewhere it has the listening socket's mode
-            connection = Connection(core, request, client_address)
-            core.connections.add(connection)
-            if core.closing:
+            connection = Connection(state, request, client_address)
+            state.connections.add(connection)
+            if state.closing:
                 connection.cut()  # close() may have looked at the connections before
-            core.threads.run(connection.run, connection.abandon)
+            state.threads.run(ConnectionLoop(connection).run, connection.abandon)
             self._has_failed = False
         except Exception as error:
             if connection is None:
@@ -369,7 +370,7 @@ class Listener(socketserver.ThreadingTCPServer):
 
     def _evict(self) -> None:
         """The longest idle connection makes room."""
-        idle = [connection for connection in list(self._core.connections) if connection.is_idle]
+        idle = [connection for connection in list(self.state.connections) if connection.is_idle]
         for connection in sorted(idle, key=lambda connection: connection.idle_since):
             if not connection.channel.has_input():  # else its thread is about to find a request
                 connection.cut()

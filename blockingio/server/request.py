@@ -75,7 +75,7 @@ class HttpRequest(Stream[bytes]):
 
     @property
     def asked_host(self) -> str:
-        """The host that it is for, without port: the target's, else Host's (RFC 9112 3.2.2); "" where there is none."""
+        """The host that it is for, with its port where one is named: the target's, else Host's (RFC 9112 3.2.2); "" where there is none."""
         return self._head.host or ""
 
     @property
@@ -152,14 +152,14 @@ class HttpRequest(Stream[bytes]):
         StateError where a new one is asked for after the response's head, which carries its cookie, has gone.
         """
         response = self.response
-        if response._session is None or response._session._is_destroyed:
-            sessions = self._connection.core.sessions
+        if response._session is None or response._session.is_destroyed:
+            sessions = self._connection.state.sessions
             for cookie in self.cookies:
                 if cookie.name == SESSION_COOKIE:
                     response._session = sessions.find(cookie.value)
                     if response._session is not None:
                         return response._session
-            response._start_session(sessions)
+            response.start_session(sessions)
         assert response._session is not None
         return response._session
 
@@ -225,15 +225,15 @@ class HttpRequest(Stream[bytes]):
         with body.lock:  # the connection's thread takes it when the response is closed
             if body.finished:
                 return b""
-            if response._phase == CLOSED:
+            if response.phase == CLOSED:
                 raise StateError("the response is closed, and the body went with it: read first, close last")
             if body.held_back:
                 body.held_back = False
-                response._send_continue()
+                response.send_continue()
             try:
                 return body.read_some(limit)
             except BadMessage as error:
-                response._body_failed(error)
+                response.body_has_failed(error)
                 raise
 
 

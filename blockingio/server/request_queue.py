@@ -22,16 +22,17 @@ from collections.abc import Callable, Iterator
 from math import inf
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from weakref import WeakSet, ref
 
 from blockingio.server.dropped import close_if_dropped
-from blockingio.thread import in_one_go
+from blockingio.stream.thread import in_one_go
 from blockingio.wire.sink import CLOSED, OPEN, UNTAKEN
 
-if TYPE_CHECKING:
-    from blockingio.server.request import HttpRequest
+# Of the room above: a request is an item of the queue, and knows its connection.
+HttpRequest: TypeAlias = Any
 
+if TYPE_CHECKING:
     Item: TypeAlias = "HttpRequest | Signal"
 
 
@@ -115,7 +116,7 @@ class RequestQueue:
 
     def give_back(self, request: HttpRequest) -> None:
         """A request that one reader has taken is to be another's."""
-        request.response._phase = UNTAKEN
+        request.response.phase = UNTAKEN
         self.put(request)
         self._refuse_unread()
 
@@ -175,7 +176,7 @@ class RequestQueue:
         while self._size():
             item = self.get(False)
             if not isinstance(item, Signal):
-                item.response._finished = True  # by the parent
+                item.response.finished = True  # by the parent
         self.put(_CLOSED)
 
     def _refuse_unread(self) -> None:
@@ -215,13 +216,13 @@ def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
                 if queue.is_end(request):
                     return
                 continue
-            request.response._phase = OPEN
+            request.response.phase = OPEN
             given = ref(request)
             on_its_way.append(request)
             request = None
             yield on_its_way.pop()  # from here on its only strong reference is the loop's
             request = given()
-            if request is not None and request.response._phase != CLOSED:
+            if request is not None and request.response.phase != CLOSED:
                 request = None
                 close_if_dropped(given)
             request = None
@@ -273,7 +274,7 @@ class RequestReader:
                     if self._queue.is_end(item, self):
                         raise StopIteration
                 elif is_wanted():
-                    item.response._phase = OPEN
+                    item.response.phase = OPEN
                     self._given = ref(item)
                     return item
                 else:

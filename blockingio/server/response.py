@@ -1,6 +1,6 @@
 """HttpResponse: what a handler says in answer to one request.
 
-How it goes out is Answer's, on which it stands.
+How it goes out is ResponseWriter's, on which it stands.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from blockingio.errors import HttpException, StateError
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.server.answer import STARTED, Answer
+from blockingio.server.response_writer import STARTED, ResponseWriter
 from blockingio.server.deadline import Deadline
 from blockingio.server.response_head import make_detached_head
 from blockingio.server.session import SESSION_COOKIE, Sessions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import socket
 
 
-class HttpResponse(Answer):
+class HttpResponse(ResponseWriter):
     """The answer.  The head goes out with the first byte that leaves; a body that is closed
     before it outgrows the buffer is sent with its Content-Length in one write.
 
@@ -41,7 +41,7 @@ class HttpResponse(Answer):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        phase = ("open", "buffering", "streaming", "closed", "untaken")[self._phase]
+        phase = ("open", "buffering", "streaming", "closed", "untaken")[self.phase]
         return f"<HttpResponse {self._status_code} {phase}{'' if self.is_connected else ' disconnected'}>"
 
     # ---------------------------------------------------------------- what it says
@@ -53,7 +53,7 @@ class HttpResponse(Answer):
 
     @status_code.setter
     def status_code(self, status: int) -> None:
-        if self._phase != OPEN:
+        if self.phase != OPEN:
             raise StateError("the response has begun: status_code is set before the first write, flush or close")
         if not isinstance(status, int) or not 100 <= status <= 999:
             raise ValueError(f"a status code has three digits, got {status!r}")
@@ -66,7 +66,7 @@ class HttpResponse(Answer):
 
     @reason_phrase.setter
     def reason_phrase(self, phrase: str) -> None:
-        if self._phase != OPEN:
+        if self.phase != OPEN:
             raise StateError("the response has begun: reason_phrase is set before the first write, flush or close")
         if not FIELD_VALUE_RE.fullmatch(phrase):
             raise ValueError(f"a reason phrase is one line of latin-1 text, got {phrase!r}")
@@ -79,8 +79,8 @@ class HttpResponse(Answer):
         They are those of an HTTP/1.1 message, which is what goes out; a client of 1.0 is spared the rest.
         """
         if self._headers is None:
-            self._headers = self._connection.core.new_headers()
-            if self._phase != OPEN:
+            self._headers = self._connection.state.new_headers()
+            if self.phase != OPEN:
                 self._headers.freeze(STARTED)
         return self._headers
 
@@ -114,8 +114,8 @@ class HttpResponse(Answer):
         """Who is at the other end; None on a socket without addresses."""
         return self._connection.info
 
-    def _start_session(self, sessions: Sessions) -> None:
-        if self._phase != OPEN:
+    def start_session(self, sessions: Sessions) -> None:
+        if self.phase != OPEN:
             raise StateError("the response has begun: use request.session before the first write, so that its "
                              "cookie can be sent")  # fmt: skip
         self._session = sessions.create()
@@ -137,9 +137,9 @@ class HttpResponse(Answer):
         done = self._done
         if done is None:
             done = self._done = Future()
-            outbox = self._outbox
-            if self._phase == CLOSED and (outbox is None or not outbox.busy):
-                if outbox is not None and outbox.failed:
+            queue = self._send_queue
+            if self.phase == CLOSED and (queue is None or not queue.busy):
+                if queue is not None and queue.failed:
                     self._gone = True  # its thread is just about to say so
                 self._complete(done)
         return done
@@ -159,16 +159,16 @@ class HttpResponse(Answer):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        if seconds is not None and self._phase != CLOSED:
+        if seconds is not None and self.phase != CLOSED:
             self._deadline = Deadline(seconds, self._connection)
 
     def redirect(self, location: Uri | str, *, status: int = 302) -> None:
-        """Answer with Location and close (RFC 9110 15.4).
+        """ResponseWriter with Location and close (RFC 9110 15.4).
 
         What a URI cannot hold is percent-encoded in a str.  Raises StateError once the response has begun,
         ValueError for a location with CR, LF or NUL, or with what cannot be a host.
         """
-        if self._phase != OPEN:
+        if self.phase != OPEN:
             raise StateError("the response has begun: redirect() comes before the first write, flush or close")
         self.headers.set("location", str(written_uri(location)))
         self.status_code = status
@@ -180,30 +180,30 @@ class HttpResponse(Answer):
         ``write_headers`` sends the head first, whatever was written behind it.  Raises StateError where
         the response has been closed, OSError or RuntimeError where the system has no sockets or threads left for it.
         """
-        if self._phase == CLOSED:
+        if self.phase == CLOSED:
             raise StateError("the response is closed, and its connection is used for the next request")
-        if self._phase == OPEN:
+        if self.phase == OPEN:
             self._freeze_headers()
-        if self._phase == BUFFERING:
+        if self.phase == BUFFERING:
             head = b""
             if write_headers:
-                head = make_detached_head(self._connection.core.head_starts, self._asked,
+                head = make_detached_head(self._connection.state.head_starts, self._asked,
                                           self._status_code, self._reason_phrase, self.headers, self._cookies or ())
             body = self._take_buffered()
             self._transmit(head + body, len(body))
         else:
             self._send_buffered(sync=True)
-        if self._outbox is not None and not self._outbox.wait():
+        if self._send_queue is not None and not self._send_queue.wait():
             # Nothing goes out behind a hole, from the new owner neither.
             self._gone = True
             self._connection.channel.half_close()
         try:
             sock = self._connection.detach(self)
         except BaseException:
-            if not self._finished:
-                self._give_up()
+            if not self.finished:
+                self.give_up()
             raise
-        self._phase = CLOSED
+        self.phase = CLOSED
         self._settle()
         return sock
 
@@ -214,20 +214,20 @@ class HttpResponse(Answer):
         if kind is None:
             self.close()
         else:
-            self._fail(500)
+            self.fail(500)
 
     def __del__(self) -> None:
-        if self._finished or sys.is_finalizing():
+        if self.finished or sys.is_finalizing():
             return
-        if self._phase == UNTAKEN:
-            self._fail(503)  # Ctrl-C came in the moment in which a loop was about to get it
-        elif self._phase != CLOSED:
-            self._close_forgotten()
+        if self.phase == UNTAKEN:
+            self.fail(503)  # Ctrl-C came in the moment in which a loop was about to get it
+        elif self.phase != CLOSED:
+            self.close_forgotten()
         else:
             self._connection.cut()  # Ctrl-C came in the middle of close(): whether all was sent nobody knows
             self._finish(False)
 
-    def _close_forgotten(self) -> None:
+    def close_forgotten(self) -> None:
         """Close for a user who has dropped it."""
         try:
             asked = self._asked

@@ -15,11 +15,11 @@ from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.server.connection import Connection
-from blockingio.server.core import Core
+from blockingio.server.state import ServerState
 from blockingio.server.ending import let_finish
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket, stop_accepting
-from blockingio.server.outbox import forget_sending
+from blockingio.server.send_queue import forget_sending
 from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader, iterate
@@ -104,7 +104,7 @@ class HttpServer(Stream[HttpRequest]):
         self.address = address
         self.port: int = name[1] if isinstance(name, tuple) else 0
         is_unix = address.type is InternetAddressType.UNIX
-        self._core = Core("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls, refuse_unread)
+        self.state = ServerState("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls, refuse_unread)
         self._socket = sock
         self._owns_socket = owns_socket
         # The process whose close() frees the port: a child that was forked meanwhile only lets go of the socket.
@@ -163,34 +163,34 @@ class HttpServer(Stream[HttpRequest]):
         return cls(server_socket, address, tls=tls, owns_socket=False)
 
     def __repr__(self) -> str:
-        state = " closed" if self._core.closing else ""
-        return f"<HttpServer {self.address.address}:{self.port} connections={len(self._core.connections)}{state}>"
+        state = " closed" if self.state.closing else ""
+        return f"<HttpServer {self.address.address}:{self.port} connections={len(self.state.connections)}{state}>"
 
     @property
     def session_timeout(self) -> float:
         """Seconds without a request after which a session ends; 20 minutes."""
-        return self._core.sessions.timeout
+        return self.state.sessions.timeout
 
     @session_timeout.setter
     def session_timeout(self, seconds: float) -> None:
         if seconds is None or not is_duration(seconds):
             raise ValueError(f"session_timeout cannot be {seconds!r}, expected seconds")
-        self._core.sessions.timeout = seconds
+        self.state.sessions.timeout = seconds
 
     @property
     def max_sessions(self) -> int:
         """Sessions at once, 100,000; for one more the least recently used ends, and its ``on_timeout`` is called."""
-        return self._core.sessions.most
+        return self.state.sessions.most
 
     @max_sessions.setter
     def max_sessions(self, count: int) -> None:
         if count is None or not is_count(count):
             raise ValueError(f"max_sessions cannot be {count!r}, expected a number above zero")
-        self._core.sessions.most = count
+        self.state.sessions.most = count
 
     def connections_info(self) -> HttpConnectionsInfo:
         """How many connections there are, and what they are doing."""
-        return HttpConnectionsInfo(list(self._core.connections))
+        return HttpConnectionsInfo(list(self.state.connections))
 
     # ---------------------------------------------------------------- requests
 
@@ -207,7 +207,7 @@ class HttpServer(Stream[HttpRequest]):
         An exception from the action is logged on "blockingio" and answered with 500, or with the status that
         a broken request body asks for; the server goes on.  SystemExit and KeyboardInterrupt end it.
         """
-        Workers(self._core, self._begin_reading, action, workers).work_here()
+        Workers(self.state, self._begin_reading, action, workers).work_here()
 
     def listen(self, on_data: Callable[[HttpRequest], object] | None, *,
                on_error: Callable[[Exception], object] | None = None,
@@ -217,7 +217,7 @@ class HttpServer(Stream[HttpRequest]):
 
         ``on_error`` is told of an exception from ``on_data`` too, once it has been answered and logged.
         """
-        group = Workers(self._core, self._begin_reading, on_data or _ignore, workers, on_error, on_done, cancel_on_error)
+        group = Workers(self.state, self._begin_reading, on_data or _ignore, workers, on_error, on_done, cancel_on_error)
         return group.work_in_background()
 
     # ---------------------------------------------------------------- beginning and end
@@ -228,12 +228,12 @@ class HttpServer(Stream[HttpRequest]):
         Raises what kept the accept thread from starting; then nothing was begun.
         """
         with self._starting:
-            requests = self._core.requests
+            requests = self.state.requests
             broken = requests.broken
             if broken is not None and self._listener is not None:
                 self._listener.stop()
                 self._listener = None
-            if self._listener is None and not self._core.closing:
+            if self._listener is None and not self.state.closing:
                 self._start_listening()
                 requests.mend(broken)
             requests.enter()
@@ -248,20 +248,20 @@ class HttpServer(Stream[HttpRequest]):
         progress finish; idle connections close.  ``force`` cuts all connections at once.
         """
         # Each caller does all of it, and so returns no sooner than it is done; every step may be done again.
-        core = self._core
-        core.closing = True
-        core.keeps_connections = False
+        state = self.state
+        state.closing = True
+        state.keeps_connections = False
         self._stop_listening()
-        for connection in list(core.connections):
+        for connection in list(state.connections):
             while connection.hands_over:
                 time.sleep(0)  # a few steps of the interpreter from now it does not
-        core.requests.close()
-        for connection in list(core.connections):
+        state.requests.close()
+        for connection in list(state.connections):
             if force or not connection.is_open:
                 connection.cut()
-        core.sessions.close()
-        core.timekeeper.prune()
-        core.threads.close()
+        state.sessions.close()
+        state.timer_thread.prune()
+        state.threads.close()
 
     def finish(self, seconds: float) -> None:
         """Accept no more, give those who have asked, or have just connected, their answer, and close.
@@ -272,16 +272,16 @@ class HttpServer(Stream[HttpRequest]):
         """
         with self._starting:
             listener = self._listener
-        if listener is not None and not self._core.closing:
+        if listener is not None and not self.state.closing:
             listener.stop()
             listener.accept_rest()
-        let_finish(self._core, seconds)
+        let_finish(self.state, seconds)
         self.close()
-        if self._core.connections:
+        if self.state.connections:
             self.close(force=True)
 
     def _start_listening(self) -> None:
-        listener = self._listener = Listener(self._core, self._socket, self._core.requests.accepts_no_more)
+        listener = self._listener = Listener(self.state, self._socket, self.state.requests.accepts_no_more)
         try:
             listener.start()
         except BaseException as error:
@@ -289,7 +289,7 @@ class HttpServer(Stream[HttpRequest]):
             listener.stop()
             if not self._owns_socket:
                 listener.give_back()
-            if not (isinstance(error, OSError) and self._core.closing):  # by a signal handler, just now
+            if not (isinstance(error, OSError) and self.state.closing):  # by a signal handler, just now
                 raise
 
     def _stop_listening(self) -> None:
@@ -317,7 +317,7 @@ class HttpServer(Stream[HttpRequest]):
         if self._listener is not None:
             self._listener.forget()
             self._listener = None
-        self._core.after_fork()
+        self.state.after_fork()
 
     def __enter__(self) -> HttpServer:
         return self
@@ -326,13 +326,13 @@ class HttpServer(Stream[HttpRequest]):
         self.close()
 
     def __del__(self) -> None:
-        if sys.is_finalizing() or not hasattr(self, "_lock") or self._core.closing:
+        if sys.is_finalizing() or not hasattr(self, "_lock") or self.state.closing:
             return
         if self._owns_socket or self._listener is not None:
             warnings.warn(f"a server was dropped without close(): {self!r}", ResourceWarning, source=self)
-        if any(connection.hands_over for connection in list(self._core.connections)):
+        if any(connection.hands_over for connection in list(self.state.connections)):
             # Perhaps this is its thread, on which a collection has come: to wait for it here would be for ever.
-            self._core.threads.run(self.close)
+            self.state.threads.run(self.close)
         else:
             self.close()
 

@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from blockingio.server.timekeeper import Appointment, Timekeeper
+from blockingio.server.timer import Timer, TimerThread
 
 _log = logging.getLogger("blockingio")
 
@@ -37,7 +37,7 @@ class HttpSession(MutableMapping[Any, Any]):
         self._sessions = sessions
         self._data: dict[Any, Any] = {}
         self._last_used = monotonic()
-        self._is_destroyed = False
+        self.is_destroyed = False
 
     def __getitem__(self, key: Any, /) -> Any:
         return self._data[key]
@@ -69,7 +69,7 @@ class HttpSession(MutableMapping[Any, Any]):
 
         That is the thing to do at a login.  ``on_timeout`` is not called.
         """
-        self._is_destroyed = True
+        self.is_destroyed = True
         self._sessions.forget(self)
 
 
@@ -79,14 +79,14 @@ class Sessions:
     What a request or an expiry costs does not depend on how many there are.
     """
 
-    def __init__(self, timekeeper: Timekeeper, timeout: float, most: int) -> None:
-        self._timekeeper = timekeeper
+    def __init__(self, timer_thread: TimerThread, timeout: float, most: int) -> None:
+        self._timer_thread = timer_thread
         self._timeout = timeout
         self._most = most
         self._lock = threading.RLock()
         # By id, in the order of their last use.  A dict would be in that order too, but slow to give its first.
         self._by_id: OrderedDict[str, HttpSession] = OrderedDict()
-        self._appointment: Appointment | None = None
+        self._timer: Timer | None = None
         self._closed = False
 
     @property
@@ -117,7 +117,7 @@ class Sessions:
         with self._lock:
             self._by_id[session.id] = session
             ended = self._end_surplus()
-            if self._appointment is None:
+            if self._timer is None:
                 self._schedule()
         self._tell_later(ended)
         return session
@@ -130,7 +130,7 @@ class Sessions:
                 return None
             now = monotonic()
             if session._last_used + self._timeout <= now:
-                return None  # the timekeeper is about to end it
+                return None  # the timer_thread is about to end it
             session._last_used = now
             session.is_new = False
             self._by_id.move_to_end(id)
@@ -148,24 +148,24 @@ class Sessions:
             self._schedule()
 
     def _schedule(self) -> None:
-        if self._appointment is not None:
-            self._appointment.cancel()
-            self._appointment = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._closed:
-            return  # else the timekeeper's thread would outlive the server
+            return  # else the timer_thread's thread would outlive the server
         oldest = next(iter(self._by_id.values()), None)
         if oldest is not None:
             wait = max(oldest._last_used + self._timeout - monotonic(), 0)
-            self._appointment = self._timekeeper.schedule(wait, self._end_unused)
+            self._timer = self._timer_thread.schedule(wait, self._end_unused)
 
     def _end_unused(self) -> None:
-        """On the timekeeper's thread."""
+        """On the timer_thread's thread."""
         ended = []
         with self._lock:
             latest = monotonic() - self._timeout
             while self._by_id and next(iter(self._by_id.values()))._last_used <= latest:
                 ended.append(self._by_id.popitem(last=False)[1])
-            self._appointment = None
+            self._timer = None
             self._schedule()
         _tell(ended)
 
@@ -177,10 +177,10 @@ class Sessions:
         return ended
 
     def _tell_later(self, ended: list[HttpSession]) -> None:
-        """Of their end, on the timekeeper's thread, where an on_timeout belongs: a handler is not to wait for it."""
+        """Of their end, on the timer_thread's thread, where an on_timeout belongs: a handler is not to wait for it."""
         ended = [session for session in ended if session.on_timeout is not None]
         if ended and not self._closed:
-            self._timekeeper.schedule(0, partial(_tell, ended))
+            self._timer_thread.schedule(0, partial(_tell, ended))
 
 
 def _tell(ended: list[HttpSession]) -> None:

@@ -1,6 +1,6 @@
 """A server's settings: attributes that its threads read too, checked when they are set.
 
-They live in the core; a bad value is a ValueError that names the setting, and changes nothing.
+They live in the state; a bad value is a ValueError that names the setting, and changes nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.headers import HttpHeaders
 
 if TYPE_CHECKING:
-    from blockingio.server.server import HttpServer
+    from blockingio.server.state import ServerState
 
 T = TypeVar("T")
 
 
+class HasState(Protocol):
+    """What a setting knows of its server."""
+
+    state: ServerState
+
+
 class Setting(Generic[T]):
-    """An attribute of a server that its threads read too: it lives in the core."""
+    """An attribute of a server that its threads read too: it lives in the state."""
 
     def __init__(self, doc: str, check: Callable[[Any], object] | None = None) -> None:
         self.__doc__ = doc
@@ -31,29 +37,29 @@ class Setting(Generic[T]):
     @overload
     def __get__(self, server: None, owner: type) -> Setting[T]: ...
     @overload
-    def __get__(self, server: HttpServer, owner: type) -> T: ...
-    def __get__(self, server: HttpServer | None, owner: type) -> T | Setting[T]:
+    def __get__(self, server: HasState, owner: type) -> T: ...
+    def __get__(self, server: HasState | None, owner: type) -> T | Setting[T]:
         if server is None:
             return self
-        value: T = getattr(server._core, self._name)
+        value: T = getattr(server.state, self._name)
         return value
 
-    def __set__(self, server: HttpServer, value: T) -> None:
+    def __set__(self, server: HasState, value: T) -> None:
         if self._check is not None and not self._check(value):
             raise ValueError(f"{self._name} cannot be {value!r}, expected {self._check.__doc__}")
-        setattr(server._core, self._name, value)
-        server._core.forget_known()
+        setattr(server.state, self._name, value)
+        server.state.forget_known()
 
 
 class Limit(Setting[T]):
-    """A setting that bounds one message: it lives in the core's ``limits``."""
+    """A setting that bounds one message: it lives in the state's ``limits``."""
 
-    def __get__(self, server: HttpServer | None, owner: type) -> Any:
-        return self if server is None else getattr(server._core.limits, self._name)
+    def __get__(self, server: HasState | None, owner: type) -> Any:
+        return self if server is None else getattr(server.state.limits, self._name)
 
-    def __set__(self, server: HttpServer, value: T) -> None:
-        server._core.limits = server._core.limits.changed(self._name, value)  # type: ignore[arg-type]
-        server._core.forget_known()
+    def __set__(self, server: HasState, value: T) -> None:
+        server.state.limits = server.state.limits.changed(self._name, value)  # type: ignore[arg-type]
+        server.state.forget_known()
 
 
 class _Given(Protocol):
@@ -61,7 +67,7 @@ class _Given(Protocol):
 
 
 class ListSetting(Setting[Sequence[str] | None]):
-    """A setting that is a list of names or addresses: the core has them ready to be compared.
+    """A setting that is a list of names or addresses: the state has them ready to be compared.
 
     ``make`` makes them so, and raises ValueError or TypeError for what it cannot take.
     """
@@ -70,19 +76,19 @@ class ListSetting(Setting[Sequence[str] | None]):
         super().__init__(doc)
         self._make = make
 
-    def __get__(self, server: HttpServer | None, owner: type) -> Any:
+    def __get__(self, server: HasState | None, owner: type) -> Any:
         if server is None:
             return self
-        made: _Given | None = getattr(server._core, self._name)
+        made: _Given | None = getattr(server.state, self._name)
         return None if made is None else made.given[:]  # what is in force: a change to this one would not be
 
-    def __set__(self, server: HttpServer, value: Sequence[str] | None) -> None:
+    def __set__(self, server: HasState, value: Sequence[str] | None) -> None:
         try:
             made = None if value is None else self._make(value)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self._name} cannot be {value!r}: {error}") from None
-        setattr(server._core, self._name, made)
-        server._core.forget_known()
+        setattr(server.state, self._name, made)
+        server.state.forget_known()
 
 
 def is_duration(value: Any) -> bool:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from blockingio.errors import BadMessage
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader
-from blockingio.server.core import log
+from blockingio.server.state import log
 from blockingio.stream.subscription import StreamSubscription, has_been_logged, log_death
 from blockingio.stream.waiting import Wait
-from blockingio.thread import Thread
+from blockingio.stream.thread import Thread
 
 if TYPE_CHECKING:
-    from blockingio.server.core import Core
+    from blockingio.server.state import ServerState
 
 # Threads that are started in place of such as did not come up, in all.
 _SPARE_STARTS = 3
@@ -58,7 +58,7 @@ class _WorkersSubscription(StreamSubscription[HttpRequest]):
 class Workers:
     """``begin`` starts to accept and gives the queue, with one reader more on it."""
 
-    def __init__(self, state: Core, begin: Callable[[], RequestQueue], action: Callable[[HttpRequest], object],
+    def __init__(self, state: ServerState, begin: Callable[[], RequestQueue], action: Callable[[HttpRequest], object],
                  count: int, on_error: Callable[[Exception], object] | None = None,
                  on_done: Callable[[], object] | None = None, cancel_on_error: bool = False) -> None:
         if count < 1:
@@ -217,12 +217,12 @@ class Workers:
 
 
 def answer_error(request: HttpRequest, status: int) -> None:
-    """Answer with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted."""
+    """ResponseWriter with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted."""
     try:
-        request.response._fail(status)
+        request.response.fail(status)
     except Exception:
         log.exception("the answer %d to %s %s failed", status, request.method, request.target)
-        request.response._give_up()
+        request.response.give_up()
 
 
 def refuse_unread(request: HttpRequest) -> None:

@@ -24,7 +24,7 @@ from threading import Lock, local
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from blockingio.stream.waiting import Turn, Wait, WaitCancelled
-from blockingio.thread import Thread
+from blockingio.stream.thread import Thread
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 
 from blockingio.stream.waiting import Wait, Waiters, WaitCancelled
 from blockingio.stream.reader import Reader
-from blockingio.thread import Thread
+from blockingio.stream.thread import Thread
 
 T = TypeVar("T")
 

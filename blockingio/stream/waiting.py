@@ -14,7 +14,7 @@ from threading import TIMEOUT_MAX, Event, Lock, get_ident
 from time import monotonic
 
 from blockingio.errors import StateError
-from blockingio.thread import in_one_go
+from blockingio.stream.thread import in_one_go
 
 # Seconds: what a lock can wait, halved so that it can be added to a clock.
 _LONGEST = TIMEOUT_MAX / 2

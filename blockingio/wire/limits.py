@@ -24,8 +24,8 @@ LARGE_PIECE_SIZE = 64 * KIB
 
 # Bytes of memory that may wait for slow readers: all of a server's together; and what one response may have before
 # who writes it waits for its client, once half of that is used.
-OUTBOXES_SIZE = 256 * MIB
-OUTBOX_SIZE = 8 * MIB
+SEND_QUEUES_SIZE = 256 * MIB
+SEND_QUEUE_SIZE = 8 * MIB
 
 # Seconds for which a writer waits for its client, and bytes that the client has to take in them.
 STALL_TIME = 1.0

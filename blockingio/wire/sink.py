@@ -79,11 +79,11 @@ class IOSink:
     ``shutil.copyfileobj(f, sink)`` work.  Follows dart:io's IOSink.
     """
 
-    __slots__ = ("_phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder",
+    __slots__ = ("phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder",
                  "compressor", "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
-        self._phase = OPEN
+        self.phase = OPEN
         self._parts: list[bytes] = []  # written and not yet sent ...
         self._size = 0  # ... and its bytes
         self._written = 0  # bytes of all that was sent before that
@@ -113,7 +113,7 @@ class IOSink:
     def _find_codec(self) -> str:
         """Python's name for the charset of the Content-Type."""
         codec = codec_of(self.headers)
-        if self._phase != OPEN:
+        if self.phase != OPEN:
             self._codec = codec  # the Content-Type cannot change any more
         return codec
 
@@ -134,7 +134,7 @@ class IOSink:
         Asked once, before ``_begin``."""
         return None
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         """The message cannot be completed: cut the connection; the phase becomes closed."""
         raise NotImplementedError
 
@@ -216,7 +216,7 @@ class IOSink:
     @property
     def closed(self) -> bool:
         """True after close(), as a file's."""
-        return self._phase == CLOSED
+        return self.phase == CLOSED
 
     def readable(self) -> bool:
         """False: a file that is only written."""
@@ -246,14 +246,14 @@ class IOSink:
 
     def add_error(self, error: Exception) -> None:
         """The message cannot be completed: the connection is aborted, so that the peer notices."""
-        if self._phase != CLOSED:
-            self._give_up()
+        if self.phase != CLOSED:
+            self.give_up()
 
     def flush(self) -> None:
         """Send what is buffered, the head too if it has not gone."""
-        if self._phase == CLOSED:
+        if self.phase == CLOSED:
             return
-        if self._phase == OPEN:
+        if self.phase == OPEN:
             self._freeze_headers()
         self._send_buffered(sync=True)
 
@@ -261,9 +261,9 @@ class IOSink:
         raise NotImplementedError
 
     def _add(self, data: bytes) -> None:
-        if self._phase == OPEN:
+        if self.phase == OPEN:
             self._freeze_headers()
-        elif self._phase == CLOSED:
+        elif self.phase == CLOSED:
             self._refuse_late_write()
             return
         size = self._size + len(data)
@@ -278,7 +278,7 @@ class IOSink:
         raise StateError("write() after close(): write first, close last")
 
     def _fail_length(self, message: str) -> NoReturn:
-        self._give_up()
+        self.give_up()
         raise HttpException(message)
 
     def _take_buffered(self) -> bytes:
@@ -292,10 +292,10 @@ class IOSink:
     def _send_buffered(self, sync: bool = False) -> None:
         """Send what there is; more may come."""
         head = b""
-        if self._phase == BUFFERING:
+        if self.phase == BUFFERING:
             self.compressor = self._choose_compressor(-1)
             head = self._begin(-1)
-            self._phase = STREAMING
+            self.phase = STREAMING
         data = self._take_buffered() if self._size else b""
         if self._framing == NO_BODY:
             data = b""
@@ -311,12 +311,12 @@ class IOSink:
 
     def _send_rest(self) -> None:
         """Send what there is, and the end of the message."""
-        if self._encoder is not None and self._phase != OPEN:
+        if self._encoder is not None and self.phase != OPEN:
             self._add(self._encoder.encode("", True))
-        if self._phase == OPEN:
+        if self.phase == OPEN:
             self._freeze_headers()
         data = self._take_buffered() if self._size else b""
-        if self._phase == BUFFERING:
+        if self.phase == BUFFERING:
             compressor = self._choose_compressor(len(data))
             if compressor is not None and data:
                 self.compressor = compressor
@@ -325,7 +325,7 @@ class IOSink:
             head = self._begin(size)
             if self._declared > 0:
                 self._check_complete()
-            self._phase = STREAMING
+            self.phase = STREAMING
             if self._framing == COUNTED and size < LARGE_PIECE_SIZE:
                 self._transmit(head + data, size)
             else:

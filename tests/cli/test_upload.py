@@ -14,7 +14,7 @@ import requests
 from blockingio.cli import upload as upload_module
 from blockingio.cli.site import Site, SiteOptions
 from blockingio.cli.upload import clean_name
-from blockingio.server.threads import Threads
+from blockingio.server.thread_pool import ThreadPool
 from tests.cli.sites import make_directory, send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
@@ -232,7 +232,7 @@ def test_no_thread_for_an_upload(directory: Path, monkeypatch: pytest.MonkeyPatc
     site = Site(directory, SiteOptions(upload=True))
     with monkeypatch.context() as patch, serving(site.handle) as server, RawClient(server.port) as client:
         assert client.get("/hello.txt").status == 200  # it has its thread
-        patch.setattr(Threads, "run", refuse)
+        patch.setattr(ThreadPool, "run", refuse)
         assert send(client, "POST", "/", FORM, body=form(("a", b"x"))).status == 503
 
 

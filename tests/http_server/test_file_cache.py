@@ -11,7 +11,7 @@ import pytest
 
 from blockingio import AccessRecord, HttpRequest, HttpServer
 from blockingio.http_server import VirtualDirectory
-from blockingio.server.answer import Answer
+from blockingio.server.response_writer import ResponseWriter
 from tests.http_server.sites import send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
@@ -61,9 +61,9 @@ def test_a_small_file_is_opened_once(root: Path, opened: list[str]) -> None:
 def test_ctrl_c_in_the_middle_of_a_kept_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has been sent is all there is: nothing follows it, and the connection ends."""
 
-    transmit = Answer._transmit
+    transmit = ResponseWriter._transmit
 
-    def interrupted(answer: Answer, *args: Any) -> None:
+    def interrupted(answer: ResponseWriter, *args: Any) -> None:
         transmit(answer, *args)
         raise KeyboardInterrupt
 
@@ -79,7 +79,7 @@ def test_ctrl_c_in_the_middle_of_a_kept_file(root: Path, monkeypatch: pytest.Mon
         thread = threading.Thread(target=serve)
         thread.start()
         first = client.get("/hello.txt")
-        monkeypatch.setattr(Answer, "_transmit", interrupted)
+        monkeypatch.setattr(ResponseWriter, "_transmit", interrupted)
         assert client.get("/hello.txt").body == first.body
         assert client.read_until_eof() == b"" and ended.wait(PATIENCE)
         thread.join(PATIENCE)

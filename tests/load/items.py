@@ -82,7 +82,7 @@ class Bench:
         self.check(seen == answered, f"{seen} {kind} requests were seen, {answered} answered")
 
     def settle(self) -> None:
-        """Threads, sockets and descriptors are back to where they began, and nothing was logged."""
+        """ThreadPool, sockets and descriptors are back to where they began, and nothing was logged."""
         now: dict[str, Any] = {}
 
         def is_settled() -> bool:

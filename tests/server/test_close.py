@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
-from blockingio.server import connection as connection_module
+from blockingio.server import connection_loop as connection_module
 from blockingio.server.listener import Listener
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually
 from tests.server.visits import asking, get, in_background, is_free, queued, running, tell, to_the_end
@@ -185,7 +185,7 @@ def collects(monkeypatch: pytest.MonkeyPatch, server: HttpServer, where: str) ->
     else:
 
         def make(*args: Any) -> HttpRequest:
-            eventually(lambda: server._core.closing)
+            eventually(lambda: server.state.closing)
             gc.collect()
             return HttpRequest(*args)
 
@@ -208,7 +208,7 @@ def test_a_loop_that_is_collected_beside_close(where: str, monkeypatch: pytest.M
             loop = None
             if where != "accepting":
                 client.send(get())
-                eventually(lambda: any(connection.hands_over for connection in server._core.connections))
+                eventually(lambda: any(connection.hands_over for connection in server.state.connections))
             with in_background(server.close):
                 pass
         finally:
@@ -349,7 +349,7 @@ def test_close_after_one_that_ctrl_c_has_ended(monkeypatch: pytest.MonkeyPatch) 
 
 def test_close_where_telling_a_client_fails(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """It is logged, the next one is told, and iterators end as ever."""
-    fail = HttpResponse._fail
+    fail = HttpResponse.fail
     failed: list[HttpResponse] = []
 
     def fail_once(response: HttpResponse, status: int) -> None:
@@ -358,7 +358,7 @@ def test_close_where_telling_a_client_fails(monkeypatch: pytest.MonkeyPatch, cap
             raise LookupError("as the test wants it")
         fail(response, status)
 
-    monkeypatch.setattr(HttpResponse, "_fail", fail_once)
+    monkeypatch.setattr(HttpResponse, "fail", fail_once)
     with HttpServer.bind("127.0.0.1", 0) as server, asking(server, "/1", "/2", "/3") as clients:
         first = server.first()
         queued(server, 3)

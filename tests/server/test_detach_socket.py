@@ -403,7 +403,7 @@ def test_more_early_data_than_the_system_takes_at_once() -> None:
 
     with serving(handler, max_header_size=4 * MIB) as server, RawClient(server.port) as client:
         client.send(get() + early)
-        eventually(lambda: [len(connection._source.partial) for connection in list(server._core.connections)]
+        eventually(lambda: [len(connection.source.partial) for connection in list(server.state.connections)]
                    == [len(early)])
         detach.set()
         with eventually(lambda: sockets)[0] as sock:
@@ -426,7 +426,7 @@ def test_detach_socket_where_the_system_has_nothing_left(what: str, monkeypatch:
             return
         with monkeypatch.context() as patch:
             if what == "threads":
-                patch.setattr(server._core.threads, "run", refuse)
+                patch.setattr(server.state.threads, "run", refuse)
             else:
                 patch.setattr(socket, "socketpair", refuse)
             with pytest.raises((RuntimeError, OSError)) as caught:

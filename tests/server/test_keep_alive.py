@@ -21,7 +21,7 @@ SOON = 0.2
 
 
 def keep(request: HttpRequest) -> None:
-    """Answer with the connection's own port and the path, so that one can tell connections apart."""
+    """ResponseWriter with the connection's own port and the path, so that one can tell connections apart."""
     info = request.connection_info
     request.response.write(f"{info.remote_port if info else 0} {request.uri.path}")
     request.response.close()
@@ -452,7 +452,7 @@ def test_an_error_in_the_server_itself_ends_the_connection(raw: bytes, where: st
     with serving(tell) as server:
         with RawClient(server.port) as client, monkeypatch.context() as patch:
             name = "HttpResponse" if where == "before" else "HttpRequest"
-            patch.setattr(f"blockingio.server.connection.{name}", fail)
+            patch.setattr(f"blockingio.server.connection_loop.{name}", fail)
             client.send(raw)
             to_the_end(client)
             eventually(lambda: not server.connections_info().total)

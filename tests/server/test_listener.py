@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from blockingio import HttpRequest, HttpServer, InternetAddress
-from blockingio import thread as thread_module
+from blockingio.stream import thread as thread_module
 from blockingio.net.channel import Channel
-from blockingio.server import threads as threads_module
+from blockingio.server import thread_pool as threads_module
 from blockingio.server.connection import Connection
+from blockingio.server.connection_loop import ConnectionLoop
 from blockingio.server.listener import Listener
-from blockingio.server.threads import Threads
-from blockingio.thread import Thread
+from blockingio.server.thread_pool import ThreadPool
+from blockingio.stream.thread import Thread
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 from tests.server.visits import get, in_background, queued, running, tell
 
@@ -161,7 +162,7 @@ STEPS: list[tuple[Any, str, Callable[..., object]]] = [
     (socket.socket, "__init__", lambda *args, **kwargs: kwargs.get("fileno") is not None),
     (Connection, "__init__", lambda *args: True),
     (Channel, "__init__", lambda *args: True),
-    (Threads, "run", lambda *args: True),
+    (ThreadPool, "run", lambda *args: True),
     (threading.Thread, "__init__", is_connections),
     (threading.Thread, "start", is_connections),
     # The first steps of the new thread.
@@ -169,8 +170,8 @@ STEPS: list[tuple[Any, str, Callable[..., object]]] = [
     (threading.Thread, "_bootstrap_inner", is_connections),
     (threading.Thread, "_set_ident", is_connections),
     (threads_module, "give_way", lambda: True),
-    (Connection, "run", lambda *args: True),
-    (Connection, "_serve", lambda *args: True),
+    (ConnectionLoop, "run", lambda *args: True),
+    (ConnectionLoop, "_serve", lambda *args: True),
 ]
 
 
@@ -392,7 +393,7 @@ def test_a_bug_of_ours_ends_one_connection(monkeypatch: pytest.MonkeyPatch,
                                            caplog: pytest.LogCaptureFixture) -> None:
     """It is logged as one, nobody waits for ever, and close() still works."""
     bug = failing_once(HttpRequest, ZeroDivisionError("a bug"))
-    monkeypatch.setattr("blockingio.server.connection.HttpRequest", bug)
+    monkeypatch.setattr("blockingio.server.connection_loop.HttpRequest", bug)
     with serving(tell) as server:
         with RawClient(server.port) as client:
             try:
@@ -436,7 +437,7 @@ def test_an_error_answer_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) ->
 def test_connections_and_channels_say_what_they_are() -> None:
     with serving(tell) as server, RawClient(server.port) as client:
         assert client.get().status == 200
-        [connection] = server._core.connections
+        [connection] = server.state.connections
         eventually(lambda: repr(connection) == "<Connection 127.0.0.1 idle>")
         assert repr(connection.channel) == f"<Channel {connection.channel.socket.fileno()}>"
         client.send(b"GET")

@@ -73,14 +73,14 @@ def test_nobody_waits_for_those_who_never_read(write: Write) -> None:
 
 @WRITES
 def test_what_they_cost_is_what_is_counted(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
+    monkeypatch.setattr("blockingio.server.budget.SEND_QUEUES_SIZE", BUDGET)
     answers: list[HttpResponse] = []
     tracemalloc.start()
     try:
         with plain_loop(write, answers) as server, never_reading(server, 40, answers):
             eventually(lambda: tracemalloc.get_traced_memory()[0] < BUDGET + 2 * MIB)
             assert tracemalloc.get_traced_memory()[1] < 2 * BUDGET  # and never was much more
-            counted = server._core.budget._used
+            counted = server.state.budget._used
             assert counted <= BUDGET and tracemalloc.get_traced_memory()[0] < counted + 4 * MIB
             if write is shared:
                 assert counted < SIZE + MIB and all(answer.is_connected for answer in answers)
@@ -99,10 +99,10 @@ def test_a_small_rest_does_not_pin_what_it_is_the_rest_of() -> None:
             for client in clients:
                 client.read_exactly(SIZE - left)
             eventually(lambda: tracemalloc.get_traced_memory()[0] < 10 * left + 2 * MIB)
-            assert server._core.budget._used < 10 * left + MIB
+            assert server.state.budget._used < 10 * left + MIB
             for client in clients:
                 assert len(client.read_exactly(left)) == left
-            eventually(lambda: not server._core.budget._used)
+            eventually(lambda: not server.state.budget._used)
     finally:
         tracemalloc.stop()
 
@@ -113,7 +113,7 @@ def test_who_has_waited_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> No
     with plain_loop(in_pieces, answers) as server, never_reading(server, 4, answers) as clients:
         begun = clients[1].read_exactly(3_000_000)
         eventually(lambda: _is_still(server))
-        monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", server._core.budget._used + 100_000)
+        monkeypatch.setattr("blockingio.server.budget.SEND_QUEUES_SIZE", server.state.budget._used + 100_000)
         with small_window(server.port) as newcomer:
             newcomer.send(get("/big"))
             eventually(lambda: not answers[0].is_connected)
@@ -128,14 +128,14 @@ def test_who_has_waited_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> No
 
 def _is_still(server: HttpServer) -> bool:
     """Whether the system takes nothing more for those who do not read."""
-    before = server._core.budget._used
+    before = server.state.budget._used
     threading.Event().wait(0.05)
-    return server._core.budget._used == before
+    return server.state.budget._used == before
 
 
 def test_a_writer_goes_at_the_pace_of_a_client_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer larger than all that may wait reaches who reads it."""
-    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
+    monkeypatch.setattr("blockingio.server.budget.SEND_QUEUES_SIZE", BUDGET)
     answers: list[HttpResponse] = []
 
     def much(response: HttpResponse) -> None:
@@ -149,8 +149,8 @@ def test_a_writer_goes_at_the_pace_of_a_client_that_reads(monkeypatch: pytest.Mo
 
 def test_a_writer_does_not_wait_for_a_client_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much it writes: the connection ends, long before body_timeout is up."""
-    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", BUDGET)
-    monkeypatch.setattr("blockingio.server.outbox.STALL_TIME", 0.1)
+    monkeypatch.setattr("blockingio.server.budget.SEND_QUEUES_SIZE", BUDGET)
+    monkeypatch.setattr("blockingio.server.send_queue.STALL_TIME", 0.1)
     answers: list[HttpResponse] = []
 
     def much(response: HttpResponse) -> None:
@@ -169,8 +169,8 @@ def test_a_budget_that_is_given_back(write: Write) -> None:
     """By those who read late, who leave, and who are cut."""
     answers: list[HttpResponse] = []
     with plain_loop(write, answers) as server, never_reading(server, 3, answers) as clients:
-        assert server._core.budget._used > MIB
+        assert server.state.budget._used > MIB
         clients[0].reset()
         assert len(clients[1].read_response().body) == SIZE
         server.close(force=True)
-        eventually(lambda: not server._core.budget._used and not server._core.budget._holders_of)
+        eventually(lambda: not server.state.budget._used and not server.state.budget._holders_of)

@@ -11,7 +11,7 @@ import requests
 
 from blockingio import Cookie, HttpRequest, HttpSession, StateError
 from blockingio.server.session import Sessions
-from blockingio.server.timekeeper import Timekeeper
+from blockingio.server.timer import TimerThread
 from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 from tests.server.visits import visit
 
@@ -21,7 +21,7 @@ NAME = "BLOCKINGIOSESSID"
 
 
 def count(request: HttpRequest) -> None:
-    """Answer how often this client has been here."""
+    """ResponseWriter how often this client has been here."""
     session = request.session
     session["visits"] = session.get("visits", 0) + 1
     request.response.write(f"{session['visits']} {'new' if session.is_new else 'known'}")
@@ -236,7 +236,7 @@ def test_time_is_up() -> None:
 
 
 def test_a_session_whose_time_is_up_is_not_found_any_more() -> None:
-    """Also in the moment before the timekeeper has ended it."""
+    """Also in the moment before the timer_thread has ended it."""
     def handler(request: HttpRequest) -> None:
         count(request)
         request.session._last_used -= 1000
@@ -331,7 +331,7 @@ def test_the_least_recently_used_makes_room() -> None:
         eventually(lambda: ended)
         assert ended[0][0] == "/2" and "timer" in ended[0][1]
         assert [client.get("/x", cookie).body for cookie in (third, first)] == [b"2 known", b"3 known"]
-        assert len(server._core.sessions._by_id) == 3
+        assert len(server.state.sessions._by_id) == 3
         server.max_sessions = 1
         eventually(lambda: len(ended) == 3)
         assert client.get("/x", first).body == b"4 known"
@@ -350,8 +350,8 @@ def test_a_use_and_an_end_look_at_the_oldest_only(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(HttpSession, "_last_used",
                         property(look, lambda session, used: session.__dict__.update(used=used)), raising=False)
-    timekeeper = Timekeeper("blockingio timer of a test")
-    sessions = Sessions(timekeeper, 3600, 100_000)
+    timer_thread = TimerThread("blockingio timer of a test")
+    sessions = Sessions(timer_thread, 3600, 100_000)
     all_of_them = [sessions.create() for _ in range(5000)]
     assert looks <= 1
     for session in all_of_them[::3]:
@@ -361,13 +361,13 @@ def test_a_use_and_an_end_look_at_the_oldest_only(monkeypatch: pytest.MonkeyPatc
     for ended, session in enumerate([*all_of_them[1::3], *all_of_them[2::3]][:500], 1):
         oldest = next(iter(sessions._by_id.values()))
         oldest._last_used = -3600.0
-        assert sessions._appointment
-        sessions._appointment.cancel()  # it comes now
+        assert sessions._timer
+        sessions._timer.cancel()  # it comes now
         sessions._end_unused()
         assert len(sessions._by_id) == 5000 - ended
     assert looks <= 500 * 4
     sessions.close()
-    timekeeper.prune()
+    timer_thread.prune()
 
 
 @pytest.mark.parametrize("error", [SystemExit, GeneratorExit])

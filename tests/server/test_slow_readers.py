@@ -8,7 +8,7 @@ import time
 import pytest
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
-from blockingio.server.answer import Answer
+from blockingio.server.response_writer import ResponseWriter
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import get, in_background, running, small_window, tell, to_the_end
 
@@ -69,7 +69,7 @@ def test_small_answers_to_a_client_that_does_not_read() -> None:
 
 def test_what_a_server_holds_for_slow_readers_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past it the writer waits for its client; all arrives, and is still in order."""
-    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", MIB)
+    monkeypatch.setattr("blockingio.server.budget.SEND_QUEUES_SIZE", MIB)
     written: list[int] = []
 
     def handler(request: HttpRequest) -> None:
@@ -87,7 +87,7 @@ def test_what_a_server_holds_for_slow_readers_has_a_limit(monkeypatch: pytest.Mo
 
 
 def test_a_writer_that_waits_for_a_client_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blockingio.server.budget.OUTBOXES_SIZE", MIB)
+    monkeypatch.setattr("blockingio.server.budget.SEND_QUEUES_SIZE", MIB)
     ended = threading.Event()
 
     def handler(request: HttpRequest) -> None:
@@ -203,7 +203,7 @@ def test_the_system_has_no_thread_for_a_slow_reader(raw: bytes, monkeypatch: pyt
             tell(request)
             return
         with monkeypatch.context() as patch:
-            patch.setattr(server._core.threads, "run", refuse)
+            patch.setattr(server.state.threads, "run", refuse)
             request.response.write(b"x" * 8 * MIB)
         assert not request.response.is_connected
         request.response.write(b"BEHIND")
@@ -214,7 +214,7 @@ def test_the_system_has_no_thread_for_a_slow_reader(raw: bytes, monkeypatch: pyt
         client.send(raw)
         eventually(lambda: responses and not server.connections_info().total)
         assert isinstance(responses[0].done.exception(0), HttpException)
-        assert not server._core.budget._used
+        assert not server.state.budget._used
         with pytest.raises(ConnectionError):
             client.read_until_eof()
         with RawClient(server.port) as good:
@@ -224,7 +224,7 @@ def test_the_system_has_no_thread_for_a_slow_reader(raw: bytes, monkeypatch: pyt
 def test_done_that_is_asked_for_just_as_sending_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sending thread has yet to tell the response."""
     seen: list[BaseException | None] = []
-    told = Answer._finish
+    told = ResponseWriter._finish
 
     def finish(response: HttpResponse, sent: bool) -> None:
         with in_background(lambda: seen.append(response.done.exception(PATIENCE))):
@@ -235,7 +235,7 @@ def test_done_that_is_asked_for_just_as_sending_has_failed(monkeypatch: pytest.M
         request.response.write(b"x" * 8 * MIB)
         request.response.close()
 
-    monkeypatch.setattr(Answer, "_finish", finish)
+    monkeypatch.setattr(ResponseWriter, "_finish", finish)
     with serving(handler, body_timeout=SOON) as server, small_window(server.port) as client:
         client.send(get())
         assert isinstance(eventually(lambda: seen)[0], HttpException)

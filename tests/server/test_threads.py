@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from blockingio import HttpRequest, HttpServer
-from blockingio.server import threads as threads_module
-from blockingio.server.threads import Threads
-from blockingio.server.timekeeper import Timekeeper
+from blockingio.server import thread_pool as threads_module
+from blockingio.server.thread_pool import ThreadPool
+from blockingio.server.timer import TimerThread
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import get, tell
 
@@ -90,7 +90,7 @@ def test_a_sandbox_that_lets_nobody_choose(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_thread_is_used_again() -> None:
-    pool, tasks = Threads("test pool"), Tasks()
+    pool, tasks = ThreadPool("test pool"), Tasks()
     for number in range(5):
         pool.run(tasks.quick)
         eventually(lambda: len(tasks.ran_on) == number + 1 and pool._idle)
@@ -100,7 +100,7 @@ def test_a_thread_is_used_again() -> None:
 
 
 def test_tasks_at_once_have_a_thread_each() -> None:
-    pool, tasks = Threads("test pool"), Tasks()
+    pool, tasks = ThreadPool("test pool"), Tasks()
     for _ in range(5):
         pool.run(tasks.slow)
     eventually(lambda: len(set(tasks.ran_on)) == 5)
@@ -116,7 +116,7 @@ def test_tasks_at_once_have_a_thread_each() -> None:
 
 def test_a_thread_without_work_ends_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads_module, "_IDLE_TIME", 0.02)
-    pool, tasks = Threads("test pool"), Tasks()
+    pool, tasks = ThreadPool("test pool"), Tasks()
     pool.run(tasks.quick)
     eventually(lambda: tasks.ran_on and not names())
     assert pool._idle == []
@@ -127,7 +127,7 @@ def test_a_thread_without_work_ends_after_a_while(monkeypatch: pytest.MonkeyPatc
 def test_work_that_comes_as_a_thread_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes it out of the list decides: here run() is quicker, and its task is done."""
     monkeypatch.setattr(threads_module, "_IDLE_TIME", 0.02)
-    pool, tasks = Threads("test pool"), Tasks()
+    pool, tasks = ThreadPool("test pool"), Tasks()
 
     class Slippery(list[Any]):
         slips = True
@@ -147,7 +147,7 @@ def test_work_that_comes_as_a_thread_gives_up(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_close_lets_the_busy_ones_finish() -> None:
-    pool, tasks = Threads("test pool"), Tasks()
+    pool, tasks = ThreadPool("test pool"), Tasks()
     pool.run(tasks.slow)
     eventually(lambda: tasks.ran_on)
     pool.close()
@@ -160,7 +160,7 @@ def test_close_lets_the_busy_ones_finish() -> None:
 
 def test_close_beside_a_task_that_ends() -> None:
     """The thread puts itself among the idle ones as close() comes."""
-    pool = Threads("test pool")
+    pool = ThreadPool("test pool")
 
     class Closing(list[Any]):
         def append(self, worker: Any) -> None:
@@ -175,7 +175,7 @@ def test_close_beside_a_task_that_ends() -> None:
 
 def test_close_beside_a_run() -> None:
     """Both want the last idle thread."""
-    pool = Threads("test pool")
+    pool = ThreadPool("test pool")
 
     class Emptied(list[Any]):
         def __bool__(self) -> bool:
@@ -190,7 +190,7 @@ def test_close_beside_a_run() -> None:
 
 def test_too_many_idle_ones_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads_module, "_MOST_IDLE", 2)
-    pool, tasks = Threads("test pool"), Tasks()
+    pool, tasks = ThreadPool("test pool"), Tasks()
     for _ in range(5):
         pool.run(tasks.slow)
     eventually(lambda: len(tasks.ran_on) == 5)
@@ -213,109 +213,109 @@ def test_connections_one_after_another_need_no_new_threads() -> None:
     assert max(seen) - min(seen) <= 1
 
 
-# -------------------------------------------------------------------- Timekeeper
+# -------------------------------------------------------------------- TimerThread
 
 @pytest.fixture
-def timekeeper() -> Timekeeper:
-    return Timekeeper("test pool timer")
+def timer_thread() -> TimerThread:
+    return TimerThread("test pool timer")
 
 
-def test_calls_come_in_the_order_of_their_time(timekeeper: Timekeeper) -> None:
+def test_calls_come_in_the_order_of_their_time(timer_thread: TimerThread) -> None:
     called: list[int] = []
     for number in (3, 1, 2):
-        timekeeper.schedule(number * 0.02, lambda number=number: called.append(number))  # type: ignore[misc]
+        timer_thread.schedule(number * 0.02, lambda number=number: called.append(number))  # type: ignore[misc]
     eventually(lambda: len(called) == 3)
     assert called == [1, 2, 3]
     eventually(lambda: not names())
 
 
-def test_none_comes_early(timekeeper: Timekeeper) -> None:
+def test_none_comes_early(timer_thread: TimerThread) -> None:
     began, called = time.monotonic(), []
-    timekeeper.schedule(0.05, lambda: called.append(time.monotonic()))
+    timer_thread.schedule(0.05, lambda: called.append(time.monotonic()))
     eventually(lambda: called)
     assert called[0] - began >= 0.05
 
 
-def test_one_that_is_due_sooner_is_not_kept_waiting(timekeeper: Timekeeper) -> None:
+def test_one_that_is_due_sooner_is_not_kept_waiting(timer_thread: TimerThread) -> None:
     called: list[str] = []
-    late = timekeeper.schedule(100, lambda: called.append("late"))
-    timekeeper.schedule(0, lambda: called.append("soon"))
+    late = timer_thread.schedule(100, lambda: called.append("late"))
+    timer_thread.schedule(0, lambda: called.append("soon"))
     eventually(lambda: called == ["soon"])
     late.cancel()
-    timekeeper.prune()
+    timer_thread.prune()
     eventually(lambda: not names())
 
 
-def test_a_cancelled_call_does_not_come(timekeeper: Timekeeper) -> None:
+def test_a_cancelled_call_does_not_come(timer_thread: TimerThread) -> None:
     called: list[str] = []
-    first = timekeeper.schedule(0.02, lambda: called.append("cancelled"))
+    first = timer_thread.schedule(0.02, lambda: called.append("cancelled"))
     first.cancel()
-    timekeeper.schedule(0.04, lambda: called.append("kept"))
+    timer_thread.schedule(0.04, lambda: called.append("kept"))
     eventually(lambda: called)
     assert called == ["kept"]
     first.cancel()
 
 
-def test_a_call_that_fails_is_logged_and_the_next_comes(timekeeper: Timekeeper,
+def test_a_call_that_fails_is_logged_and_the_next_comes(timer_thread: TimerThread,
                                                         caplog: pytest.LogCaptureFixture) -> None:
     called: list[str] = []
 
     def fail() -> None:
         raise ZeroDivisionError
 
-    timekeeper.schedule(0, fail)
-    timekeeper.schedule(0.01, lambda: called.append("next"))
+    timer_thread.schedule(0, fail)
+    timer_thread.schedule(0.01, lambda: called.append("next"))
     eventually(lambda: called)
     assert [record.name for record in caplog.records] == ["blockingio"]
 
 
-def test_a_call_may_make_another(timekeeper: Timekeeper) -> None:
+def test_a_call_may_make_another(timer_thread: TimerThread) -> None:
     called: list[str] = []
-    timekeeper.schedule(0, lambda: timekeeper.schedule(0, lambda: called.append("second")))
+    timer_thread.schedule(0, lambda: timer_thread.schedule(0, lambda: called.append("second")))
     eventually(lambda: called)
 
 
 @pytest.mark.parametrize("seconds", [1e10, 1e12, float("inf")])
-def test_a_very_long_time(timekeeper: Timekeeper, seconds: float) -> None:
+def test_a_very_long_time(timer_thread: TimerThread, seconds: float) -> None:
     called: list[str] = []
-    appointment = timekeeper.schedule(seconds, lambda: called.append("never"))
-    timekeeper.schedule(0.01, lambda: called.append("soon"))
+    timer = timer_thread.schedule(seconds, lambda: called.append("never"))
+    timer_thread.schedule(0.01, lambda: called.append("soon"))
     eventually(lambda: called)
-    appointment.cancel()
-    timekeeper.prune()
+    timer.cancel()
+    timer_thread.prune()
     eventually(lambda: not names())
     assert called == ["soon"]
 
 
-def test_cancelled_calls_do_not_pile_up(timekeeper: Timekeeper) -> None:
+def test_cancelled_calls_do_not_pile_up(timer_thread: TimerThread) -> None:
     """Never more than half of what is kept is cancelled, in whatever order that was; the others come in theirs."""
     called: list[int] = []
-    kept = [timekeeper.schedule(0.2 + number * 0.01, lambda number=number: called.append(number))  # type: ignore[misc]
+    kept = [timer_thread.schedule(0.2 + number * 0.01, lambda number=number: called.append(number))  # type: ignore[misc]
             for number in (3, 1, 2)]
     for cancelled in range(1, 2001):
-        timekeeper.schedule(3600 - cancelled % 7, lambda: called.append(-1)).cancel()
-        assert len(timekeeper._due) <= 2 * len(kept) + 1
-    many = [timekeeper.schedule(3600 + number % 11, lambda: called.append(-1)) for number in range(1000)]
+        timer_thread.schedule(3600 - cancelled % 7, lambda: called.append(-1)).cancel()
+        assert len(timer_thread._due) <= 2 * len(kept) + 1
+    many = [timer_thread.schedule(3600 + number % 11, lambda: called.append(-1)) for number in range(1000)]
     for number in (*range(0, 1000, 2), *range(999, 0, -2)):
         many[number].cancel()
         many[number].cancel()
-        assert len(timekeeper._due) <= 2 * len(timekeeper._entries)
+        assert len(timer_thread._due) <= 2 * len(timer_thread._entries)
     eventually(lambda: len(called) == 3)
     assert called == [1, 2, 3]
     kept[0].cancel()
     eventually(lambda: not names())
 
 
-def test_calls_that_are_cancelled_at_once_wake_nobody(timekeeper: Timekeeper) -> None:
+def test_calls_that_are_cancelled_at_once_wake_nobody(timer_thread: TimerThread) -> None:
     """A handler that sets a deadline must not cost a switch to the timer's thread and back."""
-    keeper = timekeeper.schedule(3600, lambda: None)
-    eventually(lambda: timekeeper._wakes_at > time.monotonic())
-    wakes = timekeeper._wakes_at
+    keeper = timer_thread.schedule(3600, lambda: None)
+    eventually(lambda: timer_thread._wakes_at > time.monotonic())
+    wakes = timer_thread._wakes_at
     for _ in range(100):
-        timekeeper.schedule(7200, lambda: None).cancel()
-        assert timekeeper._wakes_at == wakes
+        timer_thread.schedule(7200, lambda: None).cancel()
+        assert timer_thread._wakes_at == wakes
     keeper.cancel()
-    timekeeper.prune()
+    timer_thread.prune()
     eventually(lambda: not names())
 
 
@@ -327,17 +327,17 @@ def test_deadlines_of_answers_that_are_done_are_not_kept() -> None:
     with serving(handler) as server, RawClient(server.port) as client:
         for _ in range(200):
             assert client.get("/x").body == b"/x"
-        eventually(lambda: len(server._core.timekeeper._due) <= 1)
+        eventually(lambda: len(server.state.timer_thread._due) <= 1)
 
 
 def test_there_is_no_thread_where_nothing_is_due() -> None:
     before = threading.active_count()
-    Timekeeper("test pool timer")
-    Threads("test pool")
+    TimerThread("test pool timer")
+    ThreadPool("test pool")
     assert threading.active_count() == before
 
 
-def test_a_thread_that_the_system_did_not_have(timekeeper: Timekeeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_the_system_did_not_have(timer_thread: TimerThread, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is due then, and the next call gets one."""
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -346,8 +346,8 @@ def test_a_thread_that_the_system_did_not_have(timekeeper: Timekeeper, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError):
-            timekeeper.schedule(0, lambda: called.append("first"))
-    timekeeper.schedule(0.01, lambda: called.append("second"))
+            timer_thread.schedule(0, lambda: called.append("first"))
+    timer_thread.schedule(0.01, lambda: called.append("second"))
     eventually(lambda: called)
     assert called == ["second"]
     eventually(lambda: not names())
@@ -363,7 +363,7 @@ def test_a_last_answer_where_the_system_has_no_thread_for_the_timer(monkeypatch:
         tell(request)
 
     with serving(handler) as server:
-        monkeypatch.setattr(server._core.timekeeper, "_start", refuse)
+        monkeypatch.setattr(server.state.timer_thread, "_start", refuse)
         with RawClient(server.port) as client:
             assert client.get("/last").body == b"/last" and client.is_ended()
             eventually(lambda: not server.connections_info().total)

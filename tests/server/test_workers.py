@@ -138,7 +138,7 @@ def test_a_handlers_failure_whose_answer_fails_too(workers: int, monkeypatch: py
     def fail(response: HttpResponse, status: int) -> None:
         raise LookupError("as the test wants it")
 
-    monkeypatch.setattr(HttpResponse, "_fail", fail)
+    monkeypatch.setattr(HttpResponse, "fail", fail)
     with serving(handler, workers=workers) as server:
         for _ in range(workers):
             with RawClient(server.port) as client:

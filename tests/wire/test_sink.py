@@ -39,7 +39,7 @@ class Message(IOSink):
     def _freeze_headers(self) -> None:
         self._headers.freeze("the message has begun")
         self._declared = self._headers.content_length
-        self._phase = BUFFERING
+        self.phase = BUFFERING
 
     def _begin(self, length: int) -> bytes:
         self.lengths.append(length)
@@ -52,14 +52,14 @@ class Message(IOSink):
     def _choose_compressor(self, length: int) -> Compressor | None:
         return zlib.compressobj() if self._compresses else None
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         self.given_up = True
-        self._phase = CLOSED
+        self.phase = CLOSED
 
     def close(self) -> None:
-        if self._phase != CLOSED:
+        if self.phase != CLOSED:
             self._send_rest()
-            self._phase = CLOSED
+            self.phase = CLOSED
 
 
 def sent(write: Callable[[Message], object], **how: Any) -> list[bytes]:
@@ -151,16 +151,16 @@ def test_a_whole_message_of_nothing_in_chunks() -> None:
 
 def test_the_states_it_passes() -> None:
     message = Message()
-    assert message._phase == OPEN and not message.closed
+    assert message.phase == OPEN and not message.closed
     message.headers.set("a", "b")
     message.write("")
-    assert message._phase == BUFFERING
+    assert message.phase == BUFFERING
     with pytest.raises(HttpException):
         message.headers.set("a", "c")
     message.flush()
-    assert message._phase == STREAMING
+    assert message.phase == STREAMING
     message.close()
-    assert message._phase == CLOSED and message.closed
+    assert message.phase == CLOSED and message.closed
     with pytest.raises(StateError):
         message.write("x")
     with pytest.raises(StateError):
@@ -173,7 +173,7 @@ def test_the_states_it_passes() -> None:
 def test_flush_begins_it() -> None:
     message = Message()
     message.flush()
-    assert message.sent == [HEAD] and message._phase == STREAMING
+    assert message.sent == [HEAD] and message.phase == STREAMING
     with pytest.raises(HttpException):
         message.headers.clear()
 
@@ -363,7 +363,7 @@ def test_a_file_to_python() -> None:
 def test_the_subclass_supplies_the_rest() -> None:
     sink = IOSink()
     for missing in (lambda: sink.headers, sink._freeze_headers, lambda: sink._begin(0),
-                    lambda: sink._transmit(b""), sink._give_up, sink.close, lambda: sink.write("x")):
+                    lambda: sink._transmit(b""), sink.give_up, sink.close, lambda: sink.write("x")):
         with pytest.raises(NotImplementedError):
             missing()
     assert sink._choose_compressor(5) is None

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from blockingio.thread import Thread
+from blockingio.stream.thread import Thread
 
 # What is told that a task was not done, or not to its end.
 Lost = Callable[[BaseException], object]
@@ -57,7 +57,7 @@ class _Worker:
             lost(error)
 
 
-class Threads:
+class ThreadPool:
     """Daemon threads by demand, without an upper bound: whoever calls ``run`` keeps it.
 
     Nothing here is locked.  ``_idle`` is shared, and its append, pop and remove are each one

@@ -11,7 +11,7 @@ from math import inf
 from time import monotonic
 from typing import TypeAlias
 
-from blockingio.thread import Thread
+from blockingio.stream.thread import Thread
 
 _log = logging.getLogger("blockingio")
 
@@ -19,26 +19,26 @@ _log = logging.getLogger("blockingio")
 _STARTS = 3
 
 
-class Appointment:
-    """A call that is due, until it is made or cancelled; ``order`` tells it from all others of its timekeeper."""
+class Timer:
+    """A call that is due, until it is made or cancelled; ``order`` tells it from all others of its timer_thread."""
 
-    __slots__ = ("order", "action", "_timekeeper")
+    __slots__ = ("order", "action", "_timer_thread")
 
-    def __init__(self, order: int, action: Callable[[], object], timekeeper: Timekeeper) -> None:
+    def __init__(self, order: int, action: Callable[[], object], timer_thread: TimerThread) -> None:
         self.order = order
         self.action = action
-        self._timekeeper = timekeeper
+        self._timer_thread = timer_thread
 
     def cancel(self) -> None:
         """From any thread, at any time; a call that is being made is not waited for."""
-        self._timekeeper.cancel(self)
+        self._timer_thread.cancel(self)
 
 
 # When it is due on the monotonic clock, and its order, by which two of one time are told apart.
-_Entry: TypeAlias = "tuple[float, int, Appointment]"
+_Entry: TypeAlias = "tuple[float, int, Timer]"
 
 
-class Timekeeper:
+class TimerThread:
     """Shared by all threads of a server; ``_condition`` guards everything.
 
     Its lock is reentrant: the garbage collector may close a response while its own thread is in here, and so schedule
@@ -57,27 +57,27 @@ class Timekeeper:
         self._starts_left = 0
         self._wakes_at = inf  # when the thread looks next; -inf while it looks
 
-    def schedule(self, seconds: float, action: Callable[[], object]) -> Appointment:
-        """Call ``action`` in so many seconds on the timekeeper's thread; it should not take long.
+    def schedule(self, seconds: float, action: Callable[[], object]) -> Timer:
+        """Call ``action`` in so many seconds on the timer_thread's thread; it should not take long.
 
         Raises what kept that thread from starting; then nothing is due, and the next call tries again.
         """
-        appointment = Appointment(next(self._orders), action, self)
-        entry = monotonic() + seconds, appointment.order, appointment
+        timer = Timer(next(self._orders), action, self)
+        entry = monotonic() + seconds, timer.order, timer
         with self._condition:
             if self._thread is None:
                 self._starts_left = _STARTS
                 self._start()
-            self._entries[appointment.order] = entry
+            self._entries[timer.order] = entry
             heapq.heappush(self._due, entry)
             if entry[0] < self._wakes_at:
                 self._condition.notify()
-        return appointment
+        return timer
 
-    def cancel(self, appointment: Appointment) -> None:
+    def cancel(self, timer: Timer) -> None:
         """Nothing where it has been made, or cancelled before."""
         with self._condition:
-            if self._entries.pop(appointment.order, None) is not None:
+            if self._entries.pop(timer.order, None) is not None:
                 self._forget_cancelled()
 
     def prune(self) -> None:

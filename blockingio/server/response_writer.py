@@ -1,7 +1,7 @@
-"""Answer: how the answer to one request goes out, written straight to the connection.
+"""ResponseWriter: how the answer to one request goes out, written straight to the connection.
 
 The writing half of the connection belongs to the open answer, and so to whatever thread works on
-it; once it is closed, to nobody.  What the client does not take at once an Outbox sends.
+it; once it is closed, to nobody.  What the client does not take at once an SendQueue sends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from blockingio.errors import BadMessage, HttpException
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import gzip_compressor, negotiate
-from blockingio.server.outbox import Outbox
+from blockingio.server.send_queue import SendQueue
 from blockingio.server.piece import FilePart, Piece, pieces_of
 from blockingio.server.response_head import make_head, phrase_of
 from blockingio.server.session import HttpSession
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 STARTED = "the response has begun: headers are set before the first write, flush or close"
 
 
-class Answer(IOSink):
+class ResponseWriter(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
     __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
-                 "_headers", "_cookies", "_session", "_outbox", "_done", "_deadline", "started_at", "_sent",
-                 "_finished")  # fmt: skip
+                 "_headers", "_cookies", "_session", "_send_queue", "_done", "_deadline", "started_at", "_sent",
+                 "finished")  # fmt: skip
 
     def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
         # IOSink's, set here: a call of its own would cost each request one more frame.
-        self._phase = UNTAKEN
-        self._finished = False  # nothing is left to be done, and the connection knows
+        self.phase = UNTAKEN
+        self.finished = False  # nothing is left to be done, and the connection knows
         self._parts = []
         self._size = self._written = self._sent = 0
         self._declared = -1
@@ -60,7 +60,7 @@ class Answer(IOSink):
         self._headers: HttpHeaders | None = None  # None: the default ones, untouched
         self._cookies: list[Cookie] | None = None
         self._session: HttpSession | None = None
-        self._outbox: Outbox | None = None
+        self._send_queue: SendQueue | None = None
         self._done: Future[Any] | None = None
         self._deadline: Deadline | None = None
         self.started_at = monotonic()  # when the request's head was here
@@ -72,7 +72,7 @@ class Answer(IOSink):
 
         Raises HttpException where a content_length was set and less was written.
         """
-        if self._phase == CLOSED:
+        if self.phase == CLOSED:
             return
         try:
             if self._gone:
@@ -80,30 +80,30 @@ class Answer(IOSink):
             else:
                 self._send_rest()
         except ValueError:
-            self._fail(500)  # a cookie that cannot be written, say
+            self.fail(500)  # a cookie that cannot be written, say
             raise
         except BaseException:
-            self._give_up()
+            self.give_up()
             raise
-        self._phase = CLOSED
-        outbox = self._outbox
-        if outbox is None:
+        self.phase = CLOSED
+        queue = self._send_queue
+        if queue is None:
             self._finish(not self._gone)
         else:
-            outbox.finish(self._finish)
+            queue.finish(self._finish)
 
-    def _fail(self, status: int) -> None:
+    def fail(self, status: int) -> None:
         """An error came in between: answer with its status if nothing was sent, else abort."""
-        if self._phase == CLOSED:
+        if self.phase == CLOSED:
             return
-        if self._phase > BUFFERING or self._gone:
-            self._give_up()
+        if self.phase > BUFFERING or self._gone:
+            self.give_up()
             return
         self._parts = []
         self._size = 0
         self._declared = -1
-        self._phase = OPEN
-        self._headers = self._connection.core.error_headers()
+        self.phase = OPEN
+        self._headers = self._connection.state.error_headers()
         self._cookies = None
         self._encoder = None
         self._status_code = status
@@ -111,26 +111,26 @@ class Answer(IOSink):
         self.add(f"{status} {phrase_of(status)}\n".encode("ascii"))
         self.close()
 
-    def _give_up(self) -> None:
-        if self._phase == CLOSED:
+    def give_up(self) -> None:
+        if self.phase == CLOSED:
             return
         self._gone = True  # first, for who asks for done meanwhile
-        self._phase = CLOSED
+        self.phase = CLOSED
         self._keep = False
         self._parts = []
         if self._framing == UNTIL_CLOSE:
             self._connection.channel.abort()  # an orderly end would be that of the body
         self._connection.cut()
-        if self._outbox is None:
+        if self._send_queue is None:
             self._finish(False)
         else:
-            self._outbox.finish(self._finish)
+            self._send_queue.finish(self._finish)
 
     def _finish(self, sent: bool) -> None:
         """All is sent, or never will be: the writing half is nobody's now."""
         if not sent:
             self._gone = self._connection.broken = True
-        if self._deadline is not None or self._done is not None or self._connection.core.access_log is not None:
+        if self._deadline is not None or self._done is not None or self._connection.state.access_log is not None:
             self._settle()
         self._connection.response_done(self, self._keep and sent)
 
@@ -139,7 +139,7 @@ class Answer(IOSink):
             self._deadline.cancel()
         if self._done is not None:
             self._complete(self._done)
-        if self._connection.core.access_log is not None:
+        if self._connection.state.access_log is not None:
             self._log()
 
     def _complete(self, done: Future[Any]) -> None:
@@ -154,10 +154,10 @@ class Answer(IOSink):
 
     def _log(self) -> None:
         connection, asked = self._connection, self._asked
-        log_access(connection.core, AccessRecord(
+        log_access(connection.state.access_log, AccessRecord(
             connection.client_address(asked.fields) or "-", None, time(), asked.method, asked.target, asked.version,
             self._status_code,
-            self._sent + (0 if self._outbox is None else self._outbox.sent), monotonic() - self.started_at,
+            self._sent + (0 if self._send_queue is None else self._send_queue.sent), monotonic() - self.started_at,
             asked.fields.headers, not self._gone,
         ))  # fmt: skip
 
@@ -170,11 +170,11 @@ class Answer(IOSink):
         if self._headers is not None:
             self._headers.freeze(STARTED)
             self._declared = self._headers.content_length
-        self._phase = BUFFERING
+        self.phase = BUFFERING
 
     def _choose_compressor(self, length: int) -> Compressor | None:
         asked = self._asked
-        if not self._connection.core.auto_compress or asked.method == "CONNECT":
+        if not self._connection.state.auto_compress or asked.method == "CONNECT":
             return None
         # A handler may leave the content away for HEAD, and perhaps say how long it would be; 304 has none either.
         is_known = length != 0 or not (asked.method == "HEAD" or self._status_code == 304)
@@ -194,7 +194,7 @@ class Answer(IOSink):
 
         Before the response begins; its status, and the ETag where it has one, are set.
         """
-        if self._connection.core.auto_compress:
+        if self._connection.state.auto_compress:
             described = self.headers.copy()
             described.set("content-type", media_type)
             negotiate(self._status_code, described, self._asked.fields.headers, length)
@@ -206,16 +206,16 @@ class Answer(IOSink):
     def _find_codec(self) -> str:
         if self._headers is not None:
             return super()._find_codec()
-        return codec_of(self._connection.core.default_response_headers)
+        return codec_of(self._connection.state.default_response_headers)
 
     def _begin(self, length: int) -> bytes:
         headers = self._headers
-        core = self._connection.core
+        state = self._connection.state
         data, self._framing, self._keep = make_head(
-            core.head_starts, self._asked, self._status_code, self._reason_phrase,
-            core.default_headers() if headers is None else headers, self._cookies or (),
+            state.head_starts, self._asked, self._status_code, self._reason_phrase,
+            state.default_headers() if headers is None else headers, self._cookies or (),
             length=length, has_body=self._written + self._size > 0,
-            may_keep=self._keep and self._asked.keep_alive and core.keeps_connections and (
+            may_keep=self._keep and self._asked.keep_alive and state.keeps_connections and (
                 self._body is None or self._is_body_worth_keeping(self._body)),
         )
         return data
@@ -232,8 +232,8 @@ class Answer(IOSink):
     @property
     def is_connected(self) -> bool:
         """False once the client is known to be gone: a write failed, or its connection broke."""
-        outbox = self._outbox
-        return not (self._gone or self._connection.broken or (outbox is not None and outbox.failed))
+        queue = self._send_queue
+        return not (self._gone or self._connection.broken or (queue is not None and queue.failed))
 
     def _refuse_late_write(self) -> None:
         if not self._gone:
@@ -242,16 +242,16 @@ class Answer(IOSink):
     @property
     def is_untouched(self) -> bool:
         """Whether it is a 200 that nothing was said of yet."""
-        return (self._phase == OPEN and self._status_code == 200 and self._headers is None and not self._cookies
+        return (self.phase == OPEN and self._status_code == 200 and self._headers is None and not self._cookies
                 and self._reason_phrase is None)  # fmt: skip
 
     @property
     def default_headers(self) -> HttpHeaders:
         """The server's, with which its answers begin: for reading alone."""
-        return self._connection.core.default_headers()
+        return self._connection.state.default_headers()
 
     def send_whole(self, headers: HttpHeaders, body: bytes) -> None:
-        """Answer with this header section instead of the default one, and close; for a response as it was given.
+        """ResponseWriter with this header section instead of the default one, and close; for a response as it was given.
 
         ``headers`` may serve several answers at once: they are not changed any more.
         """
@@ -260,15 +260,15 @@ class Answer(IOSink):
         self.close()
 
     def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
-        """Send what the kernel takes now; the rest goes to the outbox, so that a slow client holds nobody up.
+        """Send what the kernel takes now; the rest goes to the queue, so that a slow client holds nobody up.
 
         ``body`` bytes of it are the body's, and ``after`` bytes stand behind them.
         """
         if self._gone:
             return
         sent = 0
-        outbox = self._outbox
-        if outbox is None or not (outbox.busy or outbox.failed):
+        queue = self._send_queue
+        if queue is None or not (queue.busy or queue.failed):
             try:
                 sent = self._connection.channel.send_now(data)
             except OSError:
@@ -287,8 +287,8 @@ class Answer(IOSink):
         if self._gone:
             return
         sent = 0
-        outbox = self._outbox
-        if outbox is None or not (outbox.busy or outbox.failed):
+        queue = self._send_queue
+        if queue is None or not (queue.busy or queue.failed):
             try:
                 sent = self._connection.channel.send_row_now((before, body, after))
             except OSError:
@@ -300,19 +300,19 @@ class Answer(IOSink):
             self._send_later(*pieces)
 
     def _send_later(self, *pieces: Piece | FilePart) -> None:
-        if not self._make_outbox().put(*pieces):
+        if not self._make_send_queue().put(*pieces):
             self._gone = True  # nothing goes out behind a hole
 
-    def _make_outbox(self) -> Outbox:
-        if self._outbox is None:
-            core = self._connection.core
-            self._outbox = Outbox(self._connection.channel, core.body_timeout, core.budget, core.threads.run)
-        return self._outbox
+    def _make_send_queue(self) -> SendQueue:
+        if self._send_queue is None:
+            state = self._connection.state
+            self._send_queue = SendQueue(self._connection.channel, state.body_timeout, state.budget, state.threads.run)
+        return self._send_queue
 
     def flush(self) -> None:
         """Send what is buffered, the head too if it has not gone, and wait until the system has taken it."""
         super().flush()
-        if self._outbox is not None and not self._outbox.wait():
+        if self._send_queue is not None and not self._send_queue.wait():
             self._gone = True
 
     def send_file(self, descriptor: int, offset: int, count: int) -> int:
@@ -321,10 +321,10 @@ class Answer(IOSink):
         The bytes go from the file to the socket without a copy, on a thread of their own.  A file that
         becomes shorter meanwhile ends the connection.  Returns ``count``.
         """
-        if self._phase == CLOSED:
+        if self.phase == CLOSED:
             self._refuse_late_write()
             return count
-        if self._phase == OPEN:
+        if self.phase == OPEN:
             self._freeze_headers()
         if 0 <= self._declared < self._written + self._size + count:
             self._fail_length(f"{self._written + self._size + count} bytes written, "
@@ -348,16 +348,16 @@ class Answer(IOSink):
             self._add(data)
             offset += len(data)
 
-    def _send_continue(self) -> None:
+    def send_continue(self) -> None:
         """100, for a client that waits for it before it sends a body (RFC 9110 10.1.1).
 
         Not once the answer has begun.
         """
-        if self._phase <= BUFFERING:
+        if self.phase <= BUFFERING:
             self._transmit(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _body_failed(self, error: BadMessage) -> None:
+    def body_has_failed(self, error: BadMessage) -> None:
         """The body cannot be read: say so unless the handler says otherwise; the connection ends with this answer."""
         self._keep = False
-        if self._phase == OPEN and self._status_code == 200:
+        if self.phase == OPEN and self._status_code == 200:
             self._status_code = error.status

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage
 from blockingio.server.budget import Budget
@@ -21,8 +21,8 @@ from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request_queue import RequestQueue
 from blockingio.server.response_head import HeadStarts
 from blockingio.server.session import MAX_SESSIONS, Sessions
-from blockingio.server.threads import Threads
-from blockingio.server.timekeeper import Timekeeper
+from blockingio.server.thread_pool import ThreadPool
+from blockingio.server.timer import TimerThread
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.head import Fields, RequestHead, parse_fields, parse_request_line
 from blockingio.wire.limits import DEFAULT_LIMITS, Limits
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     import ssl
 
     from blockingio.server.access import AccessRecord
-    from blockingio.server.connection import Connection
-    from blockingio.server.request import HttpRequest
 
 log = logging.getLogger("blockingio")
 
@@ -59,9 +57,9 @@ MAX_CONNECTIONS = 10_000
 MIN_BODY_RATE = 240
 
 
-class Core:
+class ServerState:
     def __init__(self, name: str, port: int, tls: ssl.SSLContext | None,
-                 refuse: Callable[[HttpRequest], None]) -> None:
+                 refuse: Callable[[Any], None]) -> None:
         self.name = name  # for threads and messages: "127.0.0.1:8080"
         self.port = port
         self.tls = tls
@@ -91,10 +89,11 @@ class Core:
 
     def _start_empty(self, session_timeout: float, max_sessions: int) -> None:
         self.requests = RequestQueue(self._refuse)
-        self.connections: set[Connection] = set()
-        self.threads = Threads(f"blockingio {self.name}")
-        self.timekeeper = Timekeeper(f"blockingio timer {self.name}")
-        self.sessions = Sessions(self.timekeeper, session_timeout, max_sessions)
+        # Of Connection, on the floor above.
+        self.connections: set[Any] = set()
+        self.threads = ThreadPool(f"blockingio {self.name}")
+        self.timer_thread = TimerThread(f"blockingio timer {self.name}")
+        self.sessions = Sessions(self.timer_thread, session_timeout, max_sessions)
         self.budget = Budget()
         # What the listener wants to know: a connection has ended, so there is room.
         self.made_room: Callable[[], None] = _nothing

@@ -4,7 +4,7 @@ A response is sent without waiting as far as the kernel takes it.  What is left 
 and a thread sends it at the client's pace.  The writing half of the connection belongs to that
 thread for as long as anything is in here, else to the response's.
 
-What all outboxes of a server hold is in its budget.  Once that is spent, the connection that has
+What all send queues of a server hold is in its budget.  Once that is spent, the connection that has
 waited longest for its client gives way.  A handler waits for one client only, its own, and only
 for one that goes on taking.
 """
@@ -20,8 +20,8 @@ from time import monotonic
 from blockingio.net.channel import Channel
 from blockingio.server.budget import Budget
 from blockingio.server.piece import FilePart, Piece
-from blockingio.thread import in_one_go
-from blockingio.wire.limits import LINGER_TIME, OUTBOX_SIZE, STALL_SIZE, STALL_TIME
+from blockingio.stream.thread import in_one_go
+from blockingio.wire.limits import LINGER_TIME, SEND_QUEUE_SIZE, STALL_SIZE, STALL_TIME
 
 # Seconds after which the handler that has written something has, as a rule, let go of it.
 _SETTLING_TIME = 0.1
@@ -31,14 +31,14 @@ _FAREWELL_TIME = 0.5
 
 # Those that are sending, or about to tell their response.  Changed by add and discard, each one step of the
 # interpreter.
-_at_work: set[Outbox] = set()
+_at_work: set[SendQueue] = set()
 
 
-class Outbox:
+class SendQueue:
     """The unsent rest of one response, in order.
 
     ``_condition`` guards everything; sending happens outside of it, by the one thread that
-    ``_at_work`` stands for.  No other outbox's is asked for by who holds it.
+    ``_at_work`` stands for.  No other queue's is asked for by who holds it.
     """
 
     def __init__(self, channel: Channel, timeout: float | None, budget: Budget,
@@ -109,10 +109,10 @@ class Outbox:
         Only once memory is short: then each STALL_TIME has to bring something, and else the handler goes on; its
         connection gives way when it has waited longest of all.
         """
-        if self._size <= OUTBOX_SIZE:
+        if self._size <= SEND_QUEUE_SIZE:
             return
         end, taken = monotonic() + STALL_TIME, self._taken_by_client()
-        while self._size > OUTBOX_SIZE and self._budget.is_tight and not (self._is_stalled or self.failed):
+        while self._size > SEND_QUEUE_SIZE and self._budget.is_tight and not (self._is_stalled or self.failed):
             left = end - monotonic()
             if left > 0:
                 self._condition.wait(left)
@@ -178,7 +178,7 @@ class Outbox:
         return True
 
     def _lose(self, error: BaseException) -> None:
-        """The thread that was to send never came up, or has died.  On any thread, which holds no outbox's lock."""
+        """The thread that was to send never came up, or has died.  On any thread, which holds no queue's lock."""
         with self._condition:
             self._fail()
             then, self._then = self._then, None
@@ -209,7 +209,7 @@ class Outbox:
         self._tell(then)
 
     def _tell(self, then: Callable[[bool], None] | None) -> None:
-        """The response that it is at its end, where that has asked for it; then whoever waits for the outbox."""
+        """The response that it is at its end, where that has asked for it; then whoever waits for the queue."""
         try:
             if then is not None:
                 then(not self.failed)
@@ -302,12 +302,12 @@ def _close(pieces: tuple[Piece | FilePart, ...] | deque[Piece | FilePart]) -> No
 def _finish_sending() -> None:
     """A script that ends with its last answer still on the way gives it a moment: its threads end with it."""
     end = monotonic() + LINGER_TIME
-    for outbox in list(_at_work):
-        outbox.wait_for_end(max(end - monotonic(), 0))
+    for queue in list(_at_work):
+        queue.wait_for_end(max(end - monotonic(), 0))
     end = monotonic() + _FAREWELL_TIME
-    for outbox in list(_at_work):
-        outbox.give_way()  # so that the access log can say what has become of it
-        outbox.wait_for_end(max(end - monotonic(), 0))
+    for queue in list(_at_work):
+        queue.give_way()  # so that the access log can say what has become of it
+        queue.wait_for_end(max(end - monotonic(), 0))
 
 
 def forget_sending() -> None:

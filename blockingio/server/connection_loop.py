@@ -1,0 +1,245 @@
+"""What a connection's thread does: receive a head, hand the request over, wait for its response.
+
+The thread keeps no reference to a request or a response that it has handed over: the queue's readers must be able to
+notice one that is dropped without close().
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from traceback import clear_frames
+
+from blockingio.errors import BadMessage
+from blockingio.server.access import AccessRecord, log_access
+from blockingio.server.connection import Connection
+from blockingio.server.pace import BodyPace
+from blockingio.server.plain_http import https_location
+from blockingio.server.request import HttpRequest
+from blockingio.server.response import HttpResponse
+from blockingio.server.response_head import make_head, phrase_of
+from blockingio.server.state import log
+from blockingio.wire.body import Body, request_body
+from blockingio.wire.head import Fields, RequestHead
+from blockingio.wire.limits import DRAIN_SIZE
+from blockingio.wire.source import TIMED_OUT, Truncated
+
+# What is answered where a request could not be read, or only so far as that it asks for a head.
+_ILLEGIBLE = RequestHead("GET", "*", "1.1", Fields(b"", "1.1"))
+_ILLEGIBLE_HEAD = RequestHead("HEAD", "*", "1.1", Fields(b"", "1.1"))
+
+
+class ConnectionLoop:
+    """``run`` is the thread's; all that is here is its own."""
+
+    __slots__ = ("_connection", "_state", "_seen", "_head", "_known", "_body")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._state = connection.state
+        self._seen = b""  # the last head ...
+        self._head = _ILLEGIBLE  # ... and what was made of it: clients repeat themselves
+        self._known: object = None  # the settings that this was made with
+        self._body: Body | None = None  # the last request's
+
+    def run(self) -> None:
+        """Serve until the client or the server ends it.  Never raises; the socket gets closed."""
+        connection, state = self._connection, self._state
+        try:
+            if state.tls is None or connection.handshake():
+                self._serve()
+            elif connection.speaks_plain_http:
+                self._refuse_plain_http()
+        except Exception as error:
+            log.exception("a connection failed in the server itself: please report this")
+            connection.broken = True
+            connection.closed_by_response = False
+            connection.channel.cut()
+            clear_frames(error.__traceback__)  # which may hold a response: dropped now, it is done before we go on
+            if connection.hands_over:
+                connection.hands_over = False
+                if connection.writing.locked():  # else that response has released it
+                    connection.writing.release()
+        if connection.closed_by_response:
+            return
+        connection.writing.acquire()  # the last response writes until it is closed
+        if connection.relay is not None:
+            connection.relay.pass_in(connection.source.take_pending())
+        elif not connection.detached:
+            connection.close()
+            state.connections.discard(connection)
+            state.made_room()
+
+    def _serve(self) -> None:
+        receive, hand_over = self._receive, self._hand_over
+        while (head := receive()) is not None:
+            if not hand_over(head) or not (head.is_followed or self._wait(head)):
+                return
+
+    # ---------------------------------------------------------------- receive
+
+    def _receive(self) -> RequestHead | None:
+        """The next request's head; None where none comes any more."""
+        connection, state = self._connection, self._state
+        channel, source = connection.channel, connection.source
+        wait = state.idle_timeout
+        while True:
+            if wait != channel.receive_timeout:
+                channel.set_receive_timeout(wait)
+            data = None
+            try:
+                data = source.head(state.limits, self._before_wait)
+                if data is None:
+                    return None
+                if data != self._seen or state.known_fields is not self._known:
+                    self._known = state.known_fields
+                    self._head = state.parse_head(data)
+                    self._seen = data
+                head = self._head
+                self._body = request_body(source, head.fields, state.limits) if head.has_body else None
+            except BadMessage as error:
+                self._end_unread(data, error)
+                return None
+            except TIMED_OUT:
+                wait = self._idle_time_left()
+                if wait is None or wait > 0:
+                    continue
+                return None
+            except OSError:
+                connection.broken = True
+                return None
+            connection.head_due = None
+            return head
+
+    def _end_unread(self, data: bytes | None, error: BadMessage) -> None:
+        """What came is no request."""
+        source = self._connection.source
+        if data is not None:
+            source.unread_head(data)  # for a relay
+        if not isinstance(error, Truncated):
+            self._refuse(error, is_head=source.pending.lstrip(b"\r\n").startswith(b"HEAD "))
+
+    # ---------------------------------------------------------------- hand over
+
+    def _hand_over(self, head: RequestHead) -> bool:
+        """Once the last response is closed; False where this thread is done."""
+        connection, state = self._connection, self._state
+        connection.writing.acquire()
+        connection.hands_over = True
+        if connection.is_last or connection.is_cut or state.closing:
+            connection.hands_over = False
+            connection.source.unread_head(self._seen)  # for a relay; else it is answered by the close
+            connection.writing.release()
+            return False
+        # Ahead only where nothing of this request is left to read, and nothing but a request can come.
+        connection.may_read_ahead = head.is_followed
+        body = self._body
+        if body is not None:
+            self._set_pace()
+        elif head.is_last and not connection.source.pending:
+            # The client sends nothing more, so this thread is done: the thread that closes the response closes the
+            # socket.
+            connection.closed_by_response = connection.client_closes = True
+        # No variable here ever holds the request: its handler is to be the only holder, at once.
+        state.requests.put(HttpRequest(connection, head, body, HttpResponse(connection, head, body)))
+        connection.hands_over = False
+        return not connection.closed_by_response
+
+    # ---------------------------------------------------------------- wait
+
+    def _wait(self, head: RequestHead) -> bool:
+        """Until the response is closed, and what it left of the body is read; False where this thread is done."""
+        connection, body = self._connection, self._body
+        connection.writing.acquire()
+        connection.writing.release()
+        if connection.is_last:
+            # A client that said close sends nothing more: no answer can be lost to a reset.
+            connection.client_closes = (
+                not head.keep_alive and not connection.source.pending and (body is None or body.finished))
+            return False
+        if body is not None:
+            with body.lock:  # a handler's thread may still be in read()
+                if not body.discard(DRAIN_SIZE):
+                    connection.is_last = True
+                    return False
+                connection.source.receive_from(connection.channel.receive)
+        return True
+
+    # ---------------------------------------------------------------- limits
+
+    def _set_pace(self) -> None:
+        """A body comes next: how long to wait for it, between two pieces and in all."""
+        gap, rate = self._state.body_timeout, self._state.min_body_rate
+        if rate is None:
+            self._connection.channel.set_receive_timeout(gap)
+        else:
+            pace = BodyPace(self._connection.channel, gap, rate, self._connection.source.pending_size)
+            self._connection.source.receive_from(pace.receive)
+
+    def _before_wait(self) -> None:
+        """A head is on its way: from its first byte on it has header_timeout."""
+        if self._connection.relay is not None:
+            raise Truncated("the socket was handed over")  # what has come is its new owner's
+        now = monotonic()
+        limit = self._state.header_timeout
+        if self._connection.head_due is None:
+            self._connection.head_due = now + (limit if limit is not None else float("inf"))
+        if limit is None:
+            self._connection.channel.set_receive_timeout(None)
+        elif self._connection.head_due > now:
+            self._connection.channel.set_receive_timeout(self._connection.head_due - now)
+        else:
+            raise BadMessage(f"a request head was not whole within {limit:g} seconds", 408)
+
+    def _idle_time_left(self) -> float | None:
+        """Nothing came in time.  How long to wait on: a response is open, or was until lately; 0: no longer."""
+        limit = self._state.idle_timeout
+        if self._connection.is_last or self._connection.is_cut:
+            return 0
+        if limit is None or self._connection.writing.locked():
+            return limit
+        return max(self._connection.idle_since + limit - monotonic(), 0)
+
+    # ---------------------------------------------------------------- refuse
+
+    def _refuse_plain_http(self) -> None:
+        """Tell a client that takes this for an http port."""
+        connection = self._connection
+        if connection.is_cut:
+            return
+        log.info("%s speaks plain HTTP to the HTTPS port %s", connection.remote, self._state.name)
+        location = https_location(connection.rest_of_plain, self._state.port, self._state.parse_head)
+        error = BadMessage("this is plain HTTP, and the port speaks TLS: use https:// in the URL",
+                           308 if location else 400)
+        self._refuse(error, is_head=False, location=location)
+
+    def _refuse(self, error: BadMessage, *, is_head: bool, location: str | None = None) -> None:
+        """ResponseWriter what was no request, whole and valid, once the last response is done; the connection ends.
+
+        An answer to HEAD says how long its content would be, and has none (RFC 9110 9.3.2).
+        """
+        connection, state = self._connection, self._state
+        connection.writing.acquire()
+        try:
+            if connection.is_last or connection.is_cut:
+                return
+            body = f"{error.status} {phrase_of(error.status)}: {error.message}\n".encode("latin-1", "replace")
+            headers = state.error_headers()
+            if location is not None:
+                headers.set("location", location)
+            head, _, _ = make_head(state.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None,
+                                   headers, (), length=len(body), has_body=True, may_keep=False)
+            answer = head if is_head else head + body
+            sent = 0
+            try:
+                sent = connection.channel.send_now(answer)
+                while sent < len(answer):
+                    sent += connection.channel.send_some(answer[sent:], state.body_timeout)
+            except OSError:
+                connection.broken = True
+            connection.is_last = True
+            if state.access_log is not None:
+                log_access(state.access_log, AccessRecord(
+                    connection.remote, None, time(), "-", "-", "-", error.status, max(sent - len(head), 0), 0.0,
+                    _ILLEGIBLE.fields.headers, sent == len(answer)))
+        finally:
+            connection.writing.release()
