@@ -61,21 +61,30 @@ def close_if_dropped(given: ref[Given]) -> None:
         request.response.close_forgotten()
 
 
+def users_frame() -> FrameType | None:
+    """The innermost one of the calling thread that is not this package's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    return frame
+
+
+def instruction_of(frame: FrameType) -> int:
+    """The number of the one that it is at."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while code[at] == _CACHE:  # 3.12 stands on the last of an instruction's caches
+        at -= 2
+    return code[at]
+
+
 def _is_variable_of_a_loop(request: Given) -> bool:
     """Whether the next request is asked for by a ``for`` in somebody's code with this one in a variable there.
 
     A variable that something else was put into, as in ``first, second = next(requests), next(requests)``, counts
     as a holder, and so do a queue and a thread.
     """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
-        frame = frame.f_back
-    if frame is None:
-        return False
-    code, at = frame.f_code.co_code, frame.f_lasti
-    while code[at] == _CACHE:  # 3.12 stands on the last of an instruction's caches
-        at -= 2
-    if code[at] != _FOR_ITER:
+    frame = users_frame()
+    if frame is None or instruction_of(frame) != _FOR_ITER:
         return False
     variables = frame.f_locals
     found = any(value is request for value in list(variables.values()))

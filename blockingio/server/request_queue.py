@@ -22,10 +22,12 @@ from collections.abc import Callable, Iterator
 from math import inf
 from queue import Empty, SimpleQueue
 from time import monotonic
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from weakref import WeakSet, ref
 
 from blockingio.server.dropped import close_if_dropped
+from blockingio.server.left import answer_if_left_by_exception, asking_loop
 from blockingio.stream.thread import in_one_go
 from blockingio.wire.sink import CLOSED, OPEN, UNTAKEN
 
@@ -77,9 +79,9 @@ class _Closable(Protocol):
 
 
 class RequestQueue:
-    """One server's.  ``refuse`` answers a request that no reader will take."""
+    """One server's.  ``refuse`` answers a request that no handler will, with a status."""
 
-    def __init__(self, refuse: Callable[[HttpRequest], None]) -> None:
+    def __init__(self, refuse: Callable[[HttpRequest, int], None]) -> None:
         queue: SimpleQueue[Item] = SimpleQueue()
         # SimpleQueue's own methods, not ours around them: no frame is added to a request.
         self.put: Callable[[Item], None] = queue.put
@@ -139,6 +141,10 @@ class RequestQueue:
             time.sleep(0)  # let its reader have it
         return False
 
+    def loop_left(self, given: ref[HttpRequest] | None, loop: CodeType | None) -> None:
+        """A reader is let go of, by the calling thread: where an exception does it, its last request is answered."""
+        answer_if_left_by_exception(given, loop, self._refuse)
+
     # ---------------------------------------------------------------- the end
 
     def accepts_no_more(self, error: BaseException) -> None:
@@ -188,7 +194,7 @@ class RequestQueue:
             while True:
                 item = self.get(False)
                 if not isinstance(item, Signal):
-                    self._refuse(item)
+                    self._refuse(item, 503)
         except Empty:
             pass
         finally:
@@ -201,6 +207,8 @@ def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
     ``begin`` gives the queue, with this reader counted; it is called with the first ``next``.
     """
     queue = begin()
+    loop = asking_loop()
+    given: ref[HttpRequest] | None = None
     try:
         nap = nap_time()
         get = queue.get
@@ -226,6 +234,9 @@ def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
                 request = None
                 close_if_dropped(given)
             request = None
+    except GeneratorExit:
+        queue.loop_left(given, loop)
+        raise
     finally:
         queue.leave()
 
@@ -233,11 +244,12 @@ def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
 class RequestReader:
     """One thread's reader, for waits with a limit: an iterator of requests that any thread may wake."""
 
-    __slots__ = ("waits", "_queue", "_given", "_nap", "_is_closed")
+    __slots__ = ("waits", "_queue", "_given", "_nap", "_is_closed", "_loop")
 
     def __init__(self, begin: Callable[[], RequestQueue]) -> None:
         self.waits = False  # written by its own thread: it is in the queue's get(), or about to be
         self._given: ref[HttpRequest] | None = None
+        self._loop = asking_loop()
         self._nap = nap_time() or threading.TIMEOUT_MAX
         self._is_closed = True
         self._queue = begin()
@@ -313,7 +325,8 @@ class RequestReader:
             self._queue.leave()
 
     def __del__(self) -> None:
-        if not sys.is_finalizing():
+        if not sys.is_finalizing() and not self._is_closed:
+            self._queue.loop_left(self._given, self._loop)
             self.close()
 
 

@@ -26,7 +26,7 @@ from blockingio.server.request_queue import RequestQueue, RequestReader, iterate
 from blockingio.server.settings import (
     Limit, ListSetting, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
 )  # fmt: skip
-from blockingio.server.workers import Workers, refuse_unread
+from blockingio.server.workers import Workers, answer_error
 from blockingio.stream.stream import Stream
 from blockingio.stream.subscription import StreamSubscription
 from blockingio.values.headers import HttpHeaders
@@ -52,6 +52,8 @@ class HttpServer(Stream[HttpRequest]):
 
     Connections are accepted from the first iteration on; until then they wait in the system's
     backlog.  Any number of threads may iterate one server: each request goes to one of them.
+    An exception that leaves the loop answers its request with 500, where nothing was sent.  Should the
+    server be unable to accept connections any more, iterating raises OSError.
     Use as a context manager to close it on the way out.  Follows dart:io's HttpServer.
     """
 
@@ -104,7 +106,7 @@ class HttpServer(Stream[HttpRequest]):
         self.address = address
         self.port: int = name[1] if isinstance(name, tuple) else 0
         is_unix = address.type is InternetAddressType.UNIX
-        self.state = ServerState("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls, refuse_unread)
+        self.state = ServerState("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls, answer_error)
         self._socket = sock
         self._owns_socket = owns_socket
         # The process whose close() frees the port: a child that was forked meanwhile only lets go of the socket.
@@ -205,7 +207,9 @@ class HttpServer(Stream[HttpRequest]):
         """Call ``action`` with each request, on this thread and ``workers - 1`` more, until the server is closed.
 
         An exception from the action is logged on "blockingio" and answered with 500, or with the status that
-        a broken request body asks for; the server goes on.  SystemExit and KeyboardInterrupt end it.
+        a broken request body asks for; the server goes on.  What is no Exception (SystemExit, KeyboardInterrupt) is
+        answered so too, and ends it: all workers stop, and it is raised.  Raises RuntimeError or MemoryError where
+        the system has no thread for a worker, OSError where connections cannot be accepted any more.
         """
         Workers(self.state, self._begin_reading, action, workers).work_here()
 
@@ -215,7 +219,9 @@ class HttpServer(Stream[HttpRequest]):
                cancel_on_error: bool = False, workers: int = 1) -> StreamSubscription[HttpRequest]:
         """``for_each`` in the background, on ``workers`` threads; cancelling it leaves the server open.
 
-        ``on_error`` is told of an exception from ``on_data`` too, once it has been answered and logged.
+        ``on_error`` is told of an exception from ``on_data`` too, once it has been answered and logged.  What would
+        end ``for_each`` with an exception ends this: ``on_error`` is told, ``on_done`` follows.
+        Raises RuntimeError or MemoryError where the system has no thread for it, OSError where it cannot accept.
         """
         group = Workers(self.state, self._begin_reading, on_data or _ignore, workers, on_error, on_done, cancel_on_error)
         return group.work_in_background()

@@ -59,13 +59,13 @@ MIN_BODY_RATE = 240
 
 class ServerState:
     def __init__(self, name: str, port: int, tls: ssl.SSLContext | None,
-                 refuse: Callable[[Any], None]) -> None:
+                 refuse: Callable[[Any, int], None]) -> None:
         self.name = name  # for threads and messages: "127.0.0.1:8080"
         self.port = port
         self.tls = tls
         self.closing = False  # set once, by close()
         self.keeps_connections = True  # until the server is about to end
-        self._refuse = refuse  # answers a request that no reader will take
+        self._refuse = refuse  # answers a request that no handler will, with a status
         self._start_empty(SESSION_TIMEOUT, MAX_SESSIONS)
 
         self.auto_compress = False

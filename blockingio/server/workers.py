@@ -223,8 +223,3 @@ def answer_error(request: HttpRequest, status: int) -> None:
     except Exception:
         log.exception("the answer %d to %s %s failed", status, request.method, request.target)
         request.response.give_up()
-
-
-def refuse_unread(request: HttpRequest) -> None:
-    """For a request that came before its server was closed, and that no reader will take."""
-    answer_error(request, 503)

@@ -374,6 +374,10 @@ class HookReader(_Keeping[T]):
             iterator = self._own.iterator = self._stream._timed_iterator()
             return iterator
 
+    def __del__(self) -> None:
+        # The calling thread's iterator: without the GIL it would outlive the local that it is in.
+        self._own.__dict__.clear()
+
 
 def reader_of(iterable: Iterable[T]) -> Reader[T]:
     """The one who reads it.  TypeError where it is not iterable."""
