@@ -20,12 +20,8 @@ from typing import NamedTuple
 
 from blockingio.net.security import SecurityContext, fingerprint_of
 from blockingio.net.self_signed import canonical_hosts, make_self_signed
+from blockingio.net.system import O_NOFOLLOW, O_READ, lock_file
 from blockingio.net.x509 import X509Certificate
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 DAYS = 30
 
@@ -39,7 +35,7 @@ _LOCK = "https.lock"
 _HOSTS_RE = re.compile(r"^Hosts: (.*)$", re.MULTILINE)
 _CERTIFICATE_RE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
-_NEW = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
 
 
 class KeptCertificate(NamedTuple):
@@ -113,7 +109,7 @@ def _usable(text: str, names: Sequence[str], least_left: timedelta) -> KeptCerti
 def _read(file: Path) -> str | None:
     """The text of the file; None where there is none, or one that somebody else can read, or could have written."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(file, O_READ | O_NOFOLLOW)
     except OSError:
         return None
     with open(descriptor, "rb") as opened:
@@ -144,9 +140,6 @@ def _write(file: Path, text: str) -> None:
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
     """No other process is inside at the same time, where the system has such locks."""
-    if fcntl is None:
-        yield
-        return
     with open(os.open(file, _NEW, 0o600), "wb") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)  # given back when it is closed
+        lock_file(opened.fileno())  # given back when it is closed
         yield

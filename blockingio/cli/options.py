@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 import blockingio
-from blockingio.cli.upload import CAN_UPLOAD
+from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
 
 DEFAULT_PORT = 8000
@@ -103,10 +102,10 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
         parser.error("argument --unix: a socket without ports, so expected no --port with it")
     if options.unix is not None and options.open:
         parser.error("argument --open: no browser opens a Unix-domain socket, so expected no --unix with it")
-    if options.unix is not None and not hasattr(socket, "AF_UNIX"):
-        parser.error("argument --unix: this system has no Unix-domain sockets")
-    if options.upload and not CAN_UPLOAD:
-        parser.error("argument --upload: this system cannot create files by an open directory")
+    if options.unix is not None and AF_UNIX is None:
+        parser.error("argument --unix: this system has no Unix-domain sockets (AF_UNIX)")
+    if options.upload and not CAN_WRITE_BELOW:
+        parser.error("argument --upload: this system cannot make files relative to an open directory (dir_fd)")
 
 
 def _program() -> str:

@@ -20,10 +20,8 @@ from blockingio.errors import HttpException
 from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.multipart import MimeMultipart
 from blockingio.http_server.paths import shown
-from blockingio.http_server.safe_open import CAN_OPEN_BELOW, is_name
-
-# Uploads need the calls that go by an open directory.
-CAN_UPLOAD = CAN_OPEN_BELOW and os.link in os.supports_dir_fd and os.rename in os.supports_dir_fd
+from blockingio.http_server.safe_open import is_name
+from blockingio.net.system import O_NOFOLLOW
 
 # What file systems without hard links say (FAT, many network ones).
 _NO_LINKS = frozenset((EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP))
@@ -38,7 +36,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 _TEMPORARY_RE = re.compile(r"\.[0-9a-f]{24}\.upload", re.IGNORECASE)
 
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_NOFOLLOW
 
 
 def is_temporary(name: str) -> bool:

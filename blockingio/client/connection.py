@@ -9,13 +9,13 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
-from select import POLLIN, poll
 from threading import RLock
 
 from blockingio.client.detached import with_bytes_ahead
 from blockingio.errors import HttpException
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.net.channel import LONGEST_TIME, Channel
+from blockingio.net.channel import Channel
+from blockingio.net.system import LONGEST_TIME, input_watch
 from blockingio.net.x509 import X509Certificate
 from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
@@ -25,7 +25,7 @@ from blockingio.wire.source import LenientSource
 
 class Connection:
     __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_line", "seen_status",
-                 "seen_fields", "seen_limits", "_der", "_certificate", "_guard", "_held", "_poll", "ahead",
+                 "seen_fields", "seen_limits", "_der", "_certificate", "_guard", "_held", "_wait_for_input", "ahead",
                  "ahead_size", "is_limited", "_own_timeout")  # fmt: skip
 
     channel: Channel  # these three from begin() on
@@ -81,8 +81,7 @@ class Connection:
         self.channel = channel
         self.source = LenientSource(channel.receive)
         self._der = der
-        self._poll = poll()
-        self._poll.register(sock, POLLIN)
+        self._wait_for_input = input_watch(sock)
 
     # ------------------------------------------------------------ in use
 
@@ -103,7 +102,7 @@ class Connection:
 
     def has_input(self, seconds: float = 0) -> bool:
         """Whether something came, the end of input too, or comes within that time."""
-        return bool(self._poll.poll(seconds * 1000))
+        return bool(self._wait_for_input(seconds * 1000))
 
     def keep_ahead(self, data: bytes) -> None:
         """Keep what was received before its turn: the source gets it before what comes after."""
@@ -151,7 +150,7 @@ class Connection:
 
     def is_alive(self) -> bool:
         """Whether it can take a request: not at its end, and nothing came that nobody asked for."""
-        if not self._poll.poll(0):
+        if not self._wait_for_input(0):
             return True  # nothing came, not even the end
         return self.channel.is_tls and self._has_only_tls_records()  # else: the end, or what nobody asked for
 

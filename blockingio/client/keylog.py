@@ -13,6 +13,8 @@ import tempfile
 from threading import Lock
 from weakref import WeakKeyDictionary
 
+from blockingio.net.system import read_at
+
 # Bytes of log read at once; a handshake makes about one thousand.
 _READ_SIZE = 64 * 1024
 
@@ -39,7 +41,7 @@ class KeyLog:
         """The lines that came since the last call, each with its line feed; comments are left out."""
         with self._lock:
             data = b""
-            while more := os.pread(self._descriptor, _READ_SIZE, self._read_to + len(data)):
+            while more := read_at(self._descriptor, _READ_SIZE, self._read_to + len(data)):
                 data += more
             data = data[: data.rfind(b"\n") + 1]
             self._read_to += len(data)

@@ -9,7 +9,6 @@ Belongs to one thread at a time, but for ``abort`` and ``done``.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future
 from threading import Lock, RLock
 from typing import NoReturn
@@ -22,6 +21,7 @@ from blockingio.client.prepared_request import EXPECTS_CONTENT, PreparedRequest
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
+from blockingio.net.system import after_fork_in_child
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
@@ -37,8 +37,7 @@ def _renew_lock() -> None:
     _ending = Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+after_fork_in_child(_renew_lock)
 
 _ABORTED = "the request was aborted"
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from select import POLLIN, POLLOUT, poll
 from typing import Final
 
 from blockingio.client.connection import Connection
 from blockingio.errors import HttpException
+from blockingio.net.system import READABLE, WRITABLE, wait_for
 from blockingio.wire.body import has_body
 from blockingio.wire.head import Fields
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, MIB
@@ -47,7 +47,7 @@ class Upload:
         self._fail = fail
         self._sent = 0
         self._is_at_end = False  # of the server's side
-        self._wanted = POLLOUT  # what sending waits for; TLS may have to read first
+        self._wanted = WRITABLE  # what sending waits for; TLS may have to read first
 
     @property
     def is_clean(self) -> bool:
@@ -79,13 +79,13 @@ class Upload:
                 self._wait(timeout)
 
     def _send_some(self, view: memoryview) -> int:
-        self._wanted = POLLOUT
+        self._wanted = WRITABLE
         try:
             return self._connection.channel.socket.send(view)
         except (BlockingIOError, ssl.SSLWantWriteError):
             return 0
         except ssl.SSLWantReadError:
-            self._wanted = POLLIN
+            self._wanted = READABLE
             return 0
 
     def _take_head(self) -> None:
@@ -96,14 +96,12 @@ class Upload:
 
     def _wait(self, timeout: float | None) -> None:
         """Until something can be sent, or something came that is to be looked at."""
-        waiter = poll()
-        waiter.register(self._connection.channel.socket, self._wanted | (0 if self._is_at_end else POLLIN))
         if self.head is not None:
             timeout = _PATIENCE_ANSWERED if self._is_answer_whole() else _PATIENCE_ANSWERING
-        found = waiter.poll(None if timeout is None else timeout * 1000)
+        found = wait_for(self._connection.channel.socket, self._wanted | (0 if self._is_at_end else READABLE), timeout)
         if not found:
             self._end_waiting(timeout)
-        elif self.head is not None and found[0][1] & POLLIN and not found[0][1] & POLLOUT:
+        elif self.head is not None and found == READABLE:
             self._read_ahead()
 
     def _end_waiting(self, timeout: float | None) -> None:

@@ -8,19 +8,12 @@ upload does not count.  Belongs to the request's thread.
 from __future__ import annotations
 
 import ssl
-import struct
 from collections.abc import Callable
 
 from blockingio.client.connection import Connection
 from blockingio.client.connect import Deadline
 from blockingio.net.channel import LONGEST_TIME
 from blockingio.wire.source import TIMED_OUT
-
-try:
-    from fcntl import ioctl
-    from termios import TIOCOUTQ
-except ImportError:  # Windows: then the time counts from when the system took the last byte
-    TIOCOUTQ = None  # type: ignore[assignment]
 
 # The status of the BadMessage where the rest of something did not come in time.
 TOO_LATE = 408
@@ -43,7 +36,7 @@ class HeadWait:
         self._receive = connection.channel.receive
         self._seconds = seconds
         self._deadline = Deadline(seconds)
-        self._unsent = _unsent(connection)
+        self._unsent = connection.channel.unsent()
         self._pause = _FIRST_PAUSE
 
     def receive(self, size: int) -> bytes:
@@ -61,7 +54,7 @@ class HeadWait:
     def _look_again(self) -> None:
         """Whether there is less to be sent than before: then the time begins anew."""
         self._deadline.left()
-        unsent = _unsent(self._connection)
+        unsent = self._connection.channel.unsent()
         if unsent != self._unsent:
             self._unsent = unsent
             self._deadline = Deadline(self._seconds)
@@ -91,14 +84,3 @@ def receive_now(receive: Callable[[int], bytes]) -> Callable[[int], bytes]:
             raise BlockingIOError from None
 
     return receive_what_is_there
-
-
-def _unsent(connection: Connection) -> int:
-    """Bytes that the peer's system has not acknowledged, as far as this one tells."""
-    if TIOCOUTQ is None:
-        return 0
-    try:
-        answer = ioctl(connection.channel.socket.fileno(), TIOCOUTQ, bytes(4))
-    except (OSError, ValueError):
-        return 0  # it is no socket that knows, or is closed
-    return int(struct.unpack("@i", answer)[0])

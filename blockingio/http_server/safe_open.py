@@ -4,9 +4,12 @@ Takes a root and segments that are names already (decoded, split), gives a descr
 stat.  Each segment is opened relative to the directory before it and never through a link, so
 that between checking and opening there is no moment in which a link could be put in the way;
 links are read and walked by the same steps.  A descriptor is all the caller gets: to open by
-path again would be that moment.  Where the system cannot open relative to a directory
-(Windows, where making links takes special rights) what was opened is held against the root
-afterwards, by path: that alone leaves a moment.
+path again would be that moment.
+
+Where the system cannot open relative to a directory (Windows) no link is followed in a jail, and
+a line in the log says so.  What was opened is held against its path afterwards: it has to be the
+very file that is there without a link.  Only a program that may write below the root could still
+exchange a directory between the steps of that.
 
 Raises OSError: FileNotFoundError for what is not there and for what is outside, which nobody
 can tell apart; PermissionError for what may not be read.
@@ -14,22 +17,20 @@ can tell apart; PermissionError for what may not be read.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
 from errno import ELOOP, EMLINK, ENOENT, ENOTDIR
 
+from blockingio.net.system import CAN_OPEN_BELOW, CAN_OPEN_DIRECTORIES, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_READ
+
+_log = logging.getLogger("blockingio")
+
 # Links in one path: Linux allows 40.
 MAX_LINKS = 40
 
-# O_NONBLOCK: a fifo without a writer must not hold us up before its stat says that it is one.
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
-# To pass through a directory takes no right to read it.
-_THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | _NOFOLLOW | _DIRECTORY
-
-CAN_OPEN_BELOW = bool(_NOFOLLOW) and bool(_DIRECTORY) and os.open in os.supports_dir_fd
+_THROUGH = O_PATH | O_NOFOLLOW | O_DIRECTORY
 
 # What open() says of a link with O_NOFOLLOW: Linux, macOS and POSIX; FreeBSD; with O_DIRECTORY as well.
 _IS_LINK = (ELOOP, EMLINK, ENOTDIR)
@@ -73,17 +74,18 @@ def open_below(root: str, names: Sequence[str], *, follow_links: bool = True, ja
 
     Links are followed where ``follow_links``, while ``jail`` only as long as they stay below the
     root: an absolute one has to name the root.  The root itself may be reached through links.
+    Without CAN_OPEN_BELOW none is followed in a jail.
     """
     if follow_links and not jail:
         return _open_path(os.path.join(root, *names))
     if not CAN_OPEN_BELOW:
-        return _open_and_check(root, names, follow_links, jail)
+        return _open_and_check(root, names, follow_links)
     if not names:
         return _open_path(root)
     if len(names) == 1:
         # By far the most common case needs no descriptor for the directory.
         try:
-            descriptor = os.open(f"{root}/{names[0]}", _READ | _NOFOLLOW)
+            descriptor = os.open(f"{root}/{names[0]}", O_READ | O_NOFOLLOW)
         except OSError as error:
             if error.errno not in _IS_LINK:
                 raise
@@ -107,7 +109,7 @@ class _Walk:
         self._root = root
         self._follow_links = follow_links
         self._links = 0
-        self._directories = [os.open(root, _DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY))]
+        self._directories = [os.open(root, O_DIRECTORY | O_PATH)]
 
     def close(self) -> None:
         while self._directories:
@@ -125,14 +127,14 @@ class _Walk:
             here = self._directories[-1]
             try:
                 if not left:
-                    return _with_stat(os.open(name, _READ | _NOFOLLOW, dir_fd=here), direct=not self._links)
+                    return _with_stat(os.open(name, O_READ | O_NOFOLLOW, dir_fd=here), direct=not self._links)
                 self._directories.append(os.open(name, _THROUGH, dir_fd=here))
             except OSError as error:
                 if error.errno not in _IS_LINK:
                     raise
                 left.extend(self._read_link(name, error))
         # A link to a directory that it is itself in, or to the root.
-        return _with_stat(os.open(".", _READ, dir_fd=self._directories[-1]))
+        return _with_stat(os.open(".", O_READ, dir_fd=self._directories[-1]))
 
     def _up(self) -> None:
         if len(self._directories) == 1:
@@ -165,9 +167,9 @@ class _Walk:
 
 def _open_path(path: str) -> Opened:
     try:
-        descriptor = os.open(path, _READ)
+        descriptor = os.open(path, O_READ)
     except PermissionError:
-        if os.name != "nt" or not os.path.isdir(path):
+        if CAN_OPEN_DIRECTORIES or not os.path.isdir(path):
             raise
         return Opened(-1, os.stat(path))
     return _with_stat(descriptor)
@@ -181,19 +183,19 @@ def _with_stat(descriptor: int, direct: bool = False) -> Opened:
         raise
 
 
-def _open_and_check(root: str, names: Sequence[str], follow_links: bool, jail: bool) -> Opened:
+def _open_and_check(root: str, names: Sequence[str], follow_links: bool) -> Opened:
     """open_below where nothing can be opened relative to a directory.
 
-    The path without links is found after opening.  It has to be below the root, to be the one
-    asked for where links are not followed, and to lead to the very file that is open.
+    The path without links is found after opening.  It has to be the one asked for, and to lead to
+    the very file that is open.
     """
     opened = _open_path(os.path.join(root, *names))
     try:
         real_root = os.path.realpath(root)
         real = os.path.realpath(os.path.join(root, *names))
-        if jail and not os.path.join(real, "").startswith(os.path.join(real_root, "")):
-            raise _outside()
-        if not follow_links and os.path.normcase(real) != os.path.normcase(os.path.join(real_root, *names)):
+        if os.path.normcase(real) != os.path.normcase(os.path.join(real_root, *names)):
+            if follow_links:
+                _tell_of_links(root)
             raise _outside()
         if not os.path.samestat(os.lstat(real), opened.stat):
             raise _outside()
@@ -201,6 +203,16 @@ def _open_and_check(root: str, names: Sequence[str], follow_links: bool, jail: b
         opened.close()
         raise
     return opened
+
+
+_told: set[str] = set()  # roots; any thread adds one, in one step
+
+
+def _tell_of_links(root: str) -> None:
+    if root not in _told:
+        _told.add(root)
+        _log.warning("links below %s are not followed: this system cannot see to it that they stay there "
+                     "(os.open with dir_fd and O_NOFOLLOW)", root)
 
 
 def _outside() -> FileNotFoundError:

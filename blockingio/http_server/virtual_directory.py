@@ -63,7 +63,8 @@ class VirtualDirectory:
         self.root = Path(root)
         #: Directories without a directory_handler are listed, else 404.
         self.allow_directory_listing = False
-        #: Links are followed, while jail_root is set only to what is below the root.
+        #: Links are followed, while jail_root is set only to what is below the root.  Where the system cannot see to
+        #: that (Windows has no os.open with dir_fd and O_NOFOLLOW) none is followed while jail_root is set.
         self.follow_links = True
         #: Links and serve_file do not lead outside the root.
         self.jail_root = True

@@ -11,30 +11,16 @@ and its errors are OSErrors.
 
 from __future__ import annotations
 
-import os
-import select
 import socket
-import struct
-import sys
 from collections.abc import Callable
 from threading import RLock
 from time import monotonic
 
-if sys.platform == "linux":
-    from fcntl import ioctl
-    from termios import TIOCOUTQ
+from blockingio.net import system
+from blockingio.net.system import DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, set_kernel_timeout, wait_for
 
-# send() that never waits.  A system without it (Windows) may wait here, in the writer's thread.
-_DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
-
-# Linux only.
-_TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
-
-# Seconds that the system can wait, poll() with its milliseconds in an int the least of all; 24 days.
-LONGEST_TIME = 2_000_000
-
-# SO_LINGER: what has not been sent is dropped, at once.
-_RESET_ON_CLOSE = struct.pack("@HH" if sys.platform == "win32" else "@ii", 1, 0)
+# Bytes of a file that are read at once, where the system does not send it by itself.
+_READ_SIZE = 256 * 1024
 
 # Pieces of input that are read away at the end at most, each of up to 64 KiB.
 _LINGER_PIECES = 64
@@ -66,12 +52,12 @@ class Channel:
         """How long each receive waits from now on; None: for ever."""
         if seconds != self.receive_timeout:
             self.receive_timeout = seconds
-            _set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, seconds)
+            set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, seconds)
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Send what the kernel takes without waiting; the number of bytes, perhaps 0.  Raises OSError."""
         try:
-            return self.socket.send(data, _DONT_WAIT)
+            return self.socket.send(data, DONT_WAIT)
         except BlockingIOError:
             return 0
 
@@ -79,7 +65,7 @@ class Channel:
         """``send_now`` of several in a row, without a copy of them."""
         if hasattr(self.socket, "sendmsg"):
             try:
-                return self.socket.sendmsg(row, (), _DONT_WAIT)
+                return self.socket.sendmsg(row, (), DONT_WAIT)
             except BlockingIOError:
                 return 0
         return self._send_each_now(row)
@@ -93,9 +79,9 @@ class Channel:
                 break
         return done
 
-    def send_some(self, data: bytes, timeout: float | None) -> int:
+    def send_some(self, data: bytes | memoryview, timeout: float | None) -> int:
         """Wait until something can be sent, at most all; the number of bytes.  Raises as send_all."""
-        _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
+        set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
         try:
             return self.socket.send(data)
         except BlockingIOError:
@@ -106,25 +92,15 @@ class Channel:
 
         The kernel wakes nobody before it has room for a good part of its buffer: after a False it may yet take some.
         """
-        return self._wait_for(select.POLLOUT, seconds)
-
-    def _wait_for(self, event: int, seconds: float | None) -> bool:
-        poll = select.poll()
-        poll.register(self.socket.fileno(), event)
-        return bool(poll.poll(None if seconds is None else min(max(seconds, 0), LONGEST_TIME) * 1000))
+        return wait_for(self.socket, WRITABLE, seconds) != 0
 
     def unsent(self) -> int:
         """Bytes that the kernel has taken, and the peer has not confirmed; 0 where the system does not say."""
-        if sys.platform != "linux":
-            return 0
-        try:
-            return int.from_bytes(ioctl(self.socket.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
-        except (OSError, ValueError):
-            return 0  # it is gone
+        return system.unsent(self.socket)
 
     def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
         """Send everything.  Raises TimeoutError when nothing was taken for ``timeout`` seconds, OSError."""
-        _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
+        set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
         try:
             self.socket.sendall(data)
         except BlockingIOError:
@@ -136,12 +112,14 @@ class Channel:
 
         ``note`` is told of each number of bytes that has gone, also where the next fails.
         """
-        _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
-        self._cork(True)
+        if system.send_file is None:
+            return self._send_as_read(descriptor, offset, count, timeout, note)
+        set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
+        system.cork(self.socket, True)
         done = 0
         try:
             while done < count:
-                sent = os.sendfile(self.socket.fileno(), descriptor, offset + done, min(count - done, 1 << 30))
+                sent = system.send_file(self.socket.fileno(), descriptor, offset + done, min(count - done, 1 << 30))
                 if not sent:
                     break
                 done += sent
@@ -149,21 +127,34 @@ class Channel:
         except BlockingIOError:
             raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
         finally:
-            self._cork(False)
+            system.cork(self.socket, False)
         return done
 
-    def _cork(self, corked: bool) -> None:
-        """Whether only full segments are sent: without, TCP_NODELAY has sendfile send as many small ones (-40 %)."""
-        if _TCP_CORK is not None and self.socket.family != socket.AF_UNIX:
-            self.socket.setsockopt(socket.IPPROTO_TCP, _TCP_CORK, corked)
+    def _send_as_read(self, descriptor: int, offset: int, count: int, timeout: float | None,
+                      note: Callable[[int], object]) -> int:
+        """send_file by way of this program's memory."""
+        done = 0
+        while done < count:
+            data = system.read_at(descriptor, min(count - done, _READ_SIZE), offset + done)
+            if not data:
+                break
+            done += len(data)
+            view = memoryview(data)
+            while view:
+                sent = self.send_some(view, timeout)
+                note(sent)
+                view = view[sent:]
+        return done
 
     def has_input(self) -> bool:
         """Whether there is something to receive, or the end of input.  From any thread, without waiting."""
         try:
-            socket.socket.recv(self.socket, 1, socket.MSG_PEEK | _DONT_WAIT)
+            if not DONT_WAIT:
+                return wait_for(self.socket, READABLE, 0) != 0
+            socket.socket.recv(self.socket, 1, socket.MSG_PEEK | DONT_WAIT)
         except BlockingIOError:
             return False
-        except OSError:
+        except (OSError, ValueError):
             pass  # broken: its thread is about to find that
         return True
 
@@ -215,7 +206,7 @@ class Channel:
             if self._open:
                 self._aborted = True
                 try:
-                    self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                    self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, system.RESET_ON_CLOSE)
                 except OSError:
                     pass  # it is gone already
         self.cut()
@@ -244,7 +235,7 @@ class Channel:
         with self._lock:
             self._open = False
             self.set_receive_timeout(None)
-            _set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, None)
+            set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, None)
             return self.socket
 
 
@@ -276,11 +267,67 @@ class TlsChannel(Channel):
             return self.socket
 
 
-def _set_kernel_timeout(sock: socket.socket, option: int, seconds: float | None) -> None:
-    """SO_RCVTIMEO or SO_SNDTIMEO; zero means for ever to the kernel, so a short time is a millisecond."""
-    milliseconds = 0 if seconds is None else max(int(min(seconds, LONGEST_TIME) * 1000), 1)
-    if sys.platform == "win32":
-        value = struct.pack("@I", milliseconds)
-    else:
-        value = struct.pack("@ll", milliseconds // 1000, milliseconds % 1000 * 1000)
-    sock.setsockopt(socket.SOL_SOCKET, option, value)
+class NonBlockingChannel(Channel):
+    """A socket that never blocks: who has to wait does so outside of it, until it is ready.
+
+    For what the kernel's timeouts do not do: TLS, and systems without MSG_DONTWAIT, where on a socket that blocks
+    one thread could not send without waiting while another receives.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        sock.settimeout(0)
+        self.receive = self._receive
+
+    def set_receive_timeout(self, seconds: float | None) -> None:
+        self.receive_timeout = seconds
+
+    def _receive(self, size: int) -> bytes:
+        end = end_of(self.receive_timeout)
+        while True:
+            try:
+                return self.socket.recv(size)
+            except BlockingIOError:
+                self._wait(READABLE, end)
+
+    def send_some(self, data: bytes | memoryview, timeout: float | None) -> int:
+        end = end_of(timeout)
+        while not (sent := self.send_now(data)) and data:
+            self._wait(WRITABLE, end)
+        return sent
+
+    def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self.send_some(view, timeout) :]
+
+    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None,
+                  note: Callable[[int], object] = int) -> int:
+        return self._send_as_read(descriptor, offset, count, timeout, note)
+
+    def _discard_some(self, seconds: float) -> bool:
+        self._wait(READABLE, monotonic() + seconds)
+        # Of TLS as it comes: nobody wants to know what it means.
+        return bool(socket.socket.recv(self.socket, 65536))
+
+    def detach(self) -> socket.socket:
+        with self._lock:
+            self._open = False
+            self.socket.settimeout(None)
+            return self.socket
+
+    def _wait(self, event: int, end: float | None) -> None:
+        """Until the socket is ready, or broken.  Raises TimeoutError at ``end`` on the monotonic clock."""
+        if not wait_for(self.socket, event, None if end is None else end - monotonic()):
+            raise TimeoutError("the peer was too slow")
+
+
+def end_of(timeout: float | None) -> float | None:
+    """When that many seconds are over, on the monotonic clock; None: never."""
+    return None if timeout is None else monotonic() + timeout
+
+
+#: What a server needs of a plain socket: one thread may receive while another sends, without waiting.
+DuplexChannel: type[Channel] = Channel if system.DONT_WAIT else NonBlockingChannel

@@ -6,10 +6,11 @@ there is, before that one goes on.  Nothing happens in the parent, or before exe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
+
+from blockingio.net.system import after_fork_in_child
 
 T = TypeVar("T")
 
@@ -27,5 +28,4 @@ def _after_fork() -> None:
         begin_anew(inheritor)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+after_fork_in_child(_after_fork)

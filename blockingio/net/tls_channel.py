@@ -6,15 +6,12 @@ OpenSSL is made under a lock, and whoever has to wait does so outside of it, on 
 
 from __future__ import annotations
 
-import os
 import re
-import select
 import socket
-from collections.abc import Callable
 from threading import Lock
-from time import monotonic
 
-from blockingio.net.channel import Channel, TlsChannel
+from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
+from blockingio.net.system import DONT_WAIT, READABLE, WRITABLE
 
 # The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
 _WANTS_READ = 2
@@ -27,14 +24,13 @@ _PEEKED = 16 * 1024  # bytes: heads of browsers have a tenth of it
 _REST_OF_REQUEST_LINE = re.compile(rb"[\x20-\x7e]*+(?<=HTTP/1\.[01])\r?\n")
 
 
-class DuplexTlsChannel(TlsChannel):
+class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
     """A server's TLS connection: one thread may receive while another sends."""
 
     __slots__ = ("_inside",)
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        self.receive = self._receive
         self._inside = Lock()  # held for each call into OpenSSL, and never while waiting
 
     def handshake(self, timeout: float | None) -> None:
@@ -58,7 +54,7 @@ class DuplexTlsChannel(TlsChannel):
     def rest_of_plain(self) -> bytes:
         """What is here of a plain request, but for the first bytes, which a failed handshake took.  Does not wait."""
         try:
-            return socket.socket.recv(self.socket, _PEEKED, socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0))
+            return socket.socket.recv(self.socket, _PEEKED, socket.MSG_PEEK | DONT_WAIT)
         except OSError:
             return b""
 
@@ -68,13 +64,10 @@ class DuplexTlsChannel(TlsChannel):
             self._open = False
             sock = socket.socket(fileno=self.socket.detach())
             sock.setblocking(True)
-            return Channel(sock)
-
-    def set_receive_timeout(self, seconds: float | None) -> None:
-        self.receive_timeout = seconds
+            return DuplexChannel(sock)
 
     def _receive(self, size: int) -> bytes:
-        end = _end_of(self.receive_timeout)
+        end = end_of(self.receive_timeout)
         while True:
             try:
                 with self._inside:
@@ -97,32 +90,6 @@ class DuplexTlsChannel(TlsChannel):
     def send_row_now(self, row: tuple[bytes, ...]) -> int:
         return self._send_each_now(row)
 
-    def send_some(self, data: bytes | memoryview, timeout: float | None) -> int:
-        end = _end_of(timeout)
-        while not (sent := self.send_now(data)) and data:
-            self._wait(select.POLLOUT, end)
-        return sent
-
-    def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self.send_some(view, timeout) :]
-
-    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None,
-                  note: Callable[[int], object] = int) -> int:
-        done = 0
-        while done < count:
-            data = os.pread(descriptor, min(count - done, 256 * 1024), offset + done)
-            if not data:
-                break
-            view = memoryview(data)
-            while view:
-                sent = self.send_some(view, timeout)
-                note(sent)
-                view = view[sent:]
-            done += len(data)
-        return done
-
     def half_close(self) -> None:
         try:
             with self._inside:
@@ -135,23 +102,10 @@ class DuplexTlsChannel(TlsChannel):
         except OSError:
             pass
 
-    def _discard_some(self, seconds: float) -> bool:
-        self._wait(select.POLLIN, monotonic() + seconds)
-        return bool(socket.socket.recv(self.socket, 65536))  # as it comes: nobody wants to know what it means
-
     def _wait_as_wanted(self, error: OSError, end: float | None) -> None:
         if error.errno == _WANTS_READ:
-            self._wait(select.POLLIN, end)
+            self._wait(READABLE, end)
         elif error.errno == _WANTS_WRITE:
-            self._wait(select.POLLOUT, end)
+            self._wait(WRITABLE, end)
         else:
             raise error
-
-    def _wait(self, event: int, end: float | None) -> None:
-        """Until the socket below is ready, or broken.  Raises TimeoutError at ``end`` on the monotonic clock."""
-        if not self._wait_for(event, None if end is None else end - monotonic()):
-            raise TimeoutError("the peer was too slow")
-
-
-def _end_of(timeout: float | None) -> float | None:
-    return None if timeout is None else monotonic() + timeout

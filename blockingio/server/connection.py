@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.net.channel import Channel
+from blockingio.net.channel import Channel, DuplexChannel
 from blockingio.net.tls_channel import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
 from blockingio.server.state import ServerState, log
@@ -46,7 +46,7 @@ class Connection:
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state
-        self.channel = Channel(sock)
+        self.channel: Channel = DuplexChannel(sock)
         self.certificate: X509Certificate | None = None
         self.broken = False  # the client is known to be gone
         self.idle_since = self.opened_at = monotonic()  # the same until the first answer

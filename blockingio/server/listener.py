@@ -14,13 +14,13 @@ import selectors
 import socket
 import socketserver
 import stat
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.net.system import ACCEPTED_INHERIT_MODE, AF_UNIX, claim_port, unix_family
 from blockingio.server.connection import Connection
 from blockingio.server.connection_loop import ConnectionLoop
 from blockingio.server.state import ServerState, log
@@ -44,25 +44,19 @@ _STARTS = 3
 # What ``get_request`` does in two steps, where somebody's class of sockets does not do something else.
 _ACCEPT = socket.socket.accept
 
-_FAMILIES = {
-    InternetAddressType.IPV4: socket.AF_INET,
-    InternetAddressType.IPV6: socket.AF_INET6,
-    InternetAddressType.UNIX: getattr(socket, "AF_UNIX", socket.AF_INET),
-}
-
 
 def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: bool, shared: bool) -> socket.socket:
     """A listening socket.  Raises OSError, the system's own, naming address and port."""
     is_unix = address.type is InternetAddressType.UNIX
     if v6_only and address.type is not InternetAddressType.IPV6:
         raise ValueError(f"v6_only is for an IPv6 address, got {address.address}")
-    sock = socket.socket(_FAMILIES[address.type], socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32" and not is_unix:
-            # Not SO_REUSEPORT: a second server on the port is an error, what its last one left behind is none.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared and not is_unix:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock = socket.socket(_family_of(address), socket.SOCK_STREAM)
+    except OSError as error:
+        raise _cannot_listen(address, port, error) from None
+    try:
+        if not is_unix:
+            claim_port(sock, shared=shared)
         if address.type is InternetAddressType.IPV6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(_is_v6_only(address, v6_only)))
         if is_unix:
@@ -75,12 +69,22 @@ def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: b
         raise ValueError(f"a port is a number from 0 to 65535, got {port}") from None
     except OSError as error:
         sock.close()
-        where = address.address if is_unix else f"{bracketed(address)}:{port}"
-        raise type(error)(error.errno, f"cannot listen on {where}: {error.strerror or error}") from None
+        raise _cannot_listen(address, port, error) from None
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _family_of(address: InternetAddress) -> int:
+    if address.type is InternetAddressType.UNIX:
+        return unix_family()
+    return socket.AF_INET6 if address.type is InternetAddressType.IPV6 else socket.AF_INET
+
+
+def _cannot_listen(address: InternetAddress, port: int, error: OSError) -> OSError:
+    where = address.address if address.type is InternetAddressType.UNIX else f"{bracketed(address)}:{port}"
+    return type(error)(error.errno, f"cannot listen on {where}: {error.strerror or error}")
 
 
 def _bind_path(sock: socket.socket, path: str) -> None:
@@ -96,7 +100,7 @@ def _bind_path(sock: socket.socket, path: str) -> None:
 def _remove_stale(path: str) -> bool:
     """Take away the file of a socket on which nobody listens any more; False where it is anything else."""
     identity = file_identity(path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(unix_family(), socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # where the backlog is full, somebody lives
         try:
             probe.connect(path)
@@ -193,7 +197,7 @@ class Listener(socketserver.ThreadingTCPServer):
         The thread is not waited for.  Where it does not come up another is started, at most _STARTS.
         """
         self.socket.setblocking(False)
-        if self.socket.family != getattr(socket, "AF_UNIX", None):
+        if self.socket.family != AF_UNIX:
             # Inherited by what is accepted.  A response is one write, and the next must not wait for an ACK.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._start_thread()
@@ -350,8 +354,8 @@ class Listener(socketserver.ThreadingTCPServer):
         state = self.state
         connection: Connection | None = None
         try:
-            if sys.platform != "linux":
-                request.setblocking(True)  # elsewhere it has the listening socket's mode
+            if ACCEPTED_INHERIT_MODE:
+                request.setblocking(True)
             connection = Connection(state, request, client_address)
             state.connections.add(connection)
             if state.closing:

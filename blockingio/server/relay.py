@@ -7,11 +7,13 @@ passes on what comes, and a second thread passes on what goes out.
 
 from __future__ import annotations
 
-import select
 import socket
 from threading import Event
 
 from blockingio.net.channel import Channel
+from blockingio.net.system import (
+    AF_UNIX, CAN_SEE_HANG_UP, RESET_ON_CLOSE, NoticedSocket, wait_for_hang_up,
+)
 from blockingio.wire.limits import LINGER_TIME
 from blockingio.wire.source import TIMED_OUT
 
@@ -28,6 +30,9 @@ class Relay:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._ours, self.theirs = socket.socketpair()
+        self._is_over = Event()  # the owner has closed its end, or pass_in is at its end
+        if not CAN_SEE_HANG_UP:
+            self.theirs = NoticedSocket.of(self.theirs, self._is_over.set)
         self._passed = 0  # bytes that pass_early has passed
         self._passed_in = Event()  # pass_in is at its end
         self._is_abandoned = False  # there is no pass_out: set before who passes in is ended
@@ -64,6 +69,9 @@ class Relay:
             channel.half_close()
         except OSError:
             channel.cut()
+            if self._ours.family != AF_UNIX:
+                self._reset_owner()
+                return
             self._end(socket.SHUT_RD)  # so that the owner can see that nobody takes what it sends
         self._wait_for_owner()
         if not self._passed_in.wait(LINGER_TIME):  # a client that does not close, with nobody there to read
@@ -90,6 +98,7 @@ class Relay:
         except OSError:
             pass  # one of the two has gone
         self._end(socket.SHUT_WR)
+        self._is_over.set()
         self._passed_in.set()
         if self._is_abandoned:
             self._close_both()
@@ -103,9 +112,17 @@ class Relay:
     def _wait_for_owner(self) -> None:
         """Until its end is closed, and not only for sending: it may receive for as long as it likes; or until
         nothing more comes for it."""
-        poll = select.poll()
-        poll.register(self._ours, 0)  # POLLHUP comes unasked
-        poll.poll()
+        if CAN_SEE_HANG_UP:
+            wait_for_hang_up(self._ours)
+        else:
+            self._is_over.wait()
+
+    def _reset_owner(self) -> None:
+        """Where the pair is made of TCP: the owner sees by a reset only that nobody takes what it sends."""
+        self._end(socket.SHUT_RDWR)  # who passes in may be sending to an owner that does not receive
+        self._passed_in.wait()
+        self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._close_both()
 
     def _close_both(self) -> None:
         self._ours.close()

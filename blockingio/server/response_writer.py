@@ -6,12 +6,12 @@ it; once it is closed, to nobody.  What the client does not take at once an Send
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future, InvalidStateError
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage, HttpException
+from blockingio.net.system import read_at
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
@@ -342,7 +342,7 @@ class ResponseWriter(IOSink):
         """send_file where the bytes have to be compressed on their way."""
         end = offset + count
         while offset < end and self.is_connected:
-            data = os.pread(descriptor, min(BODY_RECEIVE_SIZE, end - offset), offset)
+            data = read_at(descriptor, min(BODY_RECEIVE_SIZE, end - offset), offset)
             if not data:
                 self._fail_length(f"a file ended {end - offset} bytes before what was promised of it")
             self._add(data)

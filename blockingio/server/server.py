@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.net.system import after_fork_in_child
 from blockingio.server.connection import Connection
 from blockingio.server.state import ServerState
 from blockingio.server.ending import let_finish
@@ -393,5 +394,4 @@ def _after_fork() -> None:
         server._after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+after_fork_in_child(_after_fork)

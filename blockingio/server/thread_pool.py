@@ -5,11 +5,11 @@ A connection has one for as long as it lives; so does an answer that its client 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from functools import partial
 
+from blockingio.net.system import schedule_as_batch
 from blockingio.stream.thread import Thread
 
 # What is told that a task was not done, or not to its end.
@@ -21,21 +21,6 @@ _IDLE_TIME = 10.0
 # Threads that wait so at most.  Were there thousands, their patience would end at one moment, and
 # they would fight for the interpreter for half a minute.
 _MOST_IDLE = 64
-
-
-def give_way() -> None:
-    """Let the calling thread, when it wakes up, wait for a processor instead of taking one from who runs there.
-
-    That one is, as often as not, a handler with the interpreter in its hands: the thread that has pushed it aside
-    could do nothing but wait for it.  On Linux this is a scheduling policy that any thread may choose for itself;
-    one that somebody has chosen for the whole process stays.
-    """
-    if hasattr(os, "sched_setscheduler") and hasattr(os, "SCHED_BATCH"):
-        try:
-            if os.sched_getscheduler(0) == os.SCHED_OTHER:
-                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        except OSError:
-            pass  # a sandbox that forbids it: things only take longer
 
 
 class _Worker:
@@ -97,7 +82,7 @@ class ThreadPool:
 
     def _work(self, worker: _Worker) -> None:
         try:
-            give_way()
+            schedule_as_batch()
             while worker.task is not None:
                 task, worker.task = worker.task, None
                 task()

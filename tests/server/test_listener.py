@@ -169,7 +169,7 @@ STEPS: list[tuple[Any, str, Callable[..., object]]] = [
     (threading.Thread, "_bootstrap", is_connections),
     (threading.Thread, "_bootstrap_inner", is_connections),
     (threading.Thread, "_set_ident", is_connections),
-    (threads_module, "give_way", lambda: True),
+    (threads_module, "schedule_as_batch", lambda: True),
     (ConnectionLoop, "run", lambda *args: True),
     (ConnectionLoop, "_serve", lambda *args: True),
 ]
