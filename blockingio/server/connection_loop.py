@@ -140,7 +140,7 @@ class ConnectionLoop:
             # socket.
             connection.closed_by_response = connection.client_closes = True
         # No variable here ever holds the request: its handler is to be the only holder, at once.
-        state.requests.put(HttpRequest(connection, head, body, HttpResponse(connection, head, body)))
+        state.requests.hand_over(HttpRequest(connection, head, body, HttpResponse(connection, head, body)))
         connection.hands_over = False
         return not connection.closed_by_response
 

@@ -33,6 +33,9 @@ _NO_TRAILERS = HttpHeaders.from_fields([])
 # What is believed of a scheme that a proxy names: ws and wss for the handshake of a WebSocket (RFC 6455 3).
 _SCHEMES = frozenset(("http", "https", "ws", "wss"))
 
+# Of these what WSGI has a name for.
+_SECURITY = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+
 # What is believed of a host that a client or a proxy names.
 _HOST_AND_PORT = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
@@ -172,6 +175,22 @@ class HttpRequest(Stream[bytes]):
     def connection_info(self) -> HttpConnectionInfo | None:
         """Who is at the other end; None on a socket without addresses."""
         return self._connection.info
+
+    @property
+    def scheme(self) -> str:
+        """"http" or "https": what a proxy of ``trusted_proxies`` says in X-Forwarded-Proto, else the connection's."""
+        said = self._connection.forwarded(self._head.fields, "x-forwarded-proto", by_anybody=False).lower()
+        return _SECURITY.get(said) or self._connection.scheme
+
+    @property
+    def server_authority(self) -> str:
+        """The address that the server was bound to, with its port, which no client can choose: "127.0.0.1:8080"."""
+        return self._connection.authority
+
+    def begin_here(self) -> None:
+        """Its connection's thread works on it: close() does not wait until it is handed over."""
+        self._connection.hands_over = False
+        self.response.begin()
 
     @property
     def client_address(self) -> str:

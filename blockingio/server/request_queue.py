@@ -85,6 +85,8 @@ class RequestQueue:
         queue: SimpleQueue[Item] = SimpleQueue()
         # SimpleQueue's own methods, not ours around them: no frame is added to a request.
         self.put: Callable[[Item], None] = queue.put
+        # How connections' threads give their requests: put, or what works on each there and then.
+        self.hand_over: Callable[[HttpRequest], None] = queue.put
         self.get: Callable[..., Item] = queue.get
         self._size = queue.qsize
         self._refuse = refuse
@@ -144,6 +146,10 @@ class RequestQueue:
     def loop_left(self, given: ref[HttpRequest] | None, loop: CodeType | None) -> None:
         """A reader is let go of, by the calling thread: where an exception does it, its last request is answered."""
         answer_if_left_by_exception(given, loop, self._refuse)
+
+    def give_to(self, take: Callable[[HttpRequest], None] | None) -> None:
+        """From now on requests are not queued, but ``take`` is called on their connections' threads; None: queued."""
+        self.hand_over = self.put if take is None else take
 
     # ---------------------------------------------------------------- the end
 

@@ -35,7 +35,7 @@ STARTED = "the response has begun: headers are set before the first write, flush
 class ResponseWriter(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
-    __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
+    __slots__ = ("_connection", "_asked", "_is_as_given", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
                  "_headers", "_cookies", "_session", "_send_queue", "_done", "_deadline", "started_at", "_sent",
                  "finished")  # fmt: skip
 
@@ -53,6 +53,7 @@ class ResponseWriter(IOSink):
         self._connection = connection
         self._asked = asked
         self._body = body
+        self._is_as_given = False  # compressed by nobody here
         self._keep = True  # the connection is used again; decided when the head is made
         self._gone = False  # nothing can be sent any more
         self._status_code = 200
@@ -174,7 +175,7 @@ class ResponseWriter(IOSink):
 
     def _choose_compressor(self, length: int) -> Compressor | None:
         asked = self._asked
-        if not self._connection.state.auto_compress or asked.method == "CONNECT":
+        if not self._connection.state.auto_compress or self._is_as_given or asked.method == "CONNECT":
             return None
         # A handler may leave the content away for HEAD, and perhaps say how long it would be; 304 has none either.
         is_known = length != 0 or not (asked.method == "HEAD" or self._status_code == 304)
@@ -249,6 +250,18 @@ class ResponseWriter(IOSink):
     def default_headers(self) -> HttpHeaders:
         """The server's, with which its answers begin: for reading alone."""
         return self._connection.state.default_headers()
+
+    def begin(self) -> None:
+        """Somebody works on it, who has not taken it off the queue."""
+        self.phase = OPEN
+
+    def take_headers(self, headers: HttpHeaders) -> None:
+        """Answer with these instead of the default ones, and uncompressed; before the first write.
+
+        They may serve several answers at once where they are not changed any more.
+        """
+        self._headers = headers
+        self._is_as_given = True
 
     def send_whole(self, headers: HttpHeaders, body: bytes) -> None:
         """ResponseWriter with this header section instead of the default one, and close; for a response as it was given.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from blockingio.errors import BadMessage
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader
+from blockingio.server.slots import ConnectionAction, Slots
 from blockingio.server.state import log
 from blockingio.stream.subscription import StreamSubscription, has_been_logged, log_death
 from blockingio.stream.waiting import Wait
@@ -83,12 +84,46 @@ class Workers:
 
     def work_here(self) -> None:
         """On this thread and the others, until the server is closed or an action ends it."""
+        if isinstance(self._action, ConnectionAction):
+            self._work_on_connections(self._action)
+            return
         try:
             self._start(self._count - 1)
             self._serve()
             while self._threads:
                 self._threads.pop().end()
         finally:
+            self._subscription.cancel()
+        if self._fatal is not None:
+            raise self._fatal.with_traceback(None)
+
+    def _work_on_connections(self, action: ConnectionAction) -> None:
+        """On the connections' own threads; on this one what had been queued before."""
+        slots = Slots(self._count)
+
+        def work(request: HttpRequest) -> None:
+            request.begin_here()
+            slots.enter()
+            try:
+                action.work_on(request, slots)
+            except Exception as error:
+                self._answer(request, error)
+            except BaseException as error:
+                answer_error(request, 500)
+                error.__traceback__ = None  # its frames would keep a request alive
+                self._fatal = self._fatal or error
+                self._subscription.cancel()  # which wakes the thread that waits below
+            finally:
+                slots.leave()
+
+        requests = self._state.requests
+        self._left = 1
+        requests.give_to(work)
+        try:
+            self._serve()
+            slots.wait_until_all_are_free()
+        finally:
+            requests.give_to(None)
             self._subscription.cancel()
         if self._fatal is not None:
             raise self._fatal.with_traceback(None)

@@ -1,0 +1,46 @@
+"""How many connections' threads work at once, where they do so themselves.
+
+A thread that works has a slot.  It leaves it for as long as it waits for its client, so that a slow one keeps
+nobody from working.
+"""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from blockingio.server.request import HttpRequest
+
+
+class Slots:
+    """So many at once; any thread may ask, and what it has entered it leaves."""
+
+    __slots__ = ("enter", "_give", "_count")
+
+    def __init__(self, count: int) -> None:
+        # A token for each slot.  SimpleQueue's get and put are one step each, and wait in C.
+        tokens: SimpleQueue[None] = SimpleQueue()
+        self.enter = tokens.get  # waits for a slot that is free
+        self._give = tokens.put
+        self._count = count
+        for _ in range(count):
+            tokens.put(None)
+
+    def leave(self) -> None:
+        """Others may work now."""
+        self._give(None)
+
+    def wait_until_all_are_free(self) -> None:
+        """Returns at a moment in which nobody works."""
+        for _ in range(self._count):
+            self.enter()
+        for _ in range(self._count):
+            self.leave()
+
+
+@runtime_checkable
+class ConnectionAction(Protocol):
+    """An action of for_each that works on the connection's own thread, in a slot."""
+
+    def work_on(self, request: HttpRequest, slots: Slots | None) -> object: ...

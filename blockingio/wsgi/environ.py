@@ -1,0 +1,170 @@
+"""The environ of a request (PEP 3333, RFC 3875 4.1), and its wsgi.input.
+
+Nothing in it is another thing than what it is called: a field with an underscore in its name would pass for another
+one, and Proxy for a setting of HTTP clients; both are left out.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from blockingio.server.request import HttpRequest
+from blockingio.server.slots import Slots
+from blockingio.values.headers import HttpHeaders
+from blockingio.wsgi.file_wrapper import FileWrapper
+
+# Header sections whose part of the environ is kept: clients repeat theirs, and the server keeps them too.
+_MOST_KEPT = 64
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+_SCRIPT_NAME_RE = re.compile(r"(?:/[^/?#\x00-\x20\x7f]+)*")
+
+
+class Environs:
+    """Makes an application's environs.  Any thread may ask; ``_kept`` is used in single steps of the dict's own."""
+
+    def __init__(self, script_name: str, multiprocess: bool) -> None:
+        if not isinstance(script_name, str) or not _SCRIPT_NAME_RE.fullmatch(script_name):
+            raise ValueError(f"script_name is {script_name!r}, expected '' or the like of '/x', without a slash behind")
+        self._script_name = script_name.encode("utf-8").decode("latin-1")
+        self._below = self._script_name + "/"
+        self._same: dict[str, Any] = {
+            "SCRIPT_NAME": self._script_name, "wsgi.version": (1, 0), "wsgi.multithread": True,
+            "wsgi.multiprocess": multiprocess, "wsgi.run_once": False, "wsgi.input_terminated": True,
+            "wsgi.file_wrapper": FileWrapper,
+        }
+        # By the identity of the headers, which are kept here too, so that it is no other's.
+        self._kept: dict[int, tuple[HttpHeaders, dict[str, Any]]] = {}
+
+    def of(self, request: HttpRequest, slots: Slots | None) -> dict[str, Any] | None:
+        """That of a request; None where its path is not below ``script_name``."""
+        headers = request.headers
+        kept = self._kept.get(id(headers))
+        if kept is None or kept[0] is not headers:
+            kept = self._keep(headers)
+        environ = kept[1].copy()
+        target = request.target
+        if target[:1] == "/":
+            path, _, query = target.partition("?")
+        else:  # absolute-form, authority-form, "*"
+            uri = request.uri
+            path, query = "" if target == "*" else uri.path or "/", uri.query
+            if uri.scheme:
+                environ["HTTP_HOST"] = uri.authority.rpartition("@")[2]  # which goes before Host (RFC 9112 3.2.2)
+        if "%" in path:
+            path = unquote_to_bytes(path).decode("latin-1")
+        if self._script_name and path:
+            if path != self._script_name and not path.startswith(self._below):
+                return None
+            path = path[len(self._script_name):]
+        scheme = request.scheme
+        name, _, port = request.server_authority.rpartition(":")
+        if not name or port == "0" or not port.isdecimal():
+            name, port = "localhost", _DEFAULT_PORTS[scheme]  # a Unix-domain socket
+        environ["REQUEST_METHOD"] = request.method
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = query
+        environ["SERVER_PROTOCOL"] = "HTTP/" + request.protocol_version
+        environ["SERVER_NAME"] = name
+        environ["SERVER_PORT"] = port
+        environ["REMOTE_ADDR"] = request.client_address
+        environ["wsgi.url_scheme"] = scheme
+        environ["wsgi.input"] = Input(request, slots)
+        environ["wsgi.errors"] = sys.stderr
+        return environ
+
+    def _keep(self, headers: HttpHeaders) -> tuple[HttpHeaders, dict[str, Any]]:
+        environ = self._same.copy()
+        for name in headers:
+            if "_" in name or name.lower() == "proxy":
+                continue
+            key = name.upper().replace("-", "_")
+            # Cookie is the one field whose members no comma separates (RFC 6265 5.4).
+            value = "; ".join(headers.get_all(name)) if key == "COOKIE" else headers[name]
+            environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key] = value
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        kept = self._kept[id(headers)] = headers, environ
+        return kept
+
+
+class Input:
+    """wsgi.input: the request's body, streamed; chunked ones too, and with an end of its own.
+
+    Reading raises HttpException where the client went away, was too slow or broke the framing.
+    """
+
+    __slots__ = ("_request", "_slots", "_read_ahead")
+
+    def __init__(self, request: HttpRequest, slots: Slots | None) -> None:
+        self._request = request
+        self._slots = slots
+        self._read_ahead = b""  # behind a line
+
+    def read(self, size: int | None = -1) -> bytes:
+        """So many bytes, fewer only at the end; all for None and below 0."""
+        ahead = self._read_ahead
+        if size is None or size < 0:
+            self._read_ahead = b""
+            return ahead + self._receive(-1)
+        self._read_ahead = ahead[size:]
+        if size <= len(ahead):
+            return ahead[:size]
+        return ahead + self._receive(size - len(ahead))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Through the next newline, but no more than ``size`` bytes where that is not below 0."""
+        limit = -1 if size is None else size
+        searched, line = 0, self._read_ahead
+        while (end := line.find(b"\n", searched)) < 0 and not 0 <= limit <= len(line):
+            searched = len(line)
+            piece = self._receive_some()
+            if not piece:
+                break
+            line += piece
+        end = end + 1 if end >= 0 else len(line)
+        if 0 <= limit < end:
+            end = limit
+        self._read_ahead = line[end:]
+        return line[:end]
+
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
+        """All lines; at least ``hint`` bytes of them where that is above 0."""
+        lines, size = [], 0
+        for line in self:
+            lines.append(line)
+            size += len(line)
+            if hint is not None and 0 < hint <= size:
+                break
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
+
+    def _receive(self, size: int) -> bytes:
+        """The thread waits for its client: without a slot."""
+        slots = self._slots
+        if slots is None or not self._request.content_length:
+            return self._request.read(size)
+        slots.leave()
+        try:
+            return self._request.read(size)
+        finally:
+            slots.enter()
+
+    def _receive_some(self) -> bytes:
+        """What is there, or comes next."""
+        slots = self._slots
+        if slots is None or not self._request.content_length:
+            return next(iter(self._request), b"")
+        slots.leave()
+        try:
+            return next(iter(self._request), b"")
+        finally:
+            slots.enter()
