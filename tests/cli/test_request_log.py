@@ -133,6 +133,7 @@ def test_a_reader_that_is_stuck_holds_nobody_up(monkeypatch: pytest.MonkeyPatch)
             log(record())
         assert log._lines.qsize() <= 52  # a note among them
         eventually(lambda: "dropped" in pipe.read())
+        eventually(lambda: pipe.read() and log._lines.empty())
         log(record())
     lines = pipe.text.splitlines()
     notes = [text for text in lines if text != line]
