@@ -6,7 +6,6 @@ Ends with status 0 on Ctrl-C or SIGTERM, 2 where options or the application are 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import pkgutil
 import sys
@@ -91,8 +90,6 @@ def _load(parser: _Parser, spec: str) -> Any:
     if not (module and colon and name):
         parser.error(f"expected MODULE:APPLICATION, found {spec!r}")
     try:
-        if importlib.util.find_spec(module) is None:
-            parser.error(f"there is no module {module!r} here")
         pkgutil.resolve_name(module)
     except ModuleNotFoundError as error:
         if error.name is None or not (module == error.name or module.startswith(error.name + ".")):
