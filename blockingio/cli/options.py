@@ -49,7 +49,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cors", action="store_true", help="let pages of any origin read the files")
     parser.add_argument("--cache", type=_number, metavar="SECONDS",
                         help="browsers may use what they have for so long without asking")
-    parser.add_argument("--gzip", action="store_true", help="compress text for clients that take it")
+    parser.add_argument("--gzip", action=argparse.BooleanOptionalAction, default=True,
+                        help="compress text and listings for clients that take it (on)")
     parser.add_argument("--upload", action="store_true",
                         help="save files that are sent into the directory, never over others; the form for it is "
                              "on the listing, so give --no-index where there is an index.html")

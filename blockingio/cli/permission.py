@@ -33,10 +33,9 @@ class OwnHosts:
 
     @staticmethod
     def refusal(request: HttpRequest) -> str:
-        """What to tell whoever asked for another one: a line of text."""
+        """What to tell whoever asked for another one: two sentences."""
         name = re.sub(r":[0-9]*\Z", "", request.asked_host)
-        return (f"421 Misdirected Request: this server does not answer for {name}. "
-                f"To let that name in, start it with --host {name}\n")
+        return f"This server does not answer for {name}. To let that name in, start it with --host {name}"
 
 
 def knows(auth: str, request: HttpRequest) -> bool:

@@ -19,6 +19,8 @@ from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.http_server.virtual_directory import VirtualDirectory
 from blockingio.server.request import HttpRequest
+from blockingio.server.state import log
+from blockingio.server.workers import answer_error
 from blockingio.values.percent import decode_lenient
 
 INDEX = "index.html"
@@ -61,6 +63,7 @@ class Site(VirtualDirectory):
             methods.append("OPTIONS")
         self._methods = ", ".join(methods)
         self._hosts = OwnHosts(options.hosts)
+        self._is_gone = False  # by any thread, in one step: at worst a line is written twice
         self._uploads = Uploads(self._is_reserved)
         self._upload_forms = UploadForms(self._uploads, self._refuse)
         self._cache_control = "no-cache" if options.cache is None else f"max-age={options.cache}"
@@ -70,7 +73,17 @@ class Site(VirtualDirectory):
         self._uploads.close()
 
     def handle(self, request: HttpRequest) -> None:
-        """ResponseWriter a request."""
+        """Answer a request, whatever happens."""
+        try:
+            self._handle(request)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.target)
+            try:
+                self._refuse(request, 500)
+            except Exception:  # an answer has begun
+                answer_error(request, 500)
+
+    def _handle(self, request: HttpRequest) -> None:
         options = self._options
         headers = request.response.headers
         if not self._hosts.has(request):
@@ -117,11 +130,20 @@ class Site(VirtualDirectory):
             response.headers.add("vary", "Accept")
             if _wants_page(request) and self._serve_if_file((INDEX,), request):
                 return
+        if status == 404:
+            self._say_if_gone()
         if "cache-control" in response.headers:
             response.headers.remove_all("cache-control")  # an error may be over the next moment
         if status == 405:
             response.headers.set("allow", self._methods)
         super()._refuse(request, status)
+
+    def _say_if_gone(self) -> None:
+        """A line in the log when the directory itself is no longer there, and not again until it has come back."""
+        is_gone = not self.root.is_dir()
+        if is_gone and not self._is_gone:
+            log.warning("%s is gone: everything is 404 until it is there again", self.root)
+        self._is_gone = is_gone
 
     def _serve_if_file(self, names: Sequence[str], request: HttpRequest) -> bool:
         try:
@@ -137,10 +159,8 @@ class Site(VirtualDirectory):
     # ---------------------------------------------------------------- what is no file
 
     def _refuse_host(self, request: HttpRequest) -> None:
-        response = request.response
-        response.status_code = 421
-        response.write(self._hosts.refusal(request))
-        response.close()
+        request.response.status_code = 421
+        self._send_error(request, self._hosts.refusal(request))
 
     def _answer_preflight(self, request: HttpRequest) -> None:
         response = request.response

@@ -1,9 +1,9 @@
-"""What is in a directory, as a page.
+"""What is in a directory, in the order and in the part that somebody asks for.
 
-Takes an open directory, so that what is listed is what was found safe, and gives HTML.  Names
-that ``is_hidden`` are left out, as ls and other servers do; so is what could not be served:
-devices and the like, names that no URI can have here, and links where ``look_behind`` finds nothing.
-What cannot be looked at (in a directory that may be read but not entered) has its name there alone.
+Takes an open directory, so that what is listed is what was found safe.  Names that ``is_hidden`` are left out, as ls
+and other servers do; so is what could not be served: devices and the like, names that no URI can have here, and links
+where ``look_behind`` finds nothing.  What cannot be looked at (in a directory that may be read but not entered) has its
+name there alone.  Pages are made of it in listing_page.py.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from blockingio.http_server.page import escape, page
-from blockingio.http_server.paths import encode_name, shown
+from blockingio.http_server.paths import shown
 from blockingio.http_server.safe_open import is_name
 
-_DIGITS = re.compile(r"([0-9]+)")
+# Entries of one page: 5,000 are 350 KB of HTML, which a phone shows at once.
+PAGE_SIZE = 5000
 
-# Sizes are given in units of 1,000 bytes, as file managers do.
-_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
+_DIGITS = re.compile(r"([0-9]+)")
 
 UPLOAD_FORM = (
     '<form method="post" enctype="multipart/form-data">\n'
@@ -88,33 +86,51 @@ def _entry_of_name(item: os.DirEntry[str]) -> Entry | None:
     return Entry(item.name, is_directory, None, None)
 
 
-def listing_page(names: Sequence[str], entries: Sequence[Entry], form: str = "") -> str:
-    """The page for the directory that ``names`` lead to from the root; ``form`` is HTML above the table."""
-    path = escape("/" + "".join(f"{shown(name)}/" for name in names))
-    rows = "".join(map(_row, entries))
-    if names:
-        rows = '<tr><td><a class="directory" href="../">../</a></td><td></td><td></td></tr>\n' + rows
-    if rows:
-        content = (
-            '<table>\n<thead><tr><th>Name</th><th class="size">Size</th>'
-            '<th class="date">Modified (UTC)</th></tr>'
-            f"</thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
-        )
-    else:
-        content = "<p>Nothing here.</p>\n"
-    return page(f"Index of {path}", f"<h1>Index of {_trail(names)}</h1>\n{form}{content}")
+class View(NamedTuple):
+    """What is asked for of a listing, as its URL's query has it: what makes no sense there counts for nothing."""
+
+    sort: str = "name"  # or "size", "time"
+    descending: bool = False
+    filter: str = ""  # a part of the names that are wanted, whatever their case
+    page: int = 1
+
+    @classmethod
+    def parse(cls, parameters: Mapping[str, str]) -> View:
+        sort, page = parameters.get("sort", ""), parameters.get("page", "")
+        return cls(sort if sort in ("size", "time") else "name", parameters.get("order") == "desc",
+                   parameters.get("filter", ""), int(page) if re.fullmatch("[1-9][0-9]{0,8}", page, re.ASCII) else 1)
 
 
-def size_text(size: int) -> str:
-    """Bytes as people read them: "12 B", "3.4 kB", "56 MB"."""
-    if size < 1000:
-        return f"{size} B"
-    number = float(size)
-    for unit in _UNITS:
-        number /= 1000
-        if number < 999.5 or unit == _UNITS[-1]:
-            break
-    return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
+class Listing(NamedTuple):
+    """One page of a directory's entries, with the sums over all that the filter lets through."""
+
+    entries: Sequence[Entry]
+    folders: int
+    files: int
+    size: int  # bytes of the files
+    pages: int
+
+
+def select(entries: Sequence[Entry], view: View) -> Listing:
+    """The part of a directory's entries, ordered as ``read_entries`` has them, that a view shows."""
+    if view.filter:
+        wanted = view.filter.casefold()
+        entries = [entry for entry in entries if wanted in shown(entry.name).casefold()]
+    folders = [entry for entry in entries if entry.is_directory]
+    files = [entry for entry in entries if not entry.is_directory]
+    if view.sort == "size":
+        files.sort(key=lambda entry: entry.size or 0)
+    elif view.sort == "time":
+        folders.sort(key=lambda entry: entry.modified or 0)
+        files.sort(key=lambda entry: entry.modified or 0)
+    if view.descending:
+        if view.sort != "size":
+            folders.reverse()
+        files.reverse()
+    pages = max(1, -(-len(entries) // PAGE_SIZE))
+    start = (min(view.page, pages) - 1) * PAGE_SIZE
+    shown_ones = [*folders, *files][start:start + PAGE_SIZE]
+    return Listing(shown_ones, len(folders), len(files), sum(entry.size or 0 for entry in files), pages)
 
 
 def _order(entry: Entry) -> tuple[bool, list[str | int], str]:
@@ -124,36 +140,3 @@ def _order(entry: Entry) -> tuple[bool, list[str | int], str]:
         # No int(): a name may have more digits than it takes.
         parts += (len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (part,)
     return not entry.is_directory, parts, entry.name
-
-
-def _row(entry: Entry) -> str:
-    slash, kind = ("/", "directory") if entry.is_directory else ("", "file")
-    size = ""
-    if entry.size is not None and not entry.is_directory:
-        size = f'<span title="{entry.size:,} bytes">{size_text(entry.size)}</span>'
-    # "./" keeps a name with a colon from being taken for a scheme.
-    return (
-        f'<tr><td><a class="{kind}" href="./{escape(encode_name(entry.name))}{slash}">'
-        f'<bdi>{escape(shown(entry.name))}</bdi>{slash}</a></td>'
-        f'<td class="size">{size}</td><td class="date">{_date(entry.modified)}</td></tr>\n'
-    )
-
-
-def _date(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    try:
-        date = datetime.fromtimestamp(seconds, timezone.utc)
-        return f'<time datetime="{date:%Y-%m-%dT%H:%M:%SZ}">{date:%Y-%m-%d %H:%M}</time>'
-    except (ValueError, OverflowError, OSError):
-        return ""  # a date that no calendar has
-
-
-def _trail(names: Sequence[str]) -> str:
-    """The path, each directory on it but the last a link."""
-    trail = []
-    for depth, name in enumerate(("", *names)):
-        text = f"<bdi>{escape(shown(name))}</bdi>/" if name else "/"
-        above = len(names) - depth
-        trail.append(f'<a href="{"../" * above}">{text}</a>' if above else text)
-    return "".join(trail)

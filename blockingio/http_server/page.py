@@ -1,57 +1,78 @@
-"""The HTML that this package writes itself: one plain page around a title and a body.
+"""The HTML that this package writes itself: pages in one style, around a title and a body.
 
-Nothing is fetched from elsewhere, no script runs, and the headers say so to the browser.  Text
-is escaped by whoever puts it in.
+Nothing is fetched from elsewhere, no script runs but the one that is named, and the headers say so to the browser.
+Text is escaped by whoever puts it in.
 """
 
 from __future__ import annotations
 
-# Markup of another origin cannot come in, were escaping ever forgotten; forms go to us alone.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+import base64
+import hashlib
+from typing import NamedTuple
+
+# Markup of another origin cannot come in, were escaping ever forgotten; forms go to us alone.  Icons are in the style.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'self'")
 
 _STYLE = """\
-:root { color-scheme: light dark; --line: #d8dee4; --dim: #59636e; --link: #0860c4; --hover: #f3f6f9; }
-@media (prefers-color-scheme: dark) {
-  :root { --line: #30363d; --dim: #9aa4ae; --link: #6cb2ff; --hover: #ffffff0d; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 3rem; line-height: 1.5;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.25rem; font-weight: 600; margin: 0 0 1rem; overflow-wrap: anywhere; }
-a { color: var(--link); text-decoration: none; }
-a:hover { text-decoration: underline; }
-p { color: var(--dim); }
-table { border-collapse: collapse; width: 100%; }
-th { color: var(--dim); font-size: .8125rem; font-weight: 500; text-align: left; }
-th, td { border-bottom: 1px solid var(--line); padding: .5rem .75rem .5rem 0; vertical-align: baseline; }
-td:first-child { overflow-wrap: anywhere; width: 100%; }
-td:first-child a { display: block; }
-tr:hover td { background: var(--hover); }
-.directory { font-weight: 600; }
-.size, .date { color: var(--dim); font-variant-numeric: tabular-nums; white-space: nowrap; }
-.size { text-align: right; }
-form { align-items: center; border: 1px solid var(--line); border-radius: .5rem; display: flex;
-  flex-wrap: wrap; gap: .75rem;
-  margin: 0 0 1.25rem; padding: .75rem; }
-input { flex: 1 1 14rem; font: inherit; max-width: 100%; }
-button { font: inherit; padding: .25rem 1rem; }
-@media (max-width: 34rem) { .date { display: none; } td { padding-block: .75rem; } }
+:root{color-scheme:light dark;--back:#fff;--text:#1b1f24;--line:#d8dee4;--dim:#59636e;--link:#0860c4;--hover:#f3f6f9}
+@media(prefers-color-scheme:dark){:root{--back:#0f1318;--text:#e6edf3;--line:#30363d;--dim:#9aa4ae;--link:#6cb2ff;\
+--hover:#ffffff0d}}
+*{box-sizing:border-box}
+body{background:var(--back);color:var(--text);margin:0 auto;max-width:60rem;padding:1.5rem 1rem 3rem;line-height:1.5;\
+font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+h1{font-size:1.25rem;font-weight:600;margin:0 0 .25rem;overflow-wrap:anywhere}
+a{color:var(--link);text-decoration:none}
+a:hover{text-decoration:underline}
+:focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:2px}
+p{color:var(--dim);margin:0 0 1rem;overflow-wrap:anywhere}
+form{display:flex;flex-wrap:wrap;gap:.75rem;margin:0 0 1rem}
+form[method=post]{align-items:center;border:1px solid var(--line);border-radius:.5rem;padding:.75rem}
+input{flex:1 1 14rem;font:inherit;max-width:100%;min-width:0}
+input[type=search]{background:var(--back);border:1px solid var(--dim);border-radius:.375rem;color:inherit;\
+padding:.375rem .625rem}
+button{font:inherit;padding:.25rem 1rem}
 """
 
 
-def page(title: str, body: str) -> str:
+class Script(NamedTuple):
+    """A script that stands in a page, and what a Content-Security-Policy names it by."""
+
+    text: str
+    source: str
+
+    @classmethod
+    def of(cls, text: str) -> Script:
+        digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+        return cls(text, f"'sha256-{digest}'")
+
+
+def content_security_policy(script: Script | None = None) -> str:
+    """The header's value for a page with this script in it, or none."""
+    return _POLICY if script is None else f"{_POLICY}; script-src {script.source}"
+
+
+def page(title: str, body: str, *, style: str = "", script: Script | None = None) -> str:
     """A page; ``title`` and ``body`` are HTML."""
+    code = "" if script is None else f"<script>{script.text}</script>\n"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>\n{_STYLE}{style}</style>\n</head>\n<body>\n{body}{code}</body>\n</html>\n"
     )
+
+
+def error_page(title: str, sentence: str, link: str = "", text: str = "Back to the list") -> str:
+    """A page that says what went wrong with what; all is text, ``link`` "" for none."""
+    title = escape(title)
+    back = f'<p><a href="{escape(link)}">{escape(text)}</a></p>\n' if link else ""
+    return page(title, f"<main>\n<h1>{title}</h1>\n<p>{escape(sentence)}</p>\n{back}</main>\n")
 
 
 def escape(text: str) -> str:
     """Text for HTML, between tags and in quoted attributes."""
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;")):
-        text = text.replace(character, entity)
+        if character in text:
+            text = text.replace(character, entity)
     return text

@@ -8,6 +8,7 @@ of it.  Everything from the opening on goes by descriptor, never again by path.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -20,10 +21,12 @@ from typing import TYPE_CHECKING
 from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import WholeAnswer, respond
-from blockingio.http_server.listing import begins_with_dot, listing_page, read_entries
+from blockingio.http_server.listing import Entry, View, begins_with_dot, read_entries, select
+from blockingio.http_server.listing_page import SCRIPT, listing_json, listing_page
 from blockingio.http_server.mime import coding_of_name
-from blockingio.http_server.page import CONTENT_SECURITY_POLICY, escape, page
+from blockingio.http_server.page import Script, content_security_policy, error_page
 from blockingio.http_server.paths import decode_path, encode_path
+from blockingio.http_server.refusal import sentence_for
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.server.compression import accepts_gzip
@@ -249,6 +252,22 @@ class VirtualDirectory:
         return begins_with_dot(name)
 
     def _list(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
+        """As a page, or as JSON where that is asked for; what is in the query says in which order."""
+        parameters = request.uri.query_parameters
+        view = View.parse(parameters)
+        listing = select(self._entries(directory, names), view)
+        response = request.response
+        response.headers.add("vary", "Accept")
+        if parameters.get("format") == "json" or _prefers_json(request.headers.get("accept", "")):
+            response.headers.content_type = ContentType.JSON
+            response.write(listing_json(names, listing, view))
+            response.close()
+            return
+        root = os.path.basename(os.path.realpath(self.root))
+        self._send_page(request, listing_page(root, names, listing, view, self._listing_form), SCRIPT)
+
+    def _entries(self, directory: Opened, names: Sequence[str]) -> list[Entry]:
+        """What is in an open directory, and may be seen."""
         def look_behind(name: str) -> os.stat_result | None:
             try:
                 with closing(open_below(str(self.root), (*names, name),
@@ -260,8 +279,7 @@ class VirtualDirectory:
                 raise
 
         place = directory.descriptor if directory.descriptor >= 0 else os.path.join(self.root, *names)
-        entries = read_entries(place, look_behind, self._is_hidden)
-        self._send_page(request, listing_page(names, entries, self._listing_form))
+        return read_entries(place, look_behind, self._is_hidden)
 
     def _refuse(self, request: HttpRequest, status: int) -> None:
         response = request.response
@@ -271,15 +289,30 @@ class VirtualDirectory:
             if self.error_page_handler is not None:
                 self.error_page_handler(request)
                 return
-        title = escape(f"{response.status_code} {response.reason_phrase}")
-        self._send_page(request, page(title, f"<h1>{title}</h1>\n"))
+        self._send_error(request, sentence_for(response.status_code, request))
 
-    def _send_page(self, request: HttpRequest, html: str) -> None:
+    def _send_error(self, request: HttpRequest, sentence: str) -> None:
+        """The page for the status that is set."""
+        response = request.response
+        link = encode_path(self._prefix)
+        self._send_page(request, error_page(
+            f"{int(response.status_code)} {response.reason_phrase}", sentence, link,
+            "Back to the list" if self.allow_directory_listing else "Back to the start"))
+
+    def _send_page(self, request: HttpRequest, html: str, script: Script | None = None) -> None:
         response = request.response
         response.headers.content_type = ContentType.HTML
-        response.headers.set("content-security-policy", CONTENT_SECURITY_POLICY)
+        response.headers.set("content-security-policy", content_security_policy(script))
         response.write(html)
         response.close()
+
+
+@lru_cache(maxsize=64)
+def _prefers_json(accept: str) -> bool:
+    """Whether Accept names application/json, with a weight, and no page (RFC 9110 12.5.1)."""
+    names = [re.sub("[ \t]+", "", member).lower().partition(";") for member in accept.split(",")]
+    wanted = [name for name, _, parameters in names if not re.fullmatch(r"(.*;)?q=0(\.0*)?", parameters)]
+    return "application/json" in wanted and not {"text/html", "application/xhtml+xml"} & set(wanted)
 
 
 def _takes_gzip(headers: HttpHeaders) -> bool:

@@ -58,7 +58,7 @@ def test_dotfiles(directory: Path) -> None:
         with Command(directory, "--port", "0", "--quiet", *arguments) as command:
             url = command.start(directory)
             assert requests.get(url + ".env", timeout=PATIENCE).status_code == status
-            assert ("/.env" in requests.get(url, timeout=PATIENCE).text) == (status == 200)
+            assert ("href=.env>" in requests.get(url, timeout=PATIENCE).text) == (status == 200)
             assert command.interrupt() == (0, "", "")
 
 
@@ -350,12 +350,16 @@ def test_colours_on_a_terminal(directory: Path, environment: dict[str, str], col
         os.close(theirs)
 
 
-def test_gzip(directory: Path) -> None:
-    (directory / "text.txt").write_text("All work and no play. " * 100)
-    with Command(directory, "--port", "0", "--gzip", "--quiet") as command:
+@pytest.mark.parametrize(("arguments", "is_compressed"), [([], True), (["--gzip"], True), (["--no-gzip"], False)])
+def test_gzip(directory: Path, arguments: list[str], is_compressed: bool) -> None:
+    text = b"All work and no play. " * 100
+    (directory / "text.txt").write_bytes(text)
+    with Command(directory, "--port", "0", "--quiet", *arguments) as command:
         url = command.start(directory)
         with RawClient(port_of(url)) as client:
-            response = client.get("/text.txt", "Accept-Encoding: gzip")
-            assert response.header("content-encoding") == "gzip"
-            assert gzip.decompress(response.body) == b"All work and no play. " * 100
+            for target, content in (("/text.txt", text), ("/", b"<!DOCTYPE html>")):
+                response = client.get(target, "Accept-Encoding: gzip")
+                assert response.header("content-encoding") == ("gzip" if is_compressed else None)
+                body = gzip.decompress(response.body) if is_compressed else response.body
+                assert body.startswith(content)
         assert command.interrupt() == (0, "", "")

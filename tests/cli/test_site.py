@@ -113,7 +113,7 @@ def test_dotfiles(directory: Path) -> None:
         for name in (*HIDDEN, *SHOWN):
             assert client.get(f"/{name}").body == name.encode()
         listing = client.get("/").body
-        assert all(name in listing for name in (b"./.env", b"./.git/", b"./.well-known/", b"./hello.txt"))
+        assert all(b"href=" + name in listing for name in (b".env>", b".git/>", b".well-known/>", b"hello.txt>"))
 
 
 def test_a_dotfile_by_its_short_name() -> None:
@@ -173,3 +173,32 @@ def test_auth(directory: Path, field: str | None, status: int) -> None:
             if status == 401:
                 assert response.header("www-authenticate") == 'Basic realm="files", charset="UTF-8"'
                 assert b"Hello" not in response.body
+
+
+def test_errors_of_the_command_are_pages(directory: Path, caplog: pytest.LogCaptureFixture,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each says what was asked for; the server's own failures are logged."""
+    with site(directory) as client:
+        response = send(client, "DELETE", "/hello.txt")
+        assert response.status == 405 and b"DELETE cannot be asked of /hello.txt." in response.body
+        response = client.send(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").read_response()
+        assert response.status == 421 and b"does not answer for evil.example" in response.body
+        assert response.header("content-type") == "text/html; charset=utf-8"
+        monkeypatch.setattr("blockingio.http_server.virtual_directory.read_entries", lambda *_: 1 // 0)
+        response = client.get("/sub/")
+        assert response.status == 500 and b"The server failed at /sub/." in response.body
+        assert b'<a href="/">Back to the list</a>' in response.body
+        assert "ZeroDivisionError" in caplog.text
+        assert client.get("/hello.txt").body == b"Hello, world!"
+
+
+def test_a_directory_that_goes_while_it_is_served(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A line says so, once, and serving goes on when it is back."""
+    with site(directory) as client:
+        directory.rename(directory.with_name("elsewhere"))
+        for _ in range(2):
+            assert client.get("/").status == 404
+        assert [record.getMessage() for record in caplog.records] == [
+            f"{directory} is gone: everything is 404 until it is there again"]
+        directory.with_name("elsewhere").rename(directory)
+        assert client.get("/hello.txt").body == b"Hello, world!"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from blockingio.http_server.listing import Entry, listing_page, read_entries, size_text
+from blockingio.http_server.listing import Entry, View, read_entries, select
+from blockingio.http_server.listing_page import date_text, listing_page, size_text
 
 
 def names_in(directory: Path) -> list[str]:
@@ -42,7 +43,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
 def test_a_name_may_have_a_backslash(tmp_path: Path) -> None:
     (tmp_path / "back\\slash").write_bytes(b"")
     assert names_in(tmp_path) == ["back\\slash"]
-    assert 'href="./back%5Cslash"' in listing_page((), read_entries(str(tmp_path), lambda name: None))
+    assert 'href=back%5Cslash>' in page_of(read_entries(str(tmp_path), lambda name: None))
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EOVERFLOW, errno.EMFILE])
@@ -72,38 +73,92 @@ def test_sizes(size: int, text: str) -> None:
     assert size_text(size) == text
 
 
+def page_of(entries: list[Entry], *names: str, view: View = View(), now: float = 784111800) -> str:
+    return listing_page("site", names, select(entries, view), view, now=now)
+
+
 def test_the_page_escapes_what_it_shows() -> None:
     name = "<img src=x onerror=\"alert('&')\">"
-    html = listing_page((name,), [Entry(name, False, 5, 784111777.5)])
+    html = page_of([Entry(name, False, 5, 784111777.5)], name)
     assert "<img" not in html
     assert "&lt;img src=x onerror=&quot;alert(&#39;&amp;&#39;)&quot;&gt;" in html
-    assert 'href="./%3Cimg%20src=x%20onerror=%22alert(&#39;&amp;&#39;)%22%3E"' in html
-    assert '<time datetime="1994-11-06T08:49:37Z">1994-11-06 08:49</time>' in html
-    assert '<span title="5 bytes">5 B</span>' in html
+    assert ('<a href="%3Cimg%20src=x%20onerror=%22alert(&#39;&amp;&#39;)%22%3E">&lt;img' in html)
+    assert "<td>5 B<td>6 Nov 08:49</tbody>" in html
 
 
 def test_the_page_has_what_a_phone_and_the_dark_need() -> None:
-    html = listing_page((), [])
+    html = page_of([])
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
-    assert "color-scheme: light dark" in html
+    assert "color-scheme:light dark" in html
     assert "Nothing here." in html
     assert "../" not in html
 
 
 def test_a_name_with_a_colon_is_no_scheme() -> None:
-    assert 'href="./javascript:alert(1)"' in listing_page((), [Entry("javascript:alert(1)", False, 1, 0)])
+    assert 'href="./javascript:alert(1)"' in page_of([Entry("javascript:alert(1)", False, 1, 0)])
 
 
-def test_the_path_leads_back_up() -> None:
-    html = listing_page(("a", "b"), [])
-    assert '<h1>Index of <a href="../../">/</a><a href="../"><bdi>a</bdi>/</a><bdi>b</bdi>/</h1>' in html
+def test_the_path_begins_with_the_folders_name_and_leads_back_up() -> None:
+    html = page_of([], "a", "b")
+    assert ('<h1><a href="../../">site</a><a href="../">a</a><span aria-current="page">b</span></h1>' in html)
 
 
-def test_a_date_that_no_calendar_has_is_left_out() -> None:
-    assert "<time" not in listing_page((), [Entry("a", False, 1, 1e18)])
+@pytest.mark.parametrize(("ago", "text"), [
+    (0, "6 Nov 08:50"), (86400, "5 Nov 08:50"), (400 * 86400, "2 Oct 1993"), (-7200, "6 Nov 1994"), (-1e18, ""),
+    (1e18, "")])
+def test_dates(ago: float, text: str) -> None:
+    assert date_text(784111800 - ago, 784111800) == text
 
 
 @pytest.mark.parametrize("is_directory", [False, True])
 def test_what_nobody_knows_is_left_out(is_directory: bool) -> None:
-    html = listing_page((), [Entry("a", is_directory, None, None)])
-    assert "<bdi>a</bdi>" in html and "<time" not in html and "bytes" not in html and "None" not in html
+    html = page_of([Entry("a", is_directory, None, None)])
+    assert f">a<td>{'–' if is_directory else '?'}<td></tbody>" in html and "None" not in html
+
+
+MIXED = [Entry("d1", True, 4096, 300), Entry("d2", True, 4096, 100), Entry("a1", False, 5, 200),
+         Entry("a2", False, 70, 100), Entry("A10", False, 6, 300)]
+
+
+@pytest.mark.parametrize(("sort", "order", "names"), [
+    ("name", "asc", "d1 d2 a1 a2 A10"), ("name", "desc", "d2 d1 A10 a2 a1"),
+    ("size", "asc", "d1 d2 a1 A10 a2"), ("size", "desc", "d1 d2 a2 A10 a1"),
+    ("time", "asc", "d2 d1 a2 a1 A10"), ("time", "desc", "d1 d2 A10 a1 a2"),
+    ("nonsense", "nonsense", "d1 d2 a1 a2 A10")])
+def test_orders(sort: str, order: str, names: str) -> None:
+    """Folders come first in each of them."""
+    listing = select(MIXED, View.parse({"sort": sort, "order": order}))
+    assert " ".join(entry.name for entry in listing.entries) == names
+
+
+def test_a_filter_passes_over_case_and_counts_what_is_left() -> None:
+    listing = select(MIXED, View.parse({"filter": "a1"}))
+    assert [entry.name for entry in listing.entries] == ["a1", "A10"]
+    assert (listing.folders, listing.files, listing.size) == (0, 2, 11)
+
+
+@pytest.mark.parametrize(("entries", "text"), [
+    ([], "0 folders, 0 files, 0 B"), ([Entry("a", True, 4096, 0), Entry("b", False, 9_200_000, 0)],
+                                     "1 folder, 1 file, 9.2 MB"), (MIXED, "2 folders, 3 files, 81 B")])
+def test_the_summary(entries: list[Entry], text: str) -> None:
+    assert f'<p id="summary" aria-live="polite">{text}</p>' in page_of(entries)
+
+
+def test_five_thousand_entries_are_small() -> None:
+    entries = [Entry(f"file-{number:04}.txt", False, 1_234_567, 784111777 + number) for number in range(5000)]
+    html = page_of(entries)
+    assert len(html.encode()) < 350_000 and html.count("<tr><td>") == 5000 and 'rel="next"' not in html
+
+
+def test_fifty_thousand_come_in_pages() -> None:
+    entries = [Entry(f"{number:05}", False, 1, 0) for number in range(50_000)]
+    for number, before, after in ((1, False, True), (5, True, True), (10, True, False), (99, True, False)):
+        view = View.parse({"page": str(number), "sort": "size"})
+        html = page_of(entries, view=view)
+        shown = min(number, 10)
+        assert f"Page {shown} of 10" in html and html.count("<tr><td>") == 5000
+        assert f">{(shown - 1) * 5000:05}<td>" in html and f">{shown * 5000 - 1:05}<td>" in html
+        assert (f'href="?sort=size&amp;order=asc&amp;page={shown - 1}"' in html or shown == 2) == before
+        assert (f'href="?sort=size&amp;order=asc&amp;page={shown + 1}"' in html) == after
+        assert "50,000 files" in html
+    assert View.parse({"page": "0"}).page == View.parse({"page": "x"}).page == View.parse({"page": "²"}).page == 1

@@ -1,8 +1,13 @@
 """VirtualDirectory over real sockets: what is found, and how it is answered."""
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
+import re
 import socket
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -344,11 +349,11 @@ def test_an_error_page_may_be_a_file(root: Path) -> None:
 
 def test_the_small_page(root: Path) -> None:
     with site(root) as client:
-        response = client.get("/<script>alert(1)</script>")
+        response = client.get("/%3Cscript%3Ealert(1)%3C/script%3E")
         assert response.status == 404
         assert response.header("content-type") == "text/html; charset=utf-8"
         assert "default-src 'none'" in (response.header("content-security-policy") or "")
-        assert b"script" not in response.body
+        assert b"<script" not in response.body and b"&lt;script&gt;" in response.body
 
 
 # ------------------------------------------------------------ listings
@@ -365,17 +370,16 @@ def test_a_listing(root: Path) -> None:
         assert response.status == 200
         assert response.header("content-type") == "text/html; charset=utf-8"
         assert "default-src 'none'" in (response.header("content-security-policy") or "")
-        assert [line.split('href="')[1].split('"')[0] for line in html.splitlines() if "<td>" in line] == \
-            ["./in/", "./sub/", "./%3Cb%3E.txt", "./hello.txt", "./index.html"]
+        assert links_in(html) == ["in/", "sub/", "%3Cb%3E.txt", "hello.txt", "index.html"]
         assert "&lt;b&gt;.txt" in html
         assert "1.2 kB" in html
-        assert 'href="../"' in client.get("/sub/").body.decode()
+        assert links_in(client.get("/sub/").body.decode())[0] == "../"
 
 
 def test_a_listing_without_links(root: Path) -> None:
     (root / "in").symlink_to("sub")
     with site(root, allow_directory_listing=True, follow_links=False) as client:
-        assert b"./in/" not in client.get("/").body
+        assert "in/" not in links_in(client.get("/").body.decode())
         assert client.get("/in/").status == 404
 
 
@@ -386,10 +390,9 @@ def test_all_links_of_a_listing_lead_somewhere(root: Path) -> None:
         base = f"http://127.0.0.1:{server.port}/"
         with requests.Session() as session:
             html = session.get(base, timeout=PATIENCE).text
-            links = [part.split('"')[0] for part in html.split('href="')[1:]]
-            assert len(links) == 15
+            links = [unescape(quoted or bare) for quoted, bare in re.findall(r'href=(?:"([^"]*)"|([^">\s]+))', html)]
+            assert len(links) == 3 + 15  # those that sort, and the entries
             for link in links:
-                link = link.replace("&amp;", "&").replace("&#39;", "'").replace("&quot;", '"')
                 assert session.get(base + link, timeout=PATIENCE).status_code in (200, 404)
                 assert session.get(base + link, timeout=PATIENCE).status_code == 200
 
@@ -413,19 +416,82 @@ def test_a_directory_that_may_be_read_but_not_entered(root: Path) -> None:
             response = client.get("/locked/")
             html = response.body.decode()
             assert response.status == 200
-            assert [line.split('href="')[1].split('"')[0] for line in html.splitlines() if "<td>" in line] == \
-                ["../", "./deep/", "./file.txt", "./link"]
-            assert "<time" not in html and "bytes" not in html
+            assert links_in(html) == ["../", "deep/", "file.txt", "link"]
+            assert html.count("<td>–<td>") == 1 and html.count("<td>?<td>") == 2
             for target in ("/locked/file.txt", "/locked/deep/", "/locked/link"):
                 assert client.get(target).status == 403
     finally:
         locked.chmod(0o700)
 
 
+def links_in(html: str) -> list[str]:
+    """Where a listing's rows lead."""
+    return [unescape(link) for link in re.findall(r'<tr><td><a href="?([^">]+)', html)]
+
+
 def _listing(root: Path) -> VirtualDirectory:
     directory = VirtualDirectory(root)
     directory.allow_directory_listing = True
     return directory
+
+
+ENTRIES = [{"name": "sub", "type": "folder", "url": "sub/", "size": None},
+           {"name": "hello.txt", "type": "file", "url": "hello.txt", "size": 13},
+           {"name": "index.html", "type": "file", "url": "index.html", "size": 20}]
+
+
+@pytest.mark.parametrize(("target", "accept", "is_json"), [
+    ("/?format=json", "text/html", True), ("/", "application/json", True),
+    ("/", "application/json;q=0.9, text/plain", True), ("/", "text/html, application/json", False), ("/", "*/*", False),
+    ("/", "application/json; q=0", False), ("/?format=nonsense", "*/*", False)])
+def test_a_listing_as_json(root: Path, target: str, accept: str, is_json: bool) -> None:
+    with site(root, allow_directory_listing=True) as client:
+        response = client.get(target, f"Accept: {accept}")
+        assert response.header("vary") == "Accept"
+        assert (response.header("content-type") == "application/json; charset=utf-8") == is_json
+        if is_json:
+            found = json.loads(response.body)
+            for entry in found["entries"]:
+                assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry.pop("modified"))
+                entry["size"] = entry["size"] and (root / entry["name"]).stat().st_size
+            assert found["entries"] == [entry | {"size": entry["size"] and (root / str(entry["name"])).stat().st_size}
+                                        for entry in ENTRIES]
+            assert (found["path"], found["folders"], found["files"], found["page"], found["pages"]) == ("/", 1, 2, 1, 1)
+
+
+def test_the_order_and_the_filter_are_in_the_query(root: Path) -> None:
+    (root / "x<y").write_bytes(bytes(5))
+    with site(root, allow_directory_listing=True) as client:
+        html = client.get("/?sort=size&order=asc").body.decode()
+        assert links_in(html)[:2] == ["sub/", "x%3Cy"]
+        assert '<th scope="col" aria-sort="ascending"><a href="?sort=size&amp;order=desc">Size</a></th>' in html
+        html = client.get("/?filter=X%3C").body.decode()
+        assert links_in(html) == ["x%3Cy"] and 'value="X&lt;"' in html and "0 folders, 1 file, 5 B" in html
+        assert "?sort=size&amp;order=asc&amp;filter=X%3C" in html
+        assert "has that in its name" in client.get("/?filter=nothing").body.decode()
+
+
+def test_only_the_pages_own_script_may_run(root: Path) -> None:
+    with site(root, allow_directory_listing=True) as client:
+        response = client.get("/")
+        script, = re.findall("<script>(.*?)</script>", response.body.decode(), re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert (response.header("content-security-policy") or "").endswith(f"; script-src 'sha256-{digest}'")
+        assert "script-src" not in (client.get("/nothing").header("content-security-policy") or "")
+        assert "//" not in re.sub("http://www.w3.org/2000/svg", "", response.body.decode())
+
+
+@pytest.mark.parametrize(("target", "status", "said"), [
+    ("/no%20such/file", 404, "called /no such/file."), ("/" + "x" * 300, 404, f"/{'x' * 199}…"),
+    ("/%3Cb%3E", 404, "/&lt;b&gt;."), ("/..", 404, "called /..")])
+def test_an_error_says_what_was_asked_for(root: Path, target: str, status: int, said: str) -> None:
+    with site(root, allow_directory_listing=True) as client:
+        response = client.get(target)
+        html = response.body.decode()
+        assert response.status == status and f"<h1>{status} {response.reason}</h1>" in html
+        assert said in html and '<a href="/">Back to the list</a>' in html
+    with site(root, path_prefix="/static") as client:
+        assert '<a href="/static/">Back to the start</a>' in client.get("/static/nothing").body.decode()
 
 
 def test_repr(root: Path) -> None:
