@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from blockingio.server.server import HttpServer
+from blockingio.stream.thread import Thread
 
 log = logging.getLogger("blockingio")
 
@@ -259,7 +260,8 @@ class _Child:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent's to hear
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            ending = threading.Thread(target=self._end_when_told, name="blockingio end", daemon=True)
+            # Without that thread it could not be ended: better another process than this one.
+            ending = Thread(self._end_when_told, name="blockingio end", lost=lambda error: _leave(1))
             ending.start()
             self._work(self._server)
             status = 0

@@ -307,6 +307,19 @@ FORBIDDEN = {
 
 
 @module
+def test_nobody_waits_for_a_thread_to_come_up(path: Path) -> None:
+    """Every thread is one whose start is not waited for."""
+    if path == PACKAGE / "stream" / "thread.py":
+        return
+    called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    wrong = [ast.unparse(function) for function in called
+             if ast.unparse(function) in ("threading.Thread", "threading.Timer", "_thread.start_new_thread")]
+    imported = [alias.name for node, name in imports(path) if name == "threading" and isinstance(node, ast.ImportFrom)
+                for alias in node.names if alias.name in ("Thread", "Timer")]
+    assert not wrong and not imported
+
+
+@module
 def test_what_a_floor_must_not_know(path: Path) -> None:
     forbidden = FORBIDDEN.get(floor_of(name_of(path)), set()) | {"asyncio", "http.server", "http.client"}
     assert not [name for _, name in imports(path) if name.split(".")[0] in forbidden or name in forbidden]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
 import webbrowser
+from functools import partial
+
+from blockingio.stream.thread import Thread
 
 
 def open_browser(url: str) -> None:
@@ -12,7 +14,7 @@ def open_browser(url: str) -> None:
 
     Where there is no browser a line on stderr says so.
     """
-    threading.Thread(target=_open, args=(url,), name="blockingio browser", daemon=True).start()
+    Thread(partial(_open, url), name="blockingio browser", lost=lambda error: _tell_that_it_is_not_open(url)).start()
 
 
 def _open(url: str) -> None:
@@ -21,4 +23,8 @@ def _open(url: str) -> None:
     except (OSError, webbrowser.Error):
         is_open = False
     if not is_open:
-        print(f"No browser could be started: open {url} yourself", file=sys.stderr, flush=True)
+        _tell_that_it_is_not_open(url)
+
+
+def _tell_that_it_is_not_open(url: str) -> None:
+    print(f"No browser could be started: open {url} yourself", file=sys.stderr, flush=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 from typing import TextIO
 
 from blockingio.server.access import AccessRecord
+from blockingio.stream.thread import Thread
 
 # By the status' first digit, as SGR parameters: green, cyan, yellow, red.
 _COLOURS = {2: "32", 3: "36", 4: "33", 5: "1;31"}
@@ -45,7 +46,7 @@ class RequestLog:
         self._dropped = 0
         self._silent = False  # set once, by the writing thread where nobody reads any more, or by close()
         # A daemon: it may be stuck in a write for ever, and has nothing in its hands that others wait for.
-        self._thread = Thread(target=self._work, name="blockingio log", daemon=True)
+        self._thread = Thread(self._work, name="blockingio log", lost=self._fall_silent)
         self._thread.start()
 
     def __call__(self, record: AccessRecord) -> None:
@@ -80,6 +81,10 @@ class RequestLog:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 self._lines.put(f"# {dropped} line{'s' if dropped > 1 else ''} dropped: the log was not read in time")
+
+    def _fall_silent(self, error: Exception) -> None:
+        """The writing thread did not come up."""
+        self._silent = True
 
     def _work(self) -> None:
         """The writing thread."""

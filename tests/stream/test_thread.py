@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from blockingio import HttpRequest, Stream
-from blockingio import thread as thread_module
+from blockingio.stream import thread as thread_module
 from blockingio.stream.thread import Thread, give_up_overdue, in_one_go
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import get, small_window, tell
