@@ -56,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: KeptCertificate | None) -> int:
     site = Site(options.directory, SiteOptions(
-        listing=options.listing, index_page=options.index, spa=options.spa, cors=options.cors,
+        listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
         cache=options.cache, upload=options.upload, auth=options.auth,
         dotfiles=options.dotfiles, hosts=(options.bind, *options.host)))
     server.auto_compress = options.gzip

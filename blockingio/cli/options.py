@@ -39,6 +39,8 @@ def make_parser() -> argparse.ArgumentParser:
                         help="listen on a Unix-domain socket instead of an address and port")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument("--no-listing", dest="listing", action="store_false", help="list no directories")
+    parser.add_argument("--zip", action=argparse.BooleanOptionalAction, default=True,
+                        help="let folders that are listed be downloaded as a ZIP (on)")
     parser.add_argument("--index", action=argparse.BooleanOptionalAction, default=True,
                         help="serve a directory's index.html, where it has one (on)")
     parser.add_argument("--spa", action="store_true",

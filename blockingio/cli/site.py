@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from blockingio.cli.folder_zip import LINK, FolderZips
 from blockingio.cli.permission import OwnHosts, is_own_form, knows
 from blockingio.cli.upload_form import UploadForms
 from blockingio.cli.upload import Uploads, is_temporary
@@ -45,6 +46,7 @@ class SiteOptions(NamedTuple):
     upload: bool = False
     auth: str | None = None  # USER:PASSWORD
     dotfiles: bool = False  # serve and list what begins with a dot
+    zip: bool = True  # folders that are listed can be downloaded as a ZIP
     hosts: tuple[str, ...] = ()  # whom else requests may be for
 
 
@@ -55,7 +57,8 @@ class Site(VirtualDirectory):
         super().__init__(root)
         self._options = options
         self.allow_directory_listing = options.listing
-        self._listing_form = UPLOAD_FORM if options.upload else ""
+        self._listing_form = (LINK if options.zip else "") + (UPLOAD_FORM if options.upload else "")
+        self._zips = FolderZips(self._open_below, self._entries)
         methods = ["GET", "HEAD"]
         if options.upload:
             methods.append("POST")
@@ -121,7 +124,10 @@ class Site(VirtualDirectory):
         return None if self._options.upload else super()._open_gzipped(names)
 
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
-        if not (self._options.index_page and self._serve_if_file((*names, INDEX), request)):
+        options = self._options
+        if options.zip and options.listing and "zip" in request.uri.query_parameters:
+            self._zips.send(request, names, names[-1] if names else os.path.basename(os.path.realpath(self.root)))
+        elif not (options.index_page and self._serve_if_file((*names, INDEX), request)):
             super()._serve_directory(directory, names, request)
 
     def _refuse(self, request: HttpRequest, status: int) -> None:
@@ -138,6 +144,9 @@ class Site(VirtualDirectory):
             response.headers.set("allow", self._methods)
         super()._refuse(request, status)
 
+    def _open_below(self, names: Sequence[str]) -> Opened:
+        return open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
+
     def _say_if_gone(self) -> None:
         """A line in the log when the directory itself is no longer there, and not again until it has come back."""
         is_gone = not self.root.is_dir()
@@ -147,7 +156,7 @@ class Site(VirtualDirectory):
 
     def _serve_if_file(self, names: Sequence[str], request: HttpRequest) -> bool:
         try:
-            opened = open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
+            opened = self._open_below(names)
         except OSError:
             return False
         with closing(opened):

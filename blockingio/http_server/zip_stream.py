@@ -1,0 +1,117 @@
+"""A folder as a ZIP that is written while it is sent: no temporary file, and no more memory than a note on each file.
+
+Takes what opens names below a root, so that nothing gets in that would not be served; links to folders are left out,
+since they may lead round in a circle.  The content is stored and not compressed: what is large mostly is already.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from time import localtime
+from typing import Protocol
+
+from blockingio.http_server.listing import Entry
+from blockingio.http_server.paths import shown
+from blockingio.http_server.safe_open import Opened
+
+# Bytes of a file that are read at once.
+_CHUNK_SIZE = 256 * 1024
+
+# The years that a ZIP's dates can have (APPNOTE 4.4.6).
+_FIRST_DATE = (1980, 1, 1, 0, 0, 0)
+_LAST_DATE = (2107, 12, 31, 23, 59, 58)
+
+Open = Callable[[Sequence[str]], Opened]
+Entries = Callable[[Opened, Sequence[str]], list[Entry]]
+
+
+class Output(Protocol):
+    """What the archive is written to; it need not be able to seek."""
+
+    def write(self, data: bytes, /) -> object: ...
+    def flush(self) -> object: ...
+
+
+def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: Entries,
+              goes_on: Callable[[], bool]) -> None:
+    """Write the folder that ``names`` lead to.
+
+    ``open_names`` opens names below the root, ``entries`` says what is in an open folder and may be seen.  What is
+    gone by the time it comes to it, or may not be read, is left out.  Ends early once ``goes_on`` says no.  Raises
+    OSError, and what ``output`` raises.
+    """
+    with zipfile.ZipFile(_Unseekable(output), "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
+        for path, opened in _walk(tuple(names), open_names, entries):
+            with closing(opened):
+                is_directory = stat.S_ISDIR(opened.stat.st_mode)
+                name = "/".join(map(shown, path[len(names):])) + ("/" if is_directory else "")
+                info = zipfile.ZipInfo(name, _date(opened.stat.st_mtime))
+                info.external_attr = (opened.stat.st_mode & 0xFFFF) << 16 | (0x10 if is_directory else 0)
+                info.file_size = 0 if is_directory else opened.stat.st_size
+                with archive.open(info, "w") as member:
+                    left = info.file_size
+                    while left and (data := os.read(opened.descriptor, min(left, _CHUNK_SIZE))):
+                        member.write(data)
+                        left -= len(data)
+                        if not goes_on():
+                            return
+
+
+def _walk(names: tuple[str, ...], open_names: Open, entries: Entries) -> Iterator[tuple[tuple[str, ...], Opened]]:
+    """Everything below a folder, opened; whoever takes it closes it."""
+    with closing(open_names(names)) as folder:
+        found = [(entry.name, _is_linked_folder(folder, entry)) for entry in entries(folder, names)]
+    for name, is_linked_folder in found:
+        if is_linked_folder:
+            continue
+        path = (*names, name)
+        try:
+            opened = open_names(path)
+        except OSError:
+            continue
+        is_directory = stat.S_ISDIR(opened.stat.st_mode)
+        if not is_directory and not stat.S_ISREG(opened.stat.st_mode):
+            opened.close()
+            continue
+        yield path, opened
+        if is_directory:
+            try:
+                yield from _walk(path, open_names, entries)
+            except OSError:
+                continue
+
+
+def _is_linked_folder(folder: Opened, entry: Entry) -> bool:
+    if not entry.is_directory or folder.descriptor < 0:
+        return False
+    try:
+        return stat.S_ISLNK(os.stat(entry.name, dir_fd=folder.descriptor, follow_symlinks=False).st_mode)
+    except OSError:
+        return True  # gone, or not to be looked at
+
+
+def _date(seconds: float) -> tuple[int, int, int, int, int, int]:
+    """Local time, as a ZIP has it."""
+    try:
+        date = localtime(seconds)[:6]
+    except (ValueError, OverflowError, OSError):
+        return _FIRST_DATE
+    return min(max(date, _FIRST_DATE), _LAST_DATE)
+
+
+class _Unseekable:
+    """For zipfile, which then writes sizes behind each file instead of going back."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def write(self, data: bytes) -> int:
+        self._output.write(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nobody waits for what zipfile says here: it goes out as the output's buffer fills."""

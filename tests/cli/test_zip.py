@@ -1,0 +1,90 @@
+"""?zip: a folder as one file, within the jail."""
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.cli.command import Command
+from tests.cli.sites import make_directory, send, site
+from tests.peers import PATIENCE, RawClient
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = make_directory(tmp_path)
+    (directory / "sub" / "ä.bin").write_bytes(os.urandom(600_000))
+    (directory / "sub" / "deep").mkdir()
+    (directory / "sub" / "deep" / "empty").write_bytes(b"")
+    os.utime(directory / "hello.txt", (0, 0))  # before a ZIP's time begins
+    return directory
+
+
+def fetch(client: RawClient, target: str) -> zipfile.ZipFile:
+    response = client.get(target)
+    assert (response.status, response.header("content-type")) == (200, "application/zip")
+    return zipfile.ZipFile(io.BytesIO(response.body))
+
+
+def test_all_that_is_below_a_folder(directory: Path) -> None:
+    with site(directory) as client:
+        archive = fetch(client, "/?zip")
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["hello.txt", "sub/", "sub/deep/", "sub/deep/empty", "sub/ä.bin"]
+        assert archive.read("hello.txt") == b"Hello, world!"
+        assert archive.read("sub/ä.bin") == (directory / "sub" / "ä.bin").read_bytes()
+        assert sorted(fetch(client, "/sub/?zip").namelist()) == ["deep/", "deep/empty", "ä.bin"]
+        response = client.get("/sub/?zip")
+        assert response.header("content-disposition") == "attachment; filename=\"sub.zip\"; filename*=UTF-8''sub.zip"
+        assert send(client, "HEAD", "/?zip").header("content-type") == "application/zip"
+        assert b'<a href="?zip" download>' in client.get("/").body
+
+
+def test_the_jail_and_what_is_hidden_hold(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (directory / "out").symlink_to(tmp_path / "secret")
+    (directory / "up").symlink_to(tmp_path)
+    (directory / "round").symlink_to(".")
+    (directory / "sub" / "round").symlink_to("../sub")
+    (directory / "in").symlink_to("hello.txt")
+    (directory / ".env").write_text("secret")
+    os.mkfifo(directory / "fifo")
+    with site(directory) as client:
+        assert sorted(fetch(client, "/?zip").namelist()) == [
+            "hello.txt", "in", "sub/", "sub/deep/", "sub/deep/empty", "sub/ä.bin"]
+        assert client.get("/..%2f?zip").status == client.get("/up/?zip").status == 404
+
+
+@pytest.mark.parametrize("options", [{"zip": False}, {"listing": False}])
+def test_where_it_is_not_wanted(directory: Path, options: dict[str, bool]) -> None:
+    with site(directory, **options) as client:
+        response = client.get("/?zip")
+        assert response.header("content-type") == "text/html; charset=utf-8" and b"?zip" not in response.body
+
+
+def test_a_client_that_goes_away(directory: Path) -> None:
+    with open(directory / "large", "wb") as file:
+        file.truncate(200_000_000)
+    with site(directory) as client:
+        client.send(b"GET /?zip HTTP/1.1\r\nHost: localhost\r\n\r\n").read_exactly(1000)
+        client.reset()
+
+
+def test_the_command(directory: Path, tmp_path: Path) -> None:
+    """It is a file that unzip takes too."""
+    with Command(directory, "--port", "0", "--quiet") as command:
+        url = command.start(directory)
+        (tmp_path / "all.zip").write_bytes(requests.get(url + "?zip", timeout=PATIENCE).content)
+        assert command.interrupt() == (0, "", "")
+    done = subprocess.run(["python3", "-m", "zipfile", "-t", tmp_path / "all.zip"], capture_output=True, text=True,
+                          timeout=PATIENCE)
+    assert done.returncode == 0, done
+    with Command(directory, "--port", "0", "--quiet", "--no-zip") as command:
+        url = command.start(directory)
+        assert requests.get(url + "?zip", timeout=PATIENCE).headers["content-type"].startswith("text/html")
+        assert command.interrupt() == (0, "", "")
