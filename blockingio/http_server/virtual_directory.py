@@ -15,13 +15,14 @@ from contextlib import closing
 from errno import ELOOP, EMFILE, EMLINK, ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, ENXIO
 from functools import lru_cache
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import WholeAnswer, respond
 from blockingio.http_server.listing import Entry, View, begins_with_dot, read_entries, select
+from blockingio.http_server.listing_cache import ListingCache
 from blockingio.http_server.listing_page import SCRIPT, listing_json, listing_page
 from blockingio.http_server.mime import coding_of_name
 from blockingio.http_server.page import Script, content_security_policy, error_page
@@ -82,6 +83,7 @@ class VirtualDirectory:
             raise ValueError(f"expected a path as /static for path_prefix, found {path_prefix!r}")
         self._prefix = decoded[0]
         self._cache = FileCache()
+        self._listings = ListingCache()
 
     def __repr__(self) -> str:
         prefix = f" at {encode_path(self._prefix)}" if self._prefix else ""
@@ -254,17 +256,27 @@ class VirtualDirectory:
     def _list(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         """As a page, or as JSON where that is asked for; what is in the query says in which order."""
         parameters = request.uri.query_parameters
-        view = View.parse(parameters)
-        listing = select(self._entries(directory, names), view)
+        is_json = parameters.get("format") == "json" or _prefers_json(request.headers.get("accept", ""))
+        key = (self.root, tuple(names), request.uri.query, is_json, self._listing_form, self.follow_links, self.jail_root)
+        text = self._listings.find(key, directory.stat)
+        if text is None:
+            began = monotonic()
+            view = View.parse(parameters)
+            listing = select(self._entries(directory, names), view)
+            if is_json:
+                text = listing_json(names, listing, view)
+            else:
+                root = os.path.basename(os.path.realpath(self.root))
+                text = listing_page(root, names, listing, view, self._listing_form)
+            self._listings.keep(key, directory.stat, began, text)
         response = request.response
         response.headers.add("vary", "Accept")
-        if parameters.get("format") == "json" or _prefers_json(request.headers.get("accept", "")):
-            response.headers.content_type = ContentType.JSON
-            response.write(listing_json(names, listing, view))
-            response.close()
+        if not is_json:
+            self._send_page(request, text, SCRIPT)
             return
-        root = os.path.basename(os.path.realpath(self.root))
-        self._send_page(request, listing_page(root, names, listing, view, self._listing_form), SCRIPT)
+        response.headers.content_type = ContentType.JSON
+        response.write(text)
+        response.close()
 
     def _entries(self, directory: Opened, names: Sequence[str]) -> list[Entry]:
         """What is in an open directory, and may be seen."""

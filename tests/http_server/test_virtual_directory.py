@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import time
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ import pytest
 import requests
 
 from blockingio import HttpRequest, HttpServer, Uri
-from blockingio.http_server import VirtualDirectory
+from blockingio.http_server import VirtualDirectory, virtual_directory
 from tests.http_server.sites import bound_by_permissions, send, site
-from tests.peers import PATIENCE, RawClient, serving
+from tests.peers import PATIENCE, RawClient, eventually, serving
 
 # ------------------------------------------------------------ what is found
 
@@ -422,6 +423,36 @@ def test_a_directory_that_may_be_read_but_not_entered(root: Path) -> None:
                 assert client.get(target).status == 403
     finally:
         locked.chmod(0o700)
+
+
+def sizes(client: RawClient) -> dict[str, int]:
+    return {entry["name"]: entry["size"] for entry in json.loads(client.get("/?format=json").body)["entries"]}
+
+
+def test_names_that_come_and_go_show_at_once(root: Path) -> None:
+    with site(root, allow_directory_listing=True) as client:
+        before = sizes(client)
+        (root / "new.txt").write_bytes(b"x")
+        assert sizes(client) == before | {"new.txt": 1}
+        (root / "new.txt").unlink()
+        assert sizes(client) == before
+
+
+def test_a_listing_is_kept_for_a_moment_only(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a folder that has not changed for long."""
+    monkeypatch.setattr("blockingio.http_server.listing_cache.SETTLED_AFTER", -PATIENCE)
+    looks: list[object] = []
+    read = virtual_directory.read_entries
+    monkeypatch.setattr(virtual_directory, "read_entries", lambda *given: looks.append(given) or read(*given))
+    with site(root, allow_directory_listing=True) as client:
+        began = time.monotonic()
+        first = sizes(client)
+        assert sizes(client) == first
+        assert len(looks) == 1 or time.monotonic() - began > 1
+        assert client.get("/?sort=size").body != client.get("/?sort=time").body
+        with open(root / "hello.txt", "ab") as file:
+            file.write(b"more")
+        eventually(lambda: sizes(client)["hello.txt"] == first["hello.txt"] + 4)
 
 
 def links_in(html: str) -> list[str]:
