@@ -41,8 +41,7 @@ def test_names_that_are_its_own(directory: Path, host: str, status: int) -> None
             found = ask(client, f"GET http://{host}/hello.txt HTTP/1.1", "Host: evil.example")
             assert found[0] == status
         found = ask(client, "GET http://evil.example/hello.txt HTTP/1.1", f"Host: {host}")
-        assert found == (421, "421 Misdirected Request: this server does not answer for evil.example. "
-                              "To let that name in, start it with --host evil.example\n")
+        assert found[0] == 421 and "--host evil.example" in found[1]
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS", "PUT"])
