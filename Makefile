@@ -5,7 +5,7 @@ IN_VENV := $(VENV)/bin/python
 PIP := $(IN_VENV) -m pip --disable-pip-version-check --quiet
 # The first of these that is new enough and can make a virtual environment is taken.
 PYTHON := python3 python3.14 python3.13 python3.12 python3.11 python
-# Further words for the command: make test ARGS="-k uri", make bench ARGS="--only server".
+# Further words for the command: make test ARGS="-k uri", make bench ARGS="--only get".
 ARGS :=
 
 .PHONY: help run test bench load fuzz clean
