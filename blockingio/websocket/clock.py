@@ -1,0 +1,7 @@
+"""The one timer of all WebSockets of this process: its thread is only there while something is due."""
+
+from __future__ import annotations
+
+from blockingio.server.timekeeper import Timekeeper
+
+clock = Timekeeper("blockingio websocket clock")

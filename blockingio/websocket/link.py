@@ -1,0 +1,293 @@
+"""One WebSocket's connection: the thread that reads it, its heartbeat, and how it ends.
+
+The thread of ``run`` owns the socket's reading half: it turns bytes into messages, answers Pings and puts messages into the
+inbox.  The writing half is the Writer's.  Only this thread closes the socket, as its last act: when it has read the
+end, nobody is writing any more (``Writer.shut``).  Others who want an end cut the connection, and it notices.
+
+An end is one of these (RFC 6455 7):
+    the peer's Close    it is answered; behind both Closes the server ends TCP first
+    our Close           ``close``: the thread that calls it sends it, and waits for the peer's, but not for ever
+    a violation         the peer is told by a Close, and half-closing and reading on saves that from a reset
+    no Close at all     the peer has vanished
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from threading import Lock, Thread
+from time import monotonic
+
+from blockingio.net.channel import Channel
+from blockingio.net.duplex import DuplexTlsChannel
+from blockingio.server.timekeeper import Appointment
+from blockingio.wire.source import TIMED_OUT
+from blockingio.websocket.clock import clock
+from blockingio.websocket.compression import Agreement
+from blockingio.websocket.frames import Close, Ping, Pong
+from blockingio.websocket.inbound import Event, Inbound
+from blockingio.websocket.inbox import Inbox
+from blockingio.websocket.status import MAX_REASON_SIZE, Violation, WebSocketException, WebSocketStatus
+from blockingio.websocket.writer import Writer
+
+_log = logging.getLogger("blockingio")
+
+# Seconds that an end in good order may take: for the peer's Close, for a writer that is in the way, and for the
+# peer's end of TCP.
+CLOSE_TIME = 5.0
+
+# Seconds in which a peer that did not answer a Ping may still answer the Close that says so.
+_LAST_CHANCE = 1.0
+
+# Bytes asked of the kernel at once: between frames (small, because each idle socket holds a buffer of this size while
+# it waits), and in the payload of a large one.
+_USUAL_SIZE = 4096
+_LARGE_SIZE = 256 * 1024
+
+# Bytes of messages that wait for a reader where a message may have any size.
+DEFAULT_SIZE = 64 * 1024 * 1024
+
+
+class Link:
+    """``run`` is its thread; everything else is for any thread."""
+
+    def __init__(self, sock: socket.socket, *, is_server: bool, agreement: Agreement | None) -> None:
+        self._channel = _channel_on(sock)
+        self._is_server = is_server
+        self.writer = Writer(self._channel, masks=not is_server,
+                             deflater=agreement.deflater(is_server) if agreement else None)  # fmt: skip
+        self.inbound = Inbound(is_masked=is_server, max_size=DEFAULT_SIZE,
+                               inflater=agreement.inflater(is_server) if agreement else None)  # fmt: skip
+        self.inbox = Inbox(DEFAULT_SIZE)
+        # Written by the thread of ``run``, but where it says otherwise.
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        self.is_closing = False  # the peer's Close has come, or a violation
+        self.is_closed_here = False  # by ``close``: written by the threads that call it
+        self.is_over = False  # both Closes have been exchanged, or the connection is gone
+        self._over = Lock()  # free once it is over
+        self._over.acquire()
+        self.heartbeat = Heartbeat(self)
+        self._on_end: list[Callable[[], None]] = []  # under _end_lock
+        self._end_lock = Lock()
+        self._has_ended = False  # the socket is closed; under _end_lock
+
+    def start(self) -> None:
+        """Raises RuntimeError where the system has no thread left; then the socket is closed."""
+        try:
+            Thread(target=self.run, name="blockingio websocket", daemon=True).start()
+        except BaseException:
+            self._channel.close()
+            raise
+
+    def when_ended(self, action: Callable[[], None]) -> None:
+        """Call it once the socket is closed: on the thread that closes it, or at once."""
+        with self._end_lock:
+            if not self._has_ended:
+                self._on_end.append(action)
+                return
+        action()
+
+    # ---------------------------------------------------------------- the thread
+
+    def run(self) -> None:
+        """Read until the end.  Never raises; the socket gets closed."""
+        try:
+            event = self._read()
+            if isinstance(event, Close):
+                self._take_close(event)
+            elif event is not None:
+                self._fail(event)
+        except Exception:
+            _log.exception("a WebSocket failed in the library itself: please report this")
+            self.writer.close(WebSocketStatus.INTERNAL_SERVER_ERROR, b"", monotonic())
+        finally:
+            self._end()
+
+    def _read(self) -> Close | Violation | None:
+        """Until a Close or a violation, or None where the peer has vanished."""
+        receive, feed, put, inbound = self._channel.receive, self.inbound.feed, self.inbox.put, self.inbound
+        while True:
+            try:
+                data = receive(_USUAL_SIZE if inbound.left < _USUAL_SIZE else min(inbound.left, _LARGE_SIZE))
+            except OSError:
+                return None
+            if not data:
+                return None
+            for event in feed(data):
+                if isinstance(event, str | bytes):
+                    if not self.is_closed_here:
+                        put(event)
+                elif isinstance(event, Ping):
+                    self.writer.pong(event.payload)
+                elif isinstance(event, Pong):
+                    self.heartbeat.hear(event.payload)
+                else:
+                    return event
+            self.heartbeat.received += 1
+            del data
+
+    def _take_close(self, close: Close) -> None:
+        """RFC 6455 5.5.1, 7.1: answer with the same code, unless ours has been sent."""
+        self.close_code = WebSocketStatus.NO_STATUS_RECEIVED if close.code is None else close.code
+        self.close_reason = close.reason
+        self.is_closing = True
+        deadline = monotonic() + CLOSE_TIME
+        self.writer.close(close.code, b"", deadline)
+        self._set_over()
+        if self._is_server:
+            self._channel.half_close()
+        self._drain(deadline)
+
+    def _fail(self, violation: Violation) -> None:
+        """RFC 6455 7.1.7: tell the peer, then the reader; and see to it that the peer can read that."""
+        self.is_closing = True
+        deadline = monotonic() + CLOSE_TIME
+        reason = violation.message.encode()[:MAX_REASON_SIZE]  # ASCII
+        if self.writer.close(violation.code, reason, deadline):
+            self.close_code = violation.code
+            self.close_reason = reason.decode()
+        self.inbox.end(None if self.is_closed_here else WebSocketException(violation.message))
+        self._channel.half_close()
+        self._set_over()
+        self._drain(deadline)
+
+    def _drain(self, deadline: float) -> None:
+        """Read away what still comes, to the peer's end: input that nobody has read would make our end a reset."""
+        channel = self._channel
+        try:
+            while (left := deadline - monotonic()) > 0:
+                channel.set_receive_timeout(left)
+                if not channel.receive(_LARGE_SIZE):
+                    return
+        except TIMED_OUT:
+            return
+        except OSError:
+            channel.linger(deadline - monotonic())  # as it comes: TLS may have ended already
+
+    def _set_over(self) -> None:
+        """Nothing more comes of it: whoever reads finds the end, and whoever waits in ``close`` goes on."""
+        if self.close_code is None:
+            self.close_code = WebSocketStatus.ABNORMAL_CLOSURE
+            self.close_reason = ""
+        self.inbox.end()
+        if not self.is_over:
+            self.is_over = True
+            self._over.release()
+
+    def _end(self) -> None:
+        self._channel.cut()
+        self.writer.shut()
+        self._channel.close()
+        self._set_over()
+        self.heartbeat.set_interval(None)
+        with self._end_lock:
+            self._has_ended = True
+            actions, self._on_end = self._on_end, []
+        for action in actions:
+            action()
+
+    # ---------------------------------------------------------------- for others
+
+    def close(self, code: int | None, reason: bytes) -> None:
+        """Send Close, and wait for the peer's; both together take CLOSE_TIME at most, then the connection is cut."""
+        deadline = monotonic() + CLOSE_TIME
+        self.is_closed_here = True
+        self.inbox.take_all()  # reading goes on, past what nobody reads, to the peer's Close
+        if not self.writer.close(code, reason, deadline) and not self.writer.is_closed:
+            self._channel.cut()  # a writer is stuck
+        if not self.wait_until_over(deadline - monotonic()):
+            self._channel.cut()
+            self.wait_until_over(CLOSE_TIME)
+
+    def wait_until_over(self, seconds: float) -> bool:
+        if not self._over.acquire(timeout=max(seconds, 0)):
+            return False
+        self._over.release()
+        return True
+
+    def give_up(self) -> None:
+        """The peer does not answer Pings: on the clock's thread, so without waiting."""
+        if self.is_over or self.is_closing or self.writer.is_closed:
+            return
+        self.close_code = WebSocketStatus.GOING_AWAY
+        self.close_reason = ""
+        self.writer.close(WebSocketStatus.GOING_AWAY, b"no Pong came", monotonic())
+        clock.schedule(_LAST_CHANCE, self._channel.cut)
+
+
+class Heartbeat:
+    """Pings at intervals, and what is made of their answers.
+
+    ``beat`` runs on the clock's thread, ``hear`` on the one that reads, ``set_interval`` on any: each writes
+    what no other one writes, but for ``_appointment``, which ``_lock`` guards together with ``interval``.
+    """
+
+    __slots__ = ("interval", "received", "_link", "_lock", "_appointment", "_count", "_heard", "_awaited", "_seen")
+
+    def __init__(self, link: Link) -> None:
+        self.interval: float | None = None
+        self.received = 0  # how often something came; by the thread that reads
+        self._link = link
+        self._lock = Lock()
+        self._appointment: Appointment | None = None
+        self._count = 0  # Pings; the last one's payload
+        self._heard = b""  # the last Pong's payload
+        self._awaited: bytes | None = None  # the payload of the Ping that was sent
+        self._seen = (0, 0)  # what had been received and sent at the last beat
+
+    def set_interval(self, seconds: float | None) -> None:
+        with self._lock:
+            self.interval = seconds
+            old, self._appointment = self._appointment, None
+            if seconds is not None and not self._link.is_over:
+                self._awaited = None
+                self._appointment = clock.schedule(seconds, self._beat)
+        if old is not None:
+            old.cancel()
+            clock.prune()
+
+    def hear(self, payload: bytes) -> None:
+        self._heard = payload
+
+    def _beat(self) -> None:
+        link = self._link
+        if self._is_dead():
+            link.give_up()
+            return
+        if not link.writer.is_ping_due:
+            self._count += 1
+            self._awaited = self._count.to_bytes(8)
+            link.writer.ping(self._awaited)
+        with self._lock:
+            if self.interval is not None and not link.is_over:
+                self._appointment = clock.schedule(self.interval, self._beat)
+
+    def _is_dead(self) -> bool:
+        """Whether the last Ping's answer is missing, and nothing excuses that.
+
+        A Pong cannot come before the rest of a frame that is coming, nor while nobody takes messages off the
+        full inbox; nor before our Ping has gone, which cannot before a message that the peer is taking.
+        """
+        link = self._link
+        seen, self._seen = self._seen, (self.received, link.writer.progress)
+        if self._awaited is None or self._heard == self._awaited:
+            return False
+        if link.writer.is_ping_due:
+            return seen[1] == link.writer.progress and seen[0] == self.received
+        return not (link.inbox.is_full or link.inbound.left and seen[0] != self.received)
+
+
+def _channel_on(sock: socket.socket) -> Channel:
+    """TCP_NODELAY, because a message is not to wait for the next one; and TLS for two threads."""
+    if sock.family != socket.AF_UNIX:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            pass  # it is gone already, or no TCP
+    if hasattr(sock, "do_handshake"):  # an ssl.SSLSocket, without importing ssl
+        sock.settimeout(0)
+        return DuplexTlsChannel(sock)
+    sock.settimeout(None)
+    return Channel(sock)

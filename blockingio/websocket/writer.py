@@ -1,0 +1,180 @@
+"""The writing half of a WebSocket: whole frames, one behind the other, from any thread.
+
+Whoever has ``_lock`` owns the socket's writing half, and nobody else sends a byte.  Messages wait for it, and for the peer
+to take them.  Pings and Pongs wait for nobody, because a thread that has to read would: they are noted, and sent by
+whoever has the lock or can get it; every release looks for them.  What the kernel does not take of them goes
+before everything else that is sent later, and is tried again by the clock in case nothing is.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from time import monotonic
+
+from blockingio.net.channel import Channel
+from blockingio.websocket.clock import clock
+from blockingio.websocket.compression import Deflater
+from blockingio.websocket.frames import CLOSE, FIN, PING, PONG, RSV1, close_payload, make_frame
+
+# Seconds after which what the kernel did not take of a Ping or Pong is tried again.
+_RETRY = 0.05
+# Bytes that are sent in one go; behind each it can be seen that the peer takes something.
+_PIECE = 256 * 1024
+
+
+class Writer:
+    __slots__ = ("is_closed", "progress", "_channel", "_masks", "_deflater", "_lock", "_rest", "_ping", "_pong",
+                 "_is_retrying")  # fmt: skip
+
+    def __init__(self, channel: Channel, *, masks: bool, deflater: Deflater | None) -> None:
+        self.is_closed = False  # nothing more is sent: Close has been, or the socket broke; written under _lock
+        self.progress = 0  # counts what the kernel took of large messages; written under _lock
+        self._channel = channel
+        self._masks = masks
+        self._deflater = deflater  # used under _lock: messages are compressed in the order in which they go
+        self._lock = Lock()
+        self._rest: bytes | memoryview = b""  # of a Ping or Pong; under _lock
+        # To be sent: by whoever has the lock.  Written by any thread, each in one step.
+        self._ping: bytes | None = None
+        self._pong: bytes | None = None  # of the last Ping: who has sent several needs no more (RFC 6455 5.5.3)
+        self._is_retrying = False  # under _lock
+
+    # ---------------------------------------------------------------- messages
+
+    def send(self, opcode: int, payload: bytes | memoryview) -> bool:
+        """Send a whole message, and wait until the kernel has it; False where nothing can be sent any more."""
+        first = FIN | opcode
+        pieces = None if self._deflater else make_frame(first, payload, self._masks)
+        with self._lock:
+            if self.is_closed:
+                return False
+            if pieces is None:
+                pieces = self._compress(first, payload)
+            try:
+                for piece in pieces:
+                    self._send(piece)
+            except OSError:
+                self.is_closed = True  # swallowed: the peer is not there to be told
+            except BaseException:
+                # Ctrl-C, in the middle of a frame: nothing can come behind half of one.
+                self.is_closed = True
+                self._channel.cut()
+                raise
+        if self._ping is not None or self._pong is not None:
+            self._send_due()
+        return not self.is_closed
+
+    def _compress(self, first: int, payload: bytes | memoryview) -> list[bytes | memoryview]:
+        if self._deflater and payload:
+            return make_frame(first | RSV1, self._deflater.compress(payload), self._masks)
+        return make_frame(first, payload, self._masks)
+
+    def _send(self, data: bytes | memoryview) -> None:
+        """Under the lock.  Raises OSError."""
+        channel = self._channel
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            channel.send_all(rest, None)
+        size = len(data)
+        sent = channel.send_now(data)
+        if sent == size:
+            return
+        view = memoryview(data)
+        for at in range(sent, size, _PIECE):
+            channel.send_all(view[at : at + _PIECE], None)
+            self.progress += 1
+
+    # ---------------------------------------------------------------- control frames
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a Ping.  Never waits, never raises; nothing once it is closed."""
+        self._pong = payload
+        self._send_due()
+
+    def ping(self, payload: bytes) -> None:
+        """As ``pong``; ``is_ping_due`` says whether it has yet to be sent."""
+        self._ping = payload
+        self._send_due()
+
+    @property
+    def is_ping_due(self) -> bool:
+        return self._ping is not None
+
+    def close(self, code: int | None, reason: bytes, deadline: float) -> bool:
+        """Send Close, the last frame; False where it was closed before, or could not be in time.
+
+        ``deadline`` on the monotonic clock, also for the writer that has the lock; one that has passed: no wait.
+        """
+        if not self._lock.acquire(timeout=max(deadline - monotonic(), 0)):
+            return False
+        try:
+            if self.is_closed:
+                return False
+            self.is_closed = True
+            frame = bytes(self._rest) + make_frame(FIN | CLOSE, close_payload(code, reason), self._masks)[0]
+            sent = self._channel.send_now(frame)
+            if sent < len(frame):
+                self._channel.send_all(frame[sent:], max(deadline - monotonic(), 0.001))
+        except OSError:
+            return False  # TimeoutError too
+        finally:
+            self._lock.release()
+        return True
+
+    def shut(self) -> None:
+        """Nothing is sent from here on, and nobody is inside: the socket may be closed.  The channel is cut."""
+        with self._lock:
+            self.is_closed = True
+
+    # ---------------------------------------------------------------- what waits for nobody
+
+    def _send_due(self) -> None:
+        """Send what is noted, unless somebody has the lock, who then does."""
+        while (self._ping is not None or self._pong is not None) and self._lock.acquire(False):
+            try:
+                is_stuck = not self._try_due()
+            finally:
+                self._lock.release()
+            if is_stuck:
+                return  # the clock comes back to it
+
+    def _try_due(self) -> bool:
+        """Under the lock; False where the kernel did not take all of it."""
+        if self.is_closed:
+            self._ping = self._pong = None
+            return True
+        try:
+            if self._rest:
+                self._rest = self._rest[self._channel.send_now(self._rest) :]
+            for opcode in (PING, PONG):
+                if not self._rest:
+                    payload = self._take_due(opcode)
+                    if payload is not None:
+                        frame = make_frame(FIN | opcode, payload, self._masks)[0]
+                        self._rest = frame[self._channel.send_now(frame) :]
+        except OSError:
+            self.is_closed = True
+            return True
+        if self._rest and not self._is_retrying:
+            self._is_retrying = True
+            clock.schedule(_RETRY, self._retry)
+        return not self._rest
+
+    def _take_due(self, opcode: int) -> bytes | None:
+        if opcode == PING:
+            payload, self._ping = self._ping, None
+        else:
+            payload, self._pong = self._pong, None
+        return payload
+
+    def _retry(self) -> None:
+        """On the clock's thread."""
+        if not self._lock.acquire(False):
+            clock.schedule(_RETRY, self._retry)  # who has the lock sends the rest first, but may only just have left it
+            return
+        try:
+            self._is_retrying = False
+            self._try_due()
+        finally:
+            self._lock.release()
+        self._send_due()
