@@ -18,49 +18,6 @@ from typing import Any
 
 __version__ = "1.0.0"
 
-if TYPE_CHECKING:
-    from blockingio.client import HttpClient as HttpClient
-    from blockingio.client import HttpClientBasicCredentials as HttpClientBasicCredentials
-    from blockingio.client import HttpClientBearerCredentials as HttpClientBearerCredentials
-    from blockingio.client import HttpClientCredentials as HttpClientCredentials
-    from blockingio.client import HttpClientDigestCredentials as HttpClientDigestCredentials
-    from blockingio.client import HttpClientRequest as HttpClientRequest
-    from blockingio.client import HttpClientResponse as HttpClientResponse
-    from blockingio.client import HttpClientResponseCompressionState as HttpClientResponseCompressionState
-    from blockingio.client import RedirectInfo as RedirectInfo
-    from blockingio.errors import HttpException as HttpException
-    from blockingio.errors import RedirectException as RedirectException
-    from blockingio.errors import StateError as StateError
-    from blockingio.net.address import HttpConnectionInfo as HttpConnectionInfo
-    from blockingio.net.address import InternetAddress as InternetAddress
-    from blockingio.net.address import InternetAddressType as InternetAddressType
-    from blockingio.net.security import SecurityContext as SecurityContext
-    from blockingio.net.x509 import X509Certificate as X509Certificate
-    from blockingio.server.access import AccessRecord as AccessRecord
-    from blockingio.server.request import HttpRequest as HttpRequest
-    from blockingio.server.response import HttpResponse as HttpResponse
-    from blockingio.server.server import HttpConnectionsInfo as HttpConnectionsInfo
-    from blockingio.server.server import HttpServer as HttpServer
-    from blockingio.server.session import HttpSession as HttpSession
-    from blockingio.stream import EventSink as EventSink
-    from blockingio.stream import Stream as Stream
-    from blockingio.stream import StreamTransformer as StreamTransformer
-    from blockingio.subscription import StreamSubscription as StreamSubscription
-    from blockingio.values.cookie import Cookie as Cookie
-    from blockingio.values.cookie import SameSite as SameSite
-    from blockingio.values.date import HttpDate as HttpDate
-    from blockingio.values.header_value import ContentType as ContentType
-    from blockingio.values.header_value import HeaderValue as HeaderValue
-    from blockingio.values.headers import HttpHeaders as HttpHeaders
-    from blockingio.values.status import HttpStatus as HttpStatus
-    from blockingio.values.uri import Uri as Uri
-    from blockingio.websocket.compression import CompressionOptions as CompressionOptions
-    from blockingio.websocket.status import WebSocketException as WebSocketException
-    from blockingio.websocket.status import WebSocketStatus as WebSocketStatus
-    from blockingio.websocket.transformer import WebSocketTransformer as WebSocketTransformer
-    from blockingio.websocket.websocket import WebSocket as WebSocket
-    from blockingio.wire.sink import IOSink as IOSink
-
 _MODULES = {
     "client": (
         "HttpClient HttpClientBasicCredentials HttpClientBearerCredentials HttpClientCredentials "

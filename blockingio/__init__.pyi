@@ -34,6 +34,11 @@ from blockingio.values.headers import HttpHeaders as HttpHeaders
 from blockingio.values.redirect_info import RedirectInfo as RedirectInfo
 from blockingio.values.status import HttpStatus as HttpStatus
 from blockingio.values.uri import Uri as Uri
+from blockingio.websocket.compression import CompressionOptions as CompressionOptions
+from blockingio.websocket.status import WebSocketException as WebSocketException
+from blockingio.websocket.status import WebSocketStatus as WebSocketStatus
+from blockingio.websocket.transformer import WebSocketTransformer as WebSocketTransformer
+from blockingio.websocket.websocket import WebSocket as WebSocket
 from blockingio.wire.sink import IOSink as IOSink
 
 __version__: str

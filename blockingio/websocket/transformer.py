@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from blockingio.server.request import HttpRequest
-from blockingio.stream import Stream, StreamTransformer
+from blockingio.stream.stream import Stream, StreamTransformer
 from blockingio.websocket.compression import CompressionOptions
 from blockingio.websocket.server_handshake import is_upgrade_request, shake_hands
 from blockingio.websocket.status import WebSocketException

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, ClassVar
 
 from blockingio.errors import StateError
-from blockingio.stream import Stream
+from blockingio.stream.stream import Stream
 from blockingio.values.uri import Uri
 from blockingio.websocket.client_handshake import connect
 from blockingio.websocket.compression import MIN_OWN_BITS, Agreement, CompressionOptions
