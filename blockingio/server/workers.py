@@ -246,6 +246,9 @@ class Workers:
         if isinstance(error, BadMessage) and request.has_failed:
             answer_error(request, error.status)  # what a client did is not logged
             return
+        if getattr(error, "is_of_peer", False):  # nor what it did behind an upgrade, or to get one
+            answer_error(request, 500)
+            return
         log.error("the handler of %s %s failed", request.method, request.target, exc_info=error)
         answer_error(request, 500)
         self._subscription.report(error, "a handler failed")

@@ -28,7 +28,7 @@ from blockingio.websocket.compression import Agreement
 from blockingio.websocket.frames import Close, Ping, Pong
 from blockingio.websocket.inbound import Event, Inbound
 from blockingio.websocket.inbox import Inbox
-from blockingio.websocket.status import MAX_REASON_SIZE, Violation, WebSocketException, WebSocketStatus
+from blockingio.websocket.status import MAX_REASON_SIZE, Violation, WebSocketException, WebSocketStatus, of_peer
 from blockingio.websocket.writer import Writer
 
 _log = logging.getLogger("blockingio")
@@ -148,7 +148,8 @@ class Link:
         if self.writer.close(violation.code, reason, deadline):
             self.close_code = violation.code
             self.close_reason = reason.decode()
-        self.inbox.end(None if self.is_closed_here else WebSocketException(violation.message))
+        error = WebSocketException(violation.message)
+        self.inbox.end(None if self.is_closed_here else of_peer(error) if self._is_server else error)
         self._channel.half_close()
         self._set_over()
         self._drain(deadline)

@@ -14,7 +14,7 @@ from blockingio.server.request import HttpRequest
 from blockingio.websocket.compression import CompressionOptions
 from blockingio.websocket.handshake import (
     VERSION, Extension, Shaken, accept_of, accept_offer, check_protocols, has_item, items, parse_extensions)
-from blockingio.websocket.status import WebSocketException
+from blockingio.websocket.status import WebSocketException, of_peer
 from blockingio.wire.limits import DRAIN_SIZE
 
 Selector = Callable[[list[str]], "str | None"]
@@ -63,7 +63,8 @@ def shake_hands(request: HttpRequest, selector: Selector | None, compression: Co
         _read_body(request)
     except _Refused as error:
         _refuse(request, error)
-        raise WebSocketException(error.message, error.status) from error.__cause__
+        refused = WebSocketException(error.message, error.status)
+        raise (refused if error.status == _SERVER_ERROR else of_peer(refused)) from error.__cause__
     response = request.response
     response.status_code = 101
     headers = response.headers

@@ -38,6 +38,9 @@ class WebSocketException(Exception):
     was something else.  Follows dart:io's WebSocketException.
     """
 
+    #: Whether a client is to blame: a server's for_each and listen do not log that.
+    is_of_peer = False
+
     def __init__(self, message: str = "", http_status_code: int | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -55,6 +58,12 @@ class Violation(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def of_peer(error: WebSocketException) -> WebSocketException:
+    """The same, as one that the peer of a server is to blame for."""
+    error.is_of_peer = True
+    return error
 
 
 def is_code_to_receive(code: int) -> bool:
