@@ -7,6 +7,7 @@ cost no bytes on the wire.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from math import inf
 from queue import Empty, SimpleQueue
@@ -36,8 +37,15 @@ class _End:
 _END = _End()
 
 
+class _Nudge:
+    """On the queue to wake somebody up: a message was given back."""
+
+
+_NUDGE = _Nudge()
+
+
 class Inbox:
-    __slots__ = ("max_bytes", "is_full", "_queue", "_lock", "_bytes", "_takes_all", "_room")
+    __slots__ = ("max_bytes", "is_full", "_queue", "_lock", "_bytes", "_takes_all", "_room", "_returned")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes  # about; may be changed by any thread
@@ -48,6 +56,7 @@ class Inbox:
         self._takes_all = False  # nobody is made to wait any more
         self._room = Lock()  # locked while the one that puts is to wait
         self._room.acquire()
+        self._returned: deque[Message] = deque()  # given back: older than all on the queue
 
     # ---------------------------------------------------------------- for the thread that reads the socket
 
@@ -92,10 +101,13 @@ class Inbox:
         while True:
             left = max(deadline - monotonic(), 0)
             try:
-                return self._count_out(self._queue.get(timeout=min(left, nap)))
+                message = self._count_out(_NUDGE if self._returned else self._queue.get(timeout=min(left, nap)))
             except Empty:
                 if left <= nap:
                     raise TimeoutError(f"no message came within {seconds:g} seconds") from None
+            else:
+                if message is not None:
+                    return message
 
     def messages(self) -> Iterator[Message]:
         """Until the end: a generator, which is the quickest of all iterators, and for one thread."""
@@ -103,18 +115,33 @@ class Inbox:
         nap = _nap_time()
         while True:
             try:
-                message = self._count_out(get(True, nap))
+                message = self._count_out(_NUDGE if self._returned else get(True, nap))
             except Empty:
                 continue
             except StopIteration:
                 return
-            yield message
+            if message is not None:
+                yield message
             del message  # hold nothing while waiting
 
-    def _count_out(self, taken: Any) -> Message:
+    def put_back(self, message: Message) -> None:
+        """It is the next reader's."""
+        with self._lock:
+            self._bytes += getsizeof(message)
+            self._returned.append(message)
+        self._queue.put(_NUDGE)
+
+    def _count_out(self, taken: Any) -> Message | None:
+        """None for a nudge that somebody else has followed."""
         if taken is _END:
             self._queue.put(taken)
-            raise StopIteration
+        if taken is _END or taken is _NUDGE:
+            try:
+                taken = self._returned.popleft()
+            except IndexError:
+                if taken is _END:
+                    raise StopIteration from None
+                return None
         if isinstance(taken, Exception):
             try:
                 raise taken
@@ -149,5 +176,6 @@ class TimedMessages:
         return self._inbox.get(seconds)
 
     def put_back(self, event: Message) -> bool:
-        """There is no way back into the queue: whoever has it keeps it for the next reader."""
-        return False
+        """What was given last is somebody else's after all."""
+        self._inbox.put_back(event)
+        return True

@@ -42,7 +42,10 @@ class Writer:
     # ---------------------------------------------------------------- messages
 
     def send(self, opcode: int, payload: bytes | memoryview) -> bool:
-        """Send a whole message, and wait until the kernel has it; False where nothing can be sent any more."""
+        """Send a whole message, and wait until the kernel has it; False where nothing could be sent any more before.
+
+        Where the socket breaks meanwhile, that is all: the peer is not there to be told.
+        """
         first = FIN | opcode
         pieces = None if self._deflater else make_frame(first, payload, self._masks)
         with self._lock:
@@ -54,7 +57,7 @@ class Writer:
                 for piece in pieces:
                     self._send(piece)
             except OSError:
-                self.is_closed = True  # swallowed: the peer is not there to be told
+                self.is_closed = True
             except BaseException:
                 # Ctrl-C, in the middle of a frame: nothing can come behind half of one.
                 self.is_closed = True
@@ -62,7 +65,7 @@ class Writer:
                 raise
         if self._ping is not None or self._pong is not None:
             self._send_due()
-        return not self.is_closed
+        return True
 
     def _compress(self, first: int, payload: bytes | memoryview) -> list[bytes | memoryview]:
         if self._deflater and payload:

@@ -243,5 +243,6 @@ def test_a_close_waits_for_nothing_that_is_whole() -> None:
     with pair() as (sock, raw):
         raw.send(close_frame(4000, b"so"))
         raw.closes_with(4000)
+        raw.close()
         assert sock.done.result(PATIENCE) is sock
         assert (sock.close_code, sock.close_reason, sock.ready_state) == (4000, "so", sock.CLOSED)
