@@ -305,8 +305,8 @@ import os, signal, socket, threading, time
 from blockingio import WebSocket
 ours, theirs = socket.socketpair()
 sock = WebSocket.from_upgraded_socket(ours, server_side=True)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     for message in sock:
         pass
 except KeyboardInterrupt:
