@@ -177,11 +177,12 @@ class HttpClient:
         """
         return self.open_url(method, http_uri(host, port, path))
 
-    def open_url(self, method: str, url: Uri | str) -> HttpClientRequest:
+    def open_url(self, method: str, url: Uri | str, *, tunnel: bool = False) -> HttpClientRequest:
         """A request for an http or https URL, by a connection that is idle, awaited or made.
 
         What a URI cannot hold is percent-encoded in a str: blanks, quotes, letters beyond ASCII, a lone "%".
-        The URL's fragment is not sent, and its user information only as Basic credentials.
+        The URL's fragment is not sent, and its user information only as Basic credentials.  ``tunnel``: a proxy is asked
+        for a tunnel by CONNECT also for http, because what comes behind the response is no HTTP (RFC 6455 4.1).
         """
         uri = written_uri(url)
         method = clean_method(method)
@@ -193,6 +194,7 @@ class HttpClient:
         headers = self._template.copy()
         prepared = PreparedRequest(self, method, uri, headers, self._limits)
         prepared.response_timeout = self.response_timeout
+        prepared.tunnels = tunnel
         headers.set_trusted("host", host_field(uri, prepared.host))
         return HttpClientRequest(prepared, self.begin(prepared))
 
@@ -325,12 +327,12 @@ class HttpClient:
 
     def _lease_through(self, proxy: Proxy | None, prepared: PreparedRequest, is_fresh: bool) -> Lease[Connection]:
         uri = prepared.uri
-        lease = self._pool.acquire((uri.scheme, prepared.host, uri.port, proxy), is_fresh=is_fresh)
+        lease = self._pool.acquire((uri.scheme, prepared.host, uri.port, proxy, prepared.tunnels), is_fresh=is_fresh)
         if lease.connection is None:
             try:
                 connection = Connection()
                 lease.attach(connection)
-                self._connector.open(connection, uri, proxy, self._connect_settings())
+                self._connector.open(connection, uri, proxy, self._connect_settings(), tunnels=prepared.tunnels)
             except BaseException:
                 lease.discard()
                 raise

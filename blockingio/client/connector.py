@@ -46,19 +46,22 @@ class Connector:
         self._tls = tls
         self.proxy_credentials = proxy_credentials
 
-    def open(self, connection: Connection, uri: Uri, proxy: Proxy | None, settings: ConnectSettings) -> None:
-        """Connect it; all that it holds is closed where that fails."""
+    def open(self, connection: Connection, uri: Uri, proxy: Proxy | None, settings: ConnectSettings, *,
+             tunnels: bool = False) -> None:
+        """Connect it; all that it holds is closed where that fails.  ``tunnels``: through a proxy by CONNECT, always."""
         way = _Way(connection, uri, proxy, settings, Deadline(settings.timeout))
         der: bytes | None = None
+        reach = way.dial
+        if proxy is not None and (tunnels or uri.scheme == "https"):
+            reach = _Tunnel(way, proxy, self.proxy_credentials).open
         try:
             if uri.scheme == "https":
-                reach = way.dial if proxy is None else _Tunnel(way, proxy, self.proxy_credentials).open
                 channel: Channel = self._tls.open(
                     reach, connection, host_name(uri), uri.port, way.deadline, settings.hooks
                 )
                 der = channel.socket.getpeercert(True)  # type: ignore[attr-defined]
             else:
-                sock = way.dial()
+                sock = reach()
                 connection.pass_on(sock)
                 channel = Channel(sock)
                 connection.hold(channel)

@@ -64,7 +64,7 @@ class PreparedRequest:
     """A request, and as much of its body as is kept."""
 
     __slots__ = ("client", "method", "uri", "host", "headers", "body", "follow_redirects", "max_redirects",
-                 "limits", "response_timeout", "first_uri", "redirects", "proxy", "attempt",
+                 "tunnels", "limits", "response_timeout", "first_uri", "redirects", "proxy", "attempt",
                  "proxy_attempt")  # fmt: skip
 
     def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders, limits: Limits) -> None:
@@ -76,6 +76,7 @@ class PreparedRequest:
         self.host = host_name(uri)  # as name servers have it
         self.headers = headers
         self.body: KeptBody | None = None  # None: nothing was written
+        self.tunnels = False  # a proxy is asked for a tunnel by CONNECT, for http as for https
         self.follow_redirects = True
         self.max_redirects = MAX_REDIRECTS
         self.first_uri = uri  # of the chain of redirects that led here
@@ -88,6 +89,7 @@ class PreparedRequest:
         """A copy to change, with fields that can be changed, and without credentials of the library's own."""
         prepared = PreparedRequest(self.client, self.method, self.uri, self.headers.copy(), self.limits)
         prepared.body = self.body
+        prepared.tunnels = self.tunnels
         prepared.response_timeout = self.response_timeout
         prepared.follow_redirects = self.follow_redirects
         prepared.max_redirects = self.max_redirects
@@ -132,7 +134,7 @@ class PreparedRequest:
     @property
     def is_absolute(self) -> bool:
         """Whether it goes to a proxy that must be told the whole URI: http, not through a tunnel."""
-        return self.proxy is not None and self.uri.scheme == "http"
+        return self.proxy is not None and self.uri.scheme == "http" and not self.tunnels
 
     @property
     def target(self) -> str:

@@ -45,7 +45,7 @@ def _ask(client: HttpClient, uri: Uri, protocols: tuple[str, ...], headers: Mapp
          compression: CompressionOptions) -> Shaken:  # fmt: skip
     key = b64encode(os.urandom(16)).decode("ascii")
     try:
-        request = client.open_url("GET", uri)
+        request = client.open_url("GET", uri, tunnel=True)
         _set_headers(request, key, protocols, headers, compression)
         response = request.close()
     except HttpException as error:

@@ -16,6 +16,8 @@ from threading import TIMEOUT_MAX, Lock, current_thread, main_thread
 from time import monotonic
 from typing import Any, TypeAlias
 
+from blockingio.thread import in_one_go
+
 Message: TypeAlias = "str | bytes"
 
 # Messages that are kept at most.
@@ -101,9 +103,9 @@ class Inbox:
         while True:
             left = max(deadline - monotonic(), 0)
             try:
-                message = self._count_out(_NUDGE if self._returned else self._queue.get(timeout=min(left, nap)))
+                message = self._count_out(_NUDGE if self._returned else self._queue.get(timeout=in_one_go(min(left, nap))))
             except Empty:
-                if left <= nap:
+                if deadline <= monotonic():
                     raise TimeoutError(f"no message came within {seconds:g} seconds") from None
             else:
                 if message is not None:
@@ -115,7 +117,7 @@ class Inbox:
         nap = _nap_time()
         while True:
             try:
-                message = self._count_out(_NUDGE if self._returned else get(True, nap))
+                message = self._count_out(_NUDGE if self._returned else get(True, in_one_go(nap)))
             except Empty:
                 continue
             except StopIteration:

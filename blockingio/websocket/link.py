@@ -16,13 +16,13 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
-from threading import Lock, Thread
+from threading import Lock
 from time import monotonic
 
 from blockingio.net.channel import Channel
-from blockingio.net.duplex import DuplexTlsChannel
+from blockingio.net.tls_channel import DuplexTlsChannel
 from blockingio.server.timekeeper import Appointment
-from blockingio.wire.source import TIMED_OUT
+from blockingio.thread import Thread
 from blockingio.websocket.clock import clock
 from blockingio.websocket.compression import Agreement
 from blockingio.websocket.frames import Close, Ping, Pong
@@ -30,6 +30,7 @@ from blockingio.websocket.inbound import Event, Inbound
 from blockingio.websocket.inbox import Inbox
 from blockingio.websocket.status import MAX_REASON_SIZE, Violation, WebSocketException, WebSocketStatus, of_peer
 from blockingio.websocket.writer import Writer
+from blockingio.wire.source import TIMED_OUT
 
 _log = logging.getLogger("blockingio")
 
@@ -76,10 +77,15 @@ class Link:
     def start(self) -> None:
         """Raises RuntimeError where the system has no thread left; then the socket is closed."""
         try:
-            Thread(target=self.run, name="blockingio websocket", daemon=True).start()
+            Thread(self.run, name="blockingio websocket", lost=self._lost).start()
         except BaseException:
             self._channel.close()
             raise
+
+    def _lost(self, error: Exception) -> None:
+        """There is no thread: to the user it is as if the peer had vanished."""
+        _log.error("a WebSocket has no thread to read it", exc_info=error)
+        self._end()
 
     def when_ended(self, action: Callable[[], None]) -> None:
         """Call it once the socket is closed: on the thread that closes it, or at once."""

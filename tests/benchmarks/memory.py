@@ -16,7 +16,7 @@ SPARE = 50
 
 
 def run(options: Options, score: Score) -> None:
-    count = _raise_limit(CONNECTIONS)
+    count = raise_limit(CONNECTIONS)
     rows = []
     with started(SCRIPTS) as contenders:
         for contender in contenders:
@@ -30,7 +30,7 @@ def run(options: Options, score: Score) -> None:
                 "blockingio is to reach at most 32 KiB")
 
 
-def _raise_limit(count: int) -> int:
+def raise_limit(count: int) -> int:
     """Allow that many connections here and in the children; what was possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + SPARE
