@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from queue import Empty, SimpleQueue
 from sys import getsizeof
@@ -28,10 +29,6 @@ _MOST = 4096
 _NAP = 1.0
 
 
-def _nap_time() -> float | None:
-    return _NAP if current_thread() is main_thread() else None
-
-
 class _End:
     """On the queue behind the last message, for good: whoever takes it puts it back."""
 
@@ -47,7 +44,7 @@ _NUDGE = _Nudge()
 
 
 class Inbox:
-    __slots__ = ("max_bytes", "is_full", "_queue", "_lock", "_bytes", "_takes_all", "_room", "_returned")
+    __slots__ = ("max_bytes", "is_full", "_queue", "_lock", "_bytes", "_takes_all", "_room", "_returned", "_waiting")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes  # about; may be changed by any thread
@@ -58,6 +55,7 @@ class Inbox:
         self._takes_all = False  # nobody is made to wait any more
         self._room = Lock()  # locked while the one that puts is to wait
         self._room.acquire()
+        self._waiting = 0  # readers in ``waiting``; under _lock
         self._returned: deque[Message] = deque()  # given back: older than all on the queue
 
     # ---------------------------------------------------------------- for the thread that reads the socket
@@ -70,6 +68,12 @@ class Inbox:
             is_full = self.is_full = not self._takes_all and self._is_over()
         if is_full:
             self._room.acquire()
+        self._queue.put(message)
+
+    def put_at_once(self, message: Message) -> None:
+        """Without waiting, by a reader who cannot make room and wait for it: what came together with one for itself."""
+        with self._lock:
+            self._bytes += getsizeof(message)
         self._queue.put(message)
 
     def end(self, error: Exception | None = None) -> None:
@@ -96,14 +100,40 @@ class Inbox:
 
     # ---------------------------------------------------------------- for readers
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around ``get``: whoever reads the socket is to know that somebody waits."""
+        with self._lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._returned and self._queue.empty()
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether somebody waits for whom nothing is here."""
+        return self._waiting > self._queue.qsize()
+
+    @property
+    def has_one_waiting(self) -> bool:
+        """Whether a single one waits, and what it waits for is here."""
+        return self._waiting == 1 and not self._queue.empty()
+
     def get(self, seconds: float = inf) -> Message:
         """The next message.  StopIteration at the end; TimeoutError after so many seconds; what ``end`` was given."""
         deadline = monotonic() + seconds
-        nap = _nap_time() or TIMEOUT_MAX
+        nap = _NAP if current_thread() is main_thread() else TIMEOUT_MAX
         while True:
             left = max(deadline - monotonic(), 0)
             try:
-                message = self._count_out(_NUDGE if self._returned else self._queue.get(timeout=in_one_go(min(left, nap))))
+                message = self._count_out(
+                    _NUDGE if self._returned else self._queue.get(timeout=in_one_go(min(left, nap))))  # fmt: skip
             except Empty:
                 if deadline <= monotonic():
                     raise TimeoutError(f"no message came within {seconds:g} seconds") from None
@@ -111,20 +141,12 @@ class Inbox:
                 if message is not None:
                     return message
 
-    def messages(self) -> Iterator[Message]:
-        """Until the end: a generator, which is the quickest of all iterators, and for one thread."""
-        get = self._queue.get
-        nap = _nap_time()
+    def get_now(self) -> Message:
+        """The same without waiting; Empty where there is none."""
         while True:
-            try:
-                message = self._count_out(_NUDGE if self._returned else get(True, in_one_go(nap)))
-            except Empty:
-                continue
-            except StopIteration:
-                return
+            message = self._count_out(_NUDGE if self._returned else self._queue.get(False))
             if message is not None:
-                yield message
-            del message  # hold nothing while waiting
+                return message
 
     def put_back(self, message: Message) -> None:
         """It is the next reader's."""
@@ -157,27 +179,3 @@ class Inbox:
                 if not waiting or (self._bytes <= self.max_bytes / 2 and waiting <= _MOST // 2):
                     self._make_room()
         return taken  # type: ignore[no-any-return]
-
-
-class TimedMessages:
-    """The same for a thread that waits with a limit, or may yet."""
-
-    __slots__ = ("_inbox",)
-
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-
-    def __iter__(self) -> Iterator[Message]:
-        return self
-
-    def __next__(self) -> Message:
-        return self._inbox.get()
-
-    def within(self, seconds: float) -> Message:
-        """``next``, but TimeoutError where none comes in that time."""
-        return self._inbox.get(seconds)
-
-    def put_back(self, event: Message) -> bool:
-        """What was given last is somebody else's after all."""
-        self._inbox.put_back(event)
-        return True

@@ -1,7 +1,7 @@
 """One WebSocket's connection: the thread that reads it, its heartbeat, and how it ends.
 
-The thread of ``run`` owns the socket's reading half: it turns bytes into messages, answers Pings and puts messages into the
-inbox.  The writing half is the Writer's.  Only this thread closes the socket, as its last act: when it has read the
+The thread of ``run`` reads: it turns bytes into messages, answers Pings and puts messages into the inbox; in turns with
+those who iterate (Reading).  The writing half is the Writer's.  Only this thread closes the socket, as its last act: when it has read the
 end, nobody is writing any more (``Writer.shut``).  Others who want an end cut the connection, and it notices.
 
 An end is one of these (RFC 6455 7):
@@ -21,14 +21,17 @@ from time import monotonic
 
 from blockingio.net.channel import Channel
 from blockingio.net.tls_channel import DuplexTlsChannel
+from blockingio.server.threads import give_way
 from blockingio.server.timekeeper import Appointment
 from blockingio.thread import Thread
 from blockingio.websocket.clock import clock
 from blockingio.websocket.compression import Agreement
-from blockingio.websocket.frames import Close, Ping, Pong
-from blockingio.websocket.inbound import Event, Inbound
+from blockingio.websocket.frames import Close
+from blockingio.websocket.inbound import Inbound
 from blockingio.websocket.inbox import Inbox
+from blockingio.websocket.reading import Reading
 from blockingio.websocket.status import MAX_REASON_SIZE, Violation, WebSocketException, WebSocketStatus, of_peer
+from blockingio.websocket.watch import watch
 from blockingio.websocket.writer import Writer
 from blockingio.wire.source import TIMED_OUT
 
@@ -41,10 +44,8 @@ CLOSE_TIME = 5.0
 # Seconds in which a peer that did not answer a Ping may still answer the Close that says so.
 _LAST_CHANCE = 1.0
 
-# Bytes asked of the kernel at once: between frames (small, because each idle socket holds a buffer of this size while
-# it waits), and in the payload of a large one.
-_USUAL_SIZE = 4096
-_LARGE_SIZE = 256 * 1024
+# Bytes that are read away at once.
+_DRAIN_SIZE = 256 * 1024
 
 # Bytes of messages that wait for a reader where a message may have any size.
 DEFAULT_SIZE = 64 * 1024 * 1024
@@ -61,6 +62,9 @@ class Link:
         self.inbound = Inbound(is_masked=is_server, max_size=DEFAULT_SIZE,
                                inflater=agreement.inflater(is_server) if agreement else None)  # fmt: skip
         self.inbox = Inbox(DEFAULT_SIZE)
+        self.heartbeat = Heartbeat(self)
+        self.reading = Reading(self._channel, self.inbound, self.inbox, on_ping=self.writer.pong,
+                               on_pong=self.heartbeat.hear)  # fmt: skip
         # Written by the thread of ``run``, but where it says otherwise.
         self.close_code: int | None = None
         self.close_reason: str | None = None
@@ -69,7 +73,6 @@ class Link:
         self.is_over = False  # both Closes have been exchanged, or the connection is gone
         self._over = Lock()  # free once it is over
         self._over.acquire()
-        self.heartbeat = Heartbeat(self)
         self._on_end: list[Callable[[], None]] = []  # under _end_lock
         self._end_lock = Lock()
         self._has_ended = False  # the socket is closed; under _end_lock
@@ -99,8 +102,9 @@ class Link:
 
     def run(self) -> None:
         """Read until the end.  Never raises; the socket gets closed."""
+        give_way()
         try:
-            event = self._read()
+            event = self.reading.read_to_end()
             if isinstance(event, Close):
                 self._take_close(event)
             elif event is not None:
@@ -110,29 +114,6 @@ class Link:
             self.writer.close(WebSocketStatus.INTERNAL_SERVER_ERROR, b"", monotonic())
         finally:
             self._end()
-
-    def _read(self) -> Close | Violation | None:
-        """Until a Close or a violation, or None where the peer has vanished."""
-        receive, feed, put, inbound = self._channel.receive, self.inbound.feed, self.inbox.put, self.inbound
-        while True:
-            try:
-                data = receive(_USUAL_SIZE if inbound.left < _USUAL_SIZE else min(inbound.left, _LARGE_SIZE))
-            except OSError:
-                return None
-            if not data:
-                return None
-            for event in feed(data):
-                if isinstance(event, str | bytes):
-                    if not self.is_closed_here:
-                        put(event)
-                elif isinstance(event, Ping):
-                    self.writer.pong(event.payload)
-                elif isinstance(event, Pong):
-                    self.heartbeat.hear(event.payload)
-                else:
-                    return event
-            self.heartbeat.received += 1
-            del data
 
     def _take_close(self, close: Close) -> None:
         """RFC 6455 5.5.1, 7.1: answer with the same code, unless ours has been sent."""
@@ -166,7 +147,7 @@ class Link:
         try:
             while (left := deadline - monotonic()) > 0:
                 channel.set_receive_timeout(left)
-                if not channel.receive(_LARGE_SIZE):
+                if not channel.receive(_DRAIN_SIZE):
                     return
         except TIMED_OUT:
             return
@@ -189,6 +170,7 @@ class Link:
         self._channel.close()
         self._set_over()
         self.heartbeat.set_interval(None)
+        watch.discard(self.reading)
         with self._end_lock:
             self._has_ended = True
             actions, self._on_end = self._on_end, []
@@ -201,7 +183,7 @@ class Link:
         """Send Close, and wait for the peer's; both together take CLOSE_TIME at most, then the connection is cut."""
         deadline = monotonic() + CLOSE_TIME
         self.is_closed_here = True
-        self.inbox.take_all()  # reading goes on, past what nobody reads, to the peer's Close
+        self.reading.drop()  # reading goes on, past what nobody reads, to the peer's Close
         if not self.writer.close(code, reason, deadline) and not self.writer.is_closed:
             self._channel.cut()  # a writer is stuck
         if not self.wait_until_over(deadline - monotonic()):
@@ -221,6 +203,7 @@ class Link:
         self.close_code = WebSocketStatus.GOING_AWAY
         self.close_reason = ""
         self.writer.close(WebSocketStatus.GOING_AWAY, b"no Pong came", monotonic())
+        self.reading.recall()
         clock.schedule(_LAST_CHANCE, self._channel.cut)
 
 
@@ -231,11 +214,10 @@ class Heartbeat:
     what no other one writes, but for ``_appointment``, which ``_lock`` guards together with ``interval``.
     """
 
-    __slots__ = ("interval", "received", "_link", "_lock", "_appointment", "_count", "_heard", "_awaited", "_seen")
+    __slots__ = ("interval", "_link", "_lock", "_appointment", "_count", "_heard", "_awaited", "_seen")
 
     def __init__(self, link: Link) -> None:
         self.interval: float | None = None
-        self.received = 0  # how often something came; by the thread that reads
         self._link = link
         self._lock = Lock()
         self._appointment: Appointment | None = None
@@ -267,6 +249,7 @@ class Heartbeat:
             self._count += 1
             self._awaited = self._count.to_bytes(8)
             link.writer.ping(self._awaited)
+        link.reading.recall()  # whoever iterates may be busy when the answer comes
         with self._lock:
             if self.interval is not None and not link.is_over:
                 self._appointment = clock.schedule(self.interval, self._beat)
@@ -278,12 +261,12 @@ class Heartbeat:
         full inbox; nor before our Ping has gone, which cannot before a message that the peer is taking.
         """
         link = self._link
-        seen, self._seen = self._seen, (self.received, link.writer.progress)
+        seen, self._seen = self._seen, (self._link.reading.received, link.writer.progress)
         if self._awaited is None or self._heard == self._awaited:
             return False
         if link.writer.is_ping_due:
-            return seen[1] == link.writer.progress and seen[0] == self.received
-        return not (link.inbox.is_full or link.inbound.left and seen[0] != self.received)
+            return seen[1] == link.writer.progress and seen[0] == self._link.reading.received
+        return not (link.inbox.is_full or link.inbound.left and seen[0] != self._link.reading.received)
 
 
 def _channel_on(sock: socket.socket) -> Channel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket as sockets
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 from typing import TYPE_CHECKING, ClassVar
 
 from blockingio.errors import StateError
@@ -17,7 +17,6 @@ from blockingio.values.uri import Uri
 from blockingio.websocket.client_handshake import connect
 from blockingio.websocket.compression import MIN_OWN_BITS, Agreement, CompressionOptions
 from blockingio.websocket.frames import BINARY, TEXT
-from blockingio.websocket.inbox import TimedMessages
 from blockingio.websocket.link import DEFAULT_SIZE, Link
 from blockingio.websocket.status import WebSocketStatus, check_close
 
@@ -171,10 +170,18 @@ class WebSocket(Stream[str | bytes]):
     # ---------------------------------------------------------------- what comes
 
     def __iter__(self) -> Iterator[str | bytes]:
-        return self._link.inbox.messages()
+        reading = self._link.reading
+        take = reading.next if current_thread() is main_thread() else reading.next_for_ever
+        while True:
+            try:
+                message = take()
+            except StopIteration:
+                return
+            yield message
+            del message  # hold nothing while waiting
 
-    def _timed_iterator(self) -> TimedMessages:
-        return TimedMessages(self._link.inbox)
+    def _timed_iterator(self) -> _TimedMessages:
+        return _TimedMessages(self._link)
 
     # ---------------------------------------------------------------- what goes
 
@@ -228,6 +235,30 @@ class WebSocket(Stream[str | bytes]):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if not self._link.is_closed_here:
             self.close(WebSocketStatus.NORMAL_CLOSURE if kind is None else WebSocketStatus.INTERNAL_SERVER_ERROR)
+
+
+class _TimedMessages:
+    """The messages for a thread that waits with a limit, or may yet."""
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        return self
+
+    def __next__(self) -> str | bytes:
+        return self._link.reading.next()
+
+    def within(self, seconds: float) -> str | bytes:
+        """``next``, but TimeoutError where none comes in that time."""
+        return self._link.reading.next(seconds)
+
+    def put_back(self, event: str | bytes) -> bool:
+        """What was given last is somebody else's after all."""
+        self._link.inbox.put_back(event)
+        return True
 
 
 def _view_of(data: Buffer) -> memoryview:

@@ -284,6 +284,7 @@ def test_a_pong_that_waits_in_a_full_inbox_is_none_that_is_missing() -> None:
         sock.ping_interval = 0.05
         raw.send_frame(FIN | PONG, raw.read_frame().payload)
         time.sleep(0.3)
+        sock.ping_interval = None
         assert sock.ready_state == WebSocket.OPEN and sock.take(10).length() == 10
         raw.send_close(1000)
         while raw.read_frame().opcode != CLOSE:
