@@ -84,6 +84,21 @@ class Browser:
     def run(self, script: str) -> Any:
         return self._ask("POST", "/execute/sync", {"script": script, "args": []})
 
+    def new_window(self) -> str:
+        """Its handle; the one that is in use stays so."""
+        handle: str = self._ask("POST", "/window/new", {"type": "window"})["handle"]
+        return handle
+
+    @property
+    def window(self) -> str:
+        """The handle of the window that all else is about."""
+        handle: str = self._ask("GET", "/window")
+        return handle
+
+    @window.setter
+    def window(self, handle: str) -> None:
+        self._ask("POST", "/window", {"handle": handle})
+
     def close(self) -> None:
         self._ask("DELETE", "")
 
@@ -187,3 +202,25 @@ def test_a_page_from_a_file_server(browser: Browser, tmp_path: Path) -> None:
         assert browser.text("h1") == "Note taker"
         # The script came with a type that a browser runs, although nosniff forbids it to guess.
         assert browser.run("return typeof ask") == "function"
+
+
+def test_two_windows_chat(browser: Browser, tmp_path: Path) -> None:
+    with Program("chat_server.py", 4043, tmp_path) as program:
+        windows = [browser.window, browser.new_window()]
+        for window in windows:
+            browser.window = window
+            browser.open(program.url + "/")
+            eventually(lambda: browser.text("#state") == "Connected.", ANSWERING)
+        for window, text in zip(windows, ("Grüße & <b>hallo</b> 😀", "x" * 2000)):
+            browser.window = window
+            browser.run(f"document.querySelector('#message').value = {text!r}")
+            browser.click("#send")
+            for other in windows:
+                browser.window = other
+                eventually(lambda: browser.text("#messages li:last-child") == text
+                           if browser.run("return document.querySelector('#messages li') !== null") else False, ANSWERING)
+        browser.window = windows[1]
+        browser.run("socket.send('y'.repeat(10001))")
+        eventually(lambda: browser.text("#state").startswith("The connection is closed."), ANSWERING)
+        browser.window = windows[0]
+        assert browser.text("#state") == "Connected."
