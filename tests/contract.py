@@ -220,6 +220,28 @@ HttpClientResponse(Stream): status_code reason_phrase headers cookies content_le
     json()
     redirect(method=None, url=None, follow_loops=False)
     detach_socket()
+WebSocketStatus: NORMAL_CLOSURE GOING_AWAY PROTOCOL_ERROR UNSUPPORTED_DATA RESERVED_1004 NO_STATUS_RECEIVED
+        ABNORMAL_CLOSURE INVALID_FRAME_PAYLOAD_DATA POLICY_VIOLATION MESSAGE_TOO_BIG MISSING_MANDATORY_EXTENSION
+        INTERNAL_SERVER_ERROR RESERVED_1015
+WebSocketException(Exception): message http_status_code
+    __init__(message='', http_status_code=None)
+CompressionOptions: COMPRESSION_DEFAULT COMPRESSION_OFF
+    __init__(*, client_no_context_takeover=False, server_no_context_takeover=False, client_max_window_bits=None, server_max_window_bits=None, enabled=True)
+WebSocket(Stream): CONNECTING OPEN CLOSING CLOSED ready_state extensions protocol close_code close_reason
+        ping_interval max_message_size done
+    connect(url, *, protocols=(), headers=None, compression=..., custom_client=None)
+    from_upgraded_socket(socket, *, protocol=None, server_side, compression=...)
+    add(data)
+    add_utf8_text(data)
+    add_stream(stream)
+    add_error(error)
+    close(code=None, reason=None)
+    __enter__()
+    __exit__(*exc_info)
+WebSocketTransformer(StreamTransformer):
+    __init__(*, protocol_selector=None, compression=...)
+    is_upgrade_request(request)
+    upgrade(request, *, protocol_selector=None, compression=..., allowed_origins=None)
 """
 
 HTTP_SERVER = """

@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
 
 from tests.benchmarks import rows
+from tests.benchmarks import websocket
 from tests.benchmarks.contender import Contender, Unavailable, run_client, started
 from tests.benchmarks.load import drive, request
 from tests.benchmarks.report import Score, in_turn, print_table
@@ -36,6 +38,20 @@ def test_the_generator_is_a_process_too() -> None:
         command = [sys.executable, "-m", "tests.benchmarks.load", str(contender.port), "/", "2", "0.05", "0"]
         rate, p99, errors, count = json.loads(subprocess.check_output(command))
     assert rate > 0 and p99 > 0 and errors == 0 and count > 0
+
+
+@pytest.mark.parametrize("script, size", [("ceiling", 32), ("ceiling", 70_000), ("ceiling_unmasking", 70_000),
+                                          ("blockingio", 32), ("blockingio", 70_000)])
+def test_a_contender_echoes(script: str, size: int) -> None:
+    with Contender(f"echo.{script}") as contender:
+        assert websocket.drive(contender.port, 2, size, 0.05) > 0
+
+
+def test_a_broadcast_is_measured() -> None:
+    with Contender("echo.blockingio", "hold", "broadcast") as contender, ExitStack() as stack:
+        sockets = [stack.enter_context(websocket.connect(contender.port)) for _ in range(3)]
+        assert len(websocket.broadcasts(sockets, 1)) == 1
+        assert websocket.cost_of_idle(contender, 3) is not None
 
 
 def test_a_download_is_measured() -> None:
