@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from blockingio.server.timekeeper import Timekeeper
+from blockingio.server.timer import TimerThread
 
-clock = Timekeeper("blockingio websocket clock")
+clock = TimerThread("blockingio websocket clock")

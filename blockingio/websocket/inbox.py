@@ -17,7 +17,7 @@ from threading import TIMEOUT_MAX, Lock, current_thread, main_thread
 from time import monotonic
 from typing import Any, TypeAlias
 
-from blockingio.thread import in_one_go
+from blockingio.stream.thread import in_one_go
 
 Message: TypeAlias = "str | bytes"
 

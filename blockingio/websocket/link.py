@@ -21,9 +21,9 @@ from time import monotonic
 
 from blockingio.net.channel import Channel
 from blockingio.net.tls_channel import DuplexTlsChannel
-from blockingio.server.threads import give_way
-from blockingio.server.timekeeper import Appointment
-from blockingio.thread import Thread
+from blockingio.server.thread_pool import give_way
+from blockingio.server.timer import Timer
+from blockingio.stream.thread import Thread
 from blockingio.websocket.clock import clock
 from blockingio.websocket.compression import Agreement
 from blockingio.websocket.frames import Close
@@ -211,16 +211,16 @@ class Heartbeat:
     """Pings at intervals, and what is made of their answers.
 
     ``beat`` runs on the clock's thread, ``hear`` on the one that reads, ``set_interval`` on any: each writes
-    what no other one writes, but for ``_appointment``, which ``_lock`` guards together with ``interval``.
+    what no other one writes, but for ``_timer``, which ``_lock`` guards together with ``interval``.
     """
 
-    __slots__ = ("interval", "_link", "_lock", "_appointment", "_count", "_heard", "_awaited", "_seen")
+    __slots__ = ("interval", "_link", "_lock", "_timer", "_count", "_heard", "_awaited", "_seen")
 
     def __init__(self, link: Link) -> None:
         self.interval: float | None = None
         self._link = link
         self._lock = Lock()
-        self._appointment: Appointment | None = None
+        self._timer: Timer | None = None
         self._count = 0  # Pings; the last one's payload
         self._heard = b""  # the last Pong's payload
         self._awaited: bytes | None = None  # the payload of the Ping that was sent
@@ -229,10 +229,10 @@ class Heartbeat:
     def set_interval(self, seconds: float | None) -> None:
         with self._lock:
             self.interval = seconds
-            old, self._appointment = self._appointment, None
+            old, self._timer = self._timer, None
             if seconds is not None and not self._link.is_over:
                 self._awaited = None
-                self._appointment = clock.schedule(seconds, self._beat)
+                self._timer = clock.schedule(seconds, self._beat)
         if old is not None:
             old.cancel()
             clock.prune()
@@ -252,7 +252,7 @@ class Heartbeat:
         link.reading.recall()  # whoever iterates may be busy when the answer comes
         with self._lock:
             if self.interval is not None and not link.is_over:
-                self._appointment = clock.schedule(self.interval, self._beat)
+                self._timer = clock.schedule(self.interval, self._beat)
 
     def _is_dead(self) -> bool:
         """Whether the last Ping's answer is missing, and nothing excuses that.
