@@ -21,7 +21,7 @@ from time import monotonic
 
 from blockingio.net.channel import Channel
 from blockingio.net.tls_channel import DuplexTlsChannel
-from blockingio.server.thread_pool import give_way
+from blockingio.net.system import schedule_as_batch
 from blockingio.server.timer import Timer
 from blockingio.stream.thread import Thread
 from blockingio.websocket.clock import clock
@@ -102,7 +102,7 @@ class Link:
 
     def run(self) -> None:
         """Read until the end.  Never raises; the socket gets closed."""
-        give_way()
+        schedule_as_batch()
         try:
             event = self.reading.read_to_end()
             if isinstance(event, Close):

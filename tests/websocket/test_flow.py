@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 import tracemalloc
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -361,3 +362,129 @@ def test_memory_of_what_is_announced_and_does_not_come() -> None:
         raw.send(b"y")
         eventually(lambda: sock._link.inbound.left == 64 * MIB - 2)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 1024
+
+
+# ---------------------------------------------------------------- who reads, while somebody iterates
+
+@contextmanager
+def iterating(sock: WebSocket, work: Callable[[object], object]) -> Iterator[None]:
+    """A thread that iterates and calls `work` with each message, until the end."""
+
+    def iterate() -> None:
+        for message in sock:
+            work(message)
+
+    with background(iterate):
+        yield
+
+
+def test_a_busy_loop_leaves_nothing_unanswered() -> None:
+    """Pings, more messages than a buffer holds, and the end, while a loop that had read for itself is busy."""
+    with pair() as (sock, raw):
+        go_on = threading.Event()
+        busy = threading.Event()
+
+        def work(message: object) -> None:
+            if message == "be busy":
+                busy.set()
+                assert go_on.wait(PATIENCE * 2)
+
+        with iterating(sock, work):
+            for text in (b"one", b"two", b"be busy"):
+                raw.send_frame(FIN | TEXT, text)
+                time.sleep(0.01)
+            assert busy.wait(PATIENCE)
+            raw.send_frame(FIN | PING, b"now?")
+            assert raw.read_frame() == (FIN | PONG, b"now?")
+            for _ in range(8):
+                raw.send_frame(FIN | BINARY, bytes(MIB))
+            raw.send_close(1000)
+            assert raw.read_frame().code == 1000
+            assert sock.close_code == 1000
+            go_on.set()
+
+
+def test_a_loop_that_is_left_leaves_nothing_unanswered() -> None:
+    with pair() as (sock, raw):
+        heard: list[object] = []
+
+        def read_three() -> None:
+            for message in sock.take(3):
+                heard.append(message)
+
+        with background(read_three):
+            for text in (b"1", b"2", b"3"):
+                raw.send_frame(FIN | TEXT, text)
+                time.sleep(0.01)
+        raw.send_frame(FIN | PING)
+        assert raw.read_frame().opcode == PONG
+        raw.close()
+        assert sock.done.result(PATIENCE).close_code == 1006
+        assert heard == ["1", "2", "3"]
+
+
+def test_a_busy_loop_keeps_no_other_one_waiting() -> None:
+    with pair() as (sock, raw):
+        heard: list[object] = []
+        go_on = threading.Event()
+
+        def work(message: object) -> None:
+            heard.append(message)
+            if message == "be busy":
+                assert go_on.wait(PATIENCE * 2)
+
+        with iterating(sock, work), iterating(sock, work), iterating(sock, work):
+            for _ in range(2):
+                raw.send_frame(FIN | TEXT, b"be busy")
+            for number in range(100):
+                raw.send_frame(FIN | TEXT, b"%d" % number)
+            eventually(lambda: len(heard) == 102)
+            go_on.set()
+            raw.send_close()
+
+
+def test_closing_while_another_thread_iterates() -> None:
+    with pair() as (sock, raw):
+        with iterating(sock, lambda message: None):
+            raw.send_frame(FIN | TEXT, b"1")
+            time.sleep(0.02)
+            with background(lambda: sock.close(1000)):
+                assert raw.read_frame().code == 1000
+                raw.send_close(1000)
+        assert sock.close_code == 1000
+
+
+def test_closing_between_two_messages() -> None:
+    """The loop closes by itself, and nobody else is reading: the peer's Close is found at once."""
+    with pair() as (sock, raw):
+        def work(message: object) -> None:
+            if message == "close":
+                sock.close(1000)
+
+        with iterating(sock, work):
+            for text in (b"1", b"2", b"close"):
+                raw.send_frame(FIN | TEXT, text)
+                time.sleep(0.01)
+            began = time.monotonic()
+            assert raw.read_frame().code == 1000
+            raw.send_close(1000)
+        assert sock.close_code == 1000 and time.monotonic() - began < 4
+
+
+def test_no_message_is_lost_or_overtakes_another() -> None:
+    """However reading goes from one thread to the other."""
+    with pair() as (sock, raw):
+        heard: list[int] = []
+
+        def work(message: object) -> None:
+            heard.append(int(str(message)))
+            if heard[-1] % 50 == 0:
+                time.sleep(0.06)  # longer than a tick of the watch
+
+        with iterating(sock, work):
+            for number in range(500):
+                raw.send_frame(FIN | TEXT, b"%d" % number)
+                if number % 70 == 0:
+                    time.sleep(0.03)
+            raw.send_close()
+        assert heard == list(range(500))
