@@ -294,3 +294,33 @@ def test_an_exception_in_iteration_comes_once() -> None:
         with pytest.raises(WebSocketException):
             sock.first()
         assert sock.is_empty() and list(sock) == []
+
+
+def test_where_the_system_has_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked for the socket is told, and it is closed."""
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ours, theirs = socket.socketpair()
+    with theirs, monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="thread"):
+            WebSocket.from_upgraded_socket(ours, server_side=True)
+        assert theirs.recv(1) == b""
+
+
+@both_sides
+def test_a_fault_of_our_own_closes_with_1011(server_side: bool, caplog: pytest.LogCaptureFixture) -> None:
+    with pair(server_side=server_side) as (sock, raw):
+        def fail(data: bytes) -> list[object]:
+            raise ZeroDivisionError("a mistake of the library's")
+
+        real = type(sock._link.inbound).feed
+        try:
+            type(sock._link.inbound).feed = lambda self, data: fail(data)  # type: ignore[method-assign, assignment]
+            raw.send_frame(FIN | TEXT, b"secret")
+            assert raw.read_frame().code == 1011
+            assert sock.done.result(PATIENCE) is sock
+        finally:
+            type(sock._link.inbound).feed = real  # type: ignore[method-assign]
+        assert list(sock) == [] and "secret" not in caplog.text and "please report this" in caplog.text

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_a_pong_waits_for_no_writer(server_side: bool) -> None:
     with pair(server_side=server_side) as (sock, raw):
         raw.seconds = PATIENCE * 4
         with background(lambda: sock.add(bytes(24 * MIB))):
-            time.sleep(0.1)
+            assert select.select([raw.socket], [], [], PATIENCE)[0]  # the message is on its way
             raw.send_frame(FIN | PING, b"p")
             for _ in range(12):
                 raw.send_frame(FIN | BINARY, bytes(MIB))
