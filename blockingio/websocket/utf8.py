@@ -24,7 +24,7 @@ class Utf8Check:
     def add(self, piece: bytes | bytearray) -> None:
         """Raises Violation where it cannot be text."""
         try:
-            self._decoder.decode(piece)  # type: ignore[arg-type]
+            self._decoder.decode(piece)
         except UnicodeDecodeError as error:
             raise _not_utf8(error.reason) from None
         begun = self._decoder.getstate()[0]

@@ -73,6 +73,9 @@ class RawSocket(RawClient):
     masks = True
     response: RawResponse
 
+    def __enter__(self) -> RawSocket:
+        return self
+
     def send_frame(self, first: int, payload: bytes = b"") -> RawSocket:
         self.send(frame(first, payload, masked=self.masks))
         return self

@@ -201,7 +201,7 @@ def test_both_ends() -> None:
     server = WebSocket.from_upgraded_socket(ours, server_side=True, compression=options)
     client = WebSocket.from_upgraded_socket(theirs, server_side=False, compression=options)
     assert server.extensions == "permessage-deflate; client_no_context_takeover; server_max_window_bits=10"
-    messages = ["", "a", "ä" * 100_000, b"", bytes(300_000), os.urandom(300_000)]
+    messages: list[str | bytes] = ["", "a", "ä" * 100_000, b"", bytes(300_000), os.urandom(300_000)]
     for sender, receiver in ((server, client), (client, server)):
         with background(lambda: sender.add_stream(messages)):
             assert receiver.take(len(messages)).to_list() == messages

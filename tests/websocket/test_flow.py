@@ -17,12 +17,12 @@ import pytest
 from blockingio import WebSocket
 from tests.peers import PATIENCE, eventually
 from tests.websocket.raw import (
-    BINARY, CLOSE, FIN, OFF, PING, PONG, TEXT, background, frame, handling, pair, upgraded)
+    BINARY, CLOSE, FIN, OFF, PING, PONG, TEXT, Frame, RawSocket, background, frame, handling, pair, upgraded)
 
 MIB = 1024 * 1024
 
 
-def read_until(raw, opcode):
+def read_until(raw: RawSocket, opcode: int) -> tuple[Frame, list[Frame]]:
     """The frame of this opcode, and the messages before it."""
     before = []
     while (found := raw.read_frame()).opcode != opcode:
@@ -177,7 +177,8 @@ def test_kinds_of_data() -> None:
             sock.add(data)
         sock.add_utf8_text("ö".encode())
         sock.add_utf8_text(bytearray(b"u"))
-        sock.add_stream(iter(["a", b"b"]))
+        more: list[str | bytes] = ["a", b"b"]
+        sock.add_stream(iter(more))
         assert [raw.read_frame() for _ in range(9)] == [
             (FIN | TEXT, "ä".encode()), (FIN | BINARY, b"1"), (FIN | BINARY, b"2"), (FIN | BINARY, b"3"),
             (FIN | BINARY, b"456"), (FIN | TEXT, "ö".encode()), (FIN | TEXT, b"u"), (FIN | TEXT, b"a"), (FIN | BINARY, b"b")]
