@@ -318,7 +318,7 @@ def test_a_fault_of_our_own_closes_with_1011(server_side: bool, caplog: pytest.L
 
         real = type(sock._link.inbound).feed
         try:
-            type(sock._link.inbound).feed = lambda self, data: fail(data)  # type: ignore[method-assign, assignment]
+            type(sock._link.inbound).feed = lambda self, data: fail(data)  # type: ignore[method-assign]
             raw.send_frame(FIN | TEXT, b"secret")
             assert raw.read_frame().code == 1011
             assert sock.done.result(PATIENCE) is sock
