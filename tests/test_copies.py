@@ -56,6 +56,9 @@ VALUES: list[Any] = [
     HttpClientBasicCredentials("a", "b"), HttpClientBearerCredentials("a"), HttpClientDigestCredentials("a", "b"),
     AccessRecord("127.0.0.1", None, 1.0, "GET", "/", "1.1", 200, 3, 0.5, full_headers()),
     full_cookie(), Cookie("a", "b"), full_headers(), HttpHeaders(),
+    blockingio.WebSocketStatus.GOING_AWAY,
+    blockingio.WebSocketException("the server answered 200", 200),
+    blockingio.CompressionOptions(client_no_context_takeover=True, server_max_window_bits=12),
     HttpHeaders.from_fields([("A", "b"), ("a", "c")], "1.0"),
     HttpBodyFileUpload("a.txt", ContentType.TEXT, "content"), certificate(),
 ]
@@ -66,7 +69,7 @@ LIVE = set(
     "EventSink HttpBody HttpBodyHandler HttpClient HttpClientCredentials HttpClientRequest HttpClientResponse "
     "HttpClientResponseBody HttpConnectionsInfo HttpDate HttpMultipartFormData HttpRequest HttpRequestBody "
     "HttpResponse HttpServer HttpSession IOSink MimeMultipart MimeMultipartTransformer SecurityContext Stream "
-    "StreamSubscription StreamTransformer VirtualDirectory VirtualHost".split())
+    "StreamSubscription StreamTransformer VirtualDirectory VirtualHost WebSocket WebSocketTransformer".split())
 
 
 def described(value: object) -> object:
