@@ -17,7 +17,7 @@ from blockingio.cli.browser import open_browser
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
 from blockingio.cli.request_log import RequestLog, wants_colour
-from blockingio.cli.shutdown import Shutdown
+from blockingio.cli.shutdown import FAREWELL, Shutdown
 from blockingio.cli.site import Site, SiteOptions
 
 
@@ -60,9 +60,10 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
         cache=options.cache, upload=options.upload, auth=options.auth,
         dotfiles=options.dotfiles, hosts=(options.bind, *options.host)))
     server.auto_compress = options.gzip
+    log = None
     if not options.quiet:
         user = options.auth.partition(":")[0] if options.auth else None
-        server.access_log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
+        server.access_log = log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
     urls = urls_of(server, options, scheme)
     with Shutdown() as shutdown:
         print("\n".join(_greeting(options, urls, kept)), flush=True)
@@ -76,7 +77,9 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
             shutdown.let_finish(server)
         finally:
             site.close()  # first: what is cut off must not leave anything
-            server.close(force=True)  # a download may have hours to go
+            shutdown.cut(server)  # a download may have hours to go
+            if log is not None:
+                log.close(FAREWELL)
     return 0 if was_asked else 1
 
 
