@@ -17,6 +17,8 @@ from tests.benchmarks.report import Options, Score, in_turn, median, print_table
 
 OTHERS = ("ceiling", "http_server", "uvicorn", "granian", "aiohttp", "waitress", "gunicorn")
 OURS = "blockingio"
+# Those that serve no WSGI application, or are no servers for Python.
+NO_WSGI = ("ceiling", "http_server", "uvicorn", "aiohttp")
 # Seconds: what a contender does once, at its first requests, is not measured.
 WARM_UP = 1
 
@@ -29,7 +31,7 @@ class Row(NamedTuple):
     message: Message = Message()
     connections: int = 8
     tls: bool = False
-    ours: tuple[str, ...] = (OURS,)
+    ours: tuple[str, ...] = (OURS,)  # the first one is compared with the others
     without: tuple[str, ...] = ()  # contenders that cannot do it
 
 
@@ -64,6 +66,12 @@ GROUPS: dict[str, list[Row]] = {
         Row("TLS: GET", tls=True, without=("aiohttp", "waitress", "gunicorn")),
         Row("TLS: handshake and GET", message=Message(close=True), tls=True,
             without=("aiohttp", "waitress", "gunicorn")),
+    ],
+    "wsgi": [
+        Row("WSGI: hello", ours=("blockingio_wsgi",), without=NO_WSGI),
+        Row("WSGI: Flask hello", "flask", ours=("blockingio_wsgi",), without=NO_WSGI),
+        Row("WSGI: 1 ms of computing, in one process and in two", "compute",
+            ours=("blockingio_wsgi_two", "blockingio_wsgi_one"), without=OTHERS),
     ],
 }
 
@@ -138,9 +146,9 @@ def _print(row: Row, results: dict[str, list[Measured]], options: Options, score
                      f"{best / cost:.2f}" if ours and best and cost else ""])
     print_table(f"{row.title} ({'wrk' if WRK else 'own generator'}, {options})",
                 ["CPU us", "requests/s", "p99 ms", "errors", "x best"], rows)
-    for name in results:
-        if name == OURS and best is not None and name in costs:
-            score.count(row.title, costs[name] <= best)
+    name = label(row.ours[0])
+    if best is not None and name in costs:
+        score.count(row.title, costs[name] <= best)
     if "http.server" in rates and OURS in rates:
         ours_p99 = median(run.load.p99 for run in results[OURS])
         theirs = median(run.load.p99 for run in results["http.server"])

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import gzip
+import importlib
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
@@ -10,13 +12,19 @@ from tests.benchmarks.contenders import BODY
 from tests.benchmarks.contenders.apps import CONTENT, PIECE, PIECES, REASON, ROUTE, STATUS, fields_of, json_body
 
 FIELDS = fields_of(ROUTE)
+# Seconds of processor time that an answer of the route "compute" takes.
+COMPUTING = 0.001
 
 
-def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+def plain_application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
     fields = FIELDS
     if ROUTE == "pieces":
         start_response("200 OK", fields)
         return (PIECE for _ in range(PIECES))
+    if ROUTE == "compute":
+        end = time.thread_time() + COMPUTING
+        while time.thread_time() < end:
+            pass
     body = BODY
     if ROUTE == "read":
         body = b"%d" % len(environ["wsgi.input"].read())
@@ -33,3 +41,17 @@ def application(environ: dict[str, Any], start_response: Callable[..., object]) 
         body = b""
     start_response(f"{STATUS} {REASON}", [*fields, ("content-length", str(len(body)))])
     return [body]
+
+
+def flask_application() -> Any:
+    flask = importlib.import_module("flask")
+    app = flask.Flask("hello")
+
+    @app.get("/")
+    def hello() -> Any:
+        return flask.Response(BODY, headers=FIELDS)
+
+    return app
+
+
+application = flask_application() if ROUTE == "flask" else plain_application
