@@ -4,7 +4,7 @@
     inherited_sockets   those of systemd's socket activation
 
 The parent serves nothing: its one thread waits for signals and for the ends of its children.  A child's main thread
-does the work; a second one waits for the word to end, which is SIGTERM, or the end of the pipe that nobody but the
+does the work; a second one waits for the word to end, which is SIGTERM, or the end of the pipe that only the
 parent holds open.  Both are told by a pipe, so that nothing happens in a signal handler.
 """
 
@@ -39,7 +39,7 @@ _LONGEST_PAUSE = 30.0
 # Seconds that a child which should have ended gets before it is killed.
 _MERCY = 2.0
 
-# Seconds of one wait: a signal in the instant before the interpreter goes to sleep wakes nobody.
+# Seconds of one wait: a signal in the instant before the interpreter goes to sleep does not wake it.
 _NAP = 1.0
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -185,7 +185,7 @@ class _Parent:
     def _retire(self, pid: int) -> None:
         del self._children[pid]
         self._retired[pid] = monotonic() + self._grace + _MERCY
-        os.kill(pid, signal.SIGTERM)  # it has not been waited for, so its number is nobody else's
+        os.kill(pid, signal.SIGTERM)  # it has not been waited for, so no other process has its number
 
     def _kill_late(self) -> None:
         for pid, end in self._retired.items():

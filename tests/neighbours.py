@@ -21,7 +21,7 @@ def pause() -> None:
 
 
 def hello(request: HttpRequest) -> None:
-    """ResponseWriter with the body's length; one that breaks is the library's to answer."""
+    """Answer with the body's length; one that breaks is the library's to answer."""
     with request.response as response:
         try:
             response.write(str(len(request.read())))

@@ -66,7 +66,7 @@ def urls_of(server: HttpServer, options: argparse.Namespace, scheme: str) -> lis
 def certificate_hosts(options: argparse.Namespace) -> list[str]:
     """Whom the certificate of --https is for: this machine, by its names and by the addresses that it is bound to.
 
-    Raises OSError where --bind is a name that nobody knows.
+    Raises OSError where --bind is a name without an address.
     """
     hosts = ["localhost", "127.0.0.1", "::1", *machine_names(), *options.host]
     if options.unix is None:

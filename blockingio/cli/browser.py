@@ -10,7 +10,7 @@ from blockingio.stream.thread import Thread
 
 
 def open_browser(url: str) -> None:
-    """Open a URL, on a thread of its own: some browsers keep whoever starts them waiting.
+    """Open a URL, on a thread of its own: some browsers keep their starter waiting.
 
     Where there is no browser a line on stderr says so.
     """

@@ -1,4 +1,4 @@
-"""Folders that are downloaded as a ZIP, each on a thread of its own: a large one holds up nobody else."""
+"""Folders that are downloaded as a ZIP, each on a thread of its own: a large one holds up no other request."""
 
 from __future__ import annotations
 

@@ -102,12 +102,12 @@ def _usable(text: str, names: Sequence[str], least_left: timedelta) -> KeptCerti
         context.use_certificate_chain_bytes(text.encode("utf-8"))
         context.server_context()
     except (ValueError, ssl.SSLError):
-        return None  # somebody has changed it
+        return None  # it was changed by hand
     return KeptCertificate(context, fingerprint_of(der), None)
 
 
 def _read(file: Path) -> str | None:
-    """The text of the file; None where there is none, or one that somebody else can read, or could have written."""
+    """The text of the file; None where there is none, or one that another user can read, or could have written."""
     try:
         descriptor = os.open(file, O_READ | O_NOFOLLOW)
     except OSError:

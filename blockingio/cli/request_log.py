@@ -44,7 +44,7 @@ class RequestLog:
         self._lines: SimpleQueue[str | None] = SimpleQueue()  # None: the end
         self._lock = Lock()  # guards _dropped
         self._dropped = 0
-        self._silent = False  # set once, by the writing thread where nobody reads any more, or by close()
+        self._silent = False  # set once, by the writing thread where its output has no reader any more, or by close()
         # A daemon: it may be stuck in a write for ever, and has nothing in its hands that others wait for.
         self._thread = Thread(self._work, name="blockingio log", lost=self._fall_silent)
         self._thread.start()
@@ -139,5 +139,5 @@ def _writer_to(stream: TextIO) -> Callable[[str], object]:
 
 
 def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a stream is a terminal that shows colours, and nobody has said NO_COLOR (no-color.org)."""
+    """Whether a stream is a terminal that shows colours, and NO_COLOR is not set (no-color.org)."""
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

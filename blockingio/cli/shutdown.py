@@ -17,13 +17,13 @@ GRACE = 5.0
 # Ctrl-C; what kill and service managers send; and that the terminal is gone.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
-# Seconds of one wait: a signal in the instant before the interpreter goes to sleep wakes nobody.
+# Seconds of one wait: a signal in the instant before the interpreter goes to sleep does not wake it.
 _NAP = 1.0
 
 # Seconds between two looks at whether the last connection has ended.
 _LOOK_EVERY = 0.05
 
-# Seconds in which those who are cut notice, and in which the log's last lines are written.
+# Seconds in which connections that are cut end, and in which the log's last lines are written.
 FAREWELL = 0.5
 
 
@@ -77,7 +77,7 @@ class Shutdown:
             if self._heard > 1:
                 raise KeyboardInterrupt
             server.close()
-            # Not only until the answers are out: who closes at once may lose them to a reset (RFC 9112 9.6).
+            # Not only until the answers are out: closing at once may lose them to a reset (RFC 9112 9.6).
             _wait_for_last(server, GRACE)
         finally:
             self._lets_finish = False

@@ -2,7 +2,7 @@
 
 Takes what add_credentials was given; gives the value of Authorization or Proxy-Authorization
 for a request, and says after a 401 or 407 whether another try makes sense.  Raises ValueError for
-a name, password or token that cannot be sent.  It opens no socket and calls nobody back.
+a name, password or token that cannot be sent.  It opens no socket and calls no callback.
 
 A store belongs to a client and is shared by its threads; its lock is held only to decide.
 """
@@ -35,7 +35,7 @@ _BEST, _BEARER, _BASIC = 100, 10, 0
 
 
 class HttpClientCredentials:
-    """What proves who the client's user is; see the three kinds.  Follows dart:io's HttpClientCredentials."""
+    """What proves to a server which user this is; see the three kinds.  Follows dart:io's HttpClientCredentials."""
 
     _scheme = ""
 

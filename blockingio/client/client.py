@@ -100,7 +100,7 @@ class HttpClient:
         self.connection_factory: Callable[[Uri, str | None, int | None], socket.socket] | None = None
         #: Says which proxies to try for a URL, as "PROXY host:port; DIRECT".  None: always direct.
         self.find_proxy: Callable[[Uri], str] | None = HttpClient.find_proxy_from_environment
-        #: Called with each line of the TLS key log; whoever has them can read the connections.
+        #: Called with each line of the TLS key log; with these lines the connections can be read.
         self.key_log: Callable[[str], object] | None = None
         self.user_agent = f"blockingio/{__version__}"
 
@@ -108,7 +108,7 @@ class HttpClient:
 
     @property
     def idle_timeout(self) -> float | None:
-        """Seconds for which a connection is kept that nobody uses; None: for ever, 0: not at all."""
+        """Seconds for which an idle connection is kept; None: for ever, 0: not at all."""
         return self._pool.idle_timeout
 
     @idle_timeout.setter
@@ -274,7 +274,7 @@ class HttpClient:
     def close(self, *, force: bool = False) -> None:
         """Refuse new requests, close idle connections, and let the active ones finish.
 
-        With ``force`` they are cut, and whoever waits for one gets an HttpException.  Idempotent, for
+        With ``force`` they are cut, and a request that waits for one raises HttpException.  Idempotent, for
         any thread.
         """
         self._pool.close(is_forced=force)

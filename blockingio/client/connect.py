@@ -44,7 +44,7 @@ class Deadline:
 
 
 class Holder(Protocol):
-    """Who may cut a socket while it is being connected."""
+    """What may cut a socket while it is being connected."""
 
     def hold(self, sock: socket.socket) -> None: ...  # HttpException where it is cut already
     def drop(self, sock: socket.socket) -> None: ...  # closes it
@@ -60,7 +60,7 @@ def connect(host: str, port: int, deadline: Deadline, holder: Holder) -> socket.
 
 
 def named(error: OSError, host: str, port: int) -> OSError:
-    """The same error, of its own class and number, its message naming who could not be reached."""
+    """The same error, of its own class and number, its message naming the host that could not be reached."""
     text = f"{error.strerror or error}, address = {host}, port = {port}"
     again = error.__class__(error.errno, text) if error.errno is not None else error.__class__(text)
     # What ssl.SSLError and its kin know beside the message.

@@ -1,6 +1,6 @@
 """One connection of a client: made, used by one request after the other, looked at, cut.
 
-It belongs to whoever holds its lease; only ``cut`` is for any thread.  Between its making and
+It belongs to the thread that holds its lease; only ``cut`` is for any thread.  Between its making and
 ``begin`` its sockets are held here, so that ``cut`` reaches a connection that is still being made.
 """
 
@@ -131,7 +131,7 @@ class Connection:
         sock.settimeout(min(max(seconds, _SHORTEST_TIME), LONGEST_TIME if own is None else own))
 
     def lift_limit(self) -> None:
-        """The next one who has the socket waits as long as it had been told before.  Raises OSError."""
+        """The socket's next owner has the timeout that it had before.  Raises OSError."""
         if self.is_limited:
             self.is_limited = False
             self.channel.socket.settimeout(self._own_timeout)
@@ -149,10 +149,10 @@ class Connection:
     # ------------------------------------------------------------ the pool's questions
 
     def is_alive(self) -> bool:
-        """Whether it can take a request: not at its end, and nothing came that nobody asked for."""
+        """Whether it can take a request: not at its end, and nothing came unasked."""
         if not self._wait_for_input(0):
             return True  # nothing came, not even the end
-        return self.channel.is_tls and self._has_only_tls_records()  # else: the end, or what nobody asked for
+        return self.channel.is_tls and self._has_only_tls_records()  # else: the end, or what came unasked
 
     def _has_only_tls_records(self) -> bool:
         """Whether what came is TLS's own (session tickets, say), which is taken in; no end and no data."""
@@ -173,7 +173,7 @@ class Connection:
             _close_all(self._held)
 
     def leave(self, reason: str) -> None:
-        """Close it in a forked child: the parent, and the server, notice nothing.  Who uses it here is told why.
+        """Close it in a forked child: the parent, and the server, notice nothing.  A use of it here raises the reason.
 
         Another thread may have held the lock when the process forked, and will never release it.
         """
@@ -194,7 +194,7 @@ class Connection:
                     _shut_down(sock)
 
     def detach(self) -> socket.socket:
-        """The socket, for somebody else; it first gives what was read too far."""
+        """The socket, for another owner; its first bytes are those that were read too far."""
         with self._guard:
             self._held.clear()
             sock = self.channel.detach()

@@ -2,8 +2,8 @@
 
 Takes a challenge, a user's name and password; gives the value of Authorization for one request
 after the other.  Names and passwords are hashed as UTF-8, the one charset RFC 7616 4 names, what
-the server sent as the bytes it sent.  It opens no socket and has no lock: whoever shares a
-DigestSession guards it.
+the server sent as the bytes it sent.  It opens no socket and has no lock: threads that share a
+DigestSession guard it.
 """
 
 from __future__ import annotations

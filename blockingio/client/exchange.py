@@ -224,4 +224,4 @@ class Exchange:
 
 
 def _nothing() -> None:
-    """``Source.head`` has nobody to tell that more is waited for."""
+    """``Source.head`` calls this before it waits for more: a client does nothing then."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from blockingio.wire.limits import KIB
 
-# Bytes of an upload that are kept: most forms and JSON documents; who uploads more had better ask first.
+# Bytes of an upload that are kept: most forms and JSON documents; before a larger one Expect: 100-continue is better.
 KEPT_SIZE: Final = 256 * KIB
 
 

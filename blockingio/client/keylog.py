@@ -2,7 +2,7 @@
 
 Python's ssl gives them to a file only.  So a context that is to be logged gets a file that no
 other user can open and that has no name any more, and the new lines are read from it after each
-handshake.  A context has one log, whoever shares it: each line is given out once.
+handshake.  A context has one log, also where several clients share it: each line is given out once.
 """
 
 from __future__ import annotations

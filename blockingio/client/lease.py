@@ -67,7 +67,7 @@ class Lease(Generic[C]):
             self.pool.discard(self.key, self.connection)
 
     def take_out(self) -> None:
-        """The connection goes to somebody else for good: it is no more the pool's."""
+        """The connection is taken out for good: the pool does not count it any more."""
         if not self.is_settled:
             self.is_settled = True
             self.pool.discard(self.key, self.connection)

@@ -1,15 +1,15 @@
 """The connections of a client: which are idle, how many there are, and whose turn it is.
 
 A request acquires a Lease for a key (scheme, host, port and proxy), and settles it.  Where a host may have
-no more connections, ``acquire`` waits; those who wait are served in the order in which they came.
+no more connections, ``acquire`` waits; waiting requests are served in the order in which they came.
 
 The pool decides under its lock and does no I/O there: connections are judged, closed and cut
 outside.  It knows nothing of sockets or HTTP, only what Pooled says.  Expired connections are
 closed by a thread that lives no longer than there are connections, and then one idle_timeout at most.
 
 A lease may be dropped by the garbage collector, in any thread and at any point, also while that
-very thread holds the lock.  So ``__del__`` never waits for the lock: it leaves a note, and whoever
-has the lock, or had it last, reads the notes.
+very thread holds the lock.  So ``__del__`` never waits for the lock: it leaves a note, and the
+thread that has the lock, or had it last, reads the notes.
 
 After a fork the child's pool is empty: the connections that there were are the parent's, also those whose leases
 the child has a copy of.  They are not in ``_active`` any more, and so settling such a lease changes nothing.
@@ -47,7 +47,7 @@ class _Host(Generic[C]):
 
 
 class _Waiter(Generic[C]):
-    """Someone in the queue; the others are set by whoever wakes it, before it is woken."""
+    """A request in the queue; the thread that wakes it sets the other attributes first."""
 
     __slots__ = ("gate", "is_served", "connection", "refusal")
 
@@ -66,7 +66,7 @@ class _Waiter(Generic[C]):
 
 
 class _Guard:
-    """The pool's lock; whoever leaves it reads the notes that were left meanwhile."""
+    """The pool's lock; leaving it reads the notes that were left meanwhile."""
 
     __slots__ = ("_pool",)
 
@@ -167,7 +167,7 @@ class Pool(Generic[C]):
         """Until it is the waiter's turn, and the lease has a place or a connection."""
         try:
             waiter.gate.acquire()
-        except BaseException:  # KeyboardInterrupt: leave the queue, and let nobody wait for us
+        except BaseException:  # KeyboardInterrupt: leave the queue, and pass on what came
             with self._guard:
                 if not waiter.is_served:
                     self._hosts[lease.key].waiting.remove(waiter)
@@ -229,7 +229,7 @@ class Pool(Generic[C]):
             connection.close()
 
     def _take_back(self, key: Hashable, connection: C) -> bool:
-        """Give it to who waits, or keep it for later; False where it is not wanted.  Under the lock."""
+        """Give it to a waiting request, or keep it for later; False where it is not wanted.  Under the lock."""
         if connection not in self._active:
             return False
         host = self._hosts[key]
@@ -264,7 +264,7 @@ class Pool(Generic[C]):
         self._serve_waiting(key)
 
     def _serve_waiting(self, key: Hashable) -> None:
-        """Give free places to who waits.  Under the lock."""
+        """Give free places to waiting requests.  Under the lock."""
         host = self._hosts[key]
         while host.waiting and (self._max_per_host is None or host.places < self._max_per_host):
             host.places += 1
@@ -304,7 +304,7 @@ class Pool(Generic[C]):
     # ------------------------------------------------------------ ending
 
     def _begin_anew(self) -> None:
-        """This is a forked child, with one thread: nobody waits, and no connection is its own."""
+        """This is a forked child, with one thread: no request waits, and no connection is its own."""
         connections = [*self._active, *(connection for host in self._hosts.values() for connection in host.idle)]
         self._lock = Lock()
         self._wake_reaper = Condition(self._lock)
@@ -316,7 +316,7 @@ class Pool(Generic[C]):
             connection.leave(_PARENTS)
 
     def close(self, *, is_forced: bool) -> None:
-        """No new ones; idle ones are closed, and with force active ones cut and those who wait refused."""
+        """No new ones; idle ones are closed, and with force active ones are cut and waiting requests refused."""
         active: list[C] = []
         with self._guard:
             idle = self._close_idle()

@@ -145,7 +145,7 @@ class PreparedRequest:
 
     @property
     def takes_over(self) -> bool:
-        """Whether the connection may be somebody else's after the response: CONNECT, Upgrade."""
+        """Whether the connection may change its protocol after the response: CONNECT, Upgrade."""
         return self.method == "CONNECT" or "upgrade" in self.headers
 
     def head(self) -> bytes:

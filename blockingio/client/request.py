@@ -124,7 +124,7 @@ class HttpClientRequest(IOSink):
 
     @property
     def connection_info(self) -> HttpConnectionInfo | None:
-        """Who is at the two ends of the connection."""
+        """The peer's address and port, and the local port; None on a socket without addresses."""
         return self._exchange.connection.info
 
     # ------------------------------------------------------------ the end
@@ -182,7 +182,7 @@ class HttpClientRequest(IOSink):
         with _ending:
             exchange = self._exchange
         exchange.cut(_ABORTED)
-        # Whoever is at work notices, and cleans up; else nobody else does.
+        # A thread that is at work with it notices, and cleans up; else this one does.
         if self._working.acquire(blocking=False):
             try:
                 self.phase = CLOSED
@@ -300,7 +300,7 @@ class HttpClientRequest(IOSink):
             super()._refuse_late_write()  # after an abort, writes do nothing
 
     def __del__(self) -> None:
-        # Whoever still has the future must not wait for ever.  Nobody else has this object: it needs no lock.
+        # A thread that has the future must not wait for ever.  No other reference to this object is left: no lock.
         done: Future[HttpClientResponse] | None = getattr(self, "_done", None)  # not there: it was never made whole
         if done is not None and not done.done():
             done.set_exception(HttpException("the request was dropped without close()", self._plan.uri))

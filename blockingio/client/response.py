@@ -135,7 +135,7 @@ class HttpClientResponse(Stream[bytes]):
 
     @property
     def connection_info(self) -> HttpConnectionInfo | None:
-        """Who is at the two ends of the connection."""
+        """The peer's address and port, and the local port; None on a socket without addresses."""
         return self._connection.info
 
     # ------------------------------------------------------------ the body
@@ -206,7 +206,7 @@ class HttpClientResponse(Stream[bytes]):
                 message = f"no more of the response's body came for {seconds:g} seconds"
             raise HttpException(message, self.prepared.uri) from error
         except BaseException:
-            self._lease.discard()  # where it stopped nobody knows
+            self._lease.discard()  # it stopped at an unknown place
             raise
         if self._body is not None and self._body.finished and not self._lease.is_settled:
             self._settle()
@@ -296,7 +296,7 @@ class HttpClientResponse(Stream[bytes]):
         if not self._lease.is_settled:
             try:
                 is_usable = self._is_kept and self._has_come()
-            except Exception:  # whatever it is, there is nobody to tell; a socket that is closed already, say
+            except Exception:  # such as a socket that is closed already: the response is whole, so this is no error
                 is_usable = False
             self._lease.drop(is_usable=is_usable)
 

@@ -101,7 +101,7 @@ class ClientTls:
 
 
 def _certificate_of(channel: TlsChannel) -> X509Certificate | None:
-    """The server's; None for one that cannot be read, about which nobody can be asked."""
+    """The server's; None for one that cannot be read: the user cannot be asked about that."""
     try:
         return X509Certificate.from_der(channel.socket.getpeercert(True))  # type: ignore[attr-defined]
     except ValueError:

@@ -71,7 +71,7 @@ def receive_within(connection: Connection, deadline: Deadline, receive: Callable
 
 
 def receive_slowly(receive: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    """Byte by byte, so that nothing is read that may be meant for somebody else."""
+    """Byte by byte, so that nothing behind the head is read: it may be another protocol's."""
     return lambda size: receive(1)
 
 

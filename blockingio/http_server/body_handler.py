@@ -97,8 +97,8 @@ class HttpBodyFileUpload:
 
     With ``spool``, a file above 1 MiB is in a temporary file: ``content`` is an open binary file
     then, at its beginning, to be read and sought in, whatever the type is; text is not decoded.
-    It has no name, and goes with the body: closed by the body's ``close``, or when nobody refers
-    to it any more.
+    It has no name, and goes with the body: closed by the body's ``close``, or when the last
+    reference to it goes.
     """
 
     __slots__ = ("filename", "content_type", "content")

@@ -130,7 +130,7 @@ class FileCache:
             if gzipped is not None:
                 gzipped.load()
         except (HttpException, OSError):
-            return  # it is changing right now; whoever answers meets that as well
+            return  # it is changing right now; the answer meets that as well
         root_witness, *witnesses = [(path, _identity(status)) for path, status in found]
         kept = KeptFile(root, plain, gzipped, root_witness, witnesses)
         self._forget(target)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 # Bytes read at once where the content has to be compressed on its way.
 _CHUNK_SIZE = 256 * 1024
 
-# Bytes of chance in a boundary: no content has it by accident, and nobody can guess it.
+# Bytes of chance in a boundary: no content has it by accident, and it cannot be guessed.
 _BOUNDARY_BYTES = 12
 
 _ANSWERED = 0
 
 
 def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
-    """ResponseWriter with a representation; ``varies`` where another one goes to clients that take other codings.
+    """Answer with a representation; ``varies`` where another one goes to clients that take other codings.
 
     Preconditions and ranges count for a response that is still a 200: an error page is sent as
     it is.  Returns 0, or the status of an answer that is for the caller to give (412, 416), with

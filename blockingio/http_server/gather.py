@@ -43,7 +43,7 @@ def gather_text(chunks: Iterable[bytes], charset: str) -> str:
 
 
 def gather_file(chunks: Iterable[bytes], charset: str) -> str | bytes:
-    """The text of the bytes; or the bytes, where they are not in that charset or nobody knows it."""
+    """The text of the bytes; or the bytes, where they are not in that charset or it is unknown."""
     try:
         is_utf8 = find_codec(charset).name == "utf-8"
     except BadMessage:

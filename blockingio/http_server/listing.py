@@ -1,4 +1,4 @@
-"""What is in a directory, in the order and in the part that somebody asks for.
+"""What is in a directory, in the order and in the part that a request asks for.
 
 Takes an open directory, so that what is listed is what was found safe.  Names that ``is_hidden`` are left out, as ls
 and other servers do; so is what could not be served: devices and the like, names that no URI can have here, and links
@@ -30,7 +30,7 @@ UPLOAD_FORM = (
 
 
 class Entry(NamedTuple):
-    """One line of a listing; ``modified`` in seconds since 1970, ``size`` in bytes.  None: nobody knows."""
+    """One line of a listing; ``modified`` in seconds since 1970, ``size`` in bytes.  None: unknown."""
 
     name: str
     is_directory: bool

@@ -113,7 +113,7 @@ def listing_page(root: str, names: Sequence[str], listing: Listing, view: View =
 
 
 def listing_json(names: Sequence[str], listing: Listing, view: View) -> str:
-    """The same as JSON: what nobody knows is null, times are RFC 3339 in UTC, sizes bytes."""
+    """The same as JSON: what is unknown is null, times are RFC 3339 in UTC, sizes bytes."""
     return json.dumps({
         "path": "/" + "".join(f"{shown(name)}/" for name in names),
         "folders": listing.folders, "files": listing.files, "size": listing.size,

@@ -172,7 +172,7 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
 @lru_cache(maxsize=512)
 def type_of_extension(extension: str) -> str | None:
-    """The Content-Type for names that end in "." and this, in any case; None where nobody knows one."""
+    """The Content-Type for names that end in "." and this, in any case; None where none is known."""
     extension = extension.lower()
     media_type = _TYPES.get(extension)
     if media_type is None:

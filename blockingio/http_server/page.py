@@ -1,7 +1,7 @@
 """The HTML that this package writes itself: pages in one style, around a title and a body.
 
 Nothing is fetched from elsewhere, no script runs but the one that is named, and the headers say so to the browser.
-Text is escaped by whoever puts it in.
+Text is escaped by the function that puts it in.
 """
 
 from __future__ import annotations

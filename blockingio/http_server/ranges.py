@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-# Ranges in one request; more serve nobody but who wants the server to work (RFC 9110 17.15).
+# Ranges in one request; more only serve to make a server work (RFC 9110 17.15).
 MAX_RANGES = 32
 
 # Characters of a Range field that 32 ranges of 64-bit numbers can have.

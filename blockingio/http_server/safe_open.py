@@ -11,8 +11,8 @@ a line in the log says so.  What was opened is held against its path afterwards:
 very file that is there without a link.  Only a program that may write below the root could still
 exchange a directory between the steps of that.
 
-Raises OSError: FileNotFoundError for what is not there and for what is outside, which nobody
-can tell apart; PermissionError for what may not be read.
+Raises OSError: FileNotFoundError for what is not there and for what is outside, which cannot
+be told apart; PermissionError for what may not be read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NOT_ON_WINDOWS = re.compile(
 
 
 class Opened:
-    """An open file or directory; whoever has it closes it.
+    """An open file or directory; its holder closes it.
 
     ``descriptor`` is -1 for a directory where the system opens none (Windows).  ``direct`` says
     that no link was passed through on the way from the root.
@@ -102,7 +102,7 @@ class _Walk:
     """A way down from a root, step by step; one descriptor for each directory on it.
 
     ``..`` in a link goes back to the descriptor of the directory above, which is the one that
-    was come through, wherever someone may have moved it meanwhile.
+    was come through, wherever it may have been moved meanwhile.
     """
 
     def __init__(self, root: str, follow_links: bool) -> None:

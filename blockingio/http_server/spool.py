@@ -1,7 +1,7 @@
 """A file of a form in a temporary file instead of in memory, once it has shown to be large.
 
 Takes the part's chunks, gives bytes or an open file.  The file has no name on disk (on Windows
-it goes when it is closed), and is closed when nobody refers to it any more: so it is left over
+it goes when it is closed), and is closed when the last reference to it goes: so it is left over
 by nothing that goes wrong, nor by a killed program.  Raises OSError, and what the chunks raise.
 """
 

@@ -90,11 +90,11 @@ class VirtualDirectory:
         return f"<VirtualDirectory {str(self.root)!r}{prefix}>"
 
     def serve(self, requests: Stream[HttpRequest]) -> StreamSubscription[HttpRequest]:
-        """ResponseWriter all of a stream's requests, on a thread of its own."""
+        """Answer all of a stream's requests, on a thread of its own."""
         return requests.listen(self.serve_request)
 
     def serve_request(self, request: HttpRequest) -> None:
-        """ResponseWriter one request with what its path leads to."""
+        """Answer one request with what its path leads to."""
         if request.method not in ("GET", "HEAD"):
             request.response.headers.set("allow", _ALLOW)
             self._refuse(request, 405)
@@ -128,7 +128,7 @@ class VirtualDirectory:
                 request.response.redirect(location + query, status=301)
 
     def serve_file(self, file: str | Path, request: HttpRequest) -> None:
-        """ResponseWriter a request with this file, whatever its path and method are.
+        """Answer a request with this file, whatever its path and method are.
 
         For handlers: where response.status_code is no longer 200 (an error page), it stays, and the
         file is sent whole.  404 where it is no readable file, or outside the root and ``jail_root``
@@ -173,7 +173,7 @@ class VirtualDirectory:
 
     def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest,
                       target: str = "") -> None:
-        """ResponseWriter with an open regular file; it may be kept for this target, "" for none."""
+        """Answer with an open regular file; it may be kept for this target, "" for none."""
         now = time()
         media_type = media_type_of(names[-1], opened)
         plain = Representation(opened, media_type, coding_of_name(names[-1]), now)
@@ -208,7 +208,7 @@ class VirtualDirectory:
         self._cache.keep(target, self.root, directories, plain, gzipped, files)
 
     def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:
-        """ResponseWriter from memory; a plain GET with fields that were made for the last one."""
+        """Answer from memory; a plain GET with fields that were made for the last one."""
         response = request.response
         if not (response.is_untouched and request.method == "GET"
                 and _SPECIAL_FIELDS.isdisjoint(request.headers.by_name)):

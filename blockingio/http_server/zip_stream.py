@@ -62,7 +62,7 @@ def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: E
 
 
 def _walk(names: tuple[str, ...], open_names: Open, entries: Entries) -> Iterator[tuple[tuple[str, ...], Opened]]:
-    """Everything below a folder, opened; whoever takes it closes it."""
+    """Everything below a folder, opened; the caller closes it."""
     with closing(open_names(names)) as folder:
         found = [(entry.name, _is_linked_folder(folder, entry)) for entry in entries(folder, names)]
     for name, is_linked_folder in found:
@@ -114,4 +114,4 @@ class _Unseekable:
         return len(data)
 
     def flush(self) -> None:
-        """Nobody waits for what zipfile says here: it goes out as the output's buffer fills."""
+        """zipfile's call is not needed: the output goes out as its buffer fills."""

@@ -1,4 +1,4 @@
-"""Internet addresses and who is at the two ends of a connection.
+"""Internet addresses, and the two ends of a connection.
 
 Takes the text of an IPv4 or IPv6 address or the path of a Unix-domain socket, or what the socket
 module gives as an address; gives immutable values.  Raises ValueError for text that is no address,
@@ -214,7 +214,7 @@ class InternetAddress:
 
 
 class HttpConnectionInfo:
-    """Who is at the other end of a connection, and the port at this one; for UNIX the ports are 0."""
+    """The peer's address and port, and the local port; for UNIX the ports are 0."""
 
     __slots__ = ("local_port", "remote_address", "remote_port")
 

@@ -2,7 +2,7 @@
 
 The reading half and the writing half each have one owner at a time, which need not be
 the same thread (on TLS a DuplexTlsChannel sees to that: net/tls_channel.py).  ``cut`` may be called
-by any thread at any time; ``close`` only by the one that knows that nobody else reads or writes
+by any thread at any time; ``close`` only by the one that knows that no other thread reads or writes
 any more, because a closed socket's number may at once be another client's.
 
 This module does not import ssl: a TLS socket is handled through socket.socket's methods,
@@ -39,7 +39,7 @@ class Channel:
         # in time; OSError when the connection broke.
         self.receive: Callable[[int], bytes] = sock.recv
         self.receive_timeout: float | None = None
-        # Between cut() and close(): nobody shuts a number down that is another's.  Reentrant: a signal
+        # Between cut() and close(): a number that is another socket's by now is not shut down.  Reentrant: a signal
         # handler may call server.close() in the middle of either.
         self._lock = RLock()
         self._open = True
@@ -90,7 +90,7 @@ class Channel:
     def wait_to_send(self, seconds: float | None) -> bool:
         """Until something can be sent, or the connection is broken; False where the time is up.
 
-        The kernel wakes nobody before it has room for a good part of its buffer: after a False it may yet take some.
+        The kernel reports room once a good part of its buffer is free: after a False it may yet take some.
         """
         return wait_for(self.socket, WRITABLE, seconds) != 0
 
@@ -184,7 +184,7 @@ class Channel:
         return bool(self.socket.recv(65536))
 
     def cut(self) -> None:
-        """End both directions at once, from any thread: who reads or writes notices.  Never raises.
+        """End both directions at once, from any thread: a thread that reads or writes notices.  Never raises.
 
         After ``abort`` only the reading one.
         """
@@ -200,7 +200,7 @@ class Channel:
         """``cut`` where something is missing in what was sent: the peer is not to take what it got for the whole.
 
         An orderly end could be that of a body.  So it gets none: ``close`` resets the connection, and until then
-        the writing half stays as it is, for nobody to write to.
+        the writing half stays as it is, and is not written to.
         """
         with self._lock:
             if self._open:
@@ -212,7 +212,7 @@ class Channel:
         self.cut()
 
     def reset(self) -> None:
-        """``abort``, and whoever is sending notices: for a peer that takes nothing.
+        """``abort``, and a thread that is sending notices: for a peer that takes nothing.
 
         The end that shutdown() sends is behind all that waits in the kernel, and ``close`` drops both.
         """
@@ -268,7 +268,7 @@ class TlsChannel(Channel):
 
 
 class NonBlockingChannel(Channel):
-    """A socket that never blocks: who has to wait does so outside of it, until it is ready.
+    """A socket that never blocks: a thread waits outside of it, until it is ready.
 
     For what the kernel's timeouts do not do: TLS, and systems without MSG_DONTWAIT, where on a socket that blocks
     one thread could not send without waiting while another receives.
@@ -309,7 +309,7 @@ class NonBlockingChannel(Channel):
 
     def _discard_some(self, seconds: float) -> bool:
         self._wait(READABLE, monotonic() + seconds)
-        # Of TLS as it comes: nobody wants to know what it means.
+        # Of TLS as it comes, not decrypted.
         return bool(socket.socket.recv(self.socket, 65536))
 
     def detach(self) -> socket.socket:

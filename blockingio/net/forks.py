@@ -1,6 +1,6 @@
-"""What a fork leaves behind in the child: locks that nobody will release, and sockets that are the parent's.
+"""What a fork leaves behind in the child: locks that will never be released, and sockets that are the parent's.
 
-Whoever has such things registers what is to be done about them; it is done in the child, by the only thread that
+Code that has such things registers what is to be done about them; it is done in the child, by the only thread that
 there is, before that one goes on.  Nothing happens in the parent, or before exec().
 """
 

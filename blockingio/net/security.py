@@ -5,7 +5,7 @@ are named and not again, so a process may give up the right to read them afterwa
 OSError for a file that cannot be read, and ssl.SSLError (an OSError) for contents that cannot be used; both
 name the file.  It opens no socket and does no handshake.
 
-Importing this module imports ssl, about ten milliseconds: whoever needs it only at times imports it then.
+Importing this module imports ssl, about ten milliseconds: code that needs it only at times imports it then.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class _Chain(NamedTuple):
 class SecurityContext:
     """Certificates, keys and trust for TLS, on either side of it; an ``ssl.SSLContext`` serves as well.
 
-    With ``with_trusted_roots`` it trusts the authorities that the system trusts, without it nobody until
-    told whom.  Every method may be called at any time, from any thread: contexts that were made before
+    With ``with_trusted_roots`` it trusts the authorities that the system trusts, without it none until
+    it is given some.  Every method may be called at any time, from any thread: contexts that were made before
     stay as they are, those made afterwards have the change.  Follows dart:io's SecurityContext, except
     that certificates and keys are PEM (certificates DER too) and not PKCS#12, which Python cannot read.
     """
@@ -77,7 +77,7 @@ class SecurityContext:
 
     def __init__(self, *, with_trusted_roots: bool = False) -> None:
         self._with_trusted_roots = with_trusted_roots
-        # All below belongs to whoever holds the lock.
+        # All below is guarded by the lock.
         self._lock = threading.RLock()
         register(self, SecurityContext._begin_anew)
         self._chain: _Chain | None = None
@@ -102,7 +102,7 @@ class SecurityContext:
         ``hosts`` are names (of any letters: IDNA), "*.name" or IP addresses.  Clients that were given
         ``certificate_pem`` trust it; it can vouch for no other certificate.  No file is left.
 
-        For development only: nobody vouches for it, people who get used to a browser's warning pass over the
+        For development only: no authority vouches for it, people who get used to a browser's warning pass over the
         one that counts, and it is made by Python's integers, whose time tells of their values.
 
         ValueError for a host that is neither name nor address, for none, and for ``days`` below 1.
@@ -276,7 +276,7 @@ class SecurityContext:
     def make_client_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
         context.hostname_checks_common_name = False  # "MUST NOT be used by clients" (RFC 9110 4.3.4)
-        # Who trusts a certificate that is no root means that one, not the root above it.
+        # A trusted certificate that is no root means that one, not the root above it.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         self._finish(context, ssl.Purpose.SERVER_AUTH, self._trusted, is_server=False)
         return context

@@ -4,9 +4,9 @@ Takes names and days; gives the certificate in DER and its private key as PEM (P
 curve P-256 (SEC 2 2.4.2, FIPS 186-5), the signature ECDSA with SHA-256.  ValueError for what cannot stand in a
 certificate.  No file, no socket, no ssl.
 
-It is for development.  Nobody but whoever was given the certificate has a reason to trust it; and how long
-Python's integers take depends on their values, so whoever can time the making could learn of the key.  It signs
-this one thing, once: every signature of a handshake is made by OpenSSL.
+It is for development.  Only a program that was given the certificate has a reason to trust it; and how long
+Python's integers take depends on their values, so an attacker that can time the making could learn of the key.
+It signs this one thing, once: every signature of a handshake is made by OpenSSL.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MAX_COMMON_NAME: Final = 64  # characters (RFC 5280 A.1, ub-common-name)
 _MAX_NAME: Final = 253  # characters of a host name (RFC 1035 2.3.4)
 _SERIAL_BITS: Final = 158  # at most 20 octets, and positive (RFC 5280 4.1.2.2)
 
-# The clock of who is to take it may be behind.
+# The clock of the client may be behind.
 _BEFORE: Final = timedelta(hours=1)
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -130,7 +130,7 @@ def _canonical(host: str) -> str:
 def _to_be_signed(names: Sequence[str], start: datetime, end: datetime, public: bytes) -> bytes:
     """TBSCertificate."""
     serial = secrets.randbits(_SERIAL_BITS) | 1 << _SERIAL_BITS
-    # Who it is stands in subjectAltName; this is for people, and because some want it not to be empty.
+    # Its names stand in subjectAltName; this is for people, and because some want it not to be empty.
     subject = _attribute("2.5.4.10", "blockingio, for development")
     if len(names[0]) <= _MAX_COMMON_NAME:
         subject += _attribute("2.5.4.3", names[0])

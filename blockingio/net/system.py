@@ -2,7 +2,7 @@
 
 The choice is made once, when this module is loaded: a name here is the system's own function where there is one, so
 that nothing is added to a call.  Windows lacks most of what is named here, macOS some of it.  What is not safe
-without the system's help is off there; who asks for it gets an error, or a line in the log, that says so.
+without the system's help is off there; a use of it is an error, or a line in the log, that says so.
 
 This module knows sockets and descriptors, no channel, no HTTP and no TLS.
 """
@@ -119,7 +119,7 @@ class NoticedSocket(socket.socket):
 # ---------------------------------------------------------------------- timeouts, sending without waiting
 
 # MSG_DONTWAIT: one send() or recv() that does not wait, on a socket that else does.  Where there is none a socket
-# that is to be received from by one thread and sent to by another never blocks, and who waits does so outside.
+# that is to be received from by one thread and sent to by another never blocks, and a thread waits outside of it.
 DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
 if sys.platform == "win32":
@@ -250,7 +250,7 @@ def after_fork_in_child(function: Callable[[], object]) -> None:
 def schedule_as_batch() -> None:
     """Have the calling thread wait, when it wakes up, for a processor instead of taking one from a running thread.
 
-    On Linux this is a scheduling policy, SCHED_BATCH, that any thread may choose for itself; one that somebody has
+    On Linux this is a scheduling policy, SCHED_BATCH, that any thread may choose for itself; one that was
     chosen for the whole process stays.  Elsewhere nothing happens.
     """
     if hasattr(os, "sched_setscheduler") and hasattr(os, "SCHED_BATCH"):

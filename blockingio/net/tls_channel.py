@@ -1,7 +1,7 @@
 """A TLS socket whose two halves have an owner each, as a plain socket's have.
 
 OpenSSL's objects are not for two threads at once.  So the socket never blocks, each call into
-OpenSSL is made under a lock, and whoever has to wait does so outside of it, on the socket below.
+OpenSSL is made under a lock, and a thread that has to wait does so outside of it, on the socket below.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         if reason in _PLAIN_HTTP:
             return True
         # OpenSSL knows the methods that are most usual, by the five bytes it took; of others it leaves the rest of
-        # a request line.  Nobody waits for it: what else speaks no TLS may never end a line.
+        # a request line.  It is not waited for: what else speaks no TLS may never end a line.
         if reason != _NO_TLS or not self.has_input():
             return False
         try:

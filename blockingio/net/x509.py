@@ -81,7 +81,7 @@ _PEM_LINE: Final = 64  # characters (RFC 7468 2)
 
 
 class X509Certificate:
-    """A certificate: whose it is, who vouches for it, and when it is valid.  Immutable, hashable.
+    """A certificate: its subject, its issuer, and when it is valid.  Immutable, hashable.
 
     ``subject`` and ``issuer`` are for people to read, in OpenSSL's one-line form,
     "/C=NL/O=Example/CN=localhost", attributes of one element joined by '+'.  A value may itself contain
@@ -152,7 +152,7 @@ class X509Certificate:
 
     @property
     def issuer(self) -> str:
-        """Who signed it."""
+        """The name of the authority that signed it, as its distinguished name."""
         return self._issuer
 
     @property

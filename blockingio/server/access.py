@@ -15,10 +15,10 @@ class AccessRecord:
     """One answered request; ``str(record)`` is its line in the common log format with the time taken.
 
     ``remote`` is ``request.client_address``, or "-" where that is none, ``time`` the Unix time of the answer's end,
-    ``seconds`` from the request's head to there, ``body_size`` bytes of body that were sent: those that the system has taken to send.
-    ``is_complete`` is False where that is not the whole answer, because the client left, was too slow, or was cut.
-    ``method``, ``target`` and ``version`` are "-" where the request could not be read; ``user`` is None unless
-    somebody sets it.
+    ``seconds`` from the request's head to there, ``body_size`` bytes of body that were sent: those that the system
+    has taken to send. ``is_complete`` is False where that is not the whole answer, because the client left, was too
+    slow, or was cut. ``method``, ``target`` and ``version`` are "-" where the request could not be read; ``user`` is
+    None unless a handler sets it.
     """
 
     __slots__ = ("remote", "user", "time", "method", "target", "version", "status", "body_size", "seconds",

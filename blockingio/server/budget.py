@@ -1,4 +1,4 @@
-"""What a server's send queues may hold together, counted by what it pins in memory, and whose turn it is to give way."""
+"""What a server's send queues may hold together, counted by what it pins in memory, and which gives way next."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PIECE_COST = 256
 class Budget:
     """Shared by all send queues of a server.
 
-    ``_lock`` guards everything, and nothing else is locked by who holds it.  Reentrant: the garbage collector may end
-    an answer, and so use an queue, while its own thread is in here.
+    ``_lock`` guards everything, and a thread that holds it takes no other lock.  Reentrant: the garbage collector
+    may end an answer, and so use a queue, while its own thread is in here.
     """
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._used = 0
-        # By id, which is an object's own for as long as somebody holds it: one that many answers share costs once.
+        # By id, which is an object's own for as long as it is referred to: one that many answers share costs once.
         self._holders_of: dict[int, int] = {}
         # Those that hold something; in front the one whose client has taken nothing for longest.
         self._waiting: OrderedDict[SendQueue, None] = OrderedDict()
@@ -69,5 +69,5 @@ class Budget:
 
     @property
     def is_tight(self) -> bool:
-        """Half of it is used: who writes faster than its client reads goes at the client's pace from here on."""
+        """Half of it is used: a writer that is faster than its client goes at the client's pace from here on."""
         return self._used > SEND_QUEUES_SIZE // 2

@@ -128,11 +128,11 @@ class Connection:
     def cut(self) -> None:
         """End it at once, in both directions; its thread notices and closes the socket."""
         self.is_cut = True
-        if self.relay is None:  # else the socket is somebody else's
+        if self.relay is None:  # else the socket has another owner
             self.channel.cut()
 
     def abandon(self, error: BaseException | None = None) -> None:
-        """It has no thread, or that has died; the socket gets closed.  By who accepted it, or noticed."""
+        """It has no thread, or that has died: close the socket.  By the thread that accepted it, or that noticed."""
         self.broken = True
         self.closed_by_response = True  # first: an open response that ends now closes it
         self.hands_over = False
@@ -156,7 +156,7 @@ class Connection:
         self.channel = channel = DuplexTlsChannel(sock)
         self.source = Source(channel.receive)
         if self.is_cut:
-            return False  # somebody cut the channel that has just been replaced
+            return False  # another thread cut the channel that has just been replaced
         try:
             channel.handshake(self.state.header_timeout)
         except OSError as error:
@@ -173,7 +173,7 @@ class Connection:
                 self.certificate = X509Certificate.from_der(der)
             except ValueError as error:
                 self._log_handshake(error)
-                return False  # OpenSSL could read it, and we cannot: better nobody than somebody unknown
+                return False  # OpenSSL could read the certificate, and we cannot: an unknown client is refused
         self.idle_since = self.opened_at = monotonic()
         return True
 

@@ -213,7 +213,7 @@ class ConnectionLoop:
         self._refuse(error, is_head=False, location=location)
 
     def _refuse(self, error: BadMessage, *, is_head: bool, location: str | None = None) -> None:
-        """ResponseWriter what was no request, whole and valid, once the last response is done; the connection ends.
+        """Answer what was no request, whole and valid, once the last response is done; the connection ends.
 
         An answer to HEAD says how long its content would be, and has none (RFC 9110 9.3.2).
         """

@@ -1,7 +1,7 @@
-"""Has whoever got a request let go of it, and so of its response, without close()?
+"""Has the loop let go of a request, and so of its response, without close()?
 
-Reference counts tell it.  Whoever hands a request out keeps a weak reference and nothing else, so that each strong
-one is somebody's who can still close the response.  A ``for`` asks for the next request while its variable still has
+Reference counts tell it.  What hands a request out keeps a weak reference and nothing else, so that each strong
+one belongs to code that can still close the response.  A ``for`` asks for the next request while its variable still has
 the last one; that reference counts for nothing, for it is about to go.
 
 The counts are taken of what calling the weak reference gives, which each supported interpreter holds exactly once for
@@ -45,7 +45,7 @@ _count = getattr(sys, "getrefcount", None)
 
 
 def close_if_dropped(given: ref[Given]) -> None:
-    """Close the response of a request that was handed out, where nobody else can any more.
+    """Close the response of a request that was handed out, where no other code can any more.
 
     For the thread that it was handed out to, when it asks for the next one.
     """
@@ -78,7 +78,7 @@ def instruction_of(frame: FrameType) -> int:
 
 
 def _is_variable_of_a_loop(request: Given) -> bool:
-    """Whether the next request is asked for by a ``for`` in somebody's code with this one in a variable there.
+    """Whether the next request is asked for by a ``for`` with this one in a variable of the same frame.
 
     A variable that something else was put into, as in ``first, second = next(requests), next(requests)``, counts
     as a holder, and so do a queue and a thread.

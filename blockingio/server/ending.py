@@ -1,6 +1,6 @@
-"""The end of a server that is not to be noticed: who has asked, or is about to ask, still gets an answer.
+"""An end that clients do not notice: a client that has asked, or is about to ask, still gets an answer.
 
-Runs on the thread of whoever ends the server, behind the last connection that is accepted and before ``close()``.
+Runs on the thread that ends the server, behind the last connection that is accepted and before ``close()``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def let_finish(state: ServerState, seconds: float) -> None:
 
 
 def _is_over(connection: Connection, waited: float) -> bool:
-    """Whether nobody on this connection waits for anything."""
+    """Whether this connection's client waits for nothing."""
     if not connection.is_idle or connection.hands_over or connection.is_closing:
         return False
     limit = FIRST_REQUEST_TIME if connection.idle_since == connection.opened_at else NEXT_REQUEST_TIME

@@ -1,6 +1,6 @@
 """The hosts that a server answers for: HttpServer.allowed_hosts.
 
-A page of somebody else can make its own name lead to this machine (DNS rebinding): the browser then takes the
+A foreign page can make its own name lead to this machine (DNS rebinding): the browser then takes the
 server for a part of that page, and lets it read the answers.  What gives it away is the name: it stands in Host.
 """
 
@@ -24,8 +24,8 @@ class AllowedHosts:
     """Names and addresses that a request may be for; any thread may ask.
 
     ``given`` are "a.example", "*.example" for every name below it (and not itself), or IP addresses, each without
-    port.  ``any_address`` lets in every IP address: nobody can make one lead elsewhere.  A last dot and case count
-    for nothing.  ValueError for what can be none.
+    port.  ``any_address`` lets in every IP address: an address cannot be made to lead elsewhere.  A last dot and
+    case count for nothing.  ValueError for what can be none.
     """
 
     __slots__ = ("given", "_hosts", "_parents", "_any_address", "_answers")

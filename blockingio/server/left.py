@@ -1,11 +1,11 @@
 """Has an exception left a ``for`` over requests?
 
-Its client is to have an answer then, at once: who knows how long somebody keeps the exception, and with it the
-request.  A loop that is left by ``break`` or ``return`` is another thing: its last request is the caller's still.
+Its client is to have an answer then, at once: the exception, and with it the request, may be kept for any time.  A
+loop that is left by ``break`` or ``return`` is another thing: its last request is the caller's still.
 
-Nobody tells an iterator why it is let go of, so this looks at who does it.  An exception on its way out of a frame
-lets go of the iterators of the loops that it leaves while the frame still stands at the instruction that raised,
-and a traceback already names the frame.  ``break`` and ``return`` have an instruction for it.
+An iterator is not told why it is let go of, so this looks at the frame that does it.  An exception on its way out of
+a frame lets go of the iterators of the loops that it leaves while the frame still stands at the instruction that
+raised, and a traceback already names the frame.  ``break`` and ``return`` have an instruction for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FOR_ITER = opmap["FOR_ITER"]
 
 # At these a loop lets go of its iterator without an exception: 3.14 has one of its own.  And at these it is not known
-# what has happened to the user's own generator that the loop is in: whoever reads that one may just be done.
+# what has happened to the user's own generator that the loop is in: its reader may just be done.
 _NO_EXCEPTION = frozenset(opmap[name] for name in ("POP_TOP", "POP_ITER", "YIELD_VALUE", "RESUME", "SEND")
                           if name in opmap)  # fmt: skip
 
@@ -41,7 +41,7 @@ def answer_if_left_by_exception(given: ref[Any] | None, loop: CodeType | None,
     """For the thread that lets go of an iterator: 500 to its last request, where nothing was sent of an answer.
 
     ``loop``: what ``asking_loop`` said.  Should the request have been handed to another thread, that one finds its
-    response closed: whoever let the loop end has no use for the answer any more.
+    response closed: the loop that ended has no use for the answer any more.
     """
     request: Given | None = None if given is None or loop is None else given()
     if request is None or not OPEN <= request.response.phase <= BUFFERING:

@@ -41,7 +41,7 @@ _RETRY_TIME = 0.5
 # How often an accept thread that did not come up is followed by another.
 _STARTS = 3
 
-# What ``get_request`` does in two steps, where somebody's class of sockets does not do something else.
+# What ``get_request`` does in two steps, unless a program's own class of sockets does something else.
 _ACCEPT = socket.socket.accept
 
 
@@ -98,10 +98,10 @@ def _bind_path(sock: socket.socket, path: str) -> None:
 
 
 def _remove_stale(path: str) -> bool:
-    """Take away the file of a socket on which nobody listens any more; False where it is anything else."""
+    """Take away the file of a socket on which no process listens any more; False where it is anything else."""
     identity = file_identity(path)
     with socket.socket(unix_family(), socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # where the backlog is full, somebody lives
+        probe.setblocking(False)  # a full backlog means a server that lives
         try:
             probe.connect(path)
         except ConnectionRefusedError:
@@ -185,7 +185,7 @@ class Listener(socketserver.ThreadingTCPServer):
         self._waits_for_room = False
         self._has_failed = False  # the accept thread's: the last connection could not be served
         self._ended = ended
-        self._starts_left = _STARTS  # start's, then its who notices that the last thread did not come up
+        self._starts_left = _STARTS  # start's, then of the thread that notices that the last one did not come up
         # Held by the accept thread for as long as it is in its loop.  Reentrant: a collection there may call stop().
         self._serving = threading.RLock()
         self._in_loop = False  # written by the accept thread while it holds that
@@ -228,15 +228,15 @@ class Listener(socketserver.ThreadingTCPServer):
                 self.forget()
 
     def accept_rest(self) -> None:
-        """Behind ``stop``: accept those who wait in the backlog by now, on the calling thread."""
+        """Behind ``stop``: accept what waits in the backlog by now, on the calling thread."""
         try:
             while not self._is_full():
                 self.process_request(*self.get_request())
         except OSError:
-            pass  # nobody waits any more; or there is no room for who does
+            pass  # nothing waits any more; or there is no room for what does
 
     def give_back(self) -> None:
-        """The socket, with its own timeout, to who made it and keeps it open.
+        """The socket, with its own timeout, to its maker, which keeps it open.
 
         Not where it is closed next: whether it blocks is told to all processes that have it, and one of
         them may be about to accept.
@@ -299,7 +299,7 @@ class Listener(socketserver.ThreadingTCPServer):
         if self._woken in ready:
             self._forget_wakes()
         if self.socket in ready and not self._accept_waiting():
-            # Those who wait in the backlog must not wake it before there is room.
+            # What waits in the backlog must not wake it before there is room.
             selector.unregister(self.socket)
             try:
                 if selector.select(_RETRY_TIME):
@@ -308,7 +308,7 @@ class Listener(socketserver.ThreadingTCPServer):
                 selector.register(self.socket, selectors.EVENT_READ)
 
     def _accept_waiting(self) -> bool:
-        """Accept what waits in the backlog, where somebody does; False where there is no room for it."""
+        """Accept what waits in the backlog, if anything does; False where there is no room for it."""
         while not self._stopping:
             if self._is_full():
                 self._waits_for_room = True
@@ -334,7 +334,7 @@ class Listener(socketserver.ThreadingTCPServer):
         return True
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """socket.accept(), but what fails behind the system's does not leave a client with a socket that is nobody's."""
+        """socket.accept(), but where it fails behind the system's call, the client's socket is closed."""
         listening = self.socket
         if type(listening).accept is not _ACCEPT:
             return listening.accept()
@@ -402,7 +402,7 @@ class SocketFile:
     """The name of a Unix-domain socket in the file system, which it leaves behind.
 
     It belongs to the process that bound it.  A successor may have put its own in its place: told apart
-    by what the system calls it, which is nobody else's for as long as the socket is open.
+    by what the system calls it, which no other file has for as long as the socket is open.
     """
 
     def __init__(self, path: str) -> None:
@@ -421,4 +421,4 @@ class SocketFile:
             try:
                 os.unlink(self._path)
             except OSError:
-                pass  # somebody else was so kind
+                pass  # it is gone already

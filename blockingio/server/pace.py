@@ -11,7 +11,7 @@ from blockingio.wire.source import TIMED_OUT
 
 
 class BodyPace:
-    """Receives in place of the channel while a body is read; it belongs to who owns the reading half.
+    """Receives in place of the channel while a body is read; it belongs to the thread that owns the reading half.
 
     What counts is the time that is spent in waiting for the client: a handler may take its own.
     """

@@ -39,7 +39,7 @@ class Piece:
 
     @property
     def is_only_ours(self) -> bool:
-        """Nobody else has the buffer, so that it is freed where this lets go of it."""
+        """No other reference to the buffer is left, so that it is freed where this lets go of it."""
         return sys.getrefcount(self.buffer) <= _ONLY_OURS
 
     def shrink(self) -> None:
@@ -52,7 +52,7 @@ class Piece:
 
     @property
     def view(self) -> memoryview:
-        """What is left; while somebody has this, the piece cannot be shrunk."""
+        """What is left; while this view is there, the piece cannot be shrunk."""
         return memoryview(self.buffer)[self.start :]
 
     def advance(self, size: int) -> int:

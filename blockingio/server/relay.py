@@ -1,7 +1,7 @@
 """A socket that is handed over while its connection's thread is still reading from it.
 
-Nobody can take a thread out of recv() without ending the connection.  So whoever takes the
-socket over gets one end of a pair instead; the connection's thread goes on receiving and
+A thread cannot be taken out of recv() without ending the connection.  So the new owner of the
+socket gets one end of a pair instead; the connection's thread goes on receiving and
 passes on what comes, and a second thread passes on what goes out.
 """
 
@@ -35,7 +35,7 @@ class Relay:
             self.theirs = NoticedSocket.of(self.theirs, self._is_over.set)
         self._passed = 0  # bytes that pass_early has passed
         self._passed_in = Event()  # pass_in is at its end
-        self._is_abandoned = False  # there is no pass_out: set before who passes in is ended
+        self._is_abandoned = False  # there is no pass_out: set before the thread that passes in is ended
 
     def close(self) -> None:
         """Where it comes to nothing, and there are no threads: Ctrl-C may have come as that of ``pass_out`` began."""
@@ -46,7 +46,7 @@ class Relay:
     def pass_early(self, data: bytes) -> None:
         """What is here already, for the thread that hands the socket over; it comes again in ``first``.
 
-        As much as is taken without waiting: nobody reads yet.
+        As much as is taken without waiting: the owner does not read yet.
         """
         self._ours.setblocking(False)
         self._passed = self._ours.send(data)
@@ -72,9 +72,9 @@ class Relay:
             if self._ours.family != AF_UNIX:
                 self._reset_owner()
                 return
-            self._end(socket.SHUT_RD)  # so that the owner can see that nobody takes what it sends
+            self._end(socket.SHUT_RD)  # so that the owner can see that what it sends goes nowhere
         self._wait_for_owner()
-        if not self._passed_in.wait(LINGER_TIME):  # a client that does not close, with nobody there to read
+        if not self._passed_in.wait(LINGER_TIME):  # a client that does not close, and an owner that does not read
             channel.cut()
             self._passed_in.wait()
         channel.linger(LINGER_TIME)
@@ -118,8 +118,8 @@ class Relay:
             self._is_over.wait()
 
     def _reset_owner(self) -> None:
-        """Where the pair is made of TCP: the owner sees by a reset only that nobody takes what it sends."""
-        self._end(socket.SHUT_RDWR)  # who passes in may be sending to an owner that does not receive
+        """Where the pair is made of TCP: only a reset shows the owner that what it sends goes nowhere."""
+        self._end(socket.SHUT_RDWR)  # the thread that passes in may be sending to an owner that does not receive
         self._passed_in.wait()
         self._ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._close_both()

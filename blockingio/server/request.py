@@ -1,7 +1,7 @@
 """HttpRequest: a request as its handler sees it.
 
-A request is made by its connection's thread and then belongs to whoever takes it off the
-server.  Names, values and the Uri become objects when somebody asks.  Its body is read by the
+A request is made by its connection's thread and then belongs to the thread that takes it off the
+server.  Names, values and the Uri become objects when they are asked for.  Its body is read by the
 handler straight from the connection, until the response is closed.
 """
 
@@ -78,7 +78,7 @@ class HttpRequest(Stream[bytes]):
 
     @property
     def asked_host(self) -> str:
-        """The host that it is for, with its port where one is named: the target's, else Host's (RFC 9112 3.2.2); "" where there is none."""
+        """The target's host, else Host's, with its port where one is named (RFC 9112 3.2.2); "" where there is none."""
         return self._head.host or ""
 
     @property
@@ -173,7 +173,7 @@ class HttpRequest(Stream[bytes]):
 
     @property
     def connection_info(self) -> HttpConnectionInfo | None:
-        """Who is at the other end; None on a socket without addresses."""
+        """The peer's address and port, and the local port; None on a socket without addresses."""
         return self._connection.info
 
     @property
@@ -194,7 +194,7 @@ class HttpRequest(Stream[bytes]):
 
     @property
     def client_address(self) -> str:
-        """Who asks, as the text of an IP address, without port; "" where there is none, on a Unix-domain socket.
+        """The client's IP address as text, without port; "" where there is none, on a Unix-domain socket.
 
         The peer's address.  Where ``trusted_proxies`` names the peer: X-Forwarded-For's, else Forwarded's (RFC 7239)
         rightmost address that is none of those (all are: the leftmost; an entry that is no address: what was known

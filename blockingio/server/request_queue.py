@@ -96,7 +96,7 @@ class RequestQueue:
         self.readers = 0  # threads that take, or will ask again
         self._closed = False  # the signal of it is on the queue, and no request comes behind
         self._told: WeakSet[_Closable] = WeakSet()
-        # Written by the accept thread at its end, and by who begins to accept again.
+        # Written by the accept thread at its end, and by the thread that begins to accept again.
         self.broken: _Broken | None = None
 
     def __len__(self) -> int:
@@ -182,7 +182,7 @@ class RequestQueue:
     def leave_to_parent(self) -> None:
         """In a forked child, which has a queue of its own from now on: the readers that the fork left here end.
 
-        What is queued goes without a word to its clients, who are the parent's.
+        What is queued is dropped without a word to its clients, which are the parent's.
         """
         self._lock = threading.RLock()  # another thread may have held it at the fork
         while self._size():
@@ -341,7 +341,7 @@ def nap_time() -> float | None:
 
     One for the main thread: a signal that comes in the instant before the interpreter blocks in the lock would
     else be handled only when the next request comes (Ctrl-C, say).  One for each while a thread has yet to come up:
-    it may be the accept thread, and then nobody but a reader notices that it never does.
+    it may be the accept thread, and then only a reader can notice that it never does.
     """
     return in_one_go(1.0 if threading.current_thread() is threading.main_thread() else None)
 

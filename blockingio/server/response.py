@@ -111,7 +111,7 @@ class HttpResponse(ResponseWriter):
 
     @property
     def connection_info(self) -> HttpConnectionInfo | None:
-        """Who is at the other end; None on a socket without addresses."""
+        """The peer's address and port, and the local port; None on a socket without addresses."""
         return self._connection.info
 
     def start_session(self, sessions: Sessions) -> None:
@@ -163,7 +163,7 @@ class HttpResponse(ResponseWriter):
             self._deadline = Deadline(seconds, self._connection)
 
     def redirect(self, location: Uri | str, *, status: int = 302) -> None:
-        """ResponseWriter with Location and close (RFC 9110 15.4).
+        """Answer with Location and close (RFC 9110 15.4).
 
         What a URI cannot hold is percent-encoded in a str.  Raises StateError once the response has begun,
         ValueError for a location with CR, LF or NUL, or with what cannot be a host.
@@ -224,11 +224,11 @@ class HttpResponse(ResponseWriter):
         elif self.phase != CLOSED:
             self.close_forgotten()
         else:
-            self._connection.cut()  # Ctrl-C came in the middle of close(): whether all was sent nobody knows
+            self._connection.cut()  # Ctrl-C came in the middle of close(): whether all was sent is unknown
             self._finish(False)
 
     def close_forgotten(self) -> None:
-        """Close for a user who has dropped it."""
+        """Close for a handler that has dropped it."""
         try:
             asked = self._asked
             warnings.warn(f"a response was dropped without close(): {asked.method} {asked.target}",

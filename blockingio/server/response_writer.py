@@ -1,7 +1,7 @@
 """ResponseWriter: how the answer to one request goes out, written straight to the connection.
 
-The writing half of the connection belongs to the open answer, and so to whatever thread works on
-it; once it is closed, to nobody.  What the client does not take at once an SendQueue sends.
+The writing half of the connection belongs to the open answer, and so to the thread that works on
+it.  What the client does not take at once a SendQueue sends.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ResponseWriter(IOSink):
         self._connection = connection
         self._asked = asked
         self._body = body
-        self._is_as_given = False  # compressed by nobody here
+        self._is_as_given = False  # not compressed here
         self._keep = True  # the connection is used again; decided when the head is made
         self._gone = False  # nothing can be sent any more
         self._status_code = 200
@@ -115,7 +115,7 @@ class ResponseWriter(IOSink):
     def give_up(self) -> None:
         if self.phase == CLOSED:
             return
-        self._gone = True  # first, for who asks for done meanwhile
+        self._gone = True  # first, for a thread that asks for done meanwhile
         self.phase = CLOSED
         self._keep = False
         self._parts = []
@@ -128,7 +128,7 @@ class ResponseWriter(IOSink):
             self._send_queue.finish(self._finish)
 
     def _finish(self, sent: bool) -> None:
-        """All is sent, or never will be: the writing half is nobody's now."""
+        """All is sent, or never will be: the writing half has no owner now."""
         if not sent:
             self._gone = self._connection.broken = True
         if self._deadline is not None or self._done is not None or self._connection.state.access_log is not None:
@@ -183,7 +183,7 @@ class ResponseWriter(IOSink):
         is_compressed = negotiate(self._status_code, headers, asked.fields.headers,
                                   self._declared if self._declared >= 0 else length if is_known else -1)
         if is_compressed and not (is_known or self._declared >= 0):
-            # Nobody knows whether GET has content at all: what is not said cannot be wrong (RFC 9110 9.3.2).
+            # Whether GET has content at all is unknown: what is not said cannot be wrong (RFC 9110 9.3.2).
             headers.remove_all("content-encoding")
             is_compressed = False
         headers.freeze(STARTED)
@@ -252,7 +252,7 @@ class ResponseWriter(IOSink):
         return self._connection.state.default_headers()
 
     def begin(self) -> None:
-        """Somebody works on it, who has not taken it off the queue."""
+        """Work on it begins, before it was taken off the queue."""
         self.phase = OPEN
 
     def take_headers(self, headers: HttpHeaders) -> None:
@@ -264,7 +264,7 @@ class ResponseWriter(IOSink):
         self._is_as_given = True
 
     def send_whole(self, headers: HttpHeaders, body: bytes) -> None:
-        """ResponseWriter with this header section instead of the default one, and close; for a response as it was given.
+        """Answer with this header section instead of the default one, and close; for a response as it was given.
 
         ``headers`` may serve several answers at once: they are not changed any more.
         """
@@ -273,7 +273,7 @@ class ResponseWriter(IOSink):
         self.close()
 
     def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
-        """Send what the kernel takes now; the rest goes to the queue, so that a slow client holds nobody up.
+        """Send what the kernel takes now; the rest goes to the queue, so that a slow client holds no thread up.
 
         ``body`` bytes of it are the body's, and ``after`` bytes stand behind them.
         """

@@ -38,7 +38,7 @@ class SendQueue:
     """The unsent rest of one response, in order.
 
     ``_condition`` guards everything; sending happens outside of it, by the one thread that
-    ``_at_work`` stands for.  No other queue's is asked for by who holds it.
+    ``_at_work`` stands for.  A thread that holds it asks for no other queue's.
     """
 
     def __init__(self, channel: Channel, timeout: float | None, budget: Budget,
@@ -58,7 +58,7 @@ class SendQueue:
         self._sending = False
         self._then: Callable[[bool], None] | None = None
         self.sent = 0  # bytes of the body that the kernel has taken from here; the sending thread's to write
-        # The client is gone or gave way, a file was shorter than promised, or nobody can send: nothing goes out
+        # The client is gone or gave way, a file was shorter than promised, or no thread can send: nothing goes out
         # any more.
         self.failed = False
 
@@ -104,7 +104,7 @@ class SendQueue:
     # ---------------------------------------------------------------- room
 
     def _wait_for_client(self) -> None:
-        """Who writes much more than its client takes goes at the client's pace, where that has one.
+        """A writer that is far ahead of its client goes at the client's pace, where that has one.
 
         Only once memory is short: then each STALL_TIME has to bring something, and else the handler goes on; its
         connection gives way when it has waited longest of all.
@@ -168,7 +168,7 @@ class SendQueue:
         try:
             self._run(self._send, self._lose)
         except BaseException as error:
-            # Nobody sends it.  A thread that Ctrl-C came in front of finds that nothing waits.
+            # It is not sent.  A thread that Ctrl-C came in front of finds that nothing waits.
             self._fail()
             self._stop()
             _at_work.discard(self)
@@ -209,7 +209,7 @@ class SendQueue:
         self._tell(then)
 
     def _tell(self, then: Callable[[bool], None] | None) -> None:
-        """The response that it is at its end, where that has asked for it; then whoever waits for the queue."""
+        """The response that it is at its end, where that has asked for it; then the threads that wait for the queue."""
         try:
             if then is not None:
                 then(not self.failed)

@@ -91,8 +91,8 @@ class HttpServer(Stream[HttpRequest]):
         "browser sends it, is let in.  Against DNS rebinding.  None: any.", AllowedHosts)
     trusted_proxies = ListSetting(
         'Addresses and networks ("127.0.0.1", "10.0.0.0/8", "unix") of the proxies in front, which alone are believed '
-        "in X-Forwarded-For, Forwarded, X-Forwarded-Proto and X-Forwarded-Host.  None: as in dart:io anybody is "
-        "believed in X-Forwarded-Proto and -Host, and nobody in the others.", TrustedProxies)
+        "in X-Forwarded-For, Forwarded, X-Forwarded-Proto and X-Forwarded-Host.  None: as in dart:io X-Forwarded-Proto "
+        "and -Host are believed from every peer, and the others from none.", TrustedProxies)
     access_log: Setting[Callable[[AccessRecord], object] | logging.Logger | None] = Setting(
         "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
         "its line at INFO.  None: nothing is logged, and nothing spent on it.", is_log)
@@ -116,10 +116,10 @@ class HttpServer(Stream[HttpRequest]):
         # Both reentrant: close() may be called by a signal handler that came in between.
         # Held while the accept thread is started.
         self._starting = threading.RLock()
-        # Guards what follows.  Who holds it waits for no other thread: a collection on any may end a suspended loop,
-        # which wants it.
+        # Guards what follows.  A thread that holds it waits for no other one: a collection on any may end a
+        # suspended loop, which wants it.
         self._lock = threading.RLock()
-        self._listener: Listener | None = None  # made by who holds _starting, and only while not closing
+        self._listener: Listener | None = None  # made under _starting, and only while not closing
         self._socket_file = SocketFile.of(address) if owns_socket else None
         _servers.add(self)
 
@@ -148,8 +148,8 @@ class HttpServer(Stream[HttpRequest]):
 
         ``request_client_certificate`` asks clients for theirs, which the context's client authorities judge; it is
         ``request.certificate``.  Raises OSError, as ssl.SSLError where a SecurityContext has no certificate.
-        An ssl.SSLContext of your own is used as it is, its minimum_version included, and nobody looks whether it has
-        a certificate; ``request_client_certificate`` sets its verify_mode to CERT_OPTIONAL, where that is CERT_NONE.
+        An ssl.SSLContext of your own is used as it is, its minimum_version included, and may even have
+        no certificate; ``request_client_certificate`` sets its verify_mode to CERT_OPTIONAL, where that is CERT_NONE.
         """
         check_port(port)
         found = _resolve(address)
@@ -271,9 +271,9 @@ class HttpServer(Stream[HttpRequest]):
         state.threads.close()
 
     def finish(self, seconds: float) -> None:
-        """Accept no more, give those who have asked, or have just connected, their answer, and close.
+        """Accept no more, give clients that have asked, or have just connected, their answer, and close.
 
-        Returns once all connections have ended; what takes longer than ``seconds`` is cut.  Who waits in the
+        Returns once all connections have ended; what takes longer than ``seconds`` is cut.  What waits in the
         backlog is accepted first, where this server is not closed yet; an idle connection gets a moment, for a request
         that is on its way.  From any thread.
         """

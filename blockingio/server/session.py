@@ -17,7 +17,7 @@ _log = logging.getLogger("blockingio")
 
 SESSION_COOKIE = "BLOCKINGIOSESSID"
 
-# Random bytes of an id: twice what RFC 6265 8.4 and OWASP ask for, so that nobody guesses one.
+# Random bytes of an id: twice what RFC 6265 8.4 and OWASP ask for, so that none can be guessed.
 _ID_SIZE = 32
 
 # Sessions of one server at most: one for each client that keeps no cookies, so anybody could fill the memory.
@@ -65,7 +65,7 @@ class HttpSession(MutableMapping[Any, Any]):
         return id(self)
 
     def destroy(self) -> None:
-        """Forget it: whoever asks for the client's session from now on gets a new one, with an id of its own.
+        """Forget it: the client's session is a new one from now on, with an id of its own.
 
         That is the thing to do at a login.  ``on_timeout`` is not called.
         """

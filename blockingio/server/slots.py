@@ -1,7 +1,7 @@
 """How many connections' threads work at once, where they do so themselves.
 
 A thread that works has a slot.  It leaves it for as long as it waits for its client, so that a slow one keeps
-nobody from working.
+no thread from working.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Slots:
         self._give(None)
 
     def wait_until_all_are_free(self) -> None:
-        """Returns at a moment in which nobody works."""
+        """Returns at a moment in which no thread works."""
         for _ in range(self._count):
             self.enter()
         for _ in range(self._count):

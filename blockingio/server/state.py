@@ -101,7 +101,7 @@ class ServerState:
     def after_fork(self) -> None:
         """In a forked child: its parent's connections, requests, threads and what they wait on are not its own."""
         for connection in self.connections:
-            connection.channel.socket.close()  # without a word to the client, who is the parent's
+            connection.channel.socket.close()  # without a word to the client, which is the parent's
         self.requests.leave_to_parent()
         self._start_empty(self.sessions.timeout, self.sessions.most)
         if self.closing:
@@ -138,12 +138,12 @@ class ServerState:
         self.known_fields = {}
 
     def default_headers(self) -> HttpHeaders:
-        """Those of an answer that nobody has changed: for reading alone."""
+        """Those of an answer that the handler has not changed: for reading alone."""
         headers = self.default_response_headers
         return self.new_headers() if self.server_header is not None and "server" in headers else headers
 
     def new_headers(self) -> HttpHeaders:
-        """What the headers of one answer begin with: the default ones, but for a Server that server_header goes over."""
+        """What the headers of one answer begin with: the default ones, with server_header over their Server."""
         headers = self.default_response_headers.copy()
         if self.server_header is not None:
             headers.remove_all("server")

@@ -43,7 +43,7 @@ class _Worker:
 
 
 class ThreadPool:
-    """Daemon threads by demand, without an upper bound: whoever calls ``run`` keeps it.
+    """Daemon threads by demand, without an upper bound: the callers of ``run`` keep one.
 
     Nothing here is locked.  ``_idle`` is shared, and its append, pop and remove are each one
     step of the interpreter: whoever gets a worker out of it owns that worker's ``task``.
@@ -55,7 +55,7 @@ class ThreadPool:
         self._closed = False
 
     def run(self, task: Callable[[], None], lost: Lost | None = None) -> None:
-        """Call ``task`` on a thread of its own; it must not raise.  Nobody waits for that thread to come up.
+        """Call ``task`` on a thread of its own; it must not raise.  The call does not wait for that thread to come up.
 
         ``lost`` is called where it never does, or dies of something: soon, on any thread.  Raises RuntimeError or
         MemoryError where the system has no thread.
@@ -89,7 +89,7 @@ class ThreadPool:
                 task = worker.lost = None
                 self._wait(worker)
         except BaseException as error:
-            self._withdraw(worker)  # nobody is to give it a task any more
+            self._withdraw(worker)  # no other thread is to give it a task any more
             worker.lose(error)
             raise
 
@@ -103,10 +103,10 @@ class ThreadPool:
         if not worker.wake.acquire(timeout=_IDLE_TIME):
             if self._withdraw(worker):
                 return
-            worker.wake.acquire()  # somebody has just taken it, and is about to wake it
+            worker.wake.acquire()  # another thread has just taken it, and is about to wake it
 
     def _withdraw(self, worker: _Worker) -> bool:
-        """Out of the idle ones; False where somebody else was quicker."""
+        """Out of the idle ones; False where another thread was quicker."""
         try:
             self._idle.remove(worker)
         except ValueError:

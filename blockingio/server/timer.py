@@ -15,7 +15,7 @@ from blockingio.stream.thread import Thread
 
 _log = logging.getLogger("blockingio")
 
-# How often a thread that did not come up is followed by another, until somebody schedules the next call.
+# How often a thread that did not come up is followed by another, until the next call is scheduled.
 _STARTS = 3
 
 

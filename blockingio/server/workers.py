@@ -41,7 +41,7 @@ class _WorkersSubscription(StreamSubscription[HttpRequest]):
         return not self.is_paused and self.is_listening
 
     def ready(self, wait: Wait | None = None) -> bool:
-        closed = self._workers.is_server_closed  # then nobody may be left to resume it
+        closed = self._workers.is_server_closed  # then no thread may be left to resume it
         if self.is_paused:
             self._resumed.until(lambda: not self.is_paused or closed(), wait)
         return self.is_listening and not (self.is_paused and closed())
@@ -142,7 +142,7 @@ class Workers:
         return self._subscription
 
     def queue_closed(self) -> None:
-        """Nobody waits for workers that have not come up, where nothing but the signal of the end is queued."""
+        """Do not wait for workers that have not come up, where nothing but the signal of the end is queued."""
         if len(self._state.requests) <= 1:
             self._give_up_absent()
 
@@ -255,7 +255,7 @@ class Workers:
 
 
 def answer_error(request: HttpRequest, status: int) -> None:
-    """ResponseWriter with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted."""
+    """Answer with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted."""
     try:
         request.response.fail(status)
     except Exception:

@@ -1,7 +1,7 @@
 """One source for several readers, each of whom sees every event from its beginning on.
 
-No thread of its own: the reader who needs an event that nobody has asked for yet pulls it, and
-it goes to all; the others wait for that.  So nothing is pulled while nobody reads.
+No thread of its own: the first reader that asks for an event pulls it, and
+it goes to all; the others wait for that.  So nothing is pulled while no reader asks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Broadcast(Generic[T]):
         self._on_listen = on_listen
         self._on_cancel = on_cancel
         self._subscription: StreamSubscription[T] = StreamSubscription(None)
-        self._turn = Turn()  # whoever has it may pull
+        self._turn = Turn()  # the thread that has it may pull
         # Guards all below; reentrant, as the collector may close a reader inside.
         self._lock = RLock()
         self._source: Reader[T] | None = None  # stays, once the first reader has opened it

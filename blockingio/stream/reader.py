@@ -1,9 +1,9 @@
 """Waiting for the next event of something, and giving that up without losing the event.
 
 A Reader is an iterator that can also be asked with a Wait: until a deadline, or until
-somebody ends it.  ``pull`` gives the next event, raises StopIteration at the end and
-WaitCancelled when there was none in time; the event that then comes is kept for whoever
-pulls next.  Any number of threads may pull: each event goes to one of them.
+another thread ends it.  ``pull`` gives the next event, raises StopIteration at the end and
+WaitCancelled when there was none in time; the event that then comes is kept for the
+next pull.  Any number of threads may pull: each event goes to one of them.
 
     InstantReader   over containers, which never block
     IteratorReader  over any iterator; a timed wait takes a helper thread
@@ -117,7 +117,7 @@ class _Keeping(Reader[T]):
     def _take_kept(self) -> Outcome | None:
         with self._kept_lock:
             if len(self._kept) <= 1:
-                self._unnote()  # first: who sees nothing kept here must not be sent here by the note
+                self._unnote()  # first: a thread that finds nothing kept must not have been sent by the note
             return self._kept.pop(0) if self._kept else None
 
     def _note(self) -> None:
@@ -166,7 +166,7 @@ class _Helper:
         self._iterator = iterator
         self._note = note
         self._keep = keep
-        self._lock = Lock()  # guards _idle, and who is first: a fetch's outcome or its reader's leaving
+        self._lock = Lock()  # guards _idle, and which is first: a fetch's outcome or its reader's leaving
         self._orders: SimpleQueue[_Fetch] = SimpleQueue()
         self._idle = False  # there is a thread, and it waits for an order
 
@@ -241,7 +241,7 @@ class _Helper:
 
 
 class IteratorReader(_Keeping[T]):
-    """Over an iterator, one call of next() at a time: whoever else pulls waits its turn.
+    """Over an iterator, one call of next() at a time: other threads that pull wait for their turn.
 
     A wait with a deadline is a helper's call; one that can only be ended is made on the waiting
     thread, which then stays in it until the iterator returns.
@@ -253,7 +253,7 @@ class IteratorReader(_Keeping[T]):
         super().__init__(home)
         self._iterator = iterator
         self._turn = Turn()
-        self._helper: _Helper | None = None  # made by the first who has the turn and a deadline
+        self._helper: _Helper | None = None  # made by the first thread that has the turn and a deadline
 
     def pull(self, wait: Wait | None) -> T:
         self._turn.take(wait)
@@ -315,7 +315,7 @@ class TimedIterator(Protocol[T]):
         """``next``, but TimeoutError where none comes in that time; ``inf`` is for ever."""
 
     def put_back(self, event: T) -> bool:
-        """Give the stream back what came last, to be somebody else's; False where there is no place for it."""
+        """Give the stream back what came last, for another reader; False where there is no place for it."""
 
 
 class Waitable(Protocol[T]):
@@ -380,7 +380,7 @@ class HookReader(_Keeping[T]):
 
 
 def reader_of(iterable: Iterable[T]) -> Reader[T]:
-    """The one who reads it.  TypeError where it is not iterable."""
+    """Its Reader.  TypeError where it is not iterable."""
     kind = type(iterable)
     if kind in _INSTANT:
         return InstantReader(iter(iterable))

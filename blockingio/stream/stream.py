@@ -71,7 +71,7 @@ class Stream(Generic[T]):
         """The events that are still to come.
 
         A subclass's own is called unless a wait was given up (by ``timeout``, or a subscription
-        that was cancelled or paused) and nobody has read what comes of it: then it is there.
+        that was cancelled or paused) and its event has not been read yet: then that event comes first.
         """
         raise NotImplementedError(f"{type(self).__name__} does not supply __iter__")
 
@@ -101,7 +101,7 @@ class Stream(Generic[T]):
         """What ``computation(0)``, ``computation(1)`` ... give, one every ``period`` seconds; it has no end.
 
         The first is due one period after the first wait for it; lateness does not add up.
-        Nothing is computed while nobody waits, and of the events missed meanwhile one comes at once.
+        Nothing is computed while no thread waits, and of the events missed meanwhile one comes at once.
         Raises ValueError for a period below 0.
         """
         if period < 0:

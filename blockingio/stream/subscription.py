@@ -1,7 +1,7 @@
 """StreamSubscription: what feeds a stream's events to callbacks, and how that is steered.
 
-It holds the callbacks and the state, and starts no thread unless ``start`` is called.  Who
-feeds it, from any number of threads, does this:
+It holds the callbacks and the state, and starts no thread unless ``start`` is called.  A
+feeder, or several on several threads, does this:
 
     while subscription.ready():            # waits while it is paused; False once it is over
         event = ...                         # by a Reader with subscription._wait, which
@@ -137,7 +137,7 @@ class StreamSubscription(Generic[T]):
             future.cancel()
         return future
 
-    # ---------------------------------------------------------------- for whoever feeds it
+    # ---------------------------------------------------------------- for its feeders
 
     @property
     def is_listening(self) -> bool:
@@ -165,7 +165,7 @@ class StreamSubscription(Generic[T]):
         The first is remembered for ``as_future``, which may be called later than it came.
         """
         is_first = self._error is None
-        self.report(error, "a stream failed, and nobody listens to its errors", first=error)
+        self.report(error, "a stream failed, and has no on_error", first=error)
         if is_first:
             _release_frames(error)
 
@@ -188,7 +188,7 @@ class StreamSubscription(Generic[T]):
     def die(self, error: BaseException) -> bool:
         """What feeds it has died of this: on_error and the futures are told, on_done follows.
 
-        False where that is news, and nobody heard of it.
+        False where nothing was told of it: neither a callback nor a future is there.
         """
         with self._lock:
             if self._state != _LISTENING:
@@ -237,7 +237,7 @@ class StreamSubscription(Generic[T]):
     def report(self, error: Exception, what: str, first: Exception | None = None) -> None:
         """To on_error and the futures, else the log; only to the log once it is over.
 
-        on_error comes before the futures, which may be what somebody waits for to look at its work.
+        on_error comes before the futures: a thread that waits for a future may then look at what on_error did.
         """
         is_heard = self._on_error is not None and self._state == _LISTENING
         if is_heard and self._on_error is not None:
@@ -264,11 +264,11 @@ class StreamSubscription(Generic[T]):
 
 
 def has_been_logged(error: Exception) -> None:
-    """The on_error of who logs an Exception before it is told of it."""
+    """The on_error of a feeder that logs an Exception before it reports it."""
 
 
 def log_death(error: BaseException, what: str) -> None:
-    """Something has ended of what is no Exception, and nobody was there to hear of it."""
+    """A thread has ended by what is no Exception, and no callback or future was there to be told."""
     level = logging.WARNING if isinstance(error, (SystemExit, KeyboardInterrupt)) else logging.ERROR
     _log.log(level, "%s has ended: %r", what, error, exc_info=error)
 

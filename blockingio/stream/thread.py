@@ -1,16 +1,16 @@
 """Thread: a threading.Thread whose start is not waited for.
 
 ``threading.Thread.start`` waits until the new thread has said that it is there.  One that runs out of memory in
-its first steps never says so, and who started it waits for ever.  Every thread of this package is one of these:
-``start`` returns once the system has the thread.  What follows is one of three, and only one:
+its first steps never says so, and the thread that started it waits for ever.  Every thread of this package
+is one of these: ``start`` returns once the system has the thread.  What follows is one of three, and only one:
 
     the task is called, on the new thread
     ``start`` raises: the system has no thread
-    ``lost`` is called with an error, by whoever notices that the thread does not come up
+    ``lost`` is called with an error, by the thread that notices that the new one does not come up
 
 A thread that fails in its first steps notices it by itself, unless not even that can be done: it may have no memory
-for its first frame.  Then whoever waits for something in this package notices, after START_TIME: each long wait is
-made of pieces of ``in_one_go``.  One that comes up later than that does nothing.
+for its first frame.  Then another thread that waits for something in this package notices, after START_TIME:
+each long wait is made of pieces of ``in_one_go``.  One that comes up later than that does nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger("blockingio")
 # needs, and no more than a client may take for a request head.
 START_TIME = 20.0
 
-# Seconds after which who waits looks whether a thread is overdue.
+# Seconds after which a waiting thread looks whether a new one is overdue.
 LOOK_TIME = 1.0
 
 # Seconds until join() looks again whether the thread is given up.
@@ -61,7 +61,8 @@ class Thread(threading.Thread):
     def __init__(self, task: Callable[[], object], *, name: str,
                  lost: Callable[[Exception], object] | None = None) -> None:
         super().__init__(name=name, daemon=True)
-        # Whoever pops it decides what becomes of the thread: the thread itself, or who gives it up.  One step.
+        # The first to pop it decides what becomes of the thread: the thread itself, or the one that gives it up.
+        # list.pop is atomic, with a GIL and without one.
         self._claim: list[tuple[Callable[[], object], Callable[[Exception], object] | None]] = [(task, lost)]
         self._is_given_up = False
         self._overdue_at = 0.0
@@ -126,7 +127,7 @@ class Thread(threading.Thread):
         try:
             super()._bootstrap()  # type: ignore[misc]
         except BaseException as error:
-            # Whoever asks for the current thread now, as logging does, would make one up that stays for ever.
+            # A call of current_thread() from here on, as logging makes, would make up a thread that stays for ever.
             active: dict[int, Any] = getattr(threading, "_active", {})
             active[threading.get_ident()] = self
             try:
@@ -174,8 +175,8 @@ def unwatch() -> None:
 
 
 def in_one_go(seconds: float | None) -> float | None:
-    """How long to wait in one go by who wants to wait so long, None for ever: no more than LOOK_TIME while a thread
-    has yet to come up, which may be the one that is waited for.  As ``give_up_overdue``, which it calls."""
+    """Seconds to wait in one go of a wait of ``seconds``, None for ever: no more than LOOK_TIME while a new thread
+    has yet to come up, which may be the one that is waited for.  Calls ``give_up_overdue``."""
     if not _starting:
         return seconds
     give_up_overdue()

@@ -1,6 +1,6 @@
 """What the lazy views of a Stream read with: each takes from a Reader below and is one itself.
 
-An error from below, or from a callback, goes on to whoever pulls; the next pull goes on behind
+An error from below, or from a callback, is raised by the pull; the next pull goes on behind
 it.  A callback is called by the thread that pulls, outside of any time limit.  A view with a
 state of its own lets one thread pull at a time, so that each event goes to one of them.  One
 that leaves events out looks at the wait after each: the source may never need to wait.
@@ -236,7 +236,7 @@ class AsyncMapReader(_View[T, S]):
     def __init__(self, source: Reader[T], convert: Callable[[T], S | Future[S]]) -> None:
         super().__init__(source)
         self._convert = convert
-        self._awaited: Future[S] | None = None  # stays while nobody was patient enough
+        self._awaited: Future[S] | None = None  # stays there when a pull gave up waiting for it
 
     def _advance(self, wait: Wait | None) -> S:
         future = self._awaited
@@ -256,7 +256,7 @@ class AsyncMapReader(_View[T, S]):
 class PeriodicReader(_InTurn[T]):
     """Events are due on a grid that begins one period after the first pull.
 
-    Of those that came due while nobody pulled, one is given at once; the others are left out,
+    Of those that came due between two pulls, one is given at once; the others are left out,
     while the numbers go on without a gap.
     """
 

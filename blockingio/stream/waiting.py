@@ -158,7 +158,7 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._holder = 0  # the thread that took it; 0 while nobody has it, and once it is passed on
+        self._holder = 0  # the thread that took it; 0 while it is free, and once it is passed on
         self._waiters = Waiters()
 
     def take(self, wait: Wait | None, unless: Callable[[], object] | None = None) -> bool:

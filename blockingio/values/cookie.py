@@ -1,6 +1,6 @@
 """Cookies: Set-Cookie and Cookie fields <-> objects (RFC 6265).
 
-A name or value that the grammar does not allow is a ValueError before it is written, whoever made it;
+A name or value that the grammar does not allow is a ValueError before it is written;
 those of a request's Cookie field are taken as they stand there, to be read.  An attribute
 that makes no sense is passed over when it comes from the peer (5.2) and a ValueError when the
 program sets it, so that nothing can be smuggled into the field behind a ";".

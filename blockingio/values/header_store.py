@@ -25,7 +25,7 @@ from blockingio.values.header_names import SINGLE_VALUED, known_names, lower_nam
 
 RECEIVED: Final = "the headers of a received message cannot be changed"
 
-# Fields that the one who sends a message writes by itself: how it is framed, and what becomes of the connection.
+# Fields that the sender of a message writes by itself: how it is framed, and what becomes of the connection.
 FRAMING_NAMES: Final = frozenset(("connection", "content-length", "transfer-encoding"))
 
 
@@ -65,7 +65,7 @@ class HeaderStore(MutableMapping[str, str]):
     def from_fields(cls, fields: list[tuple[str, str]], version: str = "1.1") -> Self:
         """The fields of a received message, checked by the parser, immutable.
 
-        ``fields`` is kept and not copied: nobody may change it.
+        ``fields`` is kept and not copied: the caller must not change it.
         """
         self = cls.__new__(cls)
         self._fields = fields

@@ -1,7 +1,7 @@
 """URIs as programs write them: a Uri, or a str in which what no URI can hold is percent-encoded.
 
 For each place where a program names a URI that then goes out: a redirect's Location, the URL of a request.  One way
-for ASCII and others.  ``Uri.parse`` is stricter: it judges text that somebody else has written.
+for ASCII and others.  ``Uri.parse`` is stricter: it judges text that came over the wire.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def written_uri(uri: Uri | str) -> Uri:
     """The URI or relative reference that was written.
 
     Blanks, controls, quotes, letters beyond ASCII and a "%" without its digits are encoded in user information,
-    path, query and fragment.  ValueError for CR, LF and NUL, which nobody means, and for what cannot be a scheme,
-    host or port: those name something, and another spelling would name something else.
+    path, query and fragment.  ValueError for CR, LF and NUL, which are always a mistake, and for what cannot be a
+    scheme, host or port: those name something, and another spelling would name something else.
     """
     if isinstance(uri, Uri):
         return uri

@@ -4,7 +4,7 @@ Every body has ``read_some(limit)`` (at least one byte, b"" at the end), ``finis
 ``length`` (-1 where it is not known) and, once finished, ``trailers``.  Reading raises
 BadMessage, with the status for it, where the peer broke the framing or was too slow, and
 Truncated where it went away; a body that has failed fails again at each further read.
-A body belongs to whoever owns the reading half of its connection; ``lock`` guards the
+A body belongs to the thread that owns the reading half of its connection; ``lock`` guards the
 moment when that changes.
 """
 
@@ -22,7 +22,7 @@ from blockingio.wire.source import LenientSource, Source, Truncated
 
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ), the latter a token or a
 # quoted-string (RFC 9112 7.1.1).  Held to the letter on both ends: where a line that breaks it ends is what readers
-# have been made to differ about, and nobody sends one by mistake.
+# have been made to differ about, and none is sent by mistake.
 _EXTENSION = (
     rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b"
     rb'|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"))?+' % (TOKEN, TOKEN)
@@ -34,7 +34,7 @@ _PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTEN
 
 # Fields that must not come as trailers, since by then it is decided what they change (RFC 9110 6.5.1): framing,
 # routing, modifiers of the request, authentication, cookies.  What describes the content may come late: trailers
-# are kept apart from the headers, and nobody reads the one for the other.
+# are kept apart from the headers, so that the one is not read for the other.
 _FORBIDDEN_TRAILERS = frozenset(
     "authorization connection content-length cookie expect host if-match if-modified-since if-none-match "
     "if-range if-unmodified-since keep-alive max-forwards proxy-authenticate proxy-authorization "
@@ -300,7 +300,7 @@ def has_body(method: str, status: int) -> bool:
 def response_body(source: LenientSource, fields: Fields, limits: Limits, *, method: str, status: int) -> Body | None:
     """The body that a response has, None where it has none; the steps of RFC 9112 6.3.
 
-    Raises BadMessage where nobody can tell where it ends.
+    Raises BadMessage where its end cannot be told.
     """
     if not has_body(method, status):  # 1. and 2.
         return None

@@ -2,7 +2,7 @@
 
 A head is what ``Source.head`` gives: its lines with CRLF between them.  One pattern
 checks a line, one checks the whole header section; what framing needs is taken out
-once, names and values become objects when somebody asks.  Everything malformed is a
+once, names and values become objects when they are asked for.  Everything malformed is a
 BadMessage with the status for it (RFC 9112).
 """
 
@@ -48,7 +48,7 @@ _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Fields:
-    """A header section: what framing needs of it, and its text for whoever wants the rest."""
+    """A header section: what framing needs of it, and its text for the rest."""
 
     __slots__ = ("block", "version", "content_length", "chunked", "fault", "keep_alive", "connection",
                  "expects_continue", "host", "_headers")  # fmt: skip
@@ -217,7 +217,7 @@ def is_field_line(line: bytes) -> bool:
 def _frame_request(fields: Fields, lengths: list[bytes], codings: list[bytes]) -> None:
     """One length of digits, or chunked alone, in HTTP/1.1 and without a length: all else has been used to smuggle.
 
-    Where chunked is not the last coding, nobody can tell where the body ends: 400 (RFC 9112 6.3).  501 is for a
+    Where chunked is not the last coding, the end of the body cannot be told: 400 (RFC 9112 6.3).  501 is for a
     coding before it that we do not know (6.1).
     """
     if lengths:
@@ -242,7 +242,7 @@ def _frame_response(fields: Fields, lengths: list[bytes], codings: list[bytes]) 
     """RFC 9112 6.3, for a response.  What is wrong is noted as ``fault``: it counts where there is a body at all.
 
     Lenient where browsers and curl are: one length several times (RFC 9110 8.6), chunked beside a length, and
-    "identity", an encoding of old that is none.  Of the latter two somebody else may think otherwise, so the
+    "identity", an encoding of old that is none.  Other software may read the latter two otherwise, so the
     connection is not used again.
     """
     values = list(dict.fromkeys(text.strip(b" \t") for value in lengths for text in value.split(b",")))
@@ -271,7 +271,7 @@ def _length_fault(value: bytes) -> tuple[str, int]:
 
 
 def _is_unknown_coding(coding: bytes) -> bool:
-    """Whether this names a transfer-coding that somebody else may know (RFC 9112 7): chunked may be there once."""
+    """Whether this names a transfer-coding that other software may know (RFC 9112 7): chunked may be there once."""
     name = coding.partition(b";")[0].rstrip(b" \t")
     return name != b"chunked" and _CODING_NAME.fullmatch(name) is not None
 

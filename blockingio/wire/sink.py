@@ -42,7 +42,7 @@ class Compressor(Protocol):
 # or shift.
 _STATELESS = frozenset(("utf-8", "iso8859-1", "ascii", "cp1252", "iso8859-15"))
 
-# zlib's Z_SYNC_FLUSH, all input so far can be decoded, and Z_FINISH; zlib is only loaded by who compresses.
+# zlib's Z_SYNC_FLUSH, all input so far can be decoded, and Z_FINISH; zlib is only loaded where something is compressed.
 _SYNC_FLUSH = 2
 _FINISH = 4
 
@@ -153,7 +153,7 @@ class IOSink:
         """Write what is bytes-like as it is, a str encoded, anything else as ``str(obj)``.
 
         Returns the number of characters, for bytes of bytes, as a file does.
-        Raises TypeError for a dict or a list, whose ``str`` is nobody's format: json.dumps makes JSON of them;
+        Raises TypeError for a dict or a list, whose ``str`` is no format: json.dumps makes JSON of them;
         ValueError where the encoding has no such character, StateError after close(),
         HttpException where it is more than the content_length that was set.
         """

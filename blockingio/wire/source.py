@@ -1,8 +1,8 @@
-"""Buffered reading by pull: bytes come from a ``receive(size)`` callable when somebody asks.
+"""Buffered reading by pull: bytes come from a ``receive(size)`` callable when they are asked for.
 
 ``receive`` gives b"" at the end of input, and raises TimeoutError or BlockingIOError
 when nothing came in time (the latter is how a kernel timeout shows), OSError when the
-connection broke.  A Source belongs to one thread at a time: whoever owns the reading half.
+connection broke.  A Source belongs to one thread at a time: the one that owns the reading half.
 It never reads when its buffer can answer.
 """
 
@@ -111,7 +111,7 @@ class Source:
         data = self._partial = bytearray(start)
         begin = 0  # where the head does, behind empty lines
         searched = 0  # no end before here: each byte is searched once, however small the pieces
-        used = 0  # unless it becomes a head, all of it is still pending, for whoever takes the connection over
+        used = 0  # unless it becomes a head, all of it is still pending, for the next owner of the connection
         try:
             while True:
                 while data.startswith(b"\r\n", begin):
@@ -216,7 +216,7 @@ class Source:
 class LenientSource(Source):
     """The same for a client: in a head LF stands for CRLF, as browsers and curl have it (RFC 9112 2.2).
 
-    ``is_lax`` is true once that was so: then nobody can be sure any more where the next message begins.
+    ``is_lax`` is true once that was so: then it is not certain any more where the next message begins.
     """
 
     __slots__ = ("is_lax", "_strict_head")

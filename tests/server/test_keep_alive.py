@@ -21,7 +21,7 @@ SOON = 0.2
 
 
 def keep(request: HttpRequest) -> None:
-    """ResponseWriter with the connection's own port and the path, so that one can tell connections apart."""
+    """Answer with the connection's own port and the path, so that one can tell connections apart."""
     info = request.connection_info
     request.response.write(f"{info.remote_port if info else 0} {request.uri.path}")
     request.response.close()

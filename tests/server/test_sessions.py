@@ -21,7 +21,7 @@ NAME = "BLOCKINGIOSESSID"
 
 
 def count(request: HttpRequest) -> None:
-    """ResponseWriter how often this client has been here."""
+    """Answer how often this client has been here."""
     session = request.session
     session["visits"] = session.get("visits", 0) + 1
     request.response.write(f"{session['visits']} {'new' if session.is_new else 'known'}")

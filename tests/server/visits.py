@@ -72,7 +72,7 @@ def answering(obj: object, *seen: list[Any]) -> Handler:
 
 
 def tell(request: HttpRequest) -> str:
-    """ResponseWriter with the path that was asked for, and return it."""
+    """Answer with the path that was asked for, and return it."""
     path = request.uri.path
     request.response.write(path)
     request.response.close()
