@@ -16,9 +16,11 @@ from blockingio.cli.binding import bind, certificate_hosts, explain, urls_of
 from blockingio.cli.browser import open_browser
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
-from blockingio.cli.request_log import RequestLog, wants_colour
 from blockingio.cli.shutdown import FAREWELL, Shutdown
 from blockingio.cli.site import Site, SiteOptions
+from blockingio.server.log_file import LogFile
+from blockingio.server.log_format import LOG_FORMATS
+from blockingio.server.request_log import RequestLog, wants_colour
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     check(parser, options)
     try:
         context = _security_context(options.certificate, options.key)
@@ -50,20 +52,27 @@ def _run(arguments: Sequence[str] | None) -> int:
             parser.error(str(error.strerror or error))  # it names the address
         print(f"{parser.prog}: {text}", file=sys.stderr)
         return 1
+    for name in parser.unknown_variables:
+        print(f"{name} in the environment is no option, and changes nothing", file=sys.stderr)
     with server:
-        return _serve(server, options, "http" if context is None else "https", kept)
+        try:
+            log_file = None if options.log_file is None else LogFile(options.log_file)
+        except OSError as error:
+            parser.error(f"argument --log-file: cannot write {options.log_file}: {error.strerror or error}")
+        log = _open_log(options, log_file)
+        return _serve(server, options, "http" if context is None else "https", kept, log)
 
 
-def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: KeptCertificate | None) -> int:
+def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: KeptCertificate | None,
+           log: RequestLog | None) -> int:
     site = Site(options.directory, SiteOptions(
         listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
         cache=options.cache, upload=options.upload, auth=options.auth,
-        dotfiles=options.dotfiles, hosts=(options.bind, *options.host)))
+        dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
+        headers=frozenset(name.lower() for name, _ in options.header)))
     server.auto_compress = options.gzip
-    log = None
-    if not options.quiet:
-        user = options.auth.partition(":")[0] if options.auth else None
-        server.access_log = log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout), user=user)
+    _add_headers(server, options)
+    server.access_log = log
     urls = urls_of(server, options, scheme)
     with Shutdown() as shutdown:
         print("\n".join(_greeting(options, urls, kept)), flush=True)
@@ -81,6 +90,24 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
             if log is not None:
                 log.close(FAREWELL)
     return 0 if was_asked else 1
+
+
+def _add_headers(server: HttpServer, options: argparse.Namespace) -> None:
+    """What --header says, instead of the server's own fields of these names."""
+    headers = server.default_response_headers
+    for name, _ in options.header:
+        headers.remove_all(name)
+    for name, value in options.header:
+        headers.add(name, value)
+
+
+def _open_log(options: argparse.Namespace, file: LogFile | None) -> RequestLog | None:
+    """None where no line is wanted."""
+    if file is None and options.quiet:
+        return None
+    user = options.auth.partition(":")[0] if options.auth else None
+    return RequestLog(file or sys.stdout, colour=file is None and wants_colour(sys.stdout), user=user,
+                      line_of=LOG_FORMATS[options.log])
 
 
 def _greeting(options: argparse.Namespace, urls: Sequence[str], kept: KeptCertificate | None) -> Iterator[str]:

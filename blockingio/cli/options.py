@@ -4,79 +4,161 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import blockingio
+from blockingio.cli.environment import read_environment
 from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
+from blockingio.server.log_format import LOG_FORMATS
+from blockingio.values.headers import HttpHeaders
 
 DEFAULT_PORT = 8000
 LAST_PORT = 65535
 _DEFAULT_WORKERS = 8
 
+# What an answer says of its content and its connection: of another value not a single answer would be true.
+_OF_THE_ANSWER = frozenset((
+    "connection", "content-encoding", "content-length", "content-range", "content-type", "date", "etag", "keep-alive",
+    "last-modified", "trailer", "transfer-encoding", "upgrade"))
 
-class _Parser(argparse.ArgumentParser):
+_Add = Callable[..., object]
+
+
+_DESCRIPTION = "Serve a directory over HTTP, for a look, for the phone or for a colleague."
+
+_EPILOG = """\
+examples:
+  {0}
+      Show this folder in a browser on this computer, and to nobody else.
+  {0} --bind 0.0.0.0 --https --auth me:secret ~/Pictures
+      Let every device in the network that has the password see the pictures.
+  {0} --bind 0.0.0.0 --upload Inbox
+      Let others hand in files, which land in the folder Inbox.
+
+Options can stand in the environment too: BLOCKINGIO_PORT=8080 is --port 8080,
+BLOCKINGIO_UPLOAD=1 is --upload, BLOCKINGIO_ZIP=0 is --no-zip; of what may be
+given several times each has a line.  The command line goes over them.
+Ctrl-C or SIGTERM ends the server, once answers in progress are out or five
+seconds are over; a second one at once.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """The options of the command line, and those that the environment adds."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        program = _program()
+        super().__init__(prog=program, usage="%(prog)s [OPTION ...] [DIRECTORY]", description=_DESCRIPTION,
+                         epilog=_EPILOG.format(program), allow_abbrev=False,
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
+        self._environment = environment
+        self._options: list[argparse.Action] = []
+        self._given: dict[str, str] = {}  # options that stand in the environment, each with its variable
+        #: Variables that look like an option's and are none.
+        self.unknown_variables: list[str] = []
+
+    def add(self, title: str, fill: Callable[[_Add], object]) -> None:
+        """A group of options; ``fill`` is given what adds one to it."""
+        group = self.add_argument_group(title)
+        fill(lambda *names, **settings: self._options.append(group.add_argument(*names, **settings)))
+
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """The options, the environment's first.  Raises SystemExit for what is wrong with them."""
+        try:
+            found = read_environment(self._options, self._environment)
+        except ValueError as error:
+            self.error(str(error))
+        self._given = found.options
+        self.unknown_variables = found.unknown
+        return self.parse_args([*found.arguments, *(sys.argv[1:] if arguments is None else arguments)])
+
     def error(self, message: str) -> NoReturn:
-        """One line, where argparse would print the usage as well."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        """One line, where argparse would print the usage as well; with the variables that may be the reason."""
+        named = [variable for option, variable in self._given.items() if re.search(rf"{option}(?![\w-])", message)]
+        note = f" ({', '.join(named)} {'are' if len(named) > 1 else 'is'} set)" if named else ""
+        self.exit(2, f"{self.prog}: {message}{note}\n")
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(environment: Mapping[str, str] = os.environ) -> Parser:
     """All options, with their help."""
-    parser = _Parser(prog=_program(), description="Serve a directory over HTTP.",
-                     allow_abbrev=False,
-                     epilog="Ctrl-C or SIGTERM ends it, once answers in progress are out or five seconds "
-                            "are over; a second one at once.")
+    parser = Parser(environment)
     parser.add_argument("directory", nargs="?", type=Path, default=Path("."), metavar="DIRECTORY",
                         help="what to serve (the current directory)")
-    parser.add_argument("-b", "--bind", default="127.0.0.1", metavar="ADDRESS",
-                        help="address or host name to listen on; 0.0.0.0 or :: for all (127.0.0.1)")
-    parser.add_argument("-p", "--port", type=_number,
-                        help="0 for any that is free (8000, or the next one that is free)")
-    parser.add_argument("--unix", type=Path, metavar="PATH",
-                        help="listen on a Unix-domain socket instead of an address and port")
-    parser.add_argument("--open", action="store_true", help="open it in the browser")
-    parser.add_argument("--no-listing", dest="listing", action="store_false", help="list no directories")
-    parser.add_argument("--zip", action=argparse.BooleanOptionalAction, default=True,
-                        help="let folders that are listed be downloaded as a ZIP (on)")
-    parser.add_argument("--index", action=argparse.BooleanOptionalAction, default=True,
-                        help="serve a directory's index.html, where it has one (on)")
-    parser.add_argument("--spa", action="store_true",
-                        help="unknown paths get the top directory's index.html, where a browser is to show a page")
-    parser.add_argument("--dotfiles", action="store_true",
-                        help="serve and list also what begins with a dot, as .git and .env; without it only "
-                             "/.well-known/")
-    parser.add_argument("--cors", action="store_true", help="let pages of any origin read the files")
-    parser.add_argument("--cache", type=_number, metavar="SECONDS",
-                        help="browsers may use what they have for so long without asking")
-    parser.add_argument("--gzip", action=argparse.BooleanOptionalAction, default=True,
-                        help="compress text and listings for clients that take it (on)")
-    parser.add_argument("--upload", action="store_true",
-                        help="save files that are sent into the directory, never over others; the form for it is "
-                             "on the listing, so give --no-index where there is an index.html")
-    parser.add_argument("--auth", metavar="USER:PASSWORD",
-                        help="let in only who knows these (use it with HTTPS)")
-    parser.add_argument("--https", action="store_true",
-                        help="serve HTTPS with a certificate made on the spot, for development; it is kept for 30 "
-                             "days, so that what a browser was told of it lasts")
-    parser.add_argument("--certificate", type=Path, metavar="FILE", help="serve HTTPS with this PEM chain")
-    parser.add_argument("--key", type=Path, metavar="FILE",
-                        help="its private key, where it is in a file of its own")
-    parser.add_argument("--host", action="append", default=[], metavar="NAME",
-                        help="answer for this name as well, or with *.NAME for all below it; without it, for IP "
-                             "addresses, localhost, this machine's names and that of --bind")
-    parser.add_argument("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
-                        help="requests that are worked on at once (8)")
-    parser.add_argument("--quiet", action="store_true",
-                        help="no line for each request (client, time, request, status, bytes, seconds; 'cut' "
-                             "where that was not all)")
     parser.add_argument("--version", action="version", version=f"blockingio {blockingio.__version__}")
+    parser.add("where it listens", _add_address)
+    parser.add("what it shows", _add_content)
+    parser.add("who may do what", _add_permission)
+    parser.add("HTTPS", _add_https)
+    parser.add("how it answers", _add_answers)
+    parser.add("what it tells", _add_log)
     return parser
 
 
-def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def _add_address(add: _Add) -> None:
+    add("-b", "--bind", default="127.0.0.1", metavar="ADDRESS",
+        help="address or host name to listen on; 0.0.0.0 or :: for all (127.0.0.1: this computer alone)")
+    add("-p", "--port", type=_number, help="0 for any that is free (8000, or the next one that is free)")
+    add("--unix", type=Path, metavar="PATH", help="listen on a Unix-domain socket instead of an address and port")
+    add("--host", action="append", default=[], metavar="NAME",
+        help="answer for this name as well, or with *.NAME for all below it; without it, for IP addresses, localhost, "
+             "this machine's names and that of --bind")
+    add("--open", action="store_true", help="open it in the browser")
+
+
+def _add_content(add: _Add) -> None:
+    add("--no-listing", dest="listing", action="store_false", help="list no directories")
+    add("--zip", action=argparse.BooleanOptionalAction, default=True,
+        help="let folders that are listed be downloaded as a ZIP (on)")
+    add("--index", action=argparse.BooleanOptionalAction, default=True,
+        help="serve a directory's index.html, where it has one (on)")
+    add("--spa", action="store_true",
+        help="unknown paths get the top directory's index.html, where a browser is to show a page")
+    add("--dotfiles", action="store_true",
+        help="serve and list also what begins with a dot, as .git and .env; without it only /.well-known/")
+
+
+def _add_permission(add: _Add) -> None:
+    add("--auth", metavar="USER:PASSWORD", help="let in only who knows these (use it with HTTPS)")
+    add("--upload", action="store_true",
+        help="save files that are sent into the directory, never over others; the form for it is on the listing, so "
+             "give --no-index where there is an index.html")
+    add("--cors", action="store_true", help="let pages of any origin read the files")
+
+
+def _add_https(add: _Add) -> None:
+    add("--https", action="store_true",
+        help="serve HTTPS with a certificate made on the spot, for development; it is kept for 30 days, so that what "
+             "a browser was told of it lasts")
+    add("--certificate", type=Path, metavar="FILE", help="serve HTTPS with this PEM chain")
+    add("--key", type=Path, metavar="FILE", help="its private key, where it is in a file of its own")
+
+
+def _add_answers(add: _Add) -> None:
+    add("--cache", type=_number, metavar="SECONDS",
+        help="browsers may use what they have for so long without asking (they ask each time)")
+    add("--gzip", action=argparse.BooleanOptionalAction, default=True,
+        help="compress text and listings for clients that take it (on)")
+    add("--header", action="append", default=[], type=_header, metavar="NAME:VALUE",
+        help="send this with every answer, and not what is sent else under that name; may be given several times")
+    add("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
+        help="requests that are worked on at once (8)")
+
+
+def _add_log(add: _Add) -> None:
+    add("--log", choices=sorted(LOG_FORMATS), default="common", metavar="FORMAT",
+        help="the line for each request: common (client, time, request, status, bytes, seconds), combined (with the "
+             "page before and the browser, for log readers), json or short; 'cut' marks an answer that did not go "
+             "out whole (common)")
+    add("--log-file", type=Path, metavar="FILE", help="add the lines to this file instead of showing them")
+    add("--quiet", action="store_true", help="show no line for each request")
+
+
+def check(parser: Parser, options: argparse.Namespace) -> None:
     """Raise SystemExit, with a line on stderr, for values that do not go, or not together."""
     directory = options.directory
     if not directory.is_dir():
@@ -121,3 +203,17 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):
         raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}")
     return int(text)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    name, value = name.strip(" "), value.strip(" \t")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"expected NAME:VALUE, found {text!r}")
+    if name.lower() in _OF_THE_ANSWER:
+        raise argparse.ArgumentTypeError(f"{name} is the server's own to say, expected another name")
+    try:
+        HttpHeaders().add(name, value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name, value

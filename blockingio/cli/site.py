@@ -48,6 +48,7 @@ class SiteOptions(NamedTuple):
     dotfiles: bool = False  # serve and list what begins with a dot
     zip: bool = True  # folders that are listed can be downloaded as a ZIP
     hosts: tuple[str, ...] = ()  # whom else requests may be for
+    headers: frozenset[str] = frozenset()  # in lower case: names that the server's default headers decide
 
 
 class Site(VirtualDirectory):
@@ -69,7 +70,15 @@ class Site(VirtualDirectory):
         self._is_gone = False  # by any thread, in one step: at worst a line is written twice
         self._uploads = Uploads(self._is_reserved)
         self._upload_forms = UploadForms(self._uploads, self._refuse)
-        self._cache_control = "no-cache" if options.cache is None else f"max-age={options.cache}"
+        # Fields that answers begin with, but for those that stand in the server's default headers as the user wants.
+        self._for_all: dict[str, str] = {}
+        self._for_files: dict[str, str] = {}
+        if options.cors:
+            self._for_all |= {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
+        self._for_files["cache-control"] = "no-cache" if options.cache is None else f"max-age={options.cache}"
+        for name in options.headers:
+            self._for_all.pop(name, None)
+            self._for_files.pop(name, None)
 
     def close(self) -> None:
         """The program ends: no upload goes on, and none leaves half a file."""
@@ -92,19 +101,19 @@ class Site(VirtualDirectory):
         if not self._hosts.has(request):
             self._refuse_host(request)
             return
-        if options.cors:
-            headers.set("access-control-allow-origin", "*")
-            headers.set("access-control-expose-headers", "*")
-            if request.method == "OPTIONS":
-                self._answer_preflight(request)
-                return
+        for name, value in self._for_all.items():
+            headers.set(name, value)
+        if options.cors and request.method == "OPTIONS":
+            self._answer_preflight(request)
+            return
         if options.auth is not None and not knows(options.auth, request):
             headers.set("www-authenticate", 'Basic realm="files", charset="UTF-8"')
             self._refuse(request, 401)
         elif options.upload and request.method == "POST":
             self._receive(request)
         else:
-            headers.set("cache-control", self._cache_control)
+            for name, value in self._for_files.items():
+                headers.set(name, value)
             self.serve_request(request)
 
     # ---------------------------------------------------------------- files

@@ -41,11 +41,15 @@ class AccessRecord:
 
     def common_log_line(self) -> str:
         """``127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.1" 200 13 0.000412``."""
+        return f"{self.common_fields(str(self.status))} {self.seconds:.6f}"
+
+    def common_fields(self, status: str) -> str:
+        """The common log format's seven fields, with the status as it is to be shown."""
         now = localtime(self.time)
         date = f"{now.tm_mday:02}/{_MONTHS[now.tm_mon - 1]}/{now.tm_year}:{strftime('%H:%M:%S %z', now)}"
-        request = f"{self.method} {_quoted(self.target)} HTTP/{self.version}" if self.method != "-" else "-"
-        user = _quoted(self.user).replace(" ", "%20") if self.user else "-"
-        return f'{self.remote} - {user} [{date}] "{request}" {self.status} {self.body_size or "-"} {self.seconds:.6f}'
+        request = f"{self.method} {quoted(self.target)} HTTP/{self.version}" if self.method != "-" else "-"
+        user = quoted(self.user).replace(" ", "%20") if self.user else "-"
+        return f'{self.remote} - {user} [{date}] "{request}" {status} {self.body_size or "-"}'
 
     __str__ = common_log_line
 
@@ -53,8 +57,8 @@ class AccessRecord:
         return f"<AccessRecord {self.common_log_line()}>"
 
 
-def _quoted(text: str) -> str:
-    """Nothing in a line of the log may pass for another field or another line."""
+def quoted(text: str) -> str:
+    """What a line of the log has between quotes: nothing in it passes for another field or another line."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return escaped if escaped.isascii() and escaped.isprintable() else ascii(escaped)[1:-1]
 

@@ -1,24 +1,24 @@
-"""cli/request_log.py and cli/addresses.py: what the command prints."""
+"""server/request_log.py and server/log_file.py: lines that a thread of their own writes."""
 from __future__ import annotations
 
 import io
 import os
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 
-from blockingio import AccessRecord, HttpHeaders, InternetAddress
-from blockingio.cli.addresses import own_addresses, server_urls
-from blockingio.cli.request_log import RequestLog, wants_colour
+from blockingio import AccessRecord, HttpHeaders
+from blockingio.server.log_file import LogFile
+from blockingio.server.request_log import RequestLog, wants_colour
 from tests.peers import PATIENCE, eventually
 
 
 @contextmanager
-def log_to(stream: TextIO, *, colour: bool = False, user: str | None = None) -> Iterator[RequestLog]:
+def log_to(stream: TextIO | LogFile, *, colour: bool = False, user: str | None = None) -> Iterator[RequestLog]:
     """A log of which all is written at the end of the block."""
     log = RequestLog(stream, colour=colour, user=user)
     try:
@@ -126,7 +126,7 @@ class Pipe:
 
 def test_a_reader_that_is_stuck_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines wait, those that find no room are counted, and the log says where they are missing."""
-    monkeypatch.setattr("blockingio.cli.request_log.MOST_LINES", 50)
+    monkeypatch.setattr("blockingio.server.request_log.MOST_LINES", 50)
     line = record().common_log_line()
     with Pipe() as pipe, log_to(pipe.stream) as log:
         for _ in range(5000):  # far past what a pipe takes
@@ -154,36 +154,43 @@ def test_closing_does_not_wait_for_a_reader_that_is_stuck() -> None:
         assert pipe.read().count("\n") == 2000
 
 
-# ------------------------------------------------------------ addresses
+# ------------------------------------------------------------ files
 
 
-def test_urls() -> None:
-    loopback = InternetAddress.LOOPBACK_IP_V4
-    assert server_urls("http", "127.0.0.1", loopback, 8000) == ["http://127.0.0.1:8000/"]
-    assert server_urls("http", "127.0.0.1", loopback, 80) == ["http://127.0.0.1/"]
-    assert server_urls("https", "127.0.0.1", loopback, 443) == ["https://127.0.0.1/"]
-    assert server_urls("https", "localhost", loopback, 80) == \
-        ["https://localhost:80/", "https://127.0.0.1:80/"]
-    assert server_urls("http", "::1", InternetAddress.LOOPBACK_IP_V6, 8000) == ["http://[::1]:8000/"]
+def test_a_file_is_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("before\n")
+    with log_to(LogFile(path)) as log:
+        log(record())
+        eventually(lambda: path.read_text().count("\n") == 2)
+        log(record(404))
+    assert path.read_text().startswith("before\n") and [" 200 " in path.read_text(), " 404 " in path.read_text()]
 
 
-@pytest.mark.parametrize(("text", "address"), [
-    ("0.0.0.0", InternetAddress.ANY_IP_V4), ("::", InternetAddress.ANY_IP_V6)])
-def test_all_addresses(text: str, address: InternetAddress) -> None:
-    urls = server_urls("http", text, address, 8000)
-    assert urls[0] == "http://127.0.0.1:8000/"
-    assert len(set(urls)) == len(urls)
-    assert all(re.fullmatch(r"http://([0-9.]+|\[[0-9a-f:]+\]):8000/", url) for url in urls)
-    assert not any("fe80" in url or "0.0.0.0" in url or "[::]" in url for url in urls)
-    assert text == "::" or not any("[" in url for url in urls)
+def test_a_file_that_is_rotated_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with log_to(LogFile(path)) as log:
+        for number in range(2):
+            log(record())
+            eventually(lambda: path.exists() and path.read_text())
+            path.rename(tmp_path / f"log.{number}")
+        log(record(404))
+    assert [(tmp_path / name).read_text().split()[-3] for name in ("log.0", "log.1", "log")] == ["200", "200", "404"]
 
 
-def test_own_addresses_where_the_system_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> Any:
-        raise OSError("no")
-
-    monkeypatch.setattr("blockingio.cli.addresses.fcntl", None)
-    monkeypatch.setattr("blockingio.cli.addresses._IPV6_TABLE", "/nowhere")
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    monkeypatch.setattr(socket.socket, "connect", fail)
-    assert own_addresses() == [InternetAddress.LOOPBACK_IP_V4]
+def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And it goes on when it can."""
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    path = directory / "log"
+    with log_to(LogFile(path)) as log:
+        directory.rename(tmp_path / "elsewhere")
+        for _ in range(2):
+            log(record())
+            eventually(lambda: log._lines.empty() and caplog.records)
+        directory.mkdir()
+        log(record(404))
+        eventually(lambda: path.exists() and path.read_text())
+    assert " 404 " in path.read_text()
+    [message] = [one.getMessage() for one in caplog.records]
+    assert message == f"lines are missing in the access log: {path} cannot be written: No such file or directory"

@@ -1,4 +1,4 @@
-"""The command line's access log: one line a request, coloured on a terminal."""
+"""The commands' access log: a line for each request, to a stream or a file, coloured on a terminal."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from threading import Lock
 from typing import TextIO
 
 from blockingio.server.access import AccessRecord
+from blockingio.server.log_file import LogFile
+from blockingio.server.log_format import LogFormat, common
 from blockingio.stream.thread import Thread
 
 # By the status' first digit, as SGR parameters: green, cyan, yellow, red.
 _COLOURS = {2: "32", 3: "36", 4: "33", 5: "1;31"}
 
-
 # Answers that are given before anybody has looked at a password, or because it was wrong.
 _UNCHECKED = (401, 421)
-
-# Behind the line of an answer that did not go out whole.
-_CUT = " cut"
 
 # Lines that wait for the log's reader at most: some seconds of a busy server, and about a megabyte.
 MOST_LINES = 10_000
@@ -29,18 +27,21 @@ _BATCH = 100
 
 
 class RequestLog:
-    """Writes a line for each record to a text stream; a server's ``access_log``.
+    """Writes a line for each record to a text stream or a file; a server's ``access_log``.
 
     Any number of threads may call it, and none of them waits: a thread of its own writes, and what that cannot get
     rid of waits in a queue.  Where the queue is full, lines are dropped and counted; the log says so where they are
     missing.  A stream whose reader has gone is no reason to stop serving, so the log falls silent then.
     """
 
-    def __init__(self, stream: TextIO, *, colour: bool, user: str | None = None) -> None:
-        """``user`` is the only one that gets in, None where anybody does."""
-        self._write = _writer_to(stream)
+    def __init__(self, target: TextIO | LogFile, *, colour: bool = False, user: str | None = None,
+                 line_of: LogFormat = common) -> None:
+        """``user`` is the only one that gets in, None where anybody does.  A file is closed by the log."""
+        self._file = target if isinstance(target, LogFile) else None
+        self._write = target.write if isinstance(target, LogFile) else _writer_to(target)
         self._colour = colour
         self._user = user
+        self._line_of = line_of
         self._lines: SimpleQueue[str | None] = SimpleQueue()  # None: the end
         self._lock = Lock()  # guards _dropped
         self._dropped = 0
@@ -54,11 +55,7 @@ class RequestLog:
             return
         if self._user is not None and record.status not in _UNCHECKED and "authorization" in record.request_headers:
             record.user = self._user
-        line = record.common_log_line()
-        if self._colour:
-            line = self._coloured(line, record.status)
-        if not record.is_complete:
-            line += _CUT
+        line = self._line_of(record, self._shown(record.status))
         # Several threads may find the last place free at once: then there are as many lines more.
         if self._lines.qsize() >= MOST_LINES:
             with self._lock:
@@ -85,17 +82,21 @@ class RequestLog:
     def _fall_silent(self, error: Exception) -> None:
         """The writing thread did not come up."""
         self._silent = True
+        if self._file is not None:
+            self._file.close()
 
     def _work(self) -> None:
-        """The writing thread."""
+        """The writing thread; the file is its own."""
         ends = False
-        while not ends:
-            lines, ends = self._next_lines()
-            try:
+        try:
+            while not ends:
+                lines, ends = self._next_lines()
                 self._write("".join([line + "\n" for line in lines]))
-            except OSError:
-                self._silent = True
-                return
+        except OSError:
+            self._silent = True
+        finally:
+            if self._file is not None:
+                self._file.close()
 
     def _next_lines(self) -> tuple[list[str], bool]:
         """Those that wait, a batch at most, or the next one that comes; and whether these are the last."""
@@ -110,13 +111,9 @@ class RequestLog:
             self._note_dropped()
         return lines, False
 
-    def _coloured(self, line: str, status: int) -> str:
-        colour = _COLOURS.get(status // 100)
-        if colour is None:
-            return line
-        # Status, size and time are the last three, whatever the request's line holds.
-        head, *tail = line.rsplit(" ", 3)
-        return f"{head} \x1b[{colour}m{tail[0]}\x1b[0m {' '.join(tail[1:])}"
+    def _shown(self, status: int) -> str:
+        colour = _COLOURS.get(status // 100) if self._colour else None
+        return str(status) if colour is None else f"\x1b[{colour}m{status}\x1b[0m"
 
 
 def _writer_to(stream: TextIO) -> Callable[[str], object]:
