@@ -270,5 +270,17 @@ HttpMultipartFormData(Stream): content_type content_disposition content_transfer
     value(name)
 """
 
+TESTING = """
+RecordedRequest: method uri headers body client
+RunningServer: url port server context requests
+    on(method, path, *, status=200, body=None, json=..., headers=None, action=None, times=None, fault=None)
+    close()
+    __enter__()
+    __exit__(*exc_info)
+Fault:
+    __init__(*, delay=0, rate=None, cut_after=None, reset=False, close_before_head=False, bad_chunk=False,
+          wrong_length=0)
+"""
+
 #: Beside the contract's: what the access log is told, and which version this is.
 MORE = ["AccessRecord", "__version__"]

@@ -12,6 +12,7 @@ import pytest
 
 import blockingio
 import blockingio.http_server
+import blockingio.testing
 from blockingio import (
     AccessRecord, ContentType, Cookie, HeaderValue, HttpClientBasicCredentials, HttpClientBearerCredentials,
     HttpClientDigestCredentials, HttpClientResponseCompressionState, HttpConnectionInfo, HttpException,
@@ -19,6 +20,7 @@ from blockingio import (
     StateError, Uri, X509Certificate)
 from blockingio.errors import BadMessage
 from blockingio.http_server import HttpBodyFileUpload
+from blockingio.testing import Fault, RecordedRequest
 from tests.peers import Certificates
 
 URI = Uri.parse("http://user@a.example:81/b?c#d")
@@ -46,6 +48,13 @@ def certificate() -> X509Certificate:
     return X509Certificate.from_der(ssl.PEM_cert_to_DER_cert(pem))
 
 
+def recorded() -> RecordedRequest:
+    request = RecordedRequest.__new__(RecordedRequest)
+    request.method, request.uri, request.headers = "GET", Uri.from_target("/a?b"), full_headers()
+    request.body, request.client = b"c", "127.0.0.1:1"
+    return request
+
+
 VALUES: list[Any] = [
     HttpException("a"), HttpException("a", URI), StateError("a"), BadMessage("a", 431),
     RedirectException("a", REDIRECTS), RedirectException("a", []),
@@ -61,6 +70,7 @@ VALUES: list[Any] = [
     blockingio.CompressionOptions(client_no_context_takeover=True, server_max_window_bits=12),
     HttpHeaders.from_fields([("A", "b"), ("a", "c")], "1.0"),
     HttpBodyFileUpload("a.txt", ContentType.TEXT, "content"), certificate(),
+    Fault(delay=1, rate=2, cut_after=3, reset=True), recorded(),
 ]
 ENUMS = [HttpStatus, InternetAddressType, SameSite, HttpClientResponseCompressionState]
 
@@ -68,8 +78,8 @@ ENUMS = [HttpStatus, InternetAddressType, SameSite, HttpClientResponseCompressio
 LIVE = set(
     "EventSink HttpBody HttpBodyHandler HttpClient HttpClientCredentials HttpClientRequest HttpClientResponse "
     "HttpClientResponseBody HttpConnectionsInfo HttpDate HttpMultipartFormData HttpRequest HttpRequestBody "
-    "HttpResponse HttpServer HttpSession IOSink MimeMultipart MimeMultipartTransformer SecurityContext Stream "
-    "StreamSubscription StreamTransformer VirtualDirectory VirtualHost WebSocket WebSocketTransformer".split())
+    "HttpResponse HttpServer HttpSession IOSink MimeMultipart MimeMultipartTransformer RunningServer SecurityContext "
+    "Stream StreamSubscription StreamTransformer VirtualDirectory VirtualHost WebSocket WebSocketTransformer".split())
 
 
 def described(value: object) -> object:
@@ -120,7 +130,7 @@ def test_an_exception_keeps_what_was_added_to_it() -> None:
 
 
 def test_no_public_class_is_left_out() -> None:
-    names = {name for module in (blockingio, blockingio.http_server) for name in module.__all__
+    names = {name for module in (blockingio, blockingio.http_server, blockingio.testing) for name in module.__all__
              if isinstance(getattr(module, name), type)}
     tried = {type(value).__name__ for value in VALUES} | {members.__name__ for members in ENUMS}
     assert names - tried - LIVE == set(), "neither tried here nor known to be live"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
-from threading import Lock
+from threading import RLock
 
 from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
 from blockingio.net.system import DONT_WAIT, READABLE, WRITABLE
@@ -31,7 +31,9 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        self._inside = Lock()  # held for each call into OpenSSL, and never while waiting
+        # Held for each call into OpenSSL, and never while waiting.  Reentrant: a signal handler that aborts may have
+        # interrupted the thread that holds it, behind its call.
+        self._inside = RLock()
 
     def handshake(self, timeout: float | None) -> None:
         super().handshake(timeout)
@@ -71,7 +73,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         while True:
             try:
                 with self._inside:
-                    return self.socket.recv(size)
+                    return b"" if self._aborted else self.socket.recv(size)
             except OSError as error:
                 self._wait_as_wanted(error, end)
 
@@ -81,6 +83,8 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         try:
             while sent < len(view):
                 with self._inside:
+                    if self._aborted:
+                        raise ConnectionAbortedError("the connection has been aborted")
                     sent += self.socket.send(view[sent:])
         except OSError as error:
             if error.errno not in (_WANTS_READ, _WANTS_WRITE):
@@ -90,10 +94,20 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
     def send_row_now(self, row: tuple[bytes, ...]) -> int:
         return self._send_each_now(row)
 
+    def abort(self) -> None:
+        """As a plain socket's, and nothing of TLS goes out any more: the reset is all that the peer gets.
+
+        To OpenSSL an end of input without close_notify is a fault, of which it tells the peer by an alert at once.
+        So nobody is inside it while the reading half ends, and nobody enters it after that.
+        """
+        with self._inside:
+            super().abort()
+
     def half_close(self) -> None:
         try:
             with self._inside:
-                self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, cannot wait for the peer's
+                if not self._aborted:
+                    self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, cannot wait for the peer's
         except (OSError, ValueError):
             pass  # would have waited, or is gone already
         try:

@@ -18,7 +18,7 @@ from blockingio.stream.stream import Stream
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
-from blockingio.wire.body import Body
+from blockingio.wire.body import AgainBody, Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE
 from blockingio.wire.sink import CLOSED
@@ -230,6 +230,14 @@ class HttpRequest(Stream[bytes]):
     def __iter__(self) -> Iterator[bytes]:
         while data := self._read_some(BODY_RECEIVE_SIZE):
             yield data
+
+    def read_again(self, content: bytes) -> None:
+        """The body, which has been read whole, is read once more, from ``content``: for what reads it before a handler.
+
+        By the thread that works on the request, before it hands it to another.
+        """
+        if self._body is not None and content:
+            self._body = AgainBody(content, self._body)
 
     # As a file to Python.
     def readable(self) -> bool:

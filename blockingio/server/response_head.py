@@ -111,7 +111,7 @@ def make_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str |
         start = starts.made_for(status, reason, headers)
     fields = headers.encode_without(FRAMING_NAMES) if section.has_framing else section.data
     if cookies:
-        fields += _cookie_lines(cookies)
+        fields += cookie_lines(cookies)
     if options or not may_keep or asked.version == "1.0":
         fields += _connection_line(asked, status, options, may_keep)
     return b"%b%b%b\r\n" % (start, fields, framing_line), framing, may_keep
@@ -126,7 +126,7 @@ def make_detached_head(starts: HeadStarts, asked: RequestHead, status: int, reas
     declared = headers.content_length
     may_count = declared >= 0 and status >= 200 and status != 204 and asked.method != "CONNECT"
     start = starts.made_for(status, reason, headers)
-    fields = headers.encode_without(FRAMING_NAMES) + _cookie_lines(cookies)
+    fields = headers.encode_without(FRAMING_NAMES) + cookie_lines(cookies)
     framing_line = _counted(declared) if may_count else b""
     return b"%b%b%b%b\r\n" % (start, fields, _connection_line(asked, status, _options(headers), False), framing_line)
 
@@ -160,7 +160,7 @@ def _counted(length: int) -> bytes:
     return b"content-length: %d\r\n" % length
 
 
-def _cookie_lines(cookies: Iterable[Cookie]) -> bytes:
+def cookie_lines(cookies: Iterable[Cookie]) -> bytes:
     return b"".join([b"set-cookie: %b\r\n" % str(cookie).encode("latin-1") for cookie in cookies])
 
 

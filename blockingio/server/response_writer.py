@@ -7,7 +7,7 @@ it.  What the client does not take at once a SendQueue sends.
 from __future__ import annotations
 
 from concurrent.futures import Future, InvalidStateError
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage, HttpException
@@ -16,18 +16,24 @@ from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
 from blockingio.server.piece import FilePart, Piece, pieces_of
-from blockingio.server.response_head import make_head, phrase_of
+from blockingio.server.response_head import cookie_lines, make_head, phrase_of
 from blockingio.server.session import HttpSession
 from blockingio.values.cookie import Cookie
+from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
-from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink, codec_of
+from blockingio.wire.sink import (
+    BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink, codec_of,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
     from blockingio.server.deadline import Deadline
+
+# Seconds between two looks at whether a client has taken what was sent.
+_LOOK_EVERY = 0.002
 
 STARTED = "the response has begun: headers are set before the first write, flush or close"
 
@@ -227,6 +233,49 @@ class ResponseWriter(IOSink):
         Not where it was not asked for (100-continue), has failed, or is more than a new connection costs.
         """
         return body.finished or not (body.failed or body.left > DRAIN_SIZE or body.held_back)
+
+    # ---------------------------------------------------------------- framed by somebody else
+
+    def head_with(self, framing: bytes) -> bytes:
+        """The head, with these lines in place of those that frame a body and of Connection; the response has begun.
+
+        With ``send_as_it_is`` and ``end_as_it_is``: for an answer that is to break HTTP, as tests of clients want it.
+        """
+        if self.phase == OPEN:
+            self._freeze_headers()
+        headers, starts = self.headers, self._connection.state.head_starts
+        start = starts.made_for(self._status_code, self._reason_phrase, headers)
+        fields = headers.encode_without(FRAMING_NAMES) + cookie_lines(self._cookies or ())
+        return b"%b%b%b\r\n" % (start, fields, framing)
+
+    def send_as_it_is(self, data: bytes) -> bool:
+        """Send bytes that nobody frames, and wait until the system has taken them; False once the client is gone."""
+        if self.phase == OPEN:
+            self._freeze_headers()
+        self.phase = STREAMING
+        self._transmit(data, len(data))
+        if self._send_queue is not None and not self._send_queue.wait():
+            self._gone = True
+        return not self._gone
+
+    def end_as_it_is(self, *, reset: bool = False) -> None:
+        """No more of the answer comes, and the connection ends: orderly, or by a reset."""
+        if self.phase == CLOSED:
+            return
+        if reset:
+            self._connection.channel.abort()
+            self.give_up()
+            return
+        self.phase = CLOSED
+        self._keep = False
+        self._finish(not self._gone)
+
+    def wait_until_taken(self, seconds: float) -> bool:
+        """Until the client's system has confirmed all that was sent; False where the time is up."""
+        end = monotonic() + seconds
+        while (left := self._connection.channel.unsent()) and monotonic() < end and not self._gone:
+            sleep(_LOOK_EVERY)
+        return not left
 
     # ---------------------------------------------------------------- its bytes
 

@@ -270,6 +270,27 @@ class UntilCloseBody(Body):
         return data
 
 
+class AgainBody(Body):
+    """What has been read of a body, to be read a second time; no source is behind it."""
+
+    __slots__ = ("_content", "_at")
+
+    def __init__(self, content: bytes, first: Body) -> None:
+        self.lock = Lock()
+        self.length = first.length
+        self.finished = self.held_back = False
+        self.trailers = first.trailers
+        self._failure = None
+        self._content = content
+        self._at = 0
+
+    def _read_some(self, limit: int) -> bytes:
+        data = self._content[self._at : self._at + limit]
+        self._at += len(data)
+        self.finished = self._at == len(self._content)
+        return data
+
+
 def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
     """The body that a request has, None where it has none (RFC 9112 6.3).
 
