@@ -169,9 +169,13 @@ class _Parent:
         """Tell all, and wait for them."""
         for pid in list(self._children):
             self._retire(pid)
+        self._server.let_go()  # the port is refused once all of them have accepted who waits
         while self._retired:
             if self._interrupts > 1:
-                self._retired = dict.fromkeys(self._retired, 0.0)
+                self._interrupts = 0
+                for pid in self._retired:
+                    os.kill(pid, signal.SIGINT)
+                    self._retired[pid] = monotonic() + _MERCY
             self._kill_late()
             self._sleep()
             self._reap()
@@ -276,8 +280,13 @@ class _Child:
             _leave(status)
 
     _was_told = False  # written by the second thread, before it ends the server
+    _has_heard = False  # the main thread's
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
+        """The first signal asks for the end.  SIGINT behind it cuts: a second one, or the parent's."""
+        if self._has_heard and number == signal.SIGINT:
+            self._server.close(force=True)
+        self._has_heard = True
         self._word.tell()
 
     def _end_when_told(self) -> None:

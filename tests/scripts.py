@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.peers import PATIENCE, RawClient, eventually
@@ -31,6 +32,22 @@ PREFACE = """
     def ready():
         print("ready", server.port, flush=True)
 """
+
+
+#: Makes the descriptors that are its first words those of LISTEN_FDS, and itself the command behind "--".
+_ACTIVATE = """
+import os, sys
+numbers, command = sys.argv[1:sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1:]
+for place, number in enumerate(numbers, 3):
+    os.dup2(int(number), place)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(numbers)))
+os.execv(command[0], command)
+"""
+
+
+def activated(command: list[str], descriptors: Iterable[int]) -> list[str]:
+    """The command, as a service manager starts it that has opened these for it; they are above the last one's place."""
+    return [sys.executable, "-I", "-S", "-c", _ACTIVATE, *map(str, descriptors), "--", *command]
 
 
 class Script:

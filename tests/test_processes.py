@@ -141,6 +141,17 @@ def test_what_takes_longer_than_grace_is_cut() -> None:
         assert ours.end() == (0, "returned\n")
 
 
+def test_a_second_interrupt_cuts() -> None:
+    """By itself: nobody is killed."""
+    code = BIND + "try:\n    run(lambda server: (work(server), print('done', flush=True)), server, 2)\n" + "finally:\n    " + END
+    with program(code) as ours, RawClient(ours.port) as stuck:
+        stuck.send(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n").read_exactly(15)
+        ours.signal(signal.SIGINT)
+        eventually(lambda: len(ours.children()) == 1)
+        ours.signal(signal.SIGINT)
+        assert ours.end()[1].endswith("returned\n")
+
+
 def test_one_that_dies_is_replaced_and_named() -> None:
     with program(BIND + "run(work, server, 1)\n") as ours:
         pid = pid_at(ours.port)

@@ -1,4 +1,5 @@
-"""Where the command listens: the port that it was given, or the first that is free; or a Unix-domain socket.
+"""Where a command listens: the port that it was given, or the first that is free; a Unix-domain socket; or a socket
+that a service manager has opened for it (systemd's socket activation).
 
 ``bind`` raises OSError as HttpServer.bind does, ``explain`` puts it into the user's words.
 """
@@ -6,21 +7,51 @@
 from __future__ import annotations
 
 import argparse
+import socket
 from collections.abc import Sequence
-from errno import EACCES, EADDRINUSE, EPERM
+from errno import EACCES, EADDRINUSE, EINVAL, EPERM
 
 from blockingio import HttpServer, InternetAddress, InternetAddressType, SecurityContext
 from blockingio.cli.addresses import own_addresses, server_urls
 from blockingio.cli.options import DEFAULT_PORT, LAST_PORT
 from blockingio.cli.permission import machine_names
 from blockingio.net.self_signed import canonical_hosts
+from blockingio.processes import inherited_sockets
+
+# What is said where a socket was inherited.
+INHERITED = "A socket was inherited (LISTEN_FDS), and is served: --bind and --port are ignored"
 
 # Ports that are tried where none was asked for: 8000 to 8009.
 _TRIES = 10
 
 
-def bind(options: argparse.Namespace, context: SecurityContext | None) -> HttpServer:
-    """A server that listens where the options say, with TLS where there is a context."""
+def inherited_socket(options: argparse.Namespace) -> socket.socket | None:
+    """The first socket that was inherited (LISTEN_FDS), the others closed; None where there is none.
+
+    The options are as if they had asked for its address from now on.  Raises OSError where it does not listen.
+    """
+    sockets = inherited_sockets()
+    for other in sockets[1:]:
+        other.close()
+    if not sockets:
+        return None
+    [inherited] = sockets[:1]
+    if inherited.type != socket.SOCK_STREAM or not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        inherited.close()
+        raise OSError(EINVAL, "the first descriptor of LISTEN_FDS is no stream socket that listens")
+    address = InternetAddress.from_socket_address(inherited.family, inherited.getsockname())
+    if address.type is InternetAddressType.UNIX:
+        options.unix, options.port = address.address, None
+    else:
+        options.unix, options.bind, options.port = None, address.address, inherited.getsockname()[1]
+    return inherited
+
+
+def bind(options: argparse.Namespace, context: SecurityContext | None,
+         inherited: socket.socket | None = None) -> HttpServer:
+    """A server that listens where the options say, or on the socket that was inherited; with TLS where there is a context."""
+    if inherited is not None:
+        return HttpServer.listen_on(inherited, context=context)
     if options.unix is not None:
         return _bind(InternetAddress(str(options.unix), InternetAddressType.UNIX), 0, context)
     if options.port is not None:

@@ -9,12 +9,14 @@ from functools import partial
 from blockingio.stream.thread import Thread
 
 
-def open_browser(url: str) -> None:
+def open_browser(url: str) -> Thread:
     """Open a URL, on a thread of its own: some browsers keep their starter waiting.
 
     Where there is no browser a line on stderr says so.
     """
-    Thread(partial(_open, url), name="blockingio browser", lost=lambda error: _tell_that_it_is_not_open(url)).start()
+    thread = Thread(partial(_open, url), name="blockingio browser", lost=lambda error: _tell_that_it_is_not_open(url))
+    thread.start()
+    return thread
 
 
 def _open(url: str) -> None:

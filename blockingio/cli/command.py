@@ -9,15 +9,17 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
-from blockingio.cli.binding import bind, certificate_hosts, explain, urls_of
+from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, urls_of
 from blockingio.cli.browser import open_browser
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
-from blockingio.cli.shutdown import FAREWELL, Shutdown
+from blockingio.cli.shutdown import FAREWELL, GRACE, Shutdown
 from blockingio.cli.site import Site, SiteOptions
+from blockingio.processes import run as run_processes
 from blockingio.server.log_file import LogFile
 from blockingio.server.log_format import LOG_FORMATS
 from blockingio.server.request_log import RequestLog, wants_colour
@@ -42,10 +44,11 @@ def _run(arguments: Sequence[str] | None) -> int:
                      f"{f' with --key {options.key}' if options.key else ''}: {error}")
     kept = None
     try:
+        inherited = inherited_socket(options)
         if options.https:
             kept = kept_certificate(certificate_hosts(options))
             context = kept.context
-        server = bind(options, context)
+        server = bind(options, context, inherited)
     except OSError as error:
         text = explain(error, options)
         if text is None:
@@ -54,42 +57,74 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 1
     for name in parser.unknown_variables:
         print(f"{name} in the environment is no option, and changes nothing", file=sys.stderr)
-    with server:
+    if inherited is not None:
+        print(INHERITED, file=sys.stderr)
+    with server, inherited or nullcontext():
         try:
             log_file = None if options.log_file is None else LogFile(options.log_file)
         except OSError as error:
             parser.error(f"argument --log-file: cannot write {options.log_file}: {error.strerror or error}")
-        log = _open_log(options, log_file)
-        return _serve(server, options, "http" if context is None else "https", kept, log)
+        return _serve(server, options, "http" if context is None else "https", kept, log_file)
 
 
 def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: KeptCertificate | None,
-           log: RequestLog | None) -> int:
-    site = Site(options.directory, SiteOptions(
-        listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
-        cache=options.cache, upload=options.upload, auth=options.auth,
-        dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
-        headers=frozenset(name.lower() for name, _ in options.header)))
+           log_file: LogFile | None) -> int:
     server.auto_compress = options.gzip
     _add_headers(server, options)
-    server.access_log = log
     urls = urls_of(server, options, scheme)
     with Shutdown() as shutdown:
         print("\n".join(_greeting(options, urls, kept)), flush=True)
         for line in _warnings(server, options, kept):
             print(line, file=sys.stderr)
-        server.listen(site.handle, workers=options.workers, on_done=shutdown.server_ended)
-        if options.open:
+        if options.processes > 1:
+            return _serve_in_processes(server, options, urls, log_file)
+        service = _Service(server, options, log_file)
+        server.listen(service.site.handle, workers=options.workers, on_done=shutdown.server_ended)
+        if options.open and urls:
             open_browser(urls[0])
         was_asked = shutdown.wait()
         try:
             shutdown.let_finish(server)
         finally:
-            site.close()  # first: what is cut off must not leave anything
-            shutdown.cut(server)  # a download may have hours to go
-            if log is not None:
-                log.close(FAREWELL)
+            service.close()
     return 0 if was_asked else 1
+
+
+def _serve_in_processes(server: HttpServer, options: argparse.Namespace, urls: Sequence[str],
+                        log_file: LogFile | None) -> int:
+    def work(ours: HttpServer) -> None:
+        service = _Service(ours, options, log_file)
+        try:
+            ours.for_each(service.site.handle, workers=options.workers)
+        finally:
+            service.close()
+
+    if options.open and urls:
+        open_browser(urls[0]).join(FAREWELL)  # a fork is best made while no other thread runs
+    run_processes(work, server, options.processes, grace=GRACE)
+    if log_file is not None:
+        log_file.close()
+    return 0
+
+
+class _Service:
+    """The site, and the log of its server; made in the process that serves, since both have threads."""
+
+    def __init__(self, server: HttpServer, options: argparse.Namespace, log_file: LogFile | None) -> None:
+        self.site = Site(options.directory, SiteOptions(
+            listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
+            cache=options.cache, upload=options.upload, auth=options.auth,
+            dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
+            headers=frozenset(name.lower() for name, _ in options.header)))
+        self._server = server
+        server.access_log = self._log = _open_log(options, log_file)
+
+    def close(self) -> None:
+        """The end: what still goes on is cut."""
+        self.site.close()  # first: what is cut off must not leave anything
+        Shutdown.cut(self._server)  # a download may have hours to go
+        if self._log is not None:
+            self._log.close(FAREWELL)
 
 
 def _add_headers(server: HttpServer, options: argparse.Namespace) -> None:

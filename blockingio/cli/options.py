@@ -146,7 +146,9 @@ def _add_answers(add: _Add) -> None:
     add("--header", action="append", default=[], type=_header, metavar="NAME:VALUE",
         help="send this with every answer, and not what is sent else under that name; may be given several times")
     add("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
-        help="requests that are worked on at once (8)")
+        help="requests that are worked on at once, in each process (8)")
+    add("--processes", type=_number, default=1, metavar="NUMBER",
+        help="that share the port and the work; one that dies is replaced, and SIGHUP replaces all (1)")
 
 
 def _add_log(add: _Add) -> None:
@@ -169,8 +171,11 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
         parser.error(f"cannot serve {directory}: it may not be read")
     if options.port is not None and options.port > LAST_PORT:
         parser.error(f"argument -p/--port: expected a number from 0 to {LAST_PORT}, found {options.port}")
-    if not options.workers:
-        parser.error("argument --workers: expected at least 1")
+    for name in ("workers", "processes"):
+        if not getattr(options, name):
+            parser.error(f"argument --{name}: expected at least 1")
+    if options.processes > 1 and not hasattr(os, "fork"):
+        parser.error("argument --processes: this system has no fork, so expected 1")
     if options.auth is not None and ":" not in options.auth:
         parser.error("argument --auth: expected USER:PASSWORD, found no colon")
     if options.auth is not None and options.auth.startswith(":"):

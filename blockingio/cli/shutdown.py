@@ -82,7 +82,8 @@ class Shutdown:
         finally:
             self._lets_finish = False
 
-    def cut(self, server: HttpServer) -> None:
+    @staticmethod
+    def cut(server: HttpServer) -> None:
         """End what is left; returns once its threads have noticed, and told the access log, or a moment is over."""
         server.close(force=True)
         _wait_for_last(server, FAREWELL)

@@ -282,10 +282,18 @@ class HttpServer(Stream[HttpRequest]):
         if listener is not None and not self.state.closing:
             listener.stop()
             listener.accept_rest()
+            if self._owns_socket and self._made_in != os.getpid():
+                with self._lock:
+                    self._socket.close()  # this child's copy: who comes now is refused, and does not wait for what will not be
         let_finish(self.state, seconds)
         self.close()
         if self.state.connections:
             self.close(force=True)
+
+    def let_go(self) -> None:
+        """Close here, before any iteration, and leave the socket to the processes that have been forked since."""
+        self._port_owner = None
+        self.close()
 
     def _start_listening(self) -> None:
         listener = self._listener = Listener(self.state, self._socket, self.state.requests.accepts_no_more)

@@ -4,12 +4,15 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.peers import PATIENCE
+from tests.scripts import activated
 
 PROJECT = Path(__file__).parents[2]
 
@@ -17,9 +20,13 @@ PROJECT = Path(__file__).parents[2]
 class Command:
     """The command in a process of its own; leaving the block kills what still runs."""
 
-    def __init__(self, *arguments: str | Path, stdout: int = subprocess.PIPE, **environment: str) -> None:
+    def __init__(self, *arguments: str | Path, stdout: int = subprocess.PIPE, inherits: Sequence[socket.socket] = (),
+                 module: str = "blockingio", cwd: Path | None = None, **environment: str) -> None:
+        """``inherits``: the sockets of a service manager."""
+        words = [sys.executable, "-W", "error", "-m", module, *map(str, arguments)]
+        descriptors = [sock.fileno() for sock in inherits]
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "blockingio", *map(str, arguments)], bufsize=0,
+            activated(words, descriptors) if inherits else words, bufsize=0, pass_fds=descriptors, cwd=cwd,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment)
         self._stdout = self.process.stdout.fileno() if self.process.stdout else -1
