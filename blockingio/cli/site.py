@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -128,9 +128,9 @@ class Site(VirtualDirectory):
             return None
         return super()._open(names, request)
 
-    def _open_gzipped(self, names: Sequence[str]) -> Opened | None:
+    def _open_neighbours(self, names: Sequence[str]) -> Iterator[tuple[str, Opened]]:
         """None where anybody may put a file beside another one, and so in its place."""
-        return None if self._options.upload else super()._open_gzipped(names)
+        return iter(()) if self._options.upload else super()._open_neighbours(names)
 
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         options = self._options

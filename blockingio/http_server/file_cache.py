@@ -43,21 +43,21 @@ _Witness = tuple[str, _Identity]
 
 
 class KeptFile:
-    """A file in memory, with its precompressed neighbour where it has one.
+    """A file in memory, with its precompressed neighbours where it has some.
 
     ``answer`` is the last plain answer that was made of it.  Any thread sets the attributes
     that change, each in one step.
     """
 
-    __slots__ = ("root", "plain", "gzipped", "size", "answer", "_root_witness", "_witnesses", "_look_again",
+    __slots__ = ("root", "plain", "neighbours", "size", "answer", "_root_witness", "_witnesses", "_look_again",
                  "_looked_at")  # fmt: skip
 
-    def __init__(self, root: object, plain: Representation, gzipped: Representation | None,
+    def __init__(self, root: object, plain: Representation, neighbours: Sequence[Representation],
                  root_witness: _Witness, witnesses: list[_Witness]) -> None:
         self.root = root
         self.plain = plain
-        self.gzipped = gzipped
-        self.size = plain.size + (gzipped.size if gzipped is not None else 0)
+        self.neighbours = neighbours
+        self.size = plain.size + sum(neighbour.size for neighbour in neighbours)
         self.answer: WholeAnswer | None = None
         self._root_witness = root_witness
         self._witnesses = witnesses
@@ -106,11 +106,11 @@ class FileCache:
         return None
 
     def keep(self, target: str, root: object, directories: Sequence[str], plain: Representation,
-             gzipped: Representation | None, files: Sequence[tuple[str, os.stat_result]]) -> None:
+             neighbours: Sequence[Representation], files: Sequence[tuple[str, os.stat_result]]) -> None:
         """Load a file and keep it, unless something on the way to it has changed lately.
 
-        ``directories`` are the paths from the root's to the file's, ``files`` its own and its
-        neighbour's path, with their stat when they were opened.
+        ``directories`` are the paths from the root's to the file's, ``files`` its own path and its
+        neighbours', with their stat when they were opened.
         """
         if len(target) > _MAX_KEY:
             return
@@ -126,13 +126,12 @@ class FileCache:
                for _, status in found):
             return
         try:
-            plain.load()
-            if gzipped is not None:
-                gzipped.load()
+            for content in (plain, *neighbours):
+                content.load()
         except (HttpException, OSError):
             return  # it is changing right now; the answer meets that as well
         root_witness, *witnesses = [(path, _identity(status)) for path, status in found]
-        kept = KeptFile(root, plain, gzipped, root_witness, witnesses)
+        kept = KeptFile(root, plain, neighbours, root_witness, witnesses)
         self._forget(target)
         with self._lock:
             while self._files and (self._size + kept.size > CACHE_SIZE or len(self._files) >= MAX_ENTRIES):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from errno import ELOOP, EMFILE, EMLINK, ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, ENXIO
 from functools import lru_cache
 from pathlib import Path
@@ -27,13 +27,12 @@ from blockingio.http_server.listing_page import SCRIPT, listing_json, listing_pa
 from blockingio.http_server.mime import coding_of_name
 from blockingio.http_server.page import Script, content_security_policy, error_page
 from blockingio.http_server.paths import decode_path, encode_path
+from blockingio.http_server.precompressed import ENDINGS, choose, neighbours_of
 from blockingio.http_server.refusal import sentence_for
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
-from blockingio.server.compression import accepts_gzip
 from blockingio.stream.stream import Stream, StreamSubscription
 from blockingio.values.header_value import ContentType
-from blockingio.values.headers import HttpHeaders
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
@@ -57,8 +56,8 @@ class VirtualDirectory:
 
     Never serves outside ``root`` while ``jail_root`` is set, whatever the URI's encoding or the
     links on disk.  ``path_prefix`` is what paths have to begin with; it is left out below the
-    root.  The root need not exist: what is not there is 404.  A precompressed ``name.gz`` beside
-    ``name`` is sent to clients that take gzip.  Any number of threads may serve from one object.
+    root.  The root need not exist: what is not there is 404.  A precompressed ``name.br``,
+    ``name.zst`` or ``name.gz`` beside ``name`` is sent to clients that take that coding.  Any number of threads may serve from one object.
     Follows package:http_server's VirtualDirectory.
     """
 
@@ -177,69 +176,63 @@ class VirtualDirectory:
         now = time()
         media_type = media_type_of(names[-1], opened)
         plain = Representation(opened, media_type, coding_of_name(names[-1]), now)
-        neighbour = self._open_gzipped(names)
-        try:
-            gzipped = Representation(neighbour, media_type, "gzip", now) if neighbour is not None else None
-            if target and opened.direct and (neighbour is None or neighbour.direct):
-                self._keep(target, names, plain, gzipped, opened, neighbour)
-            self._answer(plain, gzipped, request)
-        finally:
-            if neighbour is not None:
-                neighbour.close()
+        with ExitStack() as stack:
+            others = [(coding, stack.enter_context(closing(other))) for coding, other in self._open_neighbours(names)]
+            neighbours = [Representation(other, media_type, coding, now) for coding, other in others]
+            if target and opened.direct and all(other.direct for _, other in others):
+                self._keep(target, names, plain, neighbours, [opened, *(other for _, other in others)])
+            self._answer(plain, neighbours, request)
 
-    def _answer(self, plain: Representation, gzipped: Representation | None, request: HttpRequest) -> None:
-        if gzipped is not None and _takes_gzip(request.headers):
-            status = respond(request, gzipped, True)
-        else:
-            status = respond(request, plain, gzipped is not None)
+    def _answer(self, plain: Representation, neighbours: Sequence[Representation], request: HttpRequest) -> None:
+        status = respond(request, choose(plain, neighbours, request.headers), bool(neighbours))
         if status:
             self._refuse(request, status)
 
-    def _keep(self, target: str, names: Sequence[str], plain: Representation, gzipped: Representation | None,
-              opened: Opened, neighbour: Opened | None) -> None:
-        if plain.size > SMALL_FILE or gzipped is not None and gzipped.size > SMALL_FILE:
+    def _keep(self, target: str, names: Sequence[str], plain: Representation, neighbours: Sequence[Representation],
+              opened: Sequence[Opened]) -> None:
+        """``opened`` are the files of all of them, in this order."""
+        if any(content.size > SMALL_FILE for content in (plain, *neighbours)):
             return
         directories = [str(self.root)]
         for name in names[:-1]:
             directories.append(os.path.join(directories[-1], name))
-        files = [(os.path.join(directories[-1], names[-1]), opened.stat)]
-        if neighbour is not None:
-            files.append((f"{files[0][0]}.gz", neighbour.stat))
-        self._cache.keep(target, self.root, directories, plain, gzipped, files)
+        path = os.path.join(directories[-1], names[-1])
+        endings = ("", *(ENDINGS[neighbour.coding] for neighbour in neighbours if neighbour.coding is not None))
+        files = [(path + ending, one.stat) for ending, one in zip(endings, opened)]
+        self._cache.keep(target, self.root, directories, plain, neighbours, files)
 
     def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:
         """Answer from memory; a plain GET with fields that were made for the last one."""
         response = request.response
+        neighbours = kept.neighbours
         if not (response.is_untouched and request.method == "GET"
                 and _SPECIAL_FIELDS.isdisjoint(request.headers.by_name)):
-            self._answer(kept.plain, kept.gzipped, request)
+            self._answer(kept.plain, neighbours, request)
             return
-        gzipped = kept.gzipped
-        content = gzipped if gzipped is not None and _takes_gzip(request.headers) else kept.plain
+        content = choose(kept.plain, neighbours, request.headers) if neighbours else kept.plain
         defaults = response.default_headers
         answer = kept.answer
         if answer is None or answer.defaults is not defaults.encode() or answer.content is not content:
-            answer = kept.answer = WholeAnswer(content, defaults, varies=gzipped is not None)
+            answer = kept.answer = WholeAnswer(content, defaults, varies=bool(neighbours))
         answer.send(response)
 
-    def _open_gzipped(self, names: Sequence[str]) -> Opened | None:
-        """The precompressed neighbour of a file, None where there is none to be served."""
+    def _open_neighbours(self, names: Sequence[str]) -> Iterator[tuple[str, Opened]]:
+        """The precompressed neighbours of a file that can be served, each with its coding."""
         *directory, name = names
-        # Most files have none, and this costs less than a failed open.  What it says of links that
-        # lead outside is of no use to anybody: open_below decides.
-        if name.endswith(".gz") or not os.access(os.path.join(self.root, *directory, f"{name}.gz"), os.R_OK):
-            return None
-        if coding_of_name(name) is not None:
-            return None  # compressed already
-        try:
-            opened = open_below(str(self.root), (*directory, f"{name}.gz"),
-                                follow_links=self.follow_links, jail=self.jail_root)
-        except OSError:
-            return None
-        if stat.S_ISREG(opened.stat.st_mode):
-            return opened
-        opened.close()
-        return None
+        for neighbour, coding in neighbours_of(name):
+            # Most files have none, and this costs less than a failed open.  What it says of links that
+            # lead outside does not matter: open_below decides.
+            if not os.access(os.path.join(self.root, *directory, neighbour), os.R_OK):
+                continue
+            try:
+                opened = open_below(str(self.root), (*directory, neighbour),
+                                    follow_links=self.follow_links, jail=self.jail_root)
+            except OSError:
+                continue
+            if stat.S_ISREG(opened.stat.st_mode):
+                yield coding, opened
+            else:
+                opened.close()
 
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         if self.directory_handler is not None:
@@ -325,14 +318,3 @@ def _prefers_json(accept: str) -> bool:
     names = [re.sub("[ \t]+", "", member).lower().partition(";") for member in accept.split(",")]
     wanted = [name for name, _, parameters in names if not re.fullmatch(r"(.*;)?q=0(\.0*)?", parameters)]
     return "application/json" in wanted and not {"text/html", "application/xhtml+xml"} & set(wanted)
-
-
-def _takes_gzip(headers: HttpHeaders) -> bool:
-    values = headers.texts_of("accept-encoding")
-    return values is not None and _weighs_gzip(", ".join(values))
-
-
-# Browsers send a handful of different ones.
-@lru_cache(maxsize=64)
-def _weighs_gzip(field: str) -> bool:
-    return accepts_gzip(HttpHeaders.from_fields([("accept-encoding", field)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.sink import Compressor
@@ -71,16 +72,24 @@ def is_compressible(headers: HttpHeaders) -> bool:
 
 def accepts_gzip(headers: HttpHeaders) -> bool:
     """Whether Accept-Encoding gives gzip a weight above zero (RFC 9110 12.5.3)."""
-    gzip = anything = None
-    for member in headers.get("accept-encoding", "").split(","):
+    return weight_of("gzip", weights(headers.get("accept-encoding", ""))) > 0
+
+
+def weights(field: str) -> dict[str, float]:
+    """What Accept-Encoding says, by coding in lower case; 0 where a weight cannot be read (RFC 9110 12.5.3)."""
+    found = {}
+    for member in field.split(","):
         coding, *parameters = [part.strip() for part in member.split(";")]
         weight = 1.0
         for parameter in parameters:
             if parameter[:2].lower() == "q=":
                 match = _WEIGHT.fullmatch(parameter)
                 weight = float(match[1]) if match else 0.0
-        if coding.lower() in ("gzip", "x-gzip"):
-            gzip = weight
-        elif coding == "*":
-            anything = weight
-    return bool(gzip if gzip is not None else anything)
+        coding = coding.lower()
+        found["gzip" if coding == "x-gzip" else coding] = weight
+    return found
+
+
+def weight_of(coding: str, accepted: Mapping[str, float]) -> float:
+    """A coding's weight, 0 where it is not taken; ``*`` speaks for what is not named."""
+    return accepted.get(coding, accepted.get("*", 0.0))

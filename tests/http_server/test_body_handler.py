@@ -366,7 +366,7 @@ def test_as_a_transformer_it_keeps_no_request() -> None:
         assert post(server.port, "text/plain", b"\xfc").status == 200
 
 
-class ResponseWriter(http.server.BaseHTTPRequestHandler):
+class AnswerOfThePath(http.server.BaseHTTPRequestHandler):
     """Answers with what the path says: /=content-type/body, percent-encoded."""
 
     def do_GET(self) -> None:
@@ -385,7 +385,7 @@ class ResponseWriter(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def answering() -> Iterator[int]:
-    with http.server.HTTPServer(("127.0.0.1", 0), ResponseWriter) as server:
+    with http.server.HTTPServer(("127.0.0.1", 0), AnswerOfThePath) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_port

@@ -108,11 +108,12 @@ def test_a_change_is_seen_at_once(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("settled")
-def test_a_neighbour_that_comes_and_goes_is_seen(root: Path, opened: list[str]) -> None:
+@pytest.mark.parametrize(("ending", "coding"), [("gz", "gzip"), ("br", "br"), ("zst", "zstd")])
+def test_a_neighbour_that_comes_and_goes_is_seen(root: Path, opened: list[str], ending: str, coding: str) -> None:
     packed = gzip.compress(b"Hello, world!")
-    accept = "Accept-Encoding: gzip"
+    accept = f"Accept-Encoding: {coding}"
     for directory in ("", "sub/"):
-        file, neighbour = root / f"{directory}it.txt", root / f"{directory}it.txt.gz"
+        file, neighbour = root / f"{directory}it.txt", root / f"{directory}it.txt.{ending}"
         file.write_bytes(b"Hello, world!")
         with site(root) as client:
             for _ in range(3):
@@ -121,10 +122,10 @@ def test_a_neighbour_that_comes_and_goes_is_seen(root: Path, opened: list[str]) 
                 opened.clear()
                 for _ in range(3):
                     response = client.get(f"/{directory}it.txt", accept)
-                    assert (response.body, response.header("content-encoding")) == (packed, "gzip")
+                    assert (response.body, response.header("content-encoding")) == (packed, coding)
                     response = client.get(f"/{directory}it.txt")
                     assert (response.body, response.header("vary")) == (b"Hello, world!", "Accept-Encoding")
-                assert opened.count("it.txt.gz") == 1
+                assert opened.count(f"it.txt.{ending}") == 1
                 neighbour.unlink()
 
 

@@ -253,30 +253,53 @@ def test_a_precompressed_neighbour(root: Path) -> None:
             assert client.get("/hello.txt", f"Accept-Encoding: {accepts}").body == b"Hello, world!"
 
 
-def test_each_coding_has_its_validator_and_its_ranges(root: Path) -> None:
+def test_the_coding_that_the_client_likes_best(root: Path) -> None:
+    """By the weights (RFC 9110 12.5.3); of codings that it likes equally the one with the smallest file."""
+    for ending, size in ((".br", 5), (".zst", 6), (".gz", 7)):
+        (root / f"hello.txt{ending}").write_bytes(bytes(size))
+    sent = {"br": 5, "zstd": 6, "gzip": 7, None: 13}
+    with site(root) as client:
+        tags = {client.get("/hello.txt", f"Accept-Encoding: {coding}").header("etag") for coding in sent}
+        assert len(tags) == 4
+        for accepts, coding in (
+                ("br", "br"), ("zstd", "zstd"), ("gzip", "gzip"), ("gzip, deflate, br, zstd", "br"), ("BR", "br"),
+                ("br;q=0.1, gzip;q=0.5, zstd;q=0.3", "gzip"), ("br;q=0, *", "zstd"), ("*;q=0.5, br;q=0", "zstd"),
+                ("identity;q=0.5, br;q=0.4", None), ("identity;q=0.5, br;q=0.5", "br"), ("identity;q=0, zstd", "zstd"),
+                ("br;q=x", None), ("deflate", None), ("", None), ("*;q=0", None), ("brotli", None)):
+            response = client.get("/hello.txt", f"Accept-Encoding: {accepts}")
+            assert (response.header("content-encoding"), len(response.body)) == (coding, sent[coding]), accepts
+            assert response.header("vary") == "Accept-Encoding"
+            assert response.header("content-type") == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(("ending", "coding"), [(".gz", "gzip"), (".br", "br"), (".zst", "zstd")])
+def test_each_coding_has_its_validator_and_its_ranges(root: Path, ending: str, coding: str) -> None:
     packed = gzip.compress(b"Hello, world!", mtime=0)
-    (root / "hello.txt.gz").write_bytes(packed)
-    accept = "Accept-Encoding: gzip"
+    (root / f"hello.txt{ending}").write_bytes(packed)
+    accept = f"Accept-Encoding: {coding}"
     with site(root) as client:
         plain = client.get("/hello.txt").header("etag")
-        gzipped = client.get("/hello.txt", accept).header("etag")
-        response = client.get("/hello.txt", accept, f"If-None-Match: {gzipped}")
+        encoded = client.get("/hello.txt", accept).header("etag")
+        response = client.get("/hello.txt", accept, f"If-None-Match: {encoded}")
         assert (response.status, response.header("vary")) == (304, "Accept-Encoding")
         assert client.get("/hello.txt", accept, f"If-None-Match: {plain}").status == 200
-        assert client.get("/hello.txt", f"If-None-Match: {gzipped}").status == 200
-        response = client.get("/hello.txt", accept, "Range: bytes=0-9", f"If-Range: {gzipped}")
+        assert client.get("/hello.txt", f"If-None-Match: {encoded}").status == 200
+        response = client.get("/hello.txt", accept, "Range: bytes=0-9", f"If-Range: {encoded}")
         assert (response.status, response.body) == (206, packed[:10])
-        assert response.header("content-encoding") == "gzip"
+        assert response.header("content-encoding") == coding
         assert response.header("content-range") == f"bytes 0-9/{len(packed)}"
 
 
 def test_what_is_compressed_already_has_no_neighbour(root: Path) -> None:
     (root / "a.gz").write_bytes(b"one")
-    (root / "a.gz.gz").write_bytes(b"two")
+    for name in ("a.gz.gz", "a.gz.br", "a.br.gz"):
+        (root / name).write_bytes(b"two")
+    (root / "a.br").write_bytes(b"four")
     (root / "b").write_bytes(b"three")
     (root / "b.gz").mkdir()
     with site(root) as client:
-        assert client.get("/a.gz", "Accept-Encoding: gzip").body == b"one"
+        assert client.get("/a.gz", "Accept-Encoding: gzip, br").body == b"one"
+        assert client.get("/a.br", "Accept-Encoding: gzip, br").body == b"four"
         assert client.get("/a.gz", "Accept-Encoding: gzip").header("content-encoding") is None
         assert client.get("/b", "Accept-Encoding: gzip").body == b"three"
         assert client.get("/c", "Accept-Encoding: gzip").status == 404
