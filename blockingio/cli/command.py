@@ -19,6 +19,7 @@ from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
 from blockingio.cli.shutdown import FAREWELL, GRACE, Shutdown
 from blockingio.cli.site import Site, SiteOptions
+from blockingio.cli.upload_page import limit_text
 from blockingio.processes import run as run_processes
 from blockingio.server.log_file import LogFile
 from blockingio.server.log_format import LOG_FORMATS
@@ -113,7 +114,8 @@ class _Service:
     def __init__(self, server: HttpServer, options: argparse.Namespace, log_file: LogFile | None) -> None:
         self.site = Site(options.directory, SiteOptions(
             listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
-            cache=options.cache, upload=options.upload, auth=options.auth,
+            cache=options.cache, upload=options.upload, drop=options.drop, max_upload=options.max_upload,
+            auth=options.auth, upload_auth=options.upload_auth,
             dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
             headers=frozenset(name.lower() for name, _ in options.header)))
         self._server = server
@@ -166,9 +168,11 @@ def _warnings(server: HttpServer, options: argparse.Namespace, kept: KeptCertifi
         yield f"The certificate is new, and will be again next time, as it cannot be kept: {kept.trouble}"
     if options.spa and not (options.directory / "index.html").is_file():
         yield "There is no index.html yet: until then --spa answers unknown paths with 404"
-    if options.upload and options.auth is None and not server.address.is_loopback and options.unix is None:
-        yield (f"Anybody who reaches {server.address} can save files here, of any size, until the disk is full: "
-               f"--auth USER:PASSWORD asks for a password")
+    is_free = (options.upload or options.drop) and options.auth is None and options.upload_auth is None
+    if is_free and not server.address.is_loopback and options.unix is None:
+        yield (f"Anybody who reaches {server.address} can save files here, each of up to "
+               f"{limit_text(options.max_upload)}, until the disk is full: --auth USER:PASSWORD asks for a "
+               f"password, --upload-auth USER:PASSWORD for uploads alone")
 
 
 def _security_context(certificate: Path | None, key: Path | None) -> SecurityContext | None:

@@ -24,9 +24,12 @@ class FolderZips:
     """Any number of threads may ask it."""
 
     def __init__(self, open_names: Callable[[Sequence[str]], Opened],
-                 entries: Callable[[Opened, Sequence[str]], list[Entry]]) -> None:
+                 entries: Callable[[Opened, Sequence[str]], list[Entry]],
+                 refuse: Callable[[HttpRequest, int], object]) -> None:
+        """``refuse`` answers a request with a status that is an error's."""
         self._open_names = open_names
         self._entries = entries
+        self._refuse = refuse
         self._threads = ThreadPool("blockingio zip")
         self._threads.close()  # none waits for the next one, which may never come
 
@@ -45,7 +48,8 @@ class FolderZips:
             self._threads.run(partial(self._send, request, tuple(names)))
         except Exception:  # RuntimeError, MemoryError: no thread
             log.exception("a ZIP of %s could not be begun", request.target)
-            answer_error(request, _SERVICE_UNAVAILABLE)
+            headers.remove_all("content-disposition")
+            self._refuse(request, _SERVICE_UNAVAILABLE)
 
     def _send(self, request: HttpRequest, names: tuple[str, ...]) -> None:
         response = request.response

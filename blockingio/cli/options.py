@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import blockingio
 from blockingio.cli.environment import read_environment
+from blockingio.cli.site import MOST_UPLOADED
 from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.log_format import LOG_FORMATS
@@ -127,6 +128,12 @@ def _add_permission(add: _Add) -> None:
     add("--upload", action="store_true",
         help="save files that are sent into the directory, never over others; the form for it is on the listing, so "
              "give --no-index where there is an index.html")
+    add("--upload-auth", metavar="USER:PASSWORD",
+        help="save files only for who knows these, and --auth is for reading alone")
+    add("--max-upload", type=_size, default=MOST_UPLOADED, metavar="SIZE",
+        help="bytes of an upload at most, as 500M or 2G, where K is 1024 and kB 1000 (1G)")
+    add("--drop", action="store_true",
+        help="a letterbox: save files that are sent, and list and serve nothing; each gets a receipt with its SHA-256")
     add("--cors", action="store_true", help="let pages of any origin read the files")
 
 
@@ -176,10 +183,7 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
             parser.error(f"argument --{name}: expected at least 1")
     if options.processes > 1 and not hasattr(os, "fork"):
         parser.error("argument --processes: this system has no fork, so expected 1")
-    if options.auth is not None and ":" not in options.auth:
-        parser.error("argument --auth: expected USER:PASSWORD, found no colon")
-    if options.auth is not None and options.auth.startswith(":"):
-        parser.error("argument --auth: expected USER:PASSWORD, found no user")
+    _check_permission(parser, options)
     try:
         AllowedHosts(options.host)
     except ValueError as error:
@@ -194,14 +198,36 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
         parser.error("argument --open: no browser opens a Unix-domain socket, so expected no --unix with it")
     if options.unix is not None and AF_UNIX is None:
         parser.error("argument --unix: this system has no Unix-domain sockets (AF_UNIX)")
-    if options.upload and not CAN_WRITE_BELOW:
-        parser.error("argument --upload: this system cannot make files relative to an open directory (dir_fd)")
+
+
+def _check_permission(parser: Parser, options: argparse.Namespace) -> None:
+    for name, value in (("--auth", options.auth), ("--upload-auth", options.upload_auth)):
+        if value is not None and ":" not in value:
+            parser.error(f"argument {name}: expected USER:PASSWORD, found no colon")
+        if value is not None and value.startswith(":"):
+            parser.error(f"argument {name}: expected USER:PASSWORD, found no user")
+    if options.upload_auth is not None and not (options.upload or options.drop):
+        parser.error("argument --upload-auth: expected --upload or --drop with it")
+    if options.drop and options.spa:
+        parser.error("argument --drop: nothing is served then, so expected no --spa with it")
+    if (options.upload or options.drop) and not CAN_WRITE_BELOW:
+        name = "--upload" if options.upload else "--drop"
+        parser.error(f"argument {name}: this system cannot make files relative to an open directory (dir_fd)")
 
 
 def _program() -> str:
     """What the user has called: the console script, or the module."""
     name = os.path.basename(sys.argv[0])
     return "blockingio" if os.path.splitext(name)[0] == "blockingio" else "python -m blockingio"
+
+
+def _size(text: str) -> int:
+    """Bytes: digits and a unit, as the power of 1024 that it is unless a B alone is behind it, as in kB."""
+    match = re.fullmatch(r"([0-9]{1,15})(?:([KMGT])(iB|B)?|B)?", text, re.IGNORECASE | re.ASCII)
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"expected a size as 500M or 2G, found {text!r}")
+    base = 1000 if (match[3] or "").upper() == "B" else 1024
+    return int(match[1]) * base ** ("KMGT".index(match[2].upper()) + 1 if match[2] else 0)
 
 
 def _number(text: str) -> int:

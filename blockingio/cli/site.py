@@ -1,31 +1,42 @@
-"""What the command line serves: a VirtualDirectory with an index, a fallback, credentials and uploads."""
+"""What the command line serves: a VirtualDirectory with an index, a fallback, credentials and uploads; or a letterbox,
+that takes files and shows none."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from blockingio.cli.folder_zip import LINK, FolderZips
 from blockingio.cli.permission import OwnHosts, is_own_form, knows
+from blockingio.cli.upload import Saved, Uploads, is_temporary
 from blockingio.cli.upload_form import UploadForms
-from blockingio.cli.upload import Uploads, is_temporary
-from blockingio.http_server.listing import UPLOAD_FORM, begins_with_dot
+from blockingio.cli.upload_page import Letterbox, limit_text, receipt_page, saved_json, upload_form
+from blockingio.http_server.listing import begins_with_dot
+from blockingio.http_server.listing_page import PLAIN
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.safe_open import Opened, open_below
-from blockingio.http_server.virtual_directory import VirtualDirectory
+from blockingio.http_server.virtual_directory import VirtualDirectory, prefers_json
 from blockingio.server.request import HttpRequest
 from blockingio.server.state import log
 from blockingio.server.workers import answer_error
+from blockingio.values.header_value import ContentType
 from blockingio.values.percent import decode_lenient
 
 INDEX = "index.html"
 WELL_KNOWN = ".well-known"
+
+# Bytes of an upload (1 GiB).
+MOST_UPLOADED = 1 << 30
+
+_CONTENT_TOO_LARGE = 413
 
 # Seconds for which a browser need not ask again before a request of another origin.
 _PREFLIGHT_MAX_AGE = 600
@@ -44,7 +55,10 @@ class SiteOptions(NamedTuple):
     cors: bool = False
     cache: int | None = None  # seconds; None: browsers ask each time whether they have the newest
     upload: bool = False
+    drop: bool = False  # take uploads at the top, and do nothing else
+    max_upload: int = MOST_UPLOADED  # bytes of the files of one form
     auth: str | None = None  # USER:PASSWORD
+    upload_auth: str | None = None  # the same for uploads; None: auth is for them as well
     dotfiles: bool = False  # serve and list what begins with a dot
     zip: bool = True  # folders that are listed can be downloaded as a ZIP
     hosts: tuple[str, ...] = ()  # whom else requests may be for
@@ -57,19 +71,22 @@ class Site(VirtualDirectory):
     def __init__(self, root: str | Path, options: SiteOptions) -> None:
         super().__init__(root)
         self._options = options
-        self.allow_directory_listing = options.listing
-        self._listing_form = (LINK if options.zip else "") + (UPLOAD_FORM if options.upload else "")
-        self._zips = FolderZips(self._open_below, self._entries)
+        self._takes_files = options.upload or options.drop
+        self.allow_directory_listing = options.listing and not options.drop
+        extra = upload_form(options.max_upload) if options.upload else PLAIN
+        self._add_to_listings(extra._replace(form=(LINK if options.zip else "") + extra.form))
+        self._letterbox = Letterbox(options.max_upload) if options.drop else None
+        self._zips = FolderZips(self._open_below, self._entries, self._refuse)
         methods = ["GET", "HEAD"]
-        if options.upload:
+        if self._takes_files:
             methods.append("POST")
         if options.cors:
             methods.append("OPTIONS")
         self._methods = ", ".join(methods)
         self._hosts = OwnHosts(options.hosts)
         self._is_gone = False  # by any thread, in one step: at worst a line is written twice
-        self._uploads = Uploads(self._is_reserved)
-        self._upload_forms = UploadForms(self._uploads, self._refuse)
+        self._uploads = Uploads(self._is_reserved, most=options.max_upload, hashes=options.drop)
+        self._upload_forms = UploadForms(self._uploads, options.max_upload, self._fail)
         # Fields that answers begin with, but for those that stand in the server's default headers as the user wants.
         self._for_all: dict[str, str] = {}
         self._for_files: dict[str, str] = {}
@@ -90,10 +107,7 @@ class Site(VirtualDirectory):
             self._handle(request)
         except Exception:
             log.exception("%s %s failed", request.method, request.target)
-            try:
-                self._refuse(request, 500)
-            except Exception:  # an answer has begun
-                answer_error(request, 500)
+            self._fail(request, 500)
 
     def _handle(self, request: HttpRequest) -> None:
         options = self._options
@@ -106,15 +120,31 @@ class Site(VirtualDirectory):
         if options.cors and request.method == "OPTIONS":
             self._answer_preflight(request)
             return
-        if options.auth is not None and not knows(options.auth, request):
-            headers.set("www-authenticate", 'Basic realm="files", charset="UTF-8"')
+        is_upload = self._takes_files and request.method == "POST"
+        is_apart = is_upload and options.upload_auth is not None
+        auth = options.upload_auth if is_apart else options.auth
+        if auth is not None and not knows(auth, request):
+            realm = "uploads" if is_apart else "files"
+            headers.set("www-authenticate", f'Basic realm="{realm}", charset="UTF-8"')
             self._refuse(request, 401)
-        elif options.upload and request.method == "POST":
+        elif is_upload:
             self._receive(request)
         else:
             for name, value in self._for_files.items():
                 headers.set(name, value)
-            self.serve_request(request)
+            if self._letterbox is None:
+                self.serve_request(request)
+            else:
+                self._show_letterbox(self._letterbox, request)
+
+    def _show_letterbox(self, letterbox: Letterbox, request: HttpRequest) -> None:
+        """At the top alone; all else is as if it were not there, so that nobody learns what is."""
+        if request.method not in ("GET", "HEAD"):
+            self._refuse(request, 405)
+        elif decode_path(request.uri.path) != ((), True):
+            self._refuse(request, 404)
+        else:
+            self._send_page(request, letterbox.html, letterbox.script)
 
     # ---------------------------------------------------------------- files
 
@@ -130,7 +160,7 @@ class Site(VirtualDirectory):
 
     def _open_neighbours(self, names: Sequence[str]) -> Iterator[tuple[str, Opened]]:
         """None where anybody may put a file beside another one, and so in its place."""
-        return iter(()) if self._options.upload else super()._open_neighbours(names)
+        return iter(()) if self._takes_files else super()._open_neighbours(names)
 
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         options = self._options
@@ -152,6 +182,30 @@ class Site(VirtualDirectory):
         if status == 405:
             response.headers.set("allow", self._methods)
         super()._refuse(request, status)
+
+    def _fail(self, request: HttpRequest, status: int) -> None:
+        """``_refuse`` whatever became of the answer; never raises."""
+        try:
+            self._refuse(request, status)
+        except Exception:  # an answer has begun
+            answer_error(request, status)
+
+    def _send_error(self, request: HttpRequest, sentence: str) -> None:
+        """As JSON for a script that has sent something."""
+        response = request.response
+        status = int(response.status_code)
+        if status == _CONTENT_TOO_LARGE:
+            sentence = f"{sentence.rstrip('.')}: {limit_text(self._options.max_upload)} at most."
+        if request.method != "POST" or not prefers_json(request.headers.get("accept", "")):
+            super()._send_error(request, sentence)
+            return
+        self._send_json(request, json.dumps({"status": status, "message": sentence}, ensure_ascii=False) + "\n")
+
+    def _send_json(self, request: HttpRequest, text: str) -> None:
+        response = request.response
+        response.headers.content_type = ContentType.JSON
+        response.write(text)
+        response.close()
 
     def _open_below(self, names: Sequence[str]) -> Opened:
         return open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
@@ -195,7 +249,7 @@ class Site(VirtualDirectory):
         if not is_own_form(request):
             self._refuse(request, 403)
             return
-        if decoded is None:
+        if decoded is None or (self._options.drop and decoded != ((), True)):
             self._refuse(request, 404)
             return
         names, is_directory = decoded
@@ -205,12 +259,26 @@ class Site(VirtualDirectory):
         if any(map(self._is_hidden, names)):
             status = 403  # /.well-known/ speaks for the whole host: to certificate authorities, for one
         elif is_directory and stat.S_ISDIR(opened.stat.st_mode):
-            self._upload_forms.take(request, opened, encode_path(names))
+            self._upload_forms.take(request, opened, partial(self._say_saved, encode_path(names)))
             return
         else:
             status = 405
         opened.close()
         self._refuse(request, status)
+
+    def _say_saved(self, location: str, request: HttpRequest, saved: Sequence[Saved]) -> None:
+        """To a script what was saved, to people the directory again, or receipts where that is not shown."""
+        response = request.response
+        is_json = prefers_json(request.headers.get("accept", ""))
+        if not (is_json or self._options.drop):
+            response.redirect(location, status=303)
+            return
+        response.status_code = 201
+        response.headers.set("cache-control", "no-store")
+        if is_json:
+            self._send_json(request, saved_json(saved))
+        else:
+            self._send_page(request, receipt_page(saved))
 
     def _is_reserved(self, name: str) -> bool:
         """Whether no upload may be called so: it would stand in for a listing, or for what is not there."""

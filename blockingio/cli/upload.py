@@ -8,6 +8,7 @@ meanwhile changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -15,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from errno import EEXIST, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from threading import Lock
+from typing import NamedTuple
 
-from blockingio.errors import HttpException
+from blockingio.errors import BadMessage, HttpException
 from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.multipart import MimeMultipart
 from blockingio.http_server.paths import shown
@@ -44,6 +46,18 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY_RE.fullmatch(name) is not None
 
 
+_CONTENT_TOO_LARGE = 413
+
+
+class Saved(NamedTuple):
+    """A file that has come whole: the name that it got, and the one that it was sent with, as far as a file's."""
+
+    name: str
+    sent_as: str
+    size: int  # bytes
+    sha256: str | None  # hexadecimal; None where nothing is hashed
+
+
 class Uploads:
     """Saves files from forms; any number of threads may do so at once, each with a directory of its own.
 
@@ -51,24 +65,31 @@ class Uploads:
     before or after, never in the middle.
     """
 
-    def __init__(self, is_reserved: Callable[[str], bool]) -> None:
-        """``is_reserved`` says which names no file gets, as if they were taken."""
+    def __init__(self, is_reserved: Callable[[str], bool], *, most: int, hashes: bool = False) -> None:
+        """``is_reserved`` says which names no file gets, as if they were taken.
+
+        ``most`` is how many bytes the files of one form have at most; ``hashes`` asks for their SHA-256.
+        """
         self._is_reserved = is_reserved
+        self._most = most
+        self._hashes = hashes
         self._lock = Lock()
         self._closed = False
         self._half: set[tuple[int, str]] = set()  # temporary names, each with its directory
 
-    def save(self, parts: Iterable[MimeMultipart], directory: int) -> list[str]:
-        """Save the files of a multipart/form-data body in an open directory; the names they got.
+    def save(self, parts: Iterable[MimeMultipart], directory: int) -> list[Saved]:
+        """Save the files of a multipart/form-data body in an open directory.
 
         Fields that are no files are passed over.  Raises HttpException for a broken body, or where this is
-        closed, and OSError; files that were whole by then stay.
+        closed, BadMessage with status 413 for too large a one, and OSError; files that were whole by then stay.
         """
-        saved = []
+        saved: list[Saved] = []
+        left = self._most
         for part in parts:
             filename = HttpMultipartFormData.parse(part).content_disposition.parameters.get("filename")
             if filename:
-                saved.append(self._save(part, clean_name(filename), directory))
+                saved.append(self._save(part, clean_name(filename), directory, left))
+                left -= saved[-1].size
         return saved
 
     def close(self) -> None:
@@ -79,13 +100,21 @@ class Uploads:
                 with suppress(OSError):  # somebody else was so kind
                     os.unlink(temporary, dir_fd=directory)
 
-    def _save(self, content: Iterable[bytes], name: str, directory: int) -> str:
+    def _save(self, content: Iterable[bytes], name: str, directory: int, most: int) -> Saved:
         temporary, descriptor = self._create(directory)
+        digest = hashlib.sha256() if self._hashes else None
+        size = 0
         try:
             with open(descriptor, "wb") as file:
                 for chunk in content:
+                    size += len(chunk)
+                    if size > most:
+                        raise BadMessage(f"the files of a form have over {self._most} bytes", _CONTENT_TOO_LARGE)
                     file.write(chunk)
-            return self._give_name(temporary, name, directory)
+                    if digest is not None:
+                        digest.update(chunk)
+            given = self._give_name(temporary, name, directory)
+            return Saved(given, name, size, None if digest is None else digest.hexdigest())
         finally:
             with self._lock:
                 self._half.discard((directory, temporary))

@@ -22,13 +22,6 @@ PAGE_SIZE = 5000
 
 _DIGITS = re.compile(r"([0-9]+)")
 
-UPLOAD_FORM = (
-    '<form method="post" enctype="multipart/form-data">\n'
-    '<input type="file" name="file" multiple required aria-label="Files to upload">\n'
-    "<button>Upload</button>\n</form>\n"
-)
-
-
 class Entry(NamedTuple):
     """One line of a listing; ``modified`` in seconds since 1970, ``size`` in bytes.  None: unknown."""
 

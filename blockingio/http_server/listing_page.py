@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from time import time
+from typing import NamedTuple
 
 from blockingio.http_server.listing import Entry, Listing, View
 from blockingio.http_server.page import Script, escape, page
@@ -69,16 +70,20 @@ td a[href$="/"]:before{background:var(--link)}
 tr:hover td{background:var(--hover)}
 td+td,th+th{color:var(--dim);font-variant-numeric:tabular-nums;text-align:right;white-space:nowrap}
 td:last-child,th:last-child{padding-right:0}
-@media(max-width:34rem){td:last-child,th:last-child{display:none}td{padding-block:.625rem}}
+@media(max-width:34rem){thead tr{position:relative}th:last-child{border:0;position:absolute;right:5rem;top:0}
+td:last-child{display:none}td:nth-child(2){padding-right:0}th:nth-child(2){padding-right:0}td{padding-block:.625rem}}
 """ + "".join(_icon_rules())
 
-SCRIPT = Script.of("""
-"use strict";(()=>{const table=document.querySelector("table");if(!table)return;
+# show() is for the page, and for a list that takes the place of one on it.
+_SHOW = """
+const show=()=>{const table=document.querySelector("#list table");if(!table)return;
 const now=new Date(table.dataset.now*1000),rows=[...table.tBodies[0].rows].filter(row=>row.cells[1].textContent);
 const short=new Intl.DateTimeFormat(undefined,{day:"numeric",month:"short",hour:"2-digit",minute:"2-digit"});
+const past=new Intl.DateTimeFormat(undefined,{day:"numeric",month:"short",year:"numeric",timeZone:"UTC"});
 const full=new Intl.DateTimeFormat(undefined,{dateStyle:"full",timeStyle:"short"});
-for(const row of rows){const cell=row.cells[2],found=/^(\\d+ \\w+) (\\d+:\\d+)$/.exec(cell.textContent.trim());
-if(!found)continue;let date=new Date(`${found[1]} ${now.getUTCFullYear()} ${found[2]} UTC`);
+for(const row of rows){const cell=row.cells[2],text=cell.textContent.trim(),found=/^(\\d+ \\w+) (\\d+:\\d+)$/.exec(text);
+if(!found){const day=new Date(`${text} UTC`);if(!isNaN(day))cell.textContent=past.format(day);continue}
+let date=new Date(`${found[1]} ${now.getUTCFullYear()} ${found[2]} UTC`);
 if(date-now>864e5)date=new Date(`${found[1]} ${now.getUTCFullYear()-1} ${found[2]} UTC`);
 if(!isNaN(date)){cell.textContent=short.format(date);cell.title=full.format(date)}}
 for(const zone of document.querySelectorAll(".utc"))zone.remove();
@@ -86,21 +91,40 @@ const box=document.querySelector("[type=search]"),summary=document.querySelector
 const narrow=()=>{const wanted=box.value.toLowerCase();let left=0;
 for(const row of rows)left+=!(row.hidden=!row.cells[0].textContent.toLowerCase().includes(wanted));
 summary.textContent=left<rows.length?`${left} of ${rows.length} shown`:all};
-box.addEventListener("input",narrow);narrow()})()
-""")
+box.addEventListener("input",narrow);narrow()};show();
+"""
 
-def listing_page(root: str, names: Sequence[str], listing: Listing, view: View = View(), form: str = "",
-                 now: float | None = None) -> str:
+
+class Extra(NamedTuple):
+    """What a listing's owner adds to it: HTML above the list, CSS, and what else the script does.
+
+    Where that does something it may ask its own origin, and call ``show`` once it has put in another list.
+    """
+
+    form: str = ""
+    style: str = ""
+    code: str = ""
+
+    def script(self) -> Script:
+        """The page's one script."""
+        return Script.of(f'"use strict";{{{_SHOW}{self.code}}}', connects=bool(self.code))
+
+
+PLAIN = Extra()
+
+
+def listing_page(root: str, names: Sequence[str], listing: Listing, view: View = View(), extra: Extra = PLAIN,
+                 script: Script | None = None, now: float | None = None) -> str:
     """The page for the directory that ``names`` lead to from one that is called ``root``.
 
-    ``form`` is HTML above the table; ``now`` is seconds since 1970, None for the clock's.
+    ``script`` is the ``extra``'s, None to make it anew; ``now`` is seconds since 1970, None for the clock's.
     """
     now = time() if now is None else now
     path = escape("/" + "".join(f"{shown(name)}/" for name in names))
-    up = "<tr><td><a href=../>..<td><td>" if names else ""
+    up = '<tr><td><a href=../>Parent folder<td><td>' if names else ""
     rows = up + "".join([_row(entry, now) for entry in listing.entries])
     parts = [f'<nav aria-label="Path"><h1>{_trail(root, names)}</h1></nav>\n',
-             f'<p id="summary" aria-live="polite">{summary(listing)}</p>\n', form]
+             extra.form, f'<div id="list">\n<p id="summary" aria-live="polite">{summary(listing)}</p>\n']
     if listing.entries or view.filter:
         parts.append(_filter(view))
     if rows:
@@ -108,8 +132,9 @@ def listing_page(root: str, names: Sequence[str], listing: Listing, view: View =
                      f"<tbody>\n{rows}</tbody>\n</table>\n")
     if not listing.entries:
         parts.append("<p>Nothing here.</p>\n" if not view.filter else "<p>Nothing here has that in its name.</p>\n")
-    parts.append(_pages(view, listing.pages))
-    return page(f"Index of {path}", f'<main>\n{"".join(parts)}</main>\n', style=_STYLE, script=SCRIPT)
+    parts.append(f"{_pages(view, listing.pages)}</div>\n")
+    return page(f"Index of {path}", f'<main>\n{"".join(parts)}</main>\n', style=_STYLE + extra.style,
+                script=script or extra.script())
 
 
 def listing_json(names: Sequence[str], listing: Listing, view: View) -> str:
@@ -120,7 +145,7 @@ def listing_json(names: Sequence[str], listing: Listing, view: View) -> str:
         "page": min(view.page, listing.pages), "pages": listing.pages,
         "entries": [{
             "name": shown(entry.name), "type": "folder" if entry.is_directory else "file",
-            "url": _reference(entry), "size": None if entry.is_directory else entry.size,
+            "url": reference(entry.name, entry.is_directory), "size": None if entry.is_directory else entry.size,
             "modified": _iso(entry.modified),
         } for entry in listing.entries],
     }, ensure_ascii=False, indent=1) + "\n"
@@ -145,21 +170,21 @@ def size_text(size: int) -> str:
 
 
 def _row(entry: Entry, now: float) -> str:
-    reference = _reference(entry)
-    if not _BARE_RE.fullmatch(reference):
-        reference = f'"{escape(reference)}"'
+    link = reference(entry.name, entry.is_directory)
+    if not _BARE_RE.fullmatch(link):
+        link = f'"{escape(link)}"'
     if entry.is_directory:
         size = "–"
     else:
         size = size_text(entry.size) if entry.size is not None else "?"
     # The parser ends a link with its cell, a cell and a row with the next one (HTML 13.2.6.4.15).
-    return f"<tr><td><a href={reference}>{escape(shown(entry.name))}<td>{size}<td>{date_text(entry.modified, now)}"
+    return f"<tr><td><a href={link}>{escape(shown(entry.name))}<td>{size}<td>{date_text(entry.modified, now)}"
 
 
-def _reference(entry: Entry) -> str:
+def reference(name: str, is_directory: bool = False) -> str:
     """A relative reference; "./" keeps a name with a colon from being taken for a scheme (RFC 3986 4.2)."""
-    name = encode_name(entry.name)
-    return f"{'./' if ':' in name else ''}{name}{'/' if entry.is_directory else ''}"
+    encoded = encode_name(name)
+    return f"{'./' if ':' in encoded else ''}{encoded}{'/' if is_directory else ''}"
 
 
 def date_text(seconds: float | None, now: float) -> str:

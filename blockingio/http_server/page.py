@@ -37,20 +37,27 @@ button{font:inherit;padding:.25rem 1rem}
 
 
 class Script(NamedTuple):
-    """A script that stands in a page, and what a Content-Security-Policy names it by."""
+    """A script that stands in a page, and what a Content-Security-Policy names it by.
+
+    ``connects`` says whether it asks its own origin for something.
+    """
 
     text: str
     source: str
+    connects: bool = False
 
     @classmethod
-    def of(cls, text: str) -> Script:
+    def of(cls, text: str, *, connects: bool = False) -> Script:
         digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-        return cls(text, f"'sha256-{digest}'")
+        return cls(text, f"'sha256-{digest}'", connects)
 
 
 def content_security_policy(script: Script | None = None) -> str:
     """The header's value for a page with this script in it, or none."""
-    return _POLICY if script is None else f"{_POLICY}; script-src {script.source}"
+    if script is None:
+        return _POLICY
+    connections = "; connect-src 'self'" if script.connects else ""
+    return f"{_POLICY}{connections}; script-src {script.source}"
 
 
 def page(title: str, body: str, *, style: str = "", script: Script | None = None) -> str:

@@ -15,7 +15,7 @@ _MAX_SHOWN = 200
 # By status; {path} and {method} are the request's.
 _SENTENCES = {
     400: "What was sent for {path} could not be understood.",
-    401: "{path} is shown only to who gives a user and a password that are known here.",
+    401: "{method} {path} needs a user and a password that are known here.",
     403: "Nobody may do that here: {method} {path}.",
     404: "There is nothing here that is called {path}.",
     405: "{method} cannot be asked of {path}.",

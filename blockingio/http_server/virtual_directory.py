@@ -23,7 +23,7 @@ from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import WholeAnswer, respond
 from blockingio.http_server.listing import Entry, View, begins_with_dot, read_entries, select
 from blockingio.http_server.listing_cache import ListingCache
-from blockingio.http_server.listing_page import SCRIPT, listing_json, listing_page
+from blockingio.http_server.listing_page import PLAIN, Extra, listing_json, listing_page
 from blockingio.http_server.mime import coding_of_name
 from blockingio.http_server.page import Script, content_security_policy, error_page
 from blockingio.http_server.paths import decode_path, encode_path
@@ -75,8 +75,7 @@ class VirtualDirectory:
         self.directory_handler: Callable[[Path, HttpRequest], object] | None = None
         #: Writes the page for what is refused; response.status_code is set when it is called.
         self.error_page_handler: Callable[[HttpRequest], object] | None = None
-        #: HTML above the table of a listing.
-        self._listing_form = ""
+        self._add_to_listings(PLAIN)
         decoded = decode_path(path_prefix or "")
         if decoded is None:
             raise ValueError(f"expected a path as /static for path_prefix, found {path_prefix!r}")
@@ -87,6 +86,11 @@ class VirtualDirectory:
     def __repr__(self) -> str:
         prefix = f" at {encode_path(self._prefix)}" if self._prefix else ""
         return f"<VirtualDirectory {str(self.root)!r}{prefix}>"
+
+    def _add_to_listings(self, extra: Extra) -> None:
+        """Before anything is served."""
+        self._extra = extra
+        self._script = extra.script()
 
     def serve(self, requests: Stream[HttpRequest]) -> StreamSubscription[HttpRequest]:
         """Answer all of a stream's requests, on a thread of its own."""
@@ -249,8 +253,8 @@ class VirtualDirectory:
     def _list(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         """As a page, or as JSON where that is asked for; what is in the query says in which order."""
         parameters = request.uri.query_parameters
-        is_json = parameters.get("format") == "json" or _prefers_json(request.headers.get("accept", ""))
-        key = (self.root, tuple(names), request.uri.query, is_json, self._listing_form, self.follow_links, self.jail_root)
+        is_json = parameters.get("format") == "json" or prefers_json(request.headers.get("accept", ""))
+        key = (self.root, tuple(names), request.uri.query, is_json, self.follow_links, self.jail_root)
         text = self._listings.find(key, directory.stat)
         if text is None:
             began = monotonic()
@@ -260,12 +264,12 @@ class VirtualDirectory:
                 text = listing_json(names, listing, view)
             else:
                 root = os.path.basename(os.path.realpath(self.root))
-                text = listing_page(root, names, listing, view, self._listing_form)
+                text = listing_page(root, names, listing, view, self._extra, self._script)
             self._listings.keep(key, directory.stat, began, text)
         response = request.response
         response.headers.add("vary", "Accept")
         if not is_json:
-            self._send_page(request, text, SCRIPT)
+            self._send_page(request, text, self._script)
             return
         response.headers.content_type = ContentType.JSON
         response.write(text)
@@ -313,7 +317,7 @@ class VirtualDirectory:
 
 
 @lru_cache(maxsize=64)
-def _prefers_json(accept: str) -> bool:
+def prefers_json(accept: str) -> bool:
     """Whether Accept names application/json, with a weight, and no page (RFC 9110 12.5.1)."""
     names = [re.sub("[ \t]+", "", member).lower().partition(";") for member in accept.split(",")]
     wanted = [name for name, _, parameters in names if not re.fullmatch(r"(.*;)?q=0(\.0*)?", parameters)]

@@ -46,6 +46,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--cache", "1.5"], "argument --cache: expected a whole number, found '1.5'"),
     (["--auth", "me"], "argument --auth: expected USER:PASSWORD, found no colon"),
     (["--auth", ":secret"], "argument --auth: expected USER:PASSWORD, found no user"),
+    (["--upload", "--upload-auth", "me"], "argument --upload-auth: expected USER:PASSWORD, found no colon"),
+    (["--upload", "--upload-auth", ":x"], "argument --upload-auth: expected USER:PASSWORD, found no user"),
+    (["--upload-auth", "me:x"], "argument --upload-auth: expected --upload or --drop with it"),
+    (["--drop", "--spa"], "argument --drop: nothing is served then, so expected no --spa with it"),
     (["--host", "a:80"], "argument --host: expected a name as a.example or *.example, or an address, without port, "
                          "found 'a:80'"),
     (["--key", "{site}/hello.txt"], "argument --key: expected --certificate with it"),

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
+import json
 import os
 import threading
 from contextlib import ExitStack
@@ -12,9 +14,12 @@ import pytest
 import requests
 
 from blockingio.cli import upload as upload_module
+from blockingio.cli.options import make_parser
 from blockingio.cli.site import Site, SiteOptions
 from blockingio.cli.upload import clean_name
+from blockingio.cli.upload_page import limit_text
 from blockingio.server.thread_pool import ThreadPool
+from tests.cli.command import Command
 from tests.cli.sites import make_directory, send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
@@ -33,6 +38,7 @@ def form(*files: tuple[str, bytes], name: str = "file") -> bytes:
 
 
 FORM = "Content-Type: multipart/form-data; boundary=b"
+JSON = "Accept: application/json"
 
 
 def test_the_form_is_on_the_listing(directory: Path) -> None:
@@ -43,6 +49,13 @@ def test_the_form_is_on_the_listing(directory: Path) -> None:
     with site(directory) as client:
         assert b'<form method="post"' not in client.get("/").body
         assert send(client, "POST", "/", FORM, body=form(("a", b"x"))).status == 405
+
+
+def test_a_page_of_five_thousand_with_the_form_is_small(directory: Path) -> None:
+    for number in range(5000):
+        (directory / "sub" / f"file-{number:04}.txt").touch()
+    with site(directory, upload=True) as client:
+        assert len(client.get("/sub/").body) < 350_000
 
 
 def test_uploads(directory: Path) -> None:
@@ -67,6 +80,23 @@ def test_an_upload_by_requests(directory: Path) -> None:
         assert response.status_code == 200
         assert "Grüße €.txt" in response.text
     assert (directory / "Grüße €.txt").read_text() == "text"
+
+
+def test_a_script_is_told_what_was_saved(directory: Path) -> None:
+    """And of what was not, why, in the words of the page."""
+    with site(directory, upload=True, max_upload=3000) as client:
+        response = send(client, "POST", "/", FORM, JSON, body=form(("hello.txt", bytes(1500)), ("a: ö.txt", bytes(3))))
+        assert (response.status, response.header("content-type")) == (201, "application/json; charset=utf-8")
+        assert json.loads(response.body) == {"saved": [
+            {"name": "hello (1).txt", "size": 1500, "url": "hello%20(1).txt"},
+            {"name": "a: ö.txt", "size": 3, "url": "./a:%20%C3%B6.txt"}]}
+        for target, fields, body, status, said in (
+                ("/", FORM, form(("a", bytes(3001))), 413, "What was sent for / is larger than is taken here: 3.0 kB at most."),
+                ("/sub/x/", FORM, form(("a", b"x")), 404, "There is nothing here that is called /sub/x/."),
+                ("/sub/", "X: y", b"", 415, "What was sent for /sub/ is of a kind that is not taken here.")):
+            response = send(client, "POST", target, fields, JSON, body=body)
+            assert response.header("content-type") == "application/json; charset=utf-8"
+            assert (response.status, json.loads(response.body)) == (status, {"status": status, "message": said})
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["with hard links", "without hard links"])
@@ -297,3 +327,155 @@ def test_names_run_out(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with serving(site.handle) as server, RawClient(server.port) as client:
         assert send(client, "POST", "/", FORM, body=form(("hello.txt", b"x"))).status == 409
     assert not [name for name in os.listdir(directory) if name.startswith(".")]
+
+
+# ------------------------------------------------------------ how much
+
+HEAD = f"POST / HTTP/1.1\r\nHost: localhost\r\n{FORM}\r\n"
+
+
+def test_what_is_too_large_is_refused_before_it_comes(directory: Path) -> None:
+    with site(directory, upload=True, max_upload=5_000_000) as client:
+        response = client.send(f"{HEAD}Expect: 100-continue\r\nContent-Length: 5100000\r\n\r\n".encode()).read_response()
+        assert response.status == 413  # and no 100 before it
+        assert b"<p>What was sent for / is larger than is taken here: 5.0 MB at most.</p>" in response.body
+    with site(directory, upload=True, max_upload=5_000_000) as client:
+        client.send(f"{HEAD}Content-Length: 5100000\r\n\r\n".encode() + bytes(1000))
+        assert client.read_response().status == 413
+        assert client.is_ended()
+    assert sorted(os.listdir(directory)) == ["hello.txt", "sub"]
+
+
+@pytest.mark.parametrize(("files", "status", "names"), [
+    ([("a", bytes(1000))], 303, ["a"]), ([("a", bytes(1001))], 413, []), ([("a", bytes(600)), ("b", bytes(400))], 303, ["a", "b"]),
+    # What was whole stays, as with any form that breaks.
+    ([("a", bytes(600)), ("b", bytes(401))], 413, ["a"]), ([("a", bytes(3000))], 413, [])])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_files_of_a_form_are_counted(directory: Path, files: list[tuple[str, bytes]], status: int, names: list[str],
+                                         chunked: bool) -> None:
+    with site(directory, upload=True, max_upload=1000) as client:
+        body = form(*files)
+        if chunked:
+            client.send(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        else:
+            client.send(f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert client.read_response().status == status
+    if len(body) < 2000:  # else it was not read at all
+        assert sorted({*os.listdir(directory)} - {"hello.txt", "sub"}) == names
+    assert not temporaries(directory)
+
+
+def test_a_field_without_end_is_no_way_around(directory: Path) -> None:
+    """What is no file is read away, and counts."""
+    with site(directory, upload=True, max_upload=1000) as client:
+        client.send(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
+        client.send(b'50\r\n--b\r\nContent-Disposition: form-data; name="note"\r\n\r\n'.ljust(84, b"x") + b"\r\n")
+        client.send(b"1000\r\n" + bytes(0x1000) + b"\r\n")
+        assert client.read_response().status == 413
+
+
+@pytest.mark.parametrize(("most", "text"), [
+    (1 << 30, "1 GiB"), (5 << 40, "5 TiB"), (1536 << 20, "1536 MiB"), (1024, "1 KiB"), (1000, "1.0 kB"), (1, "1 B"),
+    (1_500_000_000, "1.5 GB")])
+def test_the_limit_in_words(most: int, text: str) -> None:
+    assert limit_text(most) == text
+
+
+# ------------------------------------------------------------ who
+
+READER, WRITER = "Authorization: Basic cmVhZGVyOnIx", "Authorization: Basic d3JpdGVyOncx"  # reader:r1, writer:w1
+
+
+@pytest.mark.parametrize(("auth", "upload_auth", "reads", "writes"), [
+    (None, "writer:w1", ["", READER, WRITER], [WRITER]), ("reader:r1", "writer:w1", [READER], [WRITER]),
+    ("reader:r1", None, [READER], [READER])])
+def test_reading_and_handing_in_are_two_things(directory: Path, auth: str | None, upload_auth: str | None,
+                                               reads: list[str], writes: list[str]) -> None:
+    for options in ({"upload": True}, {"drop": True}):
+        with site(directory, auth=auth, upload_auth=upload_auth, **options) as client:
+            for given in ("", READER, WRITER):
+                fields = [given] if given else []
+                response = client.get("/", *fields)
+                assert response.status == (200 if given in reads else 401)
+                if given not in reads:
+                    assert response.header("www-authenticate") == 'Basic realm="files", charset="UTF-8"'
+                response = send(client, "POST", "/", FORM, JSON, *fields, body=form(("x", b"x")))
+                assert response.status == (201 if given in writes else 401)
+                if given not in writes:
+                    realm = "files" if upload_auth is None else "uploads"
+                    assert response.header("www-authenticate") == f'Basic realm="{realm}", charset="UTF-8"'
+                    assert "POST / needs a user and a password" in json.loads(response.body)["message"]
+
+
+# ------------------------------------------------------------ a letterbox
+
+def test_a_letterbox_lists_and_serves_nothing(directory: Path) -> None:
+    (directory / "index.html").write_text("<p>Home</p>")
+    (directory / ".well-known").mkdir()
+    with site(directory, drop=True, dotfiles=True) as client:
+        page = client.get("/")
+        assert page.status == 200 and b"<h1>Hand in files</h1>" in page.body and b'type="file"' in page.body
+        for target in ("/?zip", "/?format=json", "/?sort=size", "//", "/./"):
+            assert client.get(target, JSON).body == page.body
+        # What is there cannot be told from what is not.
+        answers = {name: client.get(f"/{name}") for name in (
+            "hello.txt", "sub", "sub/", "index.html", "nothing", "nothing/", ".well-known/", "sub/?zip", "hello.txt/")}
+        assert {answer.status for answer in answers.values()} == {404}
+        assert len({answer.body.replace(f"/{name}.".encode(), b"") for name, answer in answers.items() if "?" not in name}) == 1
+        assert b'<a href="/">Back to the start</a>' in answers["sub/"].body
+        assert send(client, "HEAD", "/hello.txt").status == 404
+        assert send(client, "PUT", "/").header("allow") == "GET, HEAD, POST"
+        for target in ("/sub/", "/nothing/", "/hello.txt", "/.well-known/"):
+            assert send(client, "POST", target, FORM, body=form(("x", b"x"))).status == 404
+    assert not list(directory.rglob("x"))
+
+
+def test_each_file_gets_a_receipt(directory: Path) -> None:
+    """It has the name that was sent: the one that the file got would tell what is there."""
+    content = os.urandom(100_000)
+    digest = hashlib.sha256(content).hexdigest()
+    with site(directory, drop=True) as client:
+        response = send(client, "POST", "/", FORM, body=form(("hello.txt", content), ("<b>.txt", b"")))
+        assert response.status == 201 and response.header("cache-control") == "no-store"
+        html = response.body.decode()
+        assert "<h1>Receipt</h1>" in html and "2 files" in html and 'href="./"' in html
+        assert "<dt>hello.txt</dt>" in html and "100 kB, 100,000 bytes" in html and digest in html
+        assert "&lt;b&gt;.txt" in html and hashlib.sha256().hexdigest() in html and "<script" not in html
+        response = send(client, "POST", "/", FORM, JSON, body=form(("hello.txt", content)))
+        assert response.status == 201
+        assert json.loads(response.body) == {"saved": [{"name": "hello.txt", "size": 100_000, "sha256": digest}]}
+    assert (directory / "hello.txt").read_text() == "Hello, world!"
+    for name in ("hello (1).txt", "hello (2).txt"):
+        assert (directory / name).read_bytes() == content
+
+
+# ------------------------------------------------------------ the command
+
+def test_the_command_as_a_letterbox(directory: Path) -> None:
+    with Command(directory, "--bind", "0.0.0.0", "--port", "0", "--quiet", "--drop", "--max-upload", "2K") as command:
+        url = command.start(directory)
+        assert requests.get(url + "hello.txt", timeout=PATIENCE).status_code == 404
+        for size, status in ((2048, 201), (2049, 413)):
+            files = {"file": ("a.txt", bytes(size))}
+            answer = requests.post(url, files=files, timeout=PATIENCE)
+            assert answer.status_code == status
+            assert ("2 KiB at most" in answer.text) == (status == 413)
+        status, _, errors = command.interrupt()
+    assert status == 0
+    assert "each of up to 2 KiB" in errors and "--upload-auth USER:PASSWORD" in errors
+    assert (directory / "a.txt").read_bytes() == bytes(2048)
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    ("1", 1), ("1B", 1), ("500M", 500 << 20), ("2g", 2 << 30), ("1TiB", 1 << 40), ("3kB", 3000), ("3KB", 3000),
+    ("3K", 3072), ("0", None), ("", None), ("-1", None), ("1.5G", None), ("G", None), ("1 G", None), ("1iB", None),
+    ("²", None), ("1" * 16, None)])
+def test_sizes(directory: Path, text: str, size: int | None, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(directory), f"--max-upload={text}"]
+    if size is not None:
+        assert make_parser({}).parse_args(arguments).max_upload == size
+        return
+    with pytest.raises(SystemExit) as caught:
+        make_parser({}).parse_args(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.endswith(f"argument --max-upload: expected a size as 500M or 2G, found {text!r}\n")
