@@ -160,10 +160,11 @@ class _Parent:
                 self._to_replace = list(self._children)
             while len(self._children) < self._count and monotonic() >= self._next_birth:
                 self._give_birth()
-            if self._to_replace and not self._retired:
+            if self._to_replace and not self._retired and monotonic() >= self._next_birth:
                 self._replace_one()
             self._kill_late()
-            self._sleep()
+            is_one_due = len(self._children) < self._count or (self._to_replace and not self._retired)
+            self._sleep(min(_NAP, max(self._next_birth - monotonic(), 0.01)) if is_one_due else _NAP)
 
     def _end(self) -> None:
         """Tell all, and wait for them."""
@@ -177,13 +178,16 @@ class _Parent:
                     os.kill(pid, signal.SIGINT)
                     self._retired[pid] = monotonic() + _MERCY
             self._kill_late()
-            self._sleep()
+            self._sleep(_NAP)
             self._reap()
 
     def _replace_one(self) -> None:
         """Its successor comes first: there is always one that accepts."""
-        pid = self._to_replace.pop(0)
-        if pid in self._children and self._give_birth():
+        pid = self._to_replace[0]
+        if pid not in self._children:  # it has died, and been replaced
+            del self._to_replace[0]
+        elif self._give_birth():
+            del self._to_replace[0]
             self._retire(pid)
 
     def _retire(self, pid: int) -> None:
@@ -196,10 +200,10 @@ class _Parent:
             if monotonic() >= end:
                 os.kill(pid, signal.SIGKILL)
 
-    def _sleep(self) -> None:
+    def _sleep(self, seconds: float) -> None:
+        """Until a signal comes, or the time is up."""
         try:
-            select.select([self._wake.reading], [], [], min(_NAP, max(self._next_birth - monotonic(), 0.01))
-                          if len(self._children) < self._count and not self._retired else _NAP)
+            select.select([self._wake.reading], [], [], seconds)
             os.read(self._wake.reading, 4096)
         except BlockingIOError:
             pass

@@ -211,6 +211,29 @@ def test_a_hangup_replaces_all_and_refuses_nobody() -> None:
         assert ours.end() == (0, "returned\n") and ours.errors == []
 
 
+def test_a_fork_that_is_refused_during_a_hangup_is_tried_again() -> None:
+    """The old one serves until there is a new one."""
+    code = ("fork, refused = os.fork, [1, 1]\n"
+            "def limited():\n"
+            "    if signal.SIGHUP in heard and refused:\n"
+            "        refused.pop(); raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+            "    return fork()\n"
+            "import signal\nheard, set_handler = [], signal.signal\n"
+            "def noting(number, handler):\n"
+            "    return set_handler(number, (lambda *a: (heard.append(a[0]), handler(*a))) if callable(handler) else handler)\n"
+            "os.fork, signal.signal = limited, noting\n" + BIND + "run(work, server, 1)\n" + END)
+    with program(code) as ours:
+        first = pid_at(ours.port)
+        ours.signal(signal.SIGHUP)
+        eventually(lambda: ours.errors)
+        assert pid_at(ours.port) == first
+        eventually(lambda: pid_at(ours.port) != first)
+        ours.signal(signal.SIGTERM)
+        assert ours.end() == (0, "returned\n")
+        assert ours.errors == [f"no process can be made, tried again in {pause} seconds: [Errno 11] Resource temporarily "
+                               "unavailable\n" for pause in ("0.25", "0.5")]
+
+
 def test_children_end_when_their_parent_is_gone() -> None:
     with program() as ours:
         seen: set[int] = set()

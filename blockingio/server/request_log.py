@@ -22,6 +22,9 @@ _UNCHECKED = (401, 421)
 # Lines that wait for the log's reader at most: some seconds of a busy server, and about a megabyte.
 MOST_LINES = 10_000
 
+# Bytes that a pipe takes without those of another writer among them (PIPE_BUF), at least.
+_PIPE_PIECE = 4096
+
 # Lines that are written in one go at most.
 _BATCH = 100
 
@@ -130,7 +133,11 @@ def _writer_to(stream: TextIO) -> Callable[[str], object]:
     def write(text: str) -> None:
         data = text.encode("ascii", "backslashreplace")
         while data:
-            data = data[os.write(descriptor, data) :]
+            # Whole lines, and no more than a pipe takes in one piece: other processes may write to it too.
+            end = len(data)
+            if end > _PIPE_PIECE:
+                end = data.rfind(b"\n", 0, _PIPE_PIECE) + 1 or end
+            data = data[os.write(descriptor, data[:end]) :]
 
     return write
 

@@ -1,5 +1,5 @@
-"""python -m blockingio.wsgi MODULE:APPLICATION; see wsgi/command.py."""
-from blockingio.wsgi.command import run
+"""python -m blockingio.wsgi MODULE:APPLICATION: serve a WSGI application; see cli/wsgi_command.py."""
+from blockingio.cli.wsgi_command import run
 
 if __name__ == "__main__":
     run()

@@ -1,54 +1,209 @@
 """python -m blockingio.wsgi, as a process."""
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
-import subprocess
+import socket
+import ssl
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-import blockingio
-from tests.peers import PATIENCE, RawClient
+from blockingio.cli.wsgi_command import main
+from tests.cli.command import Command
+from tests.peers import PATIENCE, RawClient, eventually
 
-ROOT = Path(blockingio.__file__).parent.parent
 APPLICATION = """
+import os
 def application(environ, start_response):
     start_response("200 OK", [])
-    return [b"hello"]
+    names = ("REMOTE_ADDR", "wsgi.url_scheme", "wsgi.multiprocess", "SERVER_PORT")
+    return [" ".join([*(str(environ[name]) for name in names), str(os.getpid())]).encode()]
 def make():
     return application
 number = 1
 """
 
 
-def command(directory: Path, *arguments: str) -> subprocess.Popen[str]:
-    (directory / "shop.py").write_text(APPLICATION)
-    (directory / "broken.py").write_text("1 / 0\n")
-    return subprocess.Popen([sys.executable, "-m", "blockingio.wsgi", *arguments], cwd=directory, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env=os.environ | {"PYTHONPATH": str(ROOT)})
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """The working directory, with modules to be served."""
+    (tmp_path / "package").mkdir()
+    for name, text in (("shop", APPLICATION), ("broken", "import package.broken\n"), ("leaving", "raise SystemExit(3)\n"),
+                       ("package/__init__", ""), ("package/broken", "1 / 0\n"), ("package/lacking", "import nonesuch\n")):
+        (tmp_path / f"{name}.py").write_text(text)
+    return tmp_path
 
 
-@pytest.mark.parametrize("name", ["shop:application", "shop:make()"])
-def test_serving_until_a_signal(tmp_path: Path, name: str) -> None:
-    with command(tmp_path, name, "--port", "0", "--processes", "2") as process:
-        assert process.stdout and process.stdout.readline() == f"Serving {name}\n"
-        port = int(process.stdout.readline().rstrip("/\n").rpartition(":")[2])
-        with RawClient(port) as client:
-            assert client.get().body == b"hello"
-        process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=PATIENCE * 2)
-        assert (process.returncode, errors) == (0, "") and '"GET / HTTP/1.1" 200' in output
+@contextmanager
+def serving(directory: Path, *arguments: str, inherits: tuple[socket.socket, ...] = (),
+            name: str = "shop:application") -> Iterator[tuple[Command, str]]:
+    with Command(name, *arguments, module="blockingio.wsgi", cwd=directory, inherits=inherits,
+                 XDG_CACHE_HOME=str(directory)) as command:
+        assert command.line() == f"Serving {name}"
+        line = command.line()
+        assert line.startswith("Listening on "), line
+        yield command, line.removeprefix("Listening on ")
 
 
-@pytest.mark.parametrize("name, said", [
-    ("shop", "expected MODULE:APPLICATION"), ("shop:nothing", "there is no 'nothing' in 'shop'"),
-    ("shop:number", "is no application"), ("absent:x", "there is no module 'absent'"),
-    ("absent.deeper:x", "there is no module 'absent.deeper'"), ("broken:x", "ZeroDivisionError")])
-def test_what_cannot_be_served(tmp_path: Path, name: str, said: str) -> None:
-    with command(tmp_path, name, "--port", "0") as process:
-        _, errors = process.communicate(timeout=PATIENCE * 2)
-    assert process.returncode == 2 and said in errors
-    assert errors.count("\n") == 1 or name.startswith("broken")
+def port_of(url: str) -> int:
+    return int(url.rstrip("/").rpartition(":")[2])
+
+
+def test_serving_until_a_signal(directory: Path) -> None:
+    with serving(directory, "--port", "0", "--processes", "2", name="shop:make()") as (command, url):
+        assert url.startswith("http://127.0.0.1:")
+        with RawClient(port_of(url)) as client:
+            assert client.get().body.startswith(b"127.0.0.1 http True ")
+            assert re.fullmatch(r'127\.0\.0\.1 - - \[[^]]+\] "GET / HTTP/1\.1" 200 \d+ \d\.\d{6}', command.line())
+        command.process.send_signal(signal.SIGTERM)
+        assert command.end() == (0, "", "")
+
+
+def test_https_and_trusted_proxies(directory: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with serving(directory, "--port", "0", "--https", "--trusted-proxies", "10.0.0.0/8, 127.0.0.1",
+                 "--log", "json") as (command, url):
+        assert url.startswith("https://") and command.line().startswith("Certificate, by its SHA-256 fingerprint: ")
+        with RawClient(port_of(url), context=context) as client:
+            assert client.get().body.startswith(b"127.0.0.1 https False ")
+            forwarded = client.get("/", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http")
+            assert forwarded.body.startswith(b"192.0.2.1 http False ")
+        assert [json.loads(command.line())["remote"] for _ in range(2)] == ["127.0.0.1", "192.0.2.1"]
+        assert command.interrupt() == (0, "", "")
+
+
+def test_sockets_that_were_inherited(directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with serving(directory, "--port", "1", "--quiet", inherits=(listening,)) as (command, url):
+            assert url == f"http://127.0.0.1:{port}/"
+            with RawClient(port) as client:
+                assert client.get().body.startswith(f"127.0.0.1 http False {port} ".encode())
+            assert command.interrupt() == (0, "", "A socket was inherited (LISTEN_FDS), and is served: --bind and "
+                                                  "--port are ignored\n")
+
+
+def test_a_port_that_is_taken(directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with Command("shop:application", "--port", str(port), module="blockingio.wsgi", cwd=directory) as command:
+            status, output, errors = command.end()
+    assert (status, output, errors.count("\n")) == (1, "", 1) and f"port {port} on 127.0.0.1 is taken" in errors
+
+
+WRONG = [
+    ("shop", "expected MODULE:APPLICATION, found 'shop'"), ("sh op:x", "expected MODULE:APPLICATION"),
+    ("shop:nothing", "there is no 'nothing' in 'shop'"), ("shop:nothing()", "there is no 'nothing' in 'shop'"),
+    ("shop:number", "is no application, expected something to call, found int"),
+    ("shop:number()", "is no factory"), ("os:getcwd()", "is no application, expected something to call, found str"),
+    ("absent:x", "there is no module 'absent' here"), ("absent.deeper:x", "there is no module 'absent.deeper' here"),
+    ("package.absent:x", "there is no module 'package.absent' here"),
+    ("shop.number:x", "there is no module 'shop.number' here"),
+]
+
+
+@pytest.mark.parametrize("name, said", WRONG)
+def test_a_wrong_name(directory: Path, name: str, said: str, monkeypatch: pytest.MonkeyPatch,
+                      capsys: pytest.CaptureFixture[str]) -> None:
+    status, errors = refused(directory, monkeypatch, capsys, name)
+    assert status == 2 and said in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--workers", "0"], "--workers: expected at least 1"), (["--processes", "0"], "--processes: expected at least 1"),
+    (["--port", "65536"], "from 0 to 65535"), (["--port", "x"], "--port"), (["--log", "x"], "--log"),
+    (["--trusted-proxies", "localhost"], "--trusted-proxies: expected the like of"),
+    (["--reload", "--processes", "2"], "--reload: it is for development"), (["--nonesuch"], "--nonesuch")])
+def test_a_wrong_option(directory: Path, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch,
+                        capsys: pytest.CaptureFixture[str]) -> None:
+    status, errors = refused(directory, monkeypatch, capsys, "shop:application", *arguments)
+    assert status == 2 and said in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name, file, last", [
+    ("broken:x", "broken.py", "ZeroDivisionError: division by zero"),
+    ("package.lacking:x", "package/lacking.py", "ModuleNotFoundError: No module named 'nonesuch'"),
+    ("leaving:x", "leaving.py", "SystemExit: 3")])
+def test_a_module_that_fails_shows_its_own_traceback(
+        directory: Path, name: str, file: str, last: str, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    status, errors = refused(directory, monkeypatch, capsys, name)
+    lines = errors.splitlines()
+    assert status == 2 and lines[0].startswith("Traceback") and lines[-1] == last
+    assert lines[1].startswith(f'  File "{directory / file}", line 1')
+
+
+def refused(directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+            *arguments: str) -> tuple[object, str]:
+    """The command's status and errors, in this process."""
+    monkeypatch.chdir(directory)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    before = set(sys.modules)
+    try:
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, "--port", "0"] if "--port" not in arguments else arguments)
+    finally:
+        for module in set(sys.modules) - before:
+            if module.partition(".")[0] in ("shop", "broken", "leaving", "package"):
+                del sys.modules[module]
+    return end.value.code, capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------ --reload
+
+def body_of(port: int) -> bytes:
+    with RawClient(port) as client:
+        return client.get("/", "Connection: close").body
+
+
+CHANGED = " has changed: the application is started again"
+
+
+def write_helper(directory: Path, text: str) -> None:
+    """As editors do: a file in place of the other."""
+    (directory / "new").write_text(text)
+    os.replace(directory / "new", directory / "helper.py")
+
+
+def test_a_change_starts_the_application_again(directory: Path) -> None:
+    """From the same socket, which refuses nobody meanwhile; a module that cannot be imported is shown, and tried again."""
+    (directory / "reloaded.py").write_text("def application(environ, start_response):\n"
+                                           "    import helper\n"
+                                           "    start_response('200 OK', [])\n"
+                                           "    return [helper.TEXT]\n"
+                                           "if __import__('os').path.exists('strict'):\n"
+                                           "    import helper\n")
+    write_helper(directory, "TEXT = b'one'")
+    with serving(directory, "--port", "0", "--quiet", "--reload", name="reloaded:application") as (command, url):
+        port = port_of(url)
+        assert body_of(port) == b"one"  # and now it is imported
+        (directory / "strict").touch()
+        assert command.process.stderr
+        errors = command.process.stderr.fileno()
+        for text, expected, last in (
+                ("TEXT = b'two'", b"two", "helper.py" + CHANGED), ("TEXT = b'six'", b"six", "helper.py" + CHANGED),
+                ("TEXT = b'", b"could not be imported", "SyntaxError: unterminated string literal (detected at line 1)"),
+                ("from later import TEXT", b"could not be imported", "ModuleNotFoundError: No module named 'later'"),
+                (None, b"later", "." + CHANGED), ("TEXT = b'end'", b"end", "helper.py" + CHANGED)):
+            if text is None:
+                (directory / "later.py").write_text("TEXT = b'later'")
+            else:
+                write_helper(directory, text)
+            while (line := command.line(errors)) != last:
+                assert "wsgi_command.py" not in line
+            eventually(lambda: expected in body_of(port))
+        assert command.interrupt() == (0, "", "")
+
+
+def test_with_reload_too_the_first_import_has_to_succeed(directory: Path) -> None:
+    with Command("broken:x", "--reload", module="blockingio.wsgi", cwd=directory) as command:
+        status, output, errors = command.end()
+    assert (status, output) == (2, "") and errors.endswith("ZeroDivisionError: division by zero\n")

@@ -1,0 +1,213 @@
+"""python -m blockingio.wsgi MODULE:APPLICATION: serve a WSGI application.
+
+Ends with status 0 on Ctrl-C or SIGTERM, 2 where options or the application are wrong, 1 where the port cannot be had.
+
+The application is imported before the fork, so that processes share its memory.  With --reload each process imports
+its own, and this one never does: a process that sees a change has itself replaced, from the same socket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, NoReturn
+
+from blockingio import HttpServer
+from blockingio.cli.application import NoApplication, load, show
+from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, urls_of
+from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
+from blockingio.cli.shutdown import FAREWELL
+from blockingio.cli.source_watch import SourceWatch
+from blockingio.processes import run as run_processes
+from blockingio.server.log_format import LOG_FORMATS
+from blockingio.server.proxies import TrustedProxies
+from blockingio.server.request_log import RequestLog, wants_colour
+from blockingio.wsgi.handler import WsgiHandler
+
+# Seconds that requests in progress have to come to their end: once a signal has asked for that, and with --reload
+# once a file has changed.
+_GRACE = 30.0
+_RELOAD_GRACE = 2.0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, where argparse would print the usage as well."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m blockingio.wsgi", description="Serve a WSGI application.", allow_abbrev=False)
+    parser.add_argument("application", metavar="MODULE:APPLICATION", help="or MODULE:FACTORY() for what that returns")
+    parser.add_argument("-b", "--bind", default="127.0.0.1", metavar="ADDRESS", help="to listen on (127.0.0.1)")
+    parser.add_argument("-p", "--port", type=int, default=8000, help="0 for any that is free (8000)")
+    parser.add_argument("--workers", type=int, default=8, metavar="NUMBER",
+                        help="requests that a process works on at once (8)")
+    parser.add_argument("--processes", type=int, default=1, metavar="NUMBER",
+                        help="that share the port; SIGHUP replaces them one after the other (1)")
+    parser.add_argument("--trusted-proxies", metavar="ADDRESSES",
+                        help="those in front that are believed, between commas: 127.0.0.1,10.0.0.0/8,unix")
+    parser.add_argument("--https", action="store_true", help="with a certificate of its own, for development")
+    parser.add_argument("--reload", action="store_true",
+                        help="start the application again when a file of its source changes, for development")
+    parser.add_argument("--log", choices=sorted(LOG_FORMATS), default="common", metavar="FORMAT",
+                        help="the line for each request: common, combined, json or short (common)")
+    parser.add_argument("--quiet", action="store_true", help="show no line for each request")
+    # What binding asks for as well.
+    parser.set_defaults(unix=None, host=[])
+    return parser
+
+
+def _check(parser: _Parser, options: argparse.Namespace) -> None:
+    """Raise SystemExit, with a line on stderr, for values that do not go, or not together."""
+    for name in ("workers", "processes"):
+        if getattr(options, name) < 1:
+            parser.error(f"argument --{name}: expected at least 1, found {getattr(options, name)}")
+    if not 0 <= options.port <= 65535:
+        parser.error(f"argument -p/--port: expected a number from 0 to 65535, found {options.port}")
+    if options.reload and options.processes > 1:
+        parser.error("argument --reload: it is for development, in one process, so expected no --processes with it")
+    if options.trusted_proxies is not None:
+        options.trusted_proxies = [part.strip() for part in options.trusted_proxies.split(",") if part.strip()]
+        try:
+            TrustedProxies(options.trusted_proxies)
+        except ValueError as error:
+            parser.error(f"argument --trusted-proxies: {error}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; the exit status.  Raises SystemExit for what is wrong with the arguments."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 0  # as asked
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    # A second is all that compiled files tell of their source's age: too little for two changes in one.
+    sys.dont_write_bytecode = sys.dont_write_bytecode or options.reload
+    load_or_exit = partial(_load_or_exit, parser, options.application)
+    application = _do_in_a_child(load_or_exit) if options.reload else load_or_exit()
+    kept = None
+    try:
+        inherited = inherited_socket(options)
+        if options.https:
+            kept = kept_certificate(certificate_hosts(options))
+        server = bind(options, None if kept is None else kept.context, inherited)
+    except OSError as error:
+        text = explain(error, options)
+        if text is None:
+            parser.error(str(error.strerror or error))  # it names the address
+        print(f"{parser.prog}: {text}", file=sys.stderr)
+        return 1
+    if inherited is not None:
+        print(INHERITED, file=sys.stderr)
+    with server, inherited or nullcontext():
+        server.trusted_proxies = options.trusted_proxies
+        print("\n".join(_greeting(server, options, kept)), flush=True)
+        serve = partial(_serve_reloading, options=options, parent=os.getpid()) if options.reload else partial(
+            _serve, handler=WsgiHandler(application, multiprocess=options.processes > 1), options=options)
+        run_processes(serve, server, options.processes, grace=_RELOAD_GRACE if options.reload else _GRACE)
+    return 0
+
+
+def _greeting(server: HttpServer, options: argparse.Namespace, kept: KeptCertificate | None) -> Iterator[str]:
+    yield f"Serving {options.application}"
+    for url in urls_of(server, options, "http" if kept is None else "https"):
+        yield f"Listening on {url}"
+    if options.unix is not None:
+        yield f"Listening on {options.unix}"
+    if kept is not None:
+        yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
+
+
+def _load_or_exit(parser: _Parser, spec: str) -> Any:
+    try:
+        return load(spec)
+    except NoApplication as error:
+        parser.error(str(error))
+    except (Exception, SystemExit) as error:
+        show(error)
+        raise SystemExit(2) from None
+
+
+def _do_in_a_child(action: Callable[[], object]) -> None:
+    """In a process of its own, so that nothing of it stays here.  Raises SystemExit with its status, but for 0."""
+    pid = os.fork()
+    if not pid:
+        status: Any = 1
+        try:
+            action()
+            status = 0
+        except SystemExit as error:
+            status = error.code
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status:
+        raise SystemExit(status)
+
+
+# ---------------------------------------------------------------- in the processes that serve
+
+def _serve(server: HttpServer, *, handler: WsgiHandler, options: argparse.Namespace) -> None:
+    """The work of one process."""
+    log = None
+    if not options.quiet:
+        server.access_log = log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout),
+                                             line_of=LOG_FORMATS[options.log])
+    try:
+        server.for_each(handler, workers=options.workers)
+    finally:
+        if log is not None:
+            log.close(FAREWELL)
+
+
+def _serve_reloading(server: HttpServer, *, options: argparse.Namespace, parent: int) -> None:
+    """The same, with an application of its own, until a source file changes."""
+    watch = SourceWatch()
+    watch.begin()
+    try:
+        application = load(options.application)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, NoApplication):
+            print(error, file=sys.stderr, flush=True)
+        else:
+            show(error)
+        watch.begin_with_folders()
+        application = _not_there
+
+    def start_again(path: str) -> None:
+        print(f"{os.path.relpath(path)} has changed: the application is started again", file=sys.stderr, flush=True)
+        if os.getppid() == parent:  # else nobody is there to replace this one
+            os.kill(parent, signal.SIGHUP)
+
+    watch.tell_once(start_again)
+    _serve(server, handler=WsgiHandler(application), options=options)
+
+
+def _not_there(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    """Stands in for an application that could not be imported."""
+    start_response("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8"),
+                                                 ("Cache-Control", "no-store")])
+    return [b"The application could not be imported; the terminal shows why. The next change of a file is tried.\n"]
+
+
+def run() -> None:
+    """The program: ``main`` with the command line's arguments; ends the process."""
+    # A shell without job control starts what is in the background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())
