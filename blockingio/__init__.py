@@ -27,6 +27,7 @@ _MODULES = {
     "net.address": "HttpConnectionInfo InternetAddress InternetAddressType",
     "net.security": "SecurityContext",
     "net.x509": "X509Certificate",
+    "net.wire_record": "WireRecord",
     "server.access": "AccessRecord",
     "server.request": "HttpRequest",
     "server.response": "HttpResponse",

@@ -15,6 +15,7 @@ from blockingio.net.address import InternetAddress as InternetAddress
 from blockingio.net.address import InternetAddressType as InternetAddressType
 from blockingio.net.security import SecurityContext as SecurityContext
 from blockingio.net.x509 import X509Certificate as X509Certificate
+from blockingio.net.wire_record import WireRecord as WireRecord
 from blockingio.server.access import AccessRecord as AccessRecord
 from blockingio.server.request import HttpRequest as HttpRequest
 from blockingio.server.response import HttpResponse as HttpResponse

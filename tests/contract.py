@@ -148,7 +148,7 @@ IOSink: encoding
     flush()
 HttpServer(Stream): address port auto_compress default_response_headers idle_timeout server_header
         session_timeout header_timeout body_timeout max_header_size max_header_count max_target_length
-        max_body_size max_connections allowed_hosts min_body_rate trusted_proxies max_sessions
+        max_body_size max_connections allowed_hosts min_body_rate trusted_proxies max_sessions wire_log
     bind(address, port, *, backlog=0, v6_only=False, shared=False)
     bind_secure(address, port, context, *, backlog=0, v6_only=False, request_client_certificate=False,
           shared=False)
@@ -178,7 +178,7 @@ HttpSession(MutableMapping): id is_new on_timeout
     destroy()
 HttpClient: DEFAULT_HTTP_PORT DEFAULT_HTTPS_PORT idle_timeout connection_timeout max_connections_per_host
         auto_uncompress user_agent authenticate authenticate_proxy bad_certificate_callback connection_factory
-        find_proxy key_log response_timeout max_header_size max_header_count
+        find_proxy key_log response_timeout max_header_size max_header_count wire_log
     __init__(*, context=None)
     find_proxy_from_environment(url, *, environment=None)
     open(method, host, port, path)
@@ -227,6 +227,7 @@ WebSocketException(Exception): message http_status_code
     __init__(message='', http_status_code=None)
 CompressionOptions: COMPRESSION_DEFAULT COMPRESSION_OFF
     __init__(*, client_no_context_takeover=False, server_no_context_takeover=False, client_max_window_bits=None, server_max_window_bits=None, enabled=True)
+WireRecord: connection peer direction data seconds is_tls
 WebSocket(Stream): CONNECTING OPEN CLOSING CLOSED ready_state extensions protocol close_code close_reason
         ping_interval max_message_size done
     connect(url, *, protocols=(), headers=None, compression=..., custom_client=None)

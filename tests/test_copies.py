@@ -71,6 +71,7 @@ VALUES: list[Any] = [
     HttpHeaders.from_fields([("A", "b"), ("a", "c")], "1.0"),
     HttpBodyFileUpload("a.txt", ContentType.TEXT, "content"), certificate(),
     Fault(delay=1, rate=2, cut_after=3, reset=True), recorded(),
+    blockingio.WireRecord(1, "127.0.0.1:2", "in", b"GET", 0.5, False),
 ]
 ENUMS = [HttpStatus, InternetAddressType, SameSite, HttpClientResponseCompressionState]
 

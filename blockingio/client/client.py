@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import ClassVar, ParamSpec, Self
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, Self
 
 from blockingio import __version__
 from blockingio.client.auth import (
@@ -33,12 +33,16 @@ from blockingio.client.target import clean_method, host_field, http_uri
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import HttpException, shown_uri
 from blockingio.net.security import SecurityContext
+from blockingio.net.wire_log import WireLogs
 from blockingio.net.x509 import X509Certificate
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
 from blockingio.values.written import written_uri
 from blockingio.wire.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from blockingio.net.wire_record import WireRecord
 
 P = ParamSpec("P")
 
@@ -78,6 +82,7 @@ class HttpClient:
     def __init__(self, *, context: SecurityContext | ssl.SSLContext | None = None) -> None:
         self._pool: Pool[Connection] = Pool()
         self._limits = DEFAULT_LIMITS
+        self._wire_logs = WireLogs()
         self.credentials = CredentialStore()
         self.proxy_credentials = CredentialStore()
         self._connector = Connector(ClientTls(context), self.proxy_credentials)
@@ -137,6 +142,20 @@ class HttpClient:
             template.set("user-agent", user_agent)
         template.set_trusted("accept-encoding", "gzip")
         self._template = template
+
+    @property
+    def wire_log(self) -> Callable[[WireRecord], object] | None:
+        """Called with a WireRecord for all bytes that pass, before encryption and in order, those to a proxy too.
+
+        None: nobody is told, and nothing spent on it.  A callable that is set counts from the next connection on, None
+        at once.  The first exception in it is logged on "blockingio"; it goes on being told.  ValueError for what
+        cannot be called.
+        """
+        return self._wire_logs.log
+
+    @wire_log.setter
+    def wire_log(self, log: Callable[[WireRecord], object] | None) -> None:
+        self._wire_logs.set(log)
 
     @property
     def max_header_size(self) -> int:
@@ -348,7 +367,7 @@ class HttpClient:
     def _connect_settings(self) -> ConnectSettings:
         return ConnectSettings(self.connection_timeout, self.user_agent, self.connection_factory,
                                TlsHooks(self.bad_certificate_callback, self.key_log), self.authenticate_proxy,
-                               self._limits)
+                               self._limits, self._wire_logs)
 
     def _authorize(self, prepared: PreparedRequest, entry: StoredCredentials | None) -> None:
         """Set Authorization, unless the user has."""

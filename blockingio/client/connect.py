@@ -68,6 +68,14 @@ def named(error: OSError, host: str, port: int) -> OSError:
     return again
 
 
+def peer_of(sock: socket.socket) -> Any:
+    """The address that it is connected to, as the socket module has it; "" where it is not any more."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return ""
+
+
 def _for_system(host: str) -> bytes:
     """The host as the resolver takes it; one that cannot exist is the resolver's own "not known"."""
     try:

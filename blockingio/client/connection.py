@@ -16,6 +16,7 @@ from blockingio.errors import HttpException
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.channel import Channel
 from blockingio.net.system import LONGEST_TIME, input_watch
+from blockingio.net.wire_log import WireTap
 from blockingio.net.x509 import X509Certificate
 from blockingio.wire.body import Body
 from blockingio.wire.head import Fields
@@ -26,11 +27,13 @@ from blockingio.wire.source import LenientSource
 class Connection:
     __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_line", "seen_status",
                  "seen_fields", "seen_limits", "_der", "_certificate", "_guard", "_held", "_wait_for_input", "ahead",
-                 "ahead_size", "is_limited", "_own_timeout")  # fmt: skip
+                 "ahead_size", "is_limited", "_own_timeout", "tap", "send", "send_some")  # fmt: skip
 
-    channel: Channel  # these three from begin() on
+    channel: Channel  # these from begin() on
     source: LenientSource
     info: HttpConnectionInfo
+    send: Callable[[bytes], object]  # all of it; raises OSError
+    send_some: Callable[[bytes | memoryview], int]  # what the socket takes, as socket.send
 
     def __init__(self) -> None:
         self.idle_until = 0.0  # the pool's
@@ -50,6 +53,8 @@ class Connection:
         self.ahead_size = 0  # bytes that were ever there
         self.is_limited = False  # how long its socket waits is not its own affair
         self._own_timeout: float | None = None
+        # What tells a wire_log of its present socket; written by who makes the connection, used by its owner.
+        self.tap: WireTap | None = None
 
     # ------------------------------------------------------------ being made
 
@@ -64,9 +69,20 @@ class Connection:
 
     def drop(self, sock: socket.socket | Channel) -> None:
         """Close one that is held."""
+        self._tell_the_end()
         with self._guard:
             self._held.remove(sock)
             sock.close()
+
+    def be_told_of(self, tap: WireTap | None) -> None:
+        """A wire_log is to know of the socket that has just been connected."""
+        self.tap = tap
+        if tap is not None:
+            tap.open()
+
+    def _tell_the_end(self) -> None:
+        if self.tap is not None:
+            self.tap.close()
 
     def pass_on(self, sock: socket.socket) -> None:
         """It is about to be wrapped by another one, which is to be held."""
@@ -79,15 +95,17 @@ class Connection:
         remote, local = sock.getpeername(), sock.getsockname()
         self.info = HttpConnectionInfo.from_socket_addresses(sock.family, remote, local)
         self.channel = channel
+        tap = self.tap
+        if tap is None:
+            self.send, self.send_some = sock.sendall, sock.send
+        else:
+            self.send, self.send_some = tap.sending_all(sock.send), tap.sending(sock.send)
+            channel.receive = tap.receiving(channel.receive)
         self.source = LenientSource(channel.receive)
         self._der = der
         self._wait_for_input = input_watch(sock)
 
     # ------------------------------------------------------------ in use
-
-    def send(self, data: bytes) -> None:
-        """Send everything.  Raises OSError."""
-        self.channel.socket.sendall(data)
 
     @property
     def certificate(self) -> X509Certificate | None:
@@ -160,7 +178,7 @@ class Connection:
         timeout = sock.gettimeout()
         sock.settimeout(0)
         try:
-            sock.recv(1)
+            self.channel.receive(1)
             return False
         except OSError as error:
             return error.errno == _TLS_WANTS_READ
@@ -169,6 +187,7 @@ class Connection:
 
     def close(self) -> None:
         """Never raises."""
+        self._tell_the_end()
         with self._guard:
             _close_all(self._held)
 
@@ -198,6 +217,7 @@ class Connection:
         with self._guard:
             self._held.clear()
             sock = self.channel.detach()
+        self._tell_the_end()
         return with_bytes_ahead(sock, self.source.take_pending() + b"".join(self.ahead))
 
     def __repr__(self) -> str:

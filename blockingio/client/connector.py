@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 from blockingio.client.auth import MOST_TRIES, Attempt, CredentialStore, StoredCredentials, ProtectionSpace
 from blockingio.client.connection import Connection
-from blockingio.client.connect import Deadline, connect, named
+from blockingio.client.connect import Deadline, connect, named, peer_of
 from blockingio.client.prepared_request import MOST_INTERIM
 from blockingio.client.proxy import Proxy
 from blockingio.client.target import authority_form, host_name
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import BadMessage, HttpException
 from blockingio.net.channel import Channel
+from blockingio.net.wire_log import WireLogs
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.head import Fields, parse_fields, parse_status_line
@@ -37,6 +38,7 @@ class ConnectSettings(NamedTuple):
     hooks: TlsHooks
     authenticate_proxy: Callable[[str, int, str, str | None], bool] | None
     limits: Limits
+    wire_logs: WireLogs
 
 
 class Connector:
@@ -87,6 +89,14 @@ class _Way(NamedTuple):
 
     def dial(self) -> socket.socket:
         """A socket to whichever of the two is first on the way; held by the connection."""
+        sock = self._connected()
+        logs = self.settings.wire_logs
+        if logs.listener is not None:
+            is_tls = self.uri.scheme == "https" and self.proxy is None
+            self.connection.be_told_of(logs.tap(peer_of(sock), is_tls=is_tls))
+        return sock
+
+    def _connected(self) -> socket.socket:
         uri, proxy = self.uri, self.proxy
         if self.settings.factory is not None:
             host, port = (proxy.host, proxy.port) if proxy is not None else (None, None)
@@ -147,11 +157,14 @@ class _Tunnel:
             headers.set_trusted("proxy-authorization", attempt.authorization)
         deadline = self._way.deadline
         timeout = sock.gettimeout()
+        tap = self._way.connection.tap
+        receive, send = (sock.recv, sock.sendall) if tap is None else (
+            tap.receiving(sock.recv), tap.sending_all(sock.send))
         # Byte by byte: what follows belongs to TLS.
-        source = LenientSource(lambda size: sock.recv(1))
+        source = LenientSource(lambda size: receive(1))
         try:
             sock.settimeout(deadline.left())
-            sock.sendall(b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (self._target.encode("ascii"), headers.encode()))
+            send(b"CONNECT %b HTTP/1.1\r\n%b\r\n" % (self._target.encode("ascii"), headers.encode()))
             answer = self._final_head(source)
             sock.settimeout(timeout)
             return answer

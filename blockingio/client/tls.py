@@ -151,6 +151,8 @@ class _Handshake(NamedTuple):
             raise
         channel = TlsChannel(tls)
         self.connection.hold(channel)
+        if self.connection.tap is not None:
+            self.connection.tap.is_tls = True
         try:
             if context is not self.context:
                 # The verify mode stays as it was made with; the client's own certificate comes from here.

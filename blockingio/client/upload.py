@@ -81,7 +81,7 @@ class Upload:
     def _send_some(self, view: memoryview) -> int:
         self._wanted = WRITABLE
         try:
-            return self._connection.channel.socket.send(view)
+            return self._connection.send_some(view)
         except (BlockingIOError, ssl.SSLWantWriteError):
             return 0
         except ssl.SSLWantReadError:

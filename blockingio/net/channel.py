@@ -15,9 +15,13 @@ import socket
 from collections.abc import Callable
 from threading import RLock
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from blockingio.net import system
 from blockingio.net.system import DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, set_kernel_timeout, wait_for
+
+if TYPE_CHECKING:
+    from blockingio.net.wire_log import WireTap
 
 # Bytes of a file that are read at once, where the system does not send it by itself.
 _READ_SIZE = 256 * 1024
@@ -32,6 +36,7 @@ class Channel:
     __slots__ = ("socket", "receive", "receive_timeout", "_lock", "_open", "_aborted")
 
     is_tls = False
+    tap: WireTap | None = None  # what tells of this connection: a ToldChannel's
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
@@ -230,6 +235,9 @@ class Channel:
             self._open = False
             self.socket.close()
 
+    def let_go(self) -> None:
+        """What passes from here on is somebody else's, who uses this channel as a mere socket."""
+
     def detach(self) -> socket.socket:
         """The socket, without timeouts; the channel lets go of it."""
         with self._lock:
@@ -309,8 +317,11 @@ class NonBlockingChannel(Channel):
 
     def _discard_some(self, seconds: float) -> bool:
         self._wait(READABLE, monotonic() + seconds)
-        # Of TLS as it comes, not decrypted.
-        return bool(socket.socket.recv(self.socket, 65536))
+        return bool(self._read_away())
+
+    def _read_away(self) -> bytes:
+        # Of TLS as it comes: not decrypted.
+        return socket.socket.recv(self.socket, 65536)
 
     def detach(self) -> socket.socket:
         with self._lock:

@@ -62,11 +62,15 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
 
     def to_plain(self) -> Channel:
         """The socket without TLS, after a handshake that failed; this channel lets go of it."""
+        return DuplexChannel(self.to_plain_socket())
+
+    def to_plain_socket(self) -> socket.socket:
+        """``to_plain`` without a channel."""
         with self._lock:
             self._open = False
             sock = socket.socket(fileno=self.socket.detach())
             sock.setblocking(True)
-            return DuplexChannel(sock)
+            return sock
 
     def _receive(self, size: int) -> bytes:
         end = end_of(self.receive_timeout)

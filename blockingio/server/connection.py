@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.channel import Channel, DuplexChannel
+from blockingio.net.told_channel import ToldChannel, ToldTlsChannel
 from blockingio.net.tls_channel import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
 from blockingio.server.state import ServerState, log
@@ -46,7 +47,8 @@ class Connection:
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state
-        self.channel: Channel = DuplexChannel(sock)
+        tap = state.wire_logs.tap(peer, is_tls=state.tls is not None)
+        self.channel: Channel = DuplexChannel(sock) if tap is None else ToldChannel(sock, tap)
         self.certificate: X509Certificate | None = None
         self.broken = False  # the client is known to be gone
         self.idle_since = self.opened_at = monotonic()  # the same until the first answer
@@ -153,7 +155,8 @@ class Connection:
         except OSError as error:
             self._log_handshake(error)
             return False  # the client has gone already
-        self.channel = channel = DuplexTlsChannel(sock)
+        tap = self.channel.tap
+        self.channel = channel = DuplexTlsChannel(sock) if tap is None else ToldTlsChannel(sock, tap)
         self.source = Source(channel.receive)
         if self.is_cut:
             return False  # another thread cut the channel that has just been replaced
@@ -245,6 +248,7 @@ class Connection:
         if self.may_read_ahead or self.source.pending:
             # This connection's thread may be in receive(), or has read what belongs to the new owner.
             sock = self._start_relay()
+            self.channel.let_go()
         else:
             self.detached = True
             sock = self.channel.detach()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import ssl
 
     from blockingio.net.security import SecurityContext
+    from blockingio.net.wire_record import WireRecord
     from blockingio.server.access import AccessRecord
 
 # All that have not been collected, for a forked child to put in order.
@@ -190,6 +191,20 @@ class HttpServer(Stream[HttpRequest]):
         if count is None or not is_count(count):
             raise ValueError(f"max_sessions cannot be {count!r}, expected a number above zero")
         self.state.sessions.most = count
+
+    @property
+    def wire_log(self) -> Callable[[WireRecord], object] | None:
+        """Called with a WireRecord for all bytes that pass, before encryption and in order, on the threads on which
+        they do: the connection goes on once it returns.  None: nobody is told, and nothing spent on it.
+
+        A callable that is set counts from the next connection on, None at once.  The first exception in it is logged
+        on "blockingio"; it goes on being told.  ValueError for what cannot be called.
+        """
+        return self.state.wire_logs.log
+
+    @wire_log.setter
+    def wire_log(self, log: Callable[[WireRecord], object] | None) -> None:
+        self.state.wire_logs.set(log)
 
     def connections_info(self) -> HttpConnectionsInfo:
         """How many connections there are, and what they are doing."""

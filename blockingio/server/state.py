@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage
+from blockingio.net.wire_log import WireLogs
 from blockingio.server.budget import Budget
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.proxies import TrustedProxies
@@ -82,6 +83,7 @@ class ServerState:
         self.allowed_hosts: AllowedHosts | None = None
         self.trusted_proxies: TrustedProxies | None = None
         self.access_log: Callable[[AccessRecord], object] | logging.Logger | None = None
+        self.wire_logs = WireLogs()
 
         self.head_starts = HeadStarts(None)
         # Made anew when a setting changes: a connection that finds another one than it knew parses its head again.
