@@ -1,6 +1,6 @@
 """python -m blockingio [DIRECTORY]: serve a directory.
 
-Ends with status 0 on Ctrl-C or SIGTERM, 2 after a wrong option or directory, 1 where the port cannot be had.
+Ends with status 0 on Ctrl-C or SIGTERM, or when what was to be shared has been, 2 after a wrong option or directory, 1 where the port cannot be had.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
 from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, urls_of
 from blockingio.cli.browser import open_browser
+from blockingio.cli.downloads import Downloads
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
-from blockingio.cli.shutdown import FAREWELL, GRACE, Shutdown
+from blockingio.cli.share_limits import downloads_text, duration_text
+from blockingio.cli.shutdown import FAREWELL, GRACE, Ending, Shutdown
 from blockingio.cli.site import Site, SiteOptions
 from blockingio.cli.upload_page import limit_text
 from blockingio.processes import run as run_processes
@@ -79,16 +82,26 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
             print(line, file=sys.stderr)
         if options.processes > 1:
             return _serve_in_processes(server, options, urls, log_file)
-        service = _Service(server, options, log_file)
+        downloads = None if options.after is None else Downloads(partial(_end_after, options, shutdown))
+        service = _Service(server, options, log_file, downloads)
         server.listen(service.site.handle, workers=options.workers, on_done=shutdown.server_ended)
         if options.open and urls:
             open_browser(urls[0])
-        was_asked = shutdown.wait()
+        ending = shutdown.wait(options.time) or Ending(0, f"Ended after {duration_text(options.time)} (--for)")
         try:
             shutdown.let_finish(server)
         finally:
             service.close()
-    return 0 if was_asked else 1
+    if ending.why:
+        print(ending.why, flush=True)
+    return ending.status
+
+
+def _end_after(options: argparse.Namespace, shutdown: Shutdown, complete: int) -> None:
+    """One more download is complete."""
+    if complete == options.after:
+        name = "--once" if options.once else "--after"
+        shutdown.share_ended(f"Ended after {downloads_text(complete)} ({name})")
 
 
 def _serve_in_processes(server: HttpServer, options: argparse.Namespace, urls: Sequence[str],
@@ -111,20 +124,24 @@ def _serve_in_processes(server: HttpServer, options: argparse.Namespace, urls: S
 class _Service:
     """The site, and the log of its server; made in the process that serves, since both have threads."""
 
-    def __init__(self, server: HttpServer, options: argparse.Namespace, log_file: LogFile | None) -> None:
+    def __init__(self, server: HttpServer, options: argparse.Namespace, log_file: LogFile | None,
+                 downloads: Downloads | None = None) -> None:
         self.site = Site(options.directory, SiteOptions(
             listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
             cache=options.cache, upload=options.upload, drop=options.drop, max_upload=options.max_upload,
             auth=options.auth, upload_auth=options.upload_auth,
             dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
-            headers=frozenset(name.lower() for name, _ in options.header)))
+            headers=frozenset(name.lower() for name, _ in options.header)), downloads)
         self._server = server
+        self._downloads = downloads
         server.access_log = self._log = _open_log(options, log_file)
 
     def close(self) -> None:
         """The end: what still goes on is cut."""
         self.site.close()  # first: what is cut off must not leave anything
         Shutdown.cut(self._server)  # a download may have hours to go
+        if self._downloads is not None:
+            self._downloads.close()
         if self._log is not None:
             self._log.close(FAREWELL)
 
@@ -154,6 +171,10 @@ def _greeting(options: argparse.Namespace, urls: Sequence[str], kept: KeptCertif
         yield f"Listening on {url}"
     if options.unix is not None:
         yield f"Listening on {options.unix}"
+    if options.after is not None or options.time is not None:
+        limits = [] if options.after is None else [downloads_text(options.after)]
+        limits += [] if options.time is None else [duration_text(options.time)]
+        yield f"It ends after {' or '.join(limits)}"
     if kept is not None:
         yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
         if kept.file is not None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import blockingio
 from blockingio.cli.environment import read_environment
+from blockingio.cli.share_limits import parse_duration
 from blockingio.cli.site import MOST_UPLOADED
 from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
@@ -38,8 +39,8 @@ examples:
       Show this folder in a browser on this computer, and to nobody else.
   {0} --bind 0.0.0.0 --https --auth me:secret ~/Pictures
       Let every device in the network that has the password see the pictures.
-  {0} --bind 0.0.0.0 --upload Inbox
-      Let others hand in files, which land in the folder Inbox.
+  {0} --bind 0.0.0.0 --once --for 50m Report
+      Until somebody has downloaded the report, and for 50 minutes at most.
 
 Options can stand in the environment too: BLOCKINGIO_PORT=8080 is --port 8080,
 BLOCKINGIO_UPLOAD=1 is --upload, BLOCKINGIO_ZIP=0 is --no-zip; of what may be
@@ -95,6 +96,7 @@ def make_parser(environment: Mapping[str, str] = os.environ) -> Parser:
     parser.add("what it shows", _add_content)
     parser.add("who may do what", _add_permission)
     parser.add("HTTPS", _add_https)
+    parser.add("when it ends", _add_end)
     parser.add("how it answers", _add_answers)
     parser.add("what it tells", _add_log)
     return parser
@@ -145,6 +147,12 @@ def _add_https(add: _Add) -> None:
     add("--key", type=Path, metavar="FILE", help="its private key, where it is in a file of its own")
 
 
+def _add_end(add: _Add) -> None:
+    add("--once", action="store_true", help="after one download that is complete: of a file, or of a folder as a ZIP")
+    add("--after", type=_number, metavar="NUMBER", help="after so many of them; one that was cut does not count")
+    add("--for", dest="time", type=_duration, metavar="TIME", help="after this time, as 50m, 90s, 2h, 1h30m or 2d")
+
+
 def _add_answers(add: _Add) -> None:
     add("--cache", type=_number, metavar="SECONDS",
         help="browsers may use what they have for so long without asking (they ask each time)")
@@ -184,6 +192,7 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
     if options.processes > 1 and not hasattr(os, "fork"):
         parser.error("argument --processes: this system has no fork, so expected 1")
     _check_permission(parser, options)
+    _check_end(parser, options)
     try:
         AllowedHosts(options.host)
     except ValueError as error:
@@ -215,6 +224,18 @@ def _check_permission(parser: Parser, options: argparse.Namespace) -> None:
         parser.error(f"argument {name}: this system cannot make files relative to an open directory (dir_fd)")
 
 
+def _check_end(parser: Parser, options: argparse.Namespace) -> None:
+    if options.once and options.after is not None:
+        parser.error("argument --once: it is --after 1, so expected no --after with it")
+    if options.once:
+        options.after = 1
+    for option, value in (("--once", options.once), ("--after", options.after), ("--for", options.time)):
+        if value and options.processes > 1:
+            parser.error(f"argument {option}: it is one process that counts, so expected no --processes with it")
+    if options.after == 0:
+        parser.error("argument --after: expected at least 1")
+
+
 def _program() -> str:
     """What the user has called: the console script, or the module."""
     name = os.path.basename(sys.argv[0])
@@ -234,6 +255,13 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):
         raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}")
     return int(text)
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The end of the command: a signal asks for it, answers in progress get a moment, then it is over."""
+"""The end of the command: a signal asks for it, or the share is over; answers in progress get a moment, then it ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from blockingio.server.server import HttpServer
 
@@ -27,6 +27,13 @@ _LOOK_EVERY = 0.05
 FAREWELL = 0.5
 
 
+class Ending(NamedTuple):
+    """The exit status, and why it ended; "" where the user knows or the log says it."""
+
+    status: int
+    why: str = ""
+
+
 class Shutdown:
     """While it is entered, the first signal ends nothing where it stands, but is told by ``wait``.
 
@@ -36,7 +43,7 @@ class Shutdown:
 
     def __init__(self) -> None:
         # Of the queues this is the one that a signal handler may put into while its thread is in get().
-        self._asked: SimpleQueue[bool] = SimpleQueue()
+        self._asked: SimpleQueue[Ending] = SimpleQueue()
         # All that follows is the main thread's.
         self._handlers: dict[int, Any] = {}  # what stood there before
         self._heard = 0
@@ -57,15 +64,22 @@ class Shutdown:
 
     def server_ended(self) -> None:
         """No more requests are taken, though no signal asked for it; from any thread."""
-        self._asked.put(False)
+        self._asked.put(Ending(1))
 
-    def wait(self) -> bool:
-        """Until the end comes: True where a signal asked for it."""
+    def share_ended(self, why: str) -> None:
+        """What was to be shared has been; from any thread.  ``why`` is for the user."""
+        self._asked.put(Ending(0, why))
+
+    def wait(self, seconds: float | None = None) -> Ending | None:
+        """Until the end comes; None where so many seconds are over before, which are counted from here on."""
+        end = None if seconds is None else monotonic() + seconds
         while True:
+            left = _NAP if end is None else min(_NAP, end - monotonic())
             try:
-                return self._asked.get(timeout=_NAP)
+                return self._asked.get(timeout=max(left, 0))
             except Empty:
-                continue
+                if left < _NAP and end is not None and monotonic() >= end:
+                    return None
 
     def let_finish(self, server: HttpServer) -> None:
         """Close the server; returns once its connections have ended or GRACE is over.
@@ -91,7 +105,7 @@ class Shutdown:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self._heard += 1
         if self._heard == 1:
-            self._asked.put(True)
+            self._asked.put(Ending(0))
         elif self._heard == 2 and self._lets_finish:
             raise KeyboardInterrupt
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from blockingio.cli.downloads import Downloads
 from blockingio.cli.folder_zip import LINK, FolderZips
 from blockingio.cli.permission import OwnHosts, is_own_form, knows
 from blockingio.cli.upload import Saved, Uploads, is_temporary
@@ -68,8 +69,10 @@ class SiteOptions(NamedTuple):
 class Site(VirtualDirectory):
     """``handle`` answers every request; any number of threads may call it."""
 
-    def __init__(self, root: str | Path, options: SiteOptions) -> None:
+    def __init__(self, root: str | Path, options: SiteOptions, downloads: Downloads | None = None) -> None:
+        """``downloads`` is told of every answer, where they are counted."""
         super().__init__(root)
+        self._downloads = downloads
         self._options = options
         self._takes_files = options.upload or options.drop
         self.allow_directory_listing = options.listing and not options.drop
@@ -132,6 +135,8 @@ class Site(VirtualDirectory):
         else:
             for name, value in self._for_files.items():
                 headers.set(name, value)
+            if self._downloads is not None:
+                self._downloads.follow(request)
             if self._letterbox is None:
                 self.serve_request(request)
             else:

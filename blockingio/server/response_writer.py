@@ -163,8 +163,7 @@ class ResponseWriter(IOSink):
         connection, asked = self._connection, self._asked
         log_access(connection.state.access_log, AccessRecord(
             connection.client_address(asked.fields) or "-", None, time(), asked.method, asked.target, asked.version,
-            self._status_code,
-            self._sent + (0 if self._send_queue is None else self._send_queue.sent), monotonic() - self.started_at,
+            self._status_code, self.body_sent, monotonic() - self.started_at,
             asked.fields.headers, not self._gone,
         ))  # fmt: skip
 
@@ -284,6 +283,11 @@ class ResponseWriter(IOSink):
         """False once the client is known to be gone: a write failed, or its connection broke."""
         queue = self._send_queue
         return not (self._gone or self._connection.broken or (queue is not None and queue.failed))
+
+    @property
+    def body_sent(self) -> int:
+        """Bytes of the body that the system has taken to send."""
+        return self._sent + (0 if self._send_queue is None else self._send_queue.sent)
 
     def _refuse_late_write(self) -> None:
         if not self._gone:

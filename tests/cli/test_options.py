@@ -66,6 +66,13 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
      "cannot use --certificate {site}/hello.txt with --key {site}/x: ..."),
     (["--bind", "no.such.host.invalid"], "no address for host 'no.such.host.invalid': ..."),
     (["--bind", "203.0.113.7"], "cannot listen on 203.0.113.7:8000: ..."),
+    (["--after", "0"], "argument --after: expected at least 1"),
+    (["--once", "--after", "2"], "argument --once: it is --after 1, so expected no --after with it"),
+    (["--once", "--processes", "2"],
+     "argument --once: it is one process that counts, so expected no --processes with it"),
+    (["--for", "2h", "--processes", "2"],
+     "argument --for: it is one process that counts, so expected no --processes with it"),
+    (["--for", "50"], "argument --for: expected a time as 90s, 50m, 2h or 1h30m, found '50'"),
     (["--log", "nonsense"], "argument --log: invalid choice: 'nonsense' (choose from ..."),
     (["--log-file", "{site}/no/log"], "argument --log-file: cannot write {site}/no/log: No such file or directory"),
     (["--log-file", "{site}"], "argument --log-file: cannot write {site}: Is a directory"),
@@ -102,7 +109,7 @@ def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     assert ended.value.code == 0
     groups = re.findall("^([a-zA-Z ]+):$", text, re.MULTILINE)
     assert groups == ["positional arguments", "options", "where it listens", "what it shows", "who may do what",
-                      "HTTPS", "how it answers", "what it tells", "examples"]
+                      "HTTPS", "when it ends", "how it answers", "what it tells", "examples"]
     examples = text.partition("examples:\n")[2]
     assert len(re.findall("^  python -m blockingio", examples, re.MULTILINE)) == 3
     assert max(map(len, text.splitlines())) < 80
