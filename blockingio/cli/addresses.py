@@ -15,7 +15,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 
-from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.net.address import HttpConnectionInfo, InternetAddress, InternetAddressType
 
 try:
     import fcntl
@@ -48,6 +48,18 @@ def server_urls(scheme: str, name: str, address: InternetAddress, port: int) -> 
     else:
         hosts.append(address.address)
     return [_url(scheme, host, port) for host in hosts]
+
+
+def url_towards(client: HttpConnectionInfo | None, scheme: str) -> str:
+    """The URL at which a client reaches this machine without a name; "" where there is none.
+
+    No packet is sent: the routing table is asked for our address on the way to the client's.
+    """
+    if client is None or client.remote_address.type is InternetAddressType.UNIX:
+        return ""
+    family = socket.AF_INET if client.remote_address.type is InternetAddressType.IPV4 else socket.AF_INET6
+    address = _source_address(family, client.remote_address.address)
+    return "" if address is None or "%" in address else _url(scheme, address, client.local_port)
 
 
 def own_addresses() -> list[InternetAddress]:
@@ -95,12 +107,19 @@ def _interfaces_v6() -> Iterator[str]:
 
 def _outward() -> Iterator[str]:
     for family, target in _OUTWARD:
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((target, 9))
-                yield probe.getsockname()[0]
-        except OSError:
-            continue  # no route, or no such family
+        address = _source_address(family, target)
+        if address is not None:
+            yield address
+
+
+def _source_address(family: int, target: str) -> str | None:
+    """What a packet to ``target`` would come from; None where there is no route, or no such family."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((target, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
 
 
 def _resolved() -> Iterator[str]:

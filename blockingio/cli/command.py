@@ -159,8 +159,8 @@ def _open_log(options: argparse.Namespace, file: LogFile | None) -> RequestLog |
     """None where no line is wanted."""
     if file is None and options.quiet:
         return None
-    user = options.auth.partition(":")[0] if options.auth else None
-    return RequestLog(file or sys.stdout, colour=file is None and wants_colour(sys.stdout), user=user,
+    user, sender = (auth.partition(":")[0] if auth else None for auth in (options.auth, options.upload_auth))
+    return RequestLog(file or sys.stdout, colour=file is None and wants_colour(sys.stdout), user=user, sender=sender,
                       line_of=LOG_FORMATS[options.log])
 
 

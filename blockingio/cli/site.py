@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from blockingio.cli.addresses import url_towards
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.folder_zip import LINK, FolderZips
 from blockingio.cli.permission import OwnHosts, is_own_form, knows
@@ -195,14 +196,14 @@ class Site(VirtualDirectory):
         except Exception:  # an answer has begun
             answer_error(request, status)
 
-    def _send_error(self, request: HttpRequest, sentence: str) -> None:
+    def _send_error(self, request: HttpRequest, sentence: str, link: str | None = None) -> None:
         """As JSON for a script that has sent something."""
         response = request.response
         status = int(response.status_code)
         if status == _CONTENT_TOO_LARGE:
             sentence = f"{sentence.rstrip('.')}: {limit_text(self._options.max_upload)} at most."
         if request.method != "POST" or not prefers_json(request.headers.get("accept", "")):
-            super()._send_error(request, sentence)
+            super()._send_error(request, sentence, link)
             return
         self._send_json(request, json.dumps({"status": status, "message": sentence}, ensure_ascii=False) + "\n")
 
@@ -237,7 +238,8 @@ class Site(VirtualDirectory):
 
     def _refuse_host(self, request: HttpRequest) -> None:
         request.response.status_code = 421
-        self._send_error(request, self._hosts.refusal(request))
+        # Not to "/", which would be asked for at the same name again.
+        self._send_error(request, self._hosts.refusal(request), url_towards(request.connection_info, request.scheme))
 
     def _answer_preflight(self, request: HttpRequest) -> None:
         response = request.response

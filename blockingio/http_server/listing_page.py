@@ -87,7 +87,8 @@ let date=new Date(`${found[1]} ${now.getUTCFullYear()} ${found[2]} UTC`);
 if(date-now>864e5)date=new Date(`${found[1]} ${now.getUTCFullYear()-1} ${found[2]} UTC`);
 if(!isNaN(date)){cell.textContent=short.format(date);cell.title=full.format(date)}}
 for(const zone of document.querySelectorAll(".utc"))zone.remove();
-const box=document.querySelector("[type=search]"),summary=document.querySelector("#summary"),all=summary.textContent;
+const box=document.querySelector("[type=search]");if(!box)return;
+const summary=document.querySelector("#summary"),all=summary.textContent;
 const narrow=()=>{const wanted=box.value.toLowerCase();let left=0;
 for(const row of rows)left+=!(row.hidden=!row.cells[0].textContent.toLowerCase().includes(wanted));
 summary.textContent=left<rows.length?`${left} of ${rows.length} shown`:all};

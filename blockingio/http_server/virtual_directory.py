@@ -300,10 +300,11 @@ class VirtualDirectory:
                 return
         self._send_error(request, sentence_for(response.status_code, request))
 
-    def _send_error(self, request: HttpRequest, sentence: str) -> None:
-        """The page for the status that is set."""
+    def _send_error(self, request: HttpRequest, sentence: str, link: str | None = None) -> None:
+        """The page for the status that is set; its link leads to the top where None is given, and is left out for ""."""
         response = request.response
-        link = encode_path(self._prefix)
+        if link is None:
+            link = encode_path(self._prefix)
         self._send_page(request, error_page(
             f"{int(response.status_code)} {response.reason_phrase}", sentence, link,
             "Back to the list" if self.allow_directory_listing else "Back to the start"))

@@ -38,12 +38,15 @@ class RequestLog:
     """
 
     def __init__(self, target: TextIO | LogFile, *, colour: bool = False, user: str | None = None,
-                 line_of: LogFormat = common) -> None:
-        """``user`` is the only one that gets in, None where anybody does.  A file is closed by the log."""
+                 sender: str | None = None, line_of: LogFormat = common) -> None:
+        """``user`` is the only one that gets in, None where anybody does; ``sender`` the same of POST, where that is
+        another.  A file is closed by the log.
+        """
         self._file = target if isinstance(target, LogFile) else None
         self._write = target.write if isinstance(target, LogFile) else _writer_to(target)
         self._colour = colour
         self._user = user
+        self._sender = sender or user
         self._line_of = line_of
         self._lines: SimpleQueue[str | None] = SimpleQueue()  # None: the end
         self._lock = Lock()  # guards _dropped
@@ -56,8 +59,9 @@ class RequestLog:
     def __call__(self, record: AccessRecord) -> None:
         if self._silent:
             return
-        if self._user is not None and record.status not in _UNCHECKED and "authorization" in record.request_headers:
-            record.user = self._user
+        user = self._sender if record.method == "POST" else self._user
+        if user is not None and record.status not in _UNCHECKED and "authorization" in record.request_headers:
+            record.user = user
         line = self._line_of(record, self._shown(record.status))
         # Several threads may find the last place free at once: then there are as many lines more.
         if self._lines.qsize() >= MOST_LINES:

@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import pytest
+import requests
 
 from blockingio.cli.site import is_dotfile
 from tests.cli.sites import make_directory, send, site
+from tests.peers import PATIENCE
 
 
 @pytest.fixture
@@ -184,6 +187,9 @@ def test_errors_of_the_command_are_pages(directory: Path, caplog: pytest.LogCapt
         response = client.send(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n").read_response()
         assert response.status == 421 and b"does not answer for evil.example" in response.body
         assert response.header("content-type") == "text/html; charset=utf-8"
+        # Back at an address, since that name would be refused again.
+        back, = re.findall(r'<a href="(http://127\.0\.0\.1:[0-9]+/)">Back to the list</a>', response.body.decode())
+        assert requests.get(back, timeout=PATIENCE).status_code == 200
         monkeypatch.setattr("blockingio.http_server.virtual_directory.read_entries", lambda *_: 1 // 0)
         response = client.get("/sub/")
         assert response.status == 500 and b"The server failed at /sub/." in response.body

@@ -68,6 +68,17 @@ def test_the_log_names_the_user() -> None:
     assert [line.split(" ")[2] for line in stream.getvalue().splitlines()] == ["me", "-", "-", "-"]
 
 
+def test_who_sends_may_be_another_one() -> None:
+    stream = io.StringIO()
+    log = RequestLog(stream, user="reader", sender="writer")
+    for method in ("GET", "POST"):
+        one = record(200, authorization="Basic x")
+        one.method = method
+        log(one)
+    log.close(PATIENCE)
+    assert [line.split(" ")[2] for line in stream.getvalue().splitlines()] == ["reader", "writer"]
+
+
 def test_a_log_that_nobody_reads_falls_silent() -> None:
     class Broken(io.StringIO):
         writes = 0

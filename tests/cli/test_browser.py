@@ -1,0 +1,228 @@
+"""The command's pages in a real browser: one for all that is looked at here."""
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blockingio.cli.site import Site, SiteOptions
+from tests.browser import ANSWERING, Browser, needs_browser, running_browser
+from tests.cli.sites import make_directory
+from tests.peers import eventually, serving
+
+pytestmark = needs_browser
+
+TAB = "\ue004"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with running_browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(running: Browser) -> Iterator[Browser]:
+    yield running
+    assert running.complaints() == []
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = make_directory(tmp_path)
+    for name, size, date in (("a2.txt", 30, 3), ("a10.txt", 2000, 1), ("Bild.png", 5, 2)):
+        (directory / name).write_bytes(bytes(size))
+        os.utime(directory / name, (date * 1e8, date * 1e8))
+    os.utime(directory / "hello.txt", (4e8, 4e8))
+    return directory
+
+
+@contextmanager
+def page_of(directory: Path, **options: Any) -> Iterator[str]:
+    """The URL of a site."""
+    site = Site(directory, SiteOptions(**options))
+    with serving(site.handle, workers=4) as server:
+        yield f"http://127.0.0.1:{server.port}/"
+
+
+def names(browser: Browser) -> list[str]:
+    """Those that are to be seen in the list."""
+    found: list[str] = browser.run(
+        "return [...document.querySelectorAll('tbody tr')].filter(row => row.offsetHeight).map(row => row.cells[0].innerText)")
+    return found
+
+
+def wait_for_line(browser: Browser, text: str) -> None:
+    """What is said of one upload."""
+    script = "return [...document.querySelectorAll('#uploads li')].map(line => line.innerText)"
+    eventually(lambda: text in browser.run(script), ANSWERING)
+
+
+def throttle(browser: Browser, rate: int) -> None:
+    """Bytes a second that it sends; -1 for as many as it can."""
+    browser.devtools("Network.enable")
+    browser.devtools("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1,
+                     uploadThroughput=rate)
+
+
+def test_sorting_and_narrowing(browser: Browser, directory: Path) -> None:
+    with page_of(directory) as url:
+        browser.open(url)
+        assert names(browser) == ["sub", "a2.txt", "a10.txt", "Bild.png", "hello.txt"]
+        for place, order in ((2, ["sub", "Bild.png", "hello.txt", "a2.txt", "a10.txt"]),
+                             (2, ["sub", "a10.txt", "a2.txt", "hello.txt", "Bild.png"]),
+                             (3, ["sub", "hello.txt", "a2.txt", "Bild.png", "a10.txt"])):
+            browser.click(f"th:nth-child({place}) a")
+            eventually(lambda: names(browser) == order, ANSWERING)
+        browser.type("[type=search]", "A")
+        eventually(lambda: names(browser) == ["a2.txt", "a10.txt"], ANSWERING)
+        assert browser.text("#summary") == "2 of 5 shown"
+        # The script says it in local time, so that UTC is no longer named.
+        assert browser.text("th:nth-child(3)").startswith("Modified") and "UTC" not in browser.text("th:nth-child(3)")
+        assert browser.run("return document.querySelector('tr td:last-child').innerText") != ""
+
+
+# The least contrast of a text with what is behind it (WCAG 1.4.3), and what has no name (4.1.2).
+_CONTRAST = """
+const parts = text => text.match(/[0-9.]+/g).map(Number), over = (front, back) => front.slice(0, 3).map(
+    (part, place) => part * (front[3] ?? 1) + back[place] * (1 - (front[3] ?? 1)));
+const light = color => color.map(part => part / 255).map(part => part <= .03928 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
+    .reduce((sum, part, place) => sum + part * [.2126, .7152, .0722][place], 0);
+const back = parts(getComputedStyle(document.body).backgroundColor);
+const texts = [...document.querySelectorAll("h1 *, h1, p, td, th a, td a, li, dt, dd, a")].filter(one => one.offsetHeight);
+return Math.min(...texts.map(one => {
+    let behind = back;
+    for (let up = one; up !== document.body; up = up.parentElement) {
+        const color = parts(getComputedStyle(up).backgroundColor);
+        if ((color[3] ?? 1) > 0) { behind = over(color, back); break }
+    }
+    const [a, b] = [light(parts(getComputedStyle(one).color).slice(0, 3)), light(behind)].sort((a, b) => b - a);
+    return (a + .05) / (b + .05)}));
+"""
+_NAMELESS = """
+return [...document.querySelectorAll("a, button, input:not([type=hidden])")].filter(one => one.offsetHeight && !(
+    one.innerText.trim() || one.getAttribute("aria-label"))).map(one => one.outerHTML)
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_both_themes_on_a_phone_and_a_desk(browser: Browser, directory: Path, width: int) -> None:
+    (directory / ("a long name " * 15)).touch()
+    (directory / ("x" * 200)).touch()
+    with page_of(directory, upload=True) as url, page_of(directory, drop=True) as letterbox:
+        backgrounds = set()
+        for dark in (False, True):
+            browser.show(width, dark=dark)
+            for target in (url, url + "sub/", url + "nothing/" + "x" * 150, letterbox):
+                browser.open(target)
+                assert browser.run("return document.documentElement.scrollWidth") <= width
+                assert browser.run(_CONTRAST) >= 4.5
+                assert browser.run(_NAMELESS) == []
+                assert browser.run("return document.querySelectorAll('h1').length") == 1
+                browser.press(TAB)
+                assert browser.run("return getComputedStyle(document.activeElement).outlineStyle") not in ("none", "")
+                assert browser.run("return document.activeElement.matches(':focus-visible')")
+                backgrounds.add((dark, browser.run("return getComputedStyle(document.body).backgroundColor")))
+        assert backgrounds == {(False, "rgb(255, 255, 255)"), (True, "rgb(15, 19, 24)")}
+        # A name has two lines at most.
+        browser.open(url)
+        assert browser.run("return Math.max(...[...document.querySelectorAll('td a')].map(link => link.offsetHeight))") < 60
+        browser.show(1280, dark=False)
+
+
+def test_uploads_with_their_progress(browser: Browser, directory: Path, tmp_path: Path) -> None:
+    files = {"höme work.txt": 3000, "hello.txt": 5, "large.bin": 1_500_000, "next.bin": 70_000, "huge.bin": 3_000_000}
+    for name, size in files.items():
+        (tmp_path / name).write_bytes(bytes(size))
+    with page_of(directory, upload=True, max_upload=2_000_000) as url:
+        browser.open(url + "?sort=size&order=desc")
+        browser.choose("[type=file]", tmp_path / "höme work.txt", tmp_path / "hello.txt", tmp_path / "huge.bin")
+        browser.click("form[method=post] button")
+        for line in ("Saved höme work.txt (3.0 kB)", "Saved hello (1).txt (5 B)",
+                     "huge.bin was not saved: it is larger than the 2.0 MB that are taken here."):
+            wait_for_line(browser, line)
+        # The list is a new one, in the same order, with both in it.
+        marked = "return [...document.querySelectorAll('tr.new')].map(row => row.cells[0].innerText)"
+        eventually(lambda: browser.run(marked) == ["höme work.txt", "hello (1).txt"], ANSWERING)
+        assert browser.text("#summary") == "1 folder, 6 files, 5.1 kB"
+        assert browser.url == url + "?sort=size&order=desc"
+        # That is a list as any: it narrows.
+        browser.type("[type=search]", "hö")
+        assert names(browser) == ["höme work.txt"]
+
+        throttle(browser, 300_000)
+        browser.choose("[type=file]", tmp_path / "large.bin", tmp_path / "next.bin")
+        browser.click("form[method=post] button")
+        progress = "return document.querySelector('#uploads progress').value"
+        eventually(lambda: 0 < browser.run(progress) < 1, ANSWERING)
+        pace = r"[0-9.]+ [kM]?B of 1\.5 MB, [0-9.]+ [kM]?B/s, [0-9.]+ (s|min) left"
+        eventually(lambda: re.fullmatch(pace, browser.text("#uploads .pace")), ANSWERING)
+        assert browser.text("#uploads li:last-child .pace") == "waiting"
+        browser.click("#uploads button[aria-label='Cancel large.bin']")
+        throttle(browser, -1)
+        wait_for_line(browser, "Cancelled large.bin")
+        wait_for_line(browser, "Saved next.bin (70 kB)")
+    assert sorted(os.listdir(directory)) == sorted(
+        ["a2.txt", "a10.txt", "Bild.png", "hello.txt", "hello (1).txt", "höme work.txt", "next.bin", "sub"])
+    assert (directory / "höme work.txt").read_bytes() == bytes(3000)
+
+
+_DROP = """
+const data = new DataTransfer();
+for (const name of ["x.txt", "y.txt"]) data.items.add(new File([name.repeat(3)], name));
+const event = type => new DragEvent(type, {dataTransfer: data, bubbles: true, cancelable: true});
+const over = document.querySelector("h1").dispatchEvent(event("dragover"));
+const drag = document.documentElement.className;
+return [over, drag, document.querySelector("h1").dispatchEvent(event("drop")), document.documentElement.className]
+"""
+
+
+def test_dropping_files(browser: Browser, directory: Path) -> None:
+    with page_of(directory, upload=True) as url:
+        browser.open(url + "sub/")
+        assert browser.run(_DROP) == [False, "drag", False, ""]
+        for name in ("x.txt", "y.txt"):
+            wait_for_line(browser, f"Saved {name} (15 B)")
+        eventually(lambda: names(browser) == ["Parent folder", "x.txt", "y.txt"], ANSWERING)
+        # What is no file is not ours.
+        assert browser.run("return document.body.dispatchEvent(new DragEvent('dragover', {dataTransfer: new DataTransfer(), "
+                           "bubbles: true, cancelable: true}))")
+    assert (directory / "sub" / "y.txt").read_bytes() == b"y.txt" * 3
+
+
+def test_a_letterbox(browser: Browser, directory: Path) -> None:
+    with page_of(directory, drop=True, max_upload=1000) as url:
+        browser.open(url)
+        browser.run(_DROP)
+        wait_for_line(browser, "Saved x.txt (15 B)")
+        wait_for_line(browser, f"SHA-256 of x.txt: {hashlib.sha256(b'x.txt' * 3).hexdigest()}")
+        wait_for_line(browser, f"SHA-256 of y.txt: {hashlib.sha256(b'y.txt' * 3).hexdigest()}")
+    # A server that has gone.
+    browser.run(_DROP)
+    wait_for_line(browser, "x.txt was not saved: the connection broke, or the file can no longer be read.")
+
+
+def test_without_a_script(browser: Browser, directory: Path, tmp_path: Path) -> None:
+    """A form that is refused early is answered all the same, and seen."""
+    (tmp_path / "huge.bin").write_bytes(bytes(12_000_000))
+    (tmp_path / "x.bin").write_bytes(b"x")
+    with page_of(directory, upload=True, max_upload=2_000_000) as url:
+        browser.devtools("Emulation.setScriptExecutionDisabled", value=True)
+        try:
+            browser.open(url)
+            browser.choose("[type=file]", tmp_path / "x.bin")
+            browser.click("form[method=post] button")
+            eventually(lambda: (directory / "x.bin").exists(), ANSWERING)
+            browser.open(url)
+            browser.choose("[type=file]", tmp_path / "huge.bin")
+            browser.click("form[method=post] button")
+            eventually(lambda: browser.text("h1") == "413 Content Too Large", ANSWERING)
+            assert browser.text("p") == "What was sent for / is larger than is taken here: 2.0 MB at most."
+        finally:
+            browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
