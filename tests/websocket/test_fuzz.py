@@ -68,7 +68,8 @@ class Model:
 
 
 def pieces(generator: random.Random, data: bytes) -> list[bytes]:
-    most = generator.choice([1, 3, 50, 5000, 10 ** 9])
+    """Some thousands at most: single bytes are for short rows (and for test_frames.py)."""
+    most = max(generator.choice([1, 3, 50, 5000, 10 ** 9]), len(data) // 2000)
     found = []
     at = 0
     while at < len(data):
@@ -111,7 +112,7 @@ def test_frames_as_they_should_be(seed: int, compressed: bool) -> None:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("seed", range(ROWS * 5))
+@pytest.mark.parametrize("seed", range(ROWS * 3))
 def test_damaged_frames(seed: int, compressed: bool) -> None:
     """In two different sets of pieces, which make no difference."""
     generator = random.Random(seed)
