@@ -16,27 +16,19 @@ if TYPE_CHECKING:
 class Slots:
     """So many at once; any thread may ask, and what it has entered it leaves."""
 
-    __slots__ = ("enter", "_give", "_count")
+    __slots__ = ("enter", "_give")
 
     def __init__(self, count: int) -> None:
         # A token for each slot.  SimpleQueue's get and put are one step each, and wait in C.
         tokens: SimpleQueue[None] = SimpleQueue()
         self.enter = tokens.get  # waits for a slot that is free
         self._give = tokens.put
-        self._count = count
         for _ in range(count):
             tokens.put(None)
 
     def leave(self) -> None:
         """Others may work now."""
         self._give(None)
-
-    def wait_until_all_are_free(self) -> None:
-        """Returns at a moment in which no thread works."""
-        for _ in range(self._count):
-            self.enter()
-        for _ in range(self._count):
-            self.leave()
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import sleep
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage
@@ -20,6 +21,9 @@ from blockingio.stream.thread import Thread
 
 if TYPE_CHECKING:
     from blockingio.server.state import ServerState
+
+# Seconds between two looks at whether the last connection's thread has come to the end of its work.
+_LOOK_EVERY = 0.01
 
 # Threads that are started in place of such as did not come up, in all.
 _SPARE_STARTS = 3
@@ -100,8 +104,11 @@ class Workers:
     def _work_on_connections(self, action: ConnectionAction) -> None:
         """On the connections' own threads; on this one what had been queued before."""
         slots = Slots(self._count)
+        # Connections' threads, by their idents, from the hand-over on; changed in single steps of the set's own.
+        at_work: set[int] = set()
 
         def work(request: HttpRequest) -> None:
+            at_work.add(threading.get_ident())
             request.begin_here()
             slots.enter()
             try:
@@ -115,15 +122,18 @@ class Workers:
                 self._subscription.cancel()  # which wakes the thread that waits below
             finally:
                 slots.leave()
+                at_work.discard(threading.get_ident())
 
         requests = self._state.requests
-        self._left = 1
+        self._left = 2  # this thread, and all of those
         requests.give_to(work)
         try:
             self._serve()
-            slots.wait_until_all_are_free()
         finally:
             requests.give_to(None)
+            while at_work:
+                sleep(_LOOK_EVERY)
+            self._end(None)
             self._subscription.cancel()
         if self._fatal is not None:
             raise self._fatal.with_traceback(None)

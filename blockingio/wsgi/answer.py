@@ -25,10 +25,16 @@ _HOP_BY_HOP = frozenset("connection keep-alive proxy-authenticate proxy-authoriz
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
+class ClientGone(ConnectionError):
+    """What write() raises; it is no mistake of the application's."""
+
+    is_of_peer = True
+
+
 class WsgiAnswer:
     """One request's; it belongs to the thread that works on it."""
 
-    __slots__ = ("_request", "_response", "_slots", "_status", "_headers", "_length", "_begun")
+    __slots__ = ("_request", "_response", "_slots", "_status", "_headers", "_length", "_sent", "_begun")
 
     def __init__(self, request: HttpRequest, slots: Slots | None) -> None:
         self._request = request
@@ -36,6 +42,7 @@ class WsgiAnswer:
         self._slots = slots
         self._status: tuple[int, str | None] | None = None  # None: start_response has not been called
         self._length = -1  # by the application's Content-Length; -1: there is none
+        self._sent = 0  # bytes of the body, one piece after the other
         self._begun = False  # the head has gone, or is about to
 
     def start_response(self, status: str, headers: list[tuple[str, str]],
@@ -61,6 +68,8 @@ class WsgiAnswer:
         _check_piece(data)
         self._begin()
         self._send(data)
+        if not self._response.is_connected:
+            raise ClientGone("the client has gone: nobody is there for what is written")
 
     def send(self, result: Iterable[bytes]) -> None:
         """Send what the application has returned, and close."""
@@ -82,14 +91,19 @@ class WsgiAnswer:
                 continue
             if not self._begun and len(piece) == self._length:
                 self._send_whole(piece)
-                self._exhaust(pieces)
+                if self._has_content():
+                    self._exhaust(pieces)
                 return
             self._begin()
             self._send(piece)
-        if self._begun:
-            self._close()
-        else:
+            if not self._response.is_connected or not self._has_content():
+                break  # nobody is there for the rest of it, which may be without end
+        if not self._begun:
             self._send_whole(b"")
+            return
+        if self._sent < self._length and self._has_content() and self._response.is_connected:
+            raise ValueError(f"PEP 3333: Content-Length is {self._length}, and the body has {self._sent} bytes")
+        self._response.close()
 
     def abort_if_begun(self, error: BaseException) -> None:
         """The answer cannot be completed: where its head has gone, the client is to see that."""
@@ -122,6 +136,11 @@ class WsgiAnswer:
 
     def _send(self, data: bytes) -> None:
         """The thread may have to wait for its client: without a slot."""
+        self._sent += len(data)
+        if 0 <= self._length < self._sent:
+            if not self._has_content():
+                return
+            raise ValueError(f"PEP 3333: Content-Length is {self._length}, and the body has at least {self._sent} bytes")
         slots = self._slots
         if slots is not None:
             slots.leave()
@@ -135,7 +154,7 @@ class WsgiAnswer:
     def _send_whole(self, piece: bytes) -> None:
         """The head and all of the body in one write, with its length."""
         length = self._length
-        has_content = self._request.method != "HEAD" and (self._status is None or self._status[0] not in (204, 304))
+        has_content = self._has_content()
         if length >= 0 and length != len(piece) and (has_content or piece):
             raise ValueError(f"PEP 3333: Content-Length is {length}, and the body has {len(piece)} bytes")
         # The server counts what it sends; what has no body says what it would have had.
@@ -143,7 +162,7 @@ class WsgiAnswer:
         self._begun = True
         if piece:
             self._response.add(piece)
-        self._close()
+        self._response.close()
 
     def _send_file(self, wrapper: FileWrapper) -> bool:
         """By descriptor; False where that cannot be."""
@@ -159,17 +178,19 @@ class WsgiAnswer:
         self._begun = True
         if count:
             self._response.send_file(descriptor, offset, count)
-        self._close()
+        self._response.close()
         return True
 
-    def _close(self) -> None:
-        self._response.close()
+    def _has_content(self) -> bool:
+        """Whether the body is sent: else its length may be another one's (RFC 9110 8.6)."""
+        return self._request.method != "HEAD" and (self._status is None or self._status[0] not in (204, 205, 304))
 
     def _exhaust(self, pieces: Iterable[bytes]) -> None:
-        """Let the application come to its end; what it says beyond its Content-Length is its mistake."""
+        """Let the application come to its end; what it gives beyond its Content-Length is its mistake."""
         for piece in pieces:
+            _check_piece(piece)
             if piece:
-                raise ValueError(f"PEP 3333: the body is longer than Content-Length, which is {self._length}")
+                raise ValueError(f"PEP 3333: Content-Length is {self._length}, and the body is longer")
 
 
 def _check_piece(piece: object) -> None:

@@ -119,19 +119,20 @@ class Input:
 
     def readline(self, size: int | None = -1) -> bytes:
         """Through the next newline, but no more than ``size`` bytes where that is not below 0."""
-        limit = -1 if size is None else size
-        searched, line = 0, self._read_ahead
-        while (end := line.find(b"\n", searched)) < 0 and not 0 <= limit <= len(line):
-            searched = len(line)
+        limit = sys.maxsize if size is None or size < 0 else size
+        pieces: list[bytes] = []  # without a newline
+        length, piece = 0, self._read_ahead
+        while (end := piece.find(b"\n")) < 0 and length + len(piece) < limit:
+            pieces.append(piece)
+            length += len(piece)
             piece = self._receive_some()
             if not piece:
                 break
-            line += piece
-        end = end + 1 if end >= 0 else len(line)
-        if 0 <= limit < end:
-            end = limit
-        self._read_ahead = line[end:]
-        return line[:end]
+        end = min(end + 1 if end >= 0 else len(piece), limit - length)
+        self._read_ahead = piece[end:]
+        if length:
+            return b"".join([*pieces, piece[:end]])
+        return piece[:end]
 
     def readlines(self, hint: int | None = -1) -> list[bytes]:
         """All lines; at least ``hint`` bytes of them where that is above 0."""

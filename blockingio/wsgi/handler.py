@@ -57,15 +57,25 @@ class WsgiHandler:
             result = self._application(environ, answer.start_response)
             answer.send(result)
         except BaseException as error:
+            _close_after_error(result)
             if isinstance(error, BadMessage) or not isinstance(error, Exception) or not request.has_failed:
                 answer.abort_if_begun(error)
                 raise
             # The application has made an error of its own of what a client did.
             raise BadMessage(f"the request body could not be read: {error}", request.response.status_code) from error
-        finally:
-            close = getattr(result, "close", None)
-            if close is not None:
-                close()
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+
+
+def _close_after_error(result: Any) -> None:
+    """What it raises is logged here: the first error is the one that goes on."""
+    try:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+    except Exception:
+        log.exception("close() of what an application had returned failed, behind the error that is told next")
 
 
 def _refuse(request: HttpRequest) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from blockingio import HttpServer
 from blockingio.wsgi import WsgiHandler
-from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
+from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 
 Environ = dict[str, Any]
 
@@ -43,18 +44,42 @@ def answering(status: str = "200 OK", fields: Any = (), body: Any = (b"ok",)) ->
     return application
 
 
-@pytest.mark.parametrize("raw", [
-    b"GET /a%20b?c=d HTTP/1.1\r\nHost: x\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\na\nb\nc"])
-def test_the_validator_finds_nothing(raw: bytes) -> None:
-    def application(environ: Environ, start_response: Any) -> list[bytes]:
-        data = environ["wsgi.input"]
-        body = data.readline() + data.read(1) + b"".join(data.readlines()) + b"".join(data)
-        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-        return [body]
+def thorough(environ: Environ, start_response: Any) -> Any:
+    """Uses all that there is, as the PEP wants it."""
+    data = environ["wsgi.input"]
+    body = data.readline() + data.read(1) + b"".join(data.readlines()) + b"".join(data)
+    environ["wsgi.errors"].flush()
+    if environ["PATH_INFO"] == "/304":
+        start_response("304 Not Modified", [("ETag", '"x"')])
+        return []
+    if environ["PATH_INFO"] == "/pieces":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return (body[at:at + 1] for at in range(len(body)))
+    if environ["PATH_INFO"] == "/write":
+        start_response("200 OK", [("Content-Type", "text/plain")])(body)
+        return [b""]
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
 
-    response = visit(validator(application), raw)
-    assert (response.status, response.body) == (200, b"a\nb\nc" if raw.startswith(b"POST") else b"")
+
+BODY = b"a\nb\nc"
+AS_IT_IS = b"Content-Length: 5\r\n\r\n" + BODY
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n3\r\na\nb\r\n2\r\n\nc\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("raw, status, body", [
+    (b"GET /a%20b?c=d HTTP/1.1\r\nHost: x\r\n\r\n", 200, b""), (b"GET / HTTP/1.0\r\n\r\n", 200, b""),
+    (b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", 200, b""), (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 200, b""),
+    (b"GET http://a.example/x HTTP/1.1\r\nHost: x\r\n\r\n", 200, b""),
+    (b"GET /304 HTTP/1.1\r\nHost: x\r\n\r\n", 304, b""),
+    *((b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n%b" % (path, framed), 200, BODY)
+      for path in (b"/", b"/pieces", b"/write") for framed in (AS_IT_IS, CHUNKED))])
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_validator_finds_nothing(raw: bytes, status: int, body: bytes, secure: bool, tls_contexts: TlsContexts) -> None:
+    with serving(WsgiHandler(validator(thorough)), context=tls_contexts.server if secure else None) as server:
+        with RawClient(server.port, context=tls_contexts.client if secure else None) as client:
+            response = client.send(raw).read_response(raw.partition(b" ")[0].decode())
+    assert (response.status, response.body) == (status, body)
 
 
 def test_environ() -> None:
@@ -277,3 +302,303 @@ def test_an_application_that_ends_the_program() -> None:
             assert client.get().status == 500
         thread.join(PATIENCE)
         assert ended == [3]
+
+
+# ------------------------------------------------------------------------ the body's length
+
+GET, HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+FIVE = (("Content-Length", "5"),)
+
+
+def in_pieces(*pieces: bytes) -> Iterator[bytes]:
+    yield from pieces
+
+
+@pytest.mark.parametrize("status, raw, fields, make, length, body", [
+    ("200 OK", GET, (), lambda: [], "0", b""),
+    ("200 OK", GET, (), lambda: [b"hello"], "5", b"hello"),
+    ("200 OK", GET, (), lambda: (b"hello",), "5", b"hello"),
+    ("200 OK", GET, (), in_pieces, "0", b""),
+    ("200 OK", GET, (), lambda: in_pieces(b"hel", b"", b"lo"), None, b"hello"),
+    ("200 OK", GET, FIVE, lambda: in_pieces(b"hel", b"lo"), "5", b"hello"),
+    ("200 OK", GET, FIVE, lambda: in_pieces(b"", b"hello", b""), "5", b"hello"),
+    ("200 OK", HEAD, (), lambda: [b"hello"], "5", b""),
+    ("200 OK", HEAD, FIVE, lambda: [], "5", b""),
+    ("200 OK", HEAD, FIVE, lambda: in_pieces(b"hel", b"lo"), "5", b""),
+    ("200 OK", HEAD, FIVE, lambda: in_pieces(b"hello", b"more"), "5", b""),
+    ("200 OK", HEAD, FIVE, in_pieces, "5", b""),
+    ("304 Not Modified", GET, FIVE, lambda: [], "5", b""),
+    ("304 Not Modified", GET, (), lambda: [], None, b""),
+    ("304 Not Modified", GET, FIVE, lambda: in_pieces(b"hello more"), "5", b""),
+    ("204 No Content", GET, FIVE, lambda: [], None, b""),
+    ("204 No Content", GET, (), lambda: [b"hello"], None, b""),
+    ("205 Reset Content", GET, FIVE, lambda: [], "0", b""),
+])
+def test_what_is_said_of_the_length(status: str, raw: bytes, fields: Any, make: Callable[[], Any], length: str | None,
+                                    body: bytes) -> None:
+    """And the connection goes on behind it."""
+    with serving(WsgiHandler(lambda environ, start_response: answering(status, fields, make())(environ, start_response)),
+                 workers=2) as server, RawClient(server.port) as client:
+        for _ in range(2):
+            response = client.send(raw).read_response(raw.partition(b" ")[0].decode())
+            assert (response.status, response.header("content-length"), response.body) == (int(status[:3]), length, body)
+
+
+@pytest.mark.parametrize("make, said", [
+    (lambda: in_pieces(b"hel", b"lo more"), "Content-Length is 5, and the body has at least 10 bytes"),
+    (lambda: in_pieces(b"hel"), "Content-Length is 5, and the body has 3 bytes"),
+])
+def test_another_length_than_was_said_cuts_the_connection(make: Callable[[], Any], said: str,
+                                                          caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(EOFError):
+        visit(answering("200 OK", FIVE, make()))
+    eventually(lambda: f"ValueError: PEP 3333: {said}" in caplog.text)
+
+
+def test_more_than_was_said_behind_a_whole_body_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert visit(answering("200 OK", FIVE, in_pieces(b"hello", b"more"))).body == b"hello"
+    eventually(lambda: "Content-Length is 5, and the body is longer" in caplog.text)
+
+
+# ------------------------------------------------------------------------ write()
+
+def writing(*pieces: Any, fields: Any = (), rest: Any = ()) -> Callable[..., Any]:
+    def application(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", list(fields))
+        for piece in pieces:
+            write(piece)
+        return list(rest)
+    return application
+
+
+@pytest.mark.parametrize("pieces, fields, rest, length, body", [
+    ([b"he", b"llo"], (), [], None, b"hello"), ([b"he"], (), [b"l", b"lo"], None, b"hello"),
+    ([b"he"], FIVE, [b"llo"], "5", b"hello"), ([b"hello"], FIVE, [], "5", b"hello"), ([b""], (), [b"x"], None, b"x")])
+def test_write(pieces: list[bytes], fields: Any, rest: list[bytes], length: str | None, body: bytes) -> None:
+    response = visit(writing(*pieces, fields=fields, rest=rest))
+    assert (response.header("content-length"), response.body) == (length, body)
+
+
+def test_write_sends_at_once() -> None:
+    go = threading.Event()
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])(b"one")
+        go.wait(PATIENCE)
+        return []
+
+    with serving(WsgiHandler(application), workers=1) as server, RawClient(server.port) as client:
+        client.send(GET)
+        while not client.read_exactly(1) == b"o":
+            pass
+        go.set()
+
+
+@pytest.mark.parametrize("application, status, said", [
+    (writing("text"), 500, "pieces of a body are bytes, found str"),
+    (writing(b"hello", b"more", fields=FIVE), 200, "Content-Length is 5, and the body has at least 9 bytes")])
+def test_what_write_refuses(application: Callable[..., Any], status: int, said: str,
+                            caplog: pytest.LogCaptureFixture) -> None:
+    """What was sent before is whole here, and so is the answer."""
+    assert visit(application).status == status
+    eventually(lambda: said in caplog.text)
+
+
+# ------------------------------------------------------------------------ errors and close()
+
+class Closing:
+    """What an application returns; it fails where it is told."""
+
+    def __init__(self, *pieces: bytes, fails_in: str = "") -> None:
+        self.pieces = pieces
+        self.fails_in = fails_in
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.pieces
+        if "iter" in self.fails_in:
+            raise KeyError("of the iteration")
+
+    def close(self) -> None:
+        self.closed += 1
+        if "close" in self.fails_in:
+            raise ValueError("of close")
+
+
+@pytest.mark.parametrize("result, status", [
+    (Closing(b"a", b"b"), 200), (Closing(), 200), (Closing(fails_in="iter"), 500), (Closing(b"a", fails_in="close"), 200),
+    (Closing(fails_in="iter close"), 500), (Closing(b"a", fails_in="iter close"), None)])
+def test_close_is_called_once_whatever_happens(result: Closing, status: int | None,
+                                               caplog: pytest.LogCaptureFixture) -> None:
+    """Its own error does not stand in for the first one."""
+    try:
+        assert visit(answering(body=result)).status == status
+    except EOFError:
+        assert status is None
+    eventually(lambda: result.closed)
+    told = [record.exc_info[0] for record in caplog.records if record.exc_info]
+    assert told == [error for name, error in (("close", ValueError), ("iter", KeyError)) if name in result.fails_in]
+    assert result.closed == 1
+
+
+def test_exc_info_behind_the_head_is_raised(caplog: pytest.LogCaptureFixture) -> None:
+    """PEP 3333, "The start_response() Callable"."""
+    def application(environ: Environ, start_response: Any) -> Any:
+        start_response("200 OK", [])(b"begun")
+        try:
+            raise KeyError("late")
+        except KeyError as error:
+            start_response("500 Oh", [], (type(error), error, error.__traceback__))
+        return [b"never"]
+
+    with pytest.raises(EOFError):
+        visit(application)
+    eventually(lambda: "KeyError: 'late'" in caplog.text)
+
+
+# ------------------------------------------------------------------------ wsgi.input
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 16\r\n\r\none\ntwo\n\nthree\n.",
+                                     b"Transfer-Encoding: chunked\r\n\r\n5\r\none\nt\r\n1\r\nw\r\na\r\no\n\nthree\n.\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("read, expected", [
+    (lambda data: [data.read()], [b"one\ntwo\n\nthree\n."]), (lambda data: [data.read(-1), data.read()], [b"one\ntwo\n\nthree\n.", b""]),
+    (lambda data: [data.read(5), data.read(0), data.read(100)], [b"one\nt", b"", b"wo\n\nthree\n."]),
+    (lambda data: list(data), [b"one\n", b"two\n", b"\n", b"three\n", b"."]),
+    (lambda data: data.readlines(), [b"one\n", b"two\n", b"\n", b"three\n", b"."]),
+    (lambda data: data.readlines(5), [b"one\n", b"two\n"]),
+    (lambda data: [data.readline(), data.readline(2), data.readline(0), data.readline(-1), data.read(3), data.readline(None)],
+     [b"one\n", b"tw", b"", b"o\n", b"\nth", b"ree\n"]),
+    (lambda data: [data.readline(), data.read()], [b"one\n", b"two\n\nthree\n."]),
+])
+def test_the_body_as_a_file(framing: bytes, read: Callable[[Any], list[bytes]], expected: list[bytes]) -> None:
+    seen: list[bytes] = []
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        seen.extend(read(environ["wsgi.input"]))
+        start_response("200 OK", [])
+        return []
+
+    assert visit(application, b"POST / HTTP/1.1\r\nHost: x\r\n" + framing).status == 200
+    assert seen == expected
+
+
+def test_a_long_line_costs_no_more_than_its_length() -> None:
+    """Reading it takes as many bytes as it has, not a copy of all for each piece."""
+    size = 20_000_000
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        tracemalloc.start()
+        line = environ["wsgi.input"].readline()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        start_response("200 OK", [])
+        return [b"%d %d" % (len(line), peak < 2.5 * size)]
+
+    with serving(WsgiHandler(application)) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+        assert client.read_response().body == b"%d 1" % size
+
+
+# ------------------------------------------------------------------------ slow clients
+
+def echo(environ: Environ, start_response: Any) -> list[bytes]:
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [])
+    return [body or b"ok"]
+
+
+def endless(environ: Environ, start_response: Any) -> Any:
+    start_response("200 OK", [])
+    return iter(lambda: bytes(100_000), None) if environ["PATH_INFO"] == "/endless" else [b"ok"]
+
+
+@pytest.mark.parametrize("application, slow_request", [
+    (echo, b"GET / HTTP/1.1\r\nHo"), (echo, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"),
+    (echo, b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab"),
+    (endless, b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")], ids=["head", "upload", "chunked upload", "download"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_slow_client_holds_no_worker(application: Callable[..., Any], slow_request: bytes, secure: bool,
+                                       tls_contexts: TlsContexts) -> None:
+    """There is one worker, and several that are slow."""
+    client_context, server_context = (tls_contexts.client, tls_contexts.server) if secure else (None, None)
+    with serving(WsgiHandler(application), workers=1, context=server_context) as server:
+        with RawClient(server.port, context=client_context) as one, RawClient(server.port, context=client_context) as two:
+            for slow in (one, two):
+                slow.send(slow_request)
+                if application is endless:
+                    slow.read_exactly(10)  # and no more
+            for _ in range(2):
+                with RawClient(server.port, context=client_context) as quick:
+                    assert quick.get().body == b"ok"
+
+
+
+
+# ------------------------------------------------------------------------ the end of a client
+
+class Endless(Closing):
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: b"more", None)
+
+
+def test_an_iterable_without_end_ends_with_its_client() -> None:
+    """It is closed, and nothing is logged."""
+    result = Endless()
+    with serving(WsgiHandler(answering(body=result))) as server:
+        with RawClient(server.port) as client:
+            client.send(GET).read_exactly(100)
+        eventually(lambda: result.closed)
+
+
+def test_write_without_end_ends_with_its_client() -> None:
+    """By an error that it may catch; nothing is logged either."""
+    raised: list[Exception] = []
+
+    def application(environ: Environ, start_response: Any) -> Any:
+        write = start_response("200 OK", [])
+        try:
+            while True:
+                write(b"more")
+        except ConnectionError as error:
+            raised.append(error)
+            raise
+
+    with serving(WsgiHandler(application)) as server:
+        with RawClient(server.port) as client:
+            client.send(GET).read_exactly(100)
+        eventually(lambda: raised)
+
+
+def test_of_an_answer_without_a_body_no_more_is_made_than_its_head_takes() -> None:
+    result = Endless()
+    assert visit(answering(body=result), HEAD).status == 200 and result.closed == 1
+
+
+def test_for_each_returns_once_all_calls_have_ended() -> None:
+    """Those too that wait for their client, and have no worker meanwhile."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def application(environ: Environ, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"begun"
+        begun.set()
+        ended.wait(PATIENCE)
+        yield b"ended"
+        made.append("application")
+
+    made: list[str] = []
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        def serve() -> None:
+            server.for_each(WsgiHandler(application), workers=2)
+            made.append("for_each")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with RawClient(server.port) as client:
+            client.send(GET)
+            begun.wait(PATIENCE)
+            server.close()
+            ended.set()
+            assert client.read_response().body == b"begunended"
+        thread.join(PATIENCE)
+    assert made == ["application", "for_each"]
