@@ -25,6 +25,8 @@ from typing import Any, NoReturn
 from blockingio.server.server import HttpServer
 from blockingio.stream.thread import Thread
 
+__all__ = ["run", "inherited_sockets"]
+
 log = logging.getLogger("blockingio")
 
 # systemd's first descriptor (sd_listen_fds(3)).

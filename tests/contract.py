@@ -283,5 +283,18 @@ Fault:
           wrong_length=0)
 """
 
+WSGI = """
+WsgiHandler:
+    __init__(application, *, script_name='', multiprocess=False)
+    __call__(request)
+"""
+
+#: Functions, by their modules.
+FUNCTIONS = """
+blockingio.processes: run(work, server, processes, *, grace=30)
+blockingio.processes: inherited_sockets()
+blockingio.testing: serving(action=None, *, workers=8, secure=False)
+"""
+
 #: Beside the contract's: what the access log is told, and which version this is.
 MORE = ["AccessRecord", "__version__"]

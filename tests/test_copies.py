@@ -13,6 +13,7 @@ import pytest
 import blockingio
 import blockingio.http_server
 import blockingio.testing
+import blockingio.wsgi
 from blockingio import (
     AccessRecord, ContentType, Cookie, HeaderValue, HttpClientBasicCredentials, HttpClientBearerCredentials,
     HttpClientDigestCredentials, HttpClientResponseCompressionState, HttpConnectionInfo, HttpException,
@@ -80,7 +81,8 @@ LIVE = set(
     "EventSink HttpBody HttpBodyHandler HttpClient HttpClientCredentials HttpClientRequest HttpClientResponse "
     "HttpClientResponseBody HttpConnectionsInfo HttpDate HttpMultipartFormData HttpRequest HttpRequestBody "
     "HttpResponse HttpServer HttpSession IOSink MimeMultipart MimeMultipartTransformer RunningServer SecurityContext "
-    "Stream StreamSubscription StreamTransformer VirtualDirectory VirtualHost WebSocket WebSocketTransformer".split())
+    "Stream StreamSubscription StreamTransformer VirtualDirectory VirtualHost WebSocket WebSocketTransformer "
+    "WsgiHandler".split())
 
 
 def described(value: object) -> object:
@@ -131,7 +133,7 @@ def test_an_exception_keeps_what_was_added_to_it() -> None:
 
 
 def test_no_public_class_is_left_out() -> None:
-    names = {name for module in (blockingio, blockingio.http_server, blockingio.testing) for name in module.__all__
+    names = {name for module in (blockingio, blockingio.http_server, blockingio.testing, blockingio.wsgi) for name in module.__all__
              if isinstance(getattr(module, name), type)}
     tried = {type(value).__name__ for value in VALUES} | {members.__name__ for members in ENUMS}
     assert names - tried - LIVE == set(), "neither tried here nor known to be live"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import blockingio
-from tests.contract import BLOCKINGIO, HTTP_SERVER, MORE, TESTING
+from tests.contract import BLOCKINGIO, FUNCTIONS, HTTP_SERVER, MORE, TESTING, WSGI
 
 PACKAGE = Path(blockingio.__file__).parent
 ROOT = PACKAGE.parent
@@ -34,7 +34,7 @@ class Contract(NamedTuple):
 
 def contracts() -> Iterator[Contract]:
     for module, text in (("blockingio", BLOCKINGIO), ("blockingio.http_server", HTTP_SERVER),
-                         ("blockingio.testing", TESTING)):
+                         ("blockingio.testing", TESTING), ("blockingio.wsgi", WSGI)):
         text = re.sub(r"\n {8,}", " ", text)  # a line that goes on
         for block in re.split(r"\n(?=\w)", text):
             if not block.strip():
@@ -60,20 +60,20 @@ def exported(agreed: Contract) -> Any:
 
 def test_the_table_was_read() -> None:
     """A table that is read wrongly would make tests that cannot fail."""
-    assert len(CONTRACTS) == 54 and len({agreed.name for agreed in CONTRACTS}) == 54
-    assert sum(len(agreed.methods) for agreed in CONTRACTS) == 195
+    assert len(CONTRACTS) == 55 and len({agreed.name for agreed in CONTRACTS}) == 55
+    assert sum(len(agreed.methods) for agreed in CONTRACTS) == 197
     server = next(agreed for agreed in CONTRACTS if agreed.name == "HttpServer")
     assert server.bases == ["Stream"] and "max_connections" in server.attributes
     assert server.methods["bind"] == "(address, port, *, backlog=0, v6_only=False, shared=False)"
 
 
-@pytest.mark.parametrize("module", ["blockingio", "blockingio.http_server", "blockingio.testing"])
+@pytest.mark.parametrize("module", ["blockingio", "blockingio.http_server", "blockingio.testing", "blockingio.wsgi",
+                                    "blockingio.processes"])
 def test_exports_are_the_contracts(module: str) -> None:
     names = {agreed.name for agreed in CONTRACTS if agreed.module == module}
     if module == "blockingio":
         names.update(MORE)
-    elif module == "blockingio.testing":
-        names.add("serving")
+    names.update(name for owner, name, _ in functions() if owner == module)
     loaded = importlib.import_module(module)
     assert sorted(loaded.__all__) == sorted(names)
     assert names <= set(dir(loaded))
@@ -109,24 +109,40 @@ def test_its_attributes_are_as_agreed(agreed: Contract) -> None:
 def test_its_methods_are_as_agreed(agreed: Contract) -> None:
     """Names, order, kinds and defaults of the parameters; more of them would be fine."""
     found = exported(agreed)
-    different = []
-    for name, parameters in agreed.methods.items():
-        agreed_ones = ast.parse(f"def f{parameters}: ...".replace("(/", "(_, /")).body[0]
-        assert isinstance(agreed_ones, ast.FunctionDef)
-        wanted = signature_of(agreed_ones)
-        signature = inspect.signature(getattr(found, name))
-        if name == "__exit__":
-            signature.bind(None, None, None, None)
-            continue
-        own = list(signature.parameters.values())
-        if own and own[0].name in ("self", "cls"):
-            own = own[1:]
-        got = [(parameter.name, is_keyword_only(parameter), default_of(parameter)) for parameter in own]
-        if len(got) < len(wanted) or any(not agrees(one, two) for one, two in zip(wanted, got)):
-            different.append(f"{name}{signature}, agreed was {parameters}")
-        if any(default is REQUIRED for _, _, default in got[len(wanted):]):
-            different.append(f"{name}{signature} wants more than {parameters}")
+    different = [what for name, parameters in agreed.methods.items() for what in differences(getattr(found, name), parameters)]
     assert not different
+
+
+def functions() -> list[tuple[str, str, str]]:
+    """Module, name and parameters of each."""
+    return re.findall(r"^(\S+): (\w+)(\(.*\))$", FUNCTIONS, re.MULTILINE)
+
+
+def test_functions_are_as_agreed() -> None:
+    found = [(getattr(importlib.import_module(module), name), parameters) for module, name, parameters in functions()]
+    assert len(found) == 3 and all(function.__doc__ for function, _ in found)
+    assert not [what for function, parameters in found for what in differences(function, parameters)]
+
+
+def differences(function: Any, parameters: str) -> list[str]:
+    """In what it is another one than was agreed."""
+    agreed_ones = ast.parse(f"def f{parameters}: ...".replace("(/", "(_, /")).body[0]
+    assert isinstance(agreed_ones, ast.FunctionDef)
+    wanted = signature_of(agreed_ones)
+    signature = inspect.signature(function)
+    if function.__name__ == "__exit__":
+        signature.bind(None, None, None, None)
+        return []
+    own = list(signature.parameters.values())
+    if own and own[0].name in ("self", "cls"):
+        own = own[1:]
+    got = [(parameter.name, is_keyword_only(parameter), default_of(parameter)) for parameter in own]
+    different = []
+    if len(got) < len(wanted) or any(not agrees(one, two) for one, two in zip(wanted, got)):
+        different.append(f"{function.__name__}{signature}, agreed was {parameters}")
+    if any(default is REQUIRED for _, _, default in got[len(wanted):]):
+        different.append(f"{function.__name__}{signature} wants more than {parameters}")
+    return different
 
 
 REQUIRED = "required"
