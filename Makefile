@@ -8,7 +8,7 @@ PYTHON := python3 python3.14 python3.13 python3.12 python3.11 python
 # Further words for the command: make test ARGS="-k uri", make bench ARGS="--only get".
 ARGS :=
 
-.PHONY: help run test bench load fuzz clean
+.PHONY: help run test bench load fuzz check-peers clean
 
 help:
 	@echo "make run     the first server of the tutorials, on http://127.0.0.1:4040/"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench   how fast it is, beside other servers and clients"
 	@echo "make load    thousands of connections, lost clients, too few descriptors (3 minutes)"
 	@echo "make fuzz    damaged requests for as long as told: ARGS=\"--seconds 3600\""
+	@echo "make check-peers   what python -m blockingio.check finds at other servers, for README.rst"
 	@echo "make clean   removes .venv and all that was made"
 	@echo "PYTHON=... takes that Python for .venv; ARGS=... goes to the command."
 
@@ -36,6 +37,10 @@ load: $(VENV)/installed-for-tests
 
 fuzz: $(VENV)/installed-for-tests
 	@$(IN_VENV) -m tests.conformance.fuzz $(ARGS)
+
+# Those of them that are to be checked are installed by hand: .venv/bin/pip install waitress gunicorn aiohttp uvicorn flask
+check-peers: $(VENV)/installed-for-tests
+	@$(IN_VENV) -m tests.check_peers $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from blockingio import ContentType, HttpException, HttpRequest, HttpServer
-from tests.conformance.cases import MAX_BODY_SIZE, MAX_HEADER_COUNT, MAX_HEADER_SIZE, MAX_TARGET_LENGTH
+from blockingio.check.cases import MAX_BODY_SIZE, MAX_HEADER_COUNT, MAX_HEADER_SIZE, MAX_TARGET_LENGTH
 from tests.conformance.judge import Summary, grouped
 from tests.peers import serving
 

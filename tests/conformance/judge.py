@@ -5,7 +5,7 @@ against a row and gives a line of text for each part that is wrong.
 """
 from typing import NamedTuple
 
-from tests.conformance.cases import Seen
+from blockingio.check.cases import Seen
 
 
 class Summary(NamedTuple):

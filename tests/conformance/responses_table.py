@@ -8,6 +8,8 @@ import gzip
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from blockingio.check.requests_chunked import BAD_EXTENSIONS
+
 
 class Got(NamedTuple):
     """The response that the caller gets; a part that is None is not compared."""
@@ -56,9 +58,6 @@ TOP = b"HTTP/1.1 200 OK\r\n"
 TE = TOP + b"Transfer-Encoding: chunked\r\n\r\n"
 LAST = b"0\r\n\r\n"
 ZIPPED = gzip.compress(b"hello" * 100, mtime=0)
-#: Where these end readers may differ; see requests_chunked, which has the same for a server.
-BAD_EXTENSIONS = (b";", b";;a", b";=x", b";a=", b';a="x', b";a b", b';a="b"c', b";\xff", b";a=\xff", b';a="\\',
-                  b";a=b=c", b";a@", b' "a"', b";a;", b"; ;a", b";a=b c", b";\"a\"")
 BROKEN = Broken()
 OK = Got()
 NONE = Got(body=b"")

@@ -2,10 +2,10 @@
 import pytest
 
 from tests.conformance import model
-from tests.conformance.cases import Case, Cut, Ignored, Refused, Seen
+from blockingio.check.cases import Case, Cut, Ignored, Refused, Seen
 from tests.conformance.judge import Summary
 from tests.conformance.mutator import Mutator
-from tests.conformance.requests_table import REQUESTS
+from blockingio.check.requests_table import REQUESTS
 from tests.conformance.test_wire import read_requests
 
 SEED = 5

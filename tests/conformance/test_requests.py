@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from blockingio import HttpRequest
-from tests.conformance.cases import Case, Cut, Ignored, Outcome, Refused, Seen
+from blockingio.check.cases import Case, Cut, Ignored, Outcome, Refused, Seen
 from tests.conformance.echo import Echo, echoing
 from tests.conformance.judge import differences
-from tests.conformance.requests_table import GROUPS
+from blockingio.check.requests_table import GROUPS
 from tests.peers import RawClient, RawResponse, serving
 
 GOOD = b"GET /good HTTP/1.1\r\nHost: good.example\r\nConnection: close\r\n\r\n"

@@ -8,10 +8,10 @@ from blockingio.wire.body import request_body
 from blockingio.wire.head import parse_fields, parse_request_line
 from blockingio.wire.limits import Limits
 from blockingio.wire.source import Source, Truncated
-from tests.conformance.cases import (MAX_BODY_SIZE, MAX_HEADER_COUNT, MAX_HEADER_SIZE, MAX_TARGET_LENGTH,
+from blockingio.check.cases import (MAX_BODY_SIZE, MAX_HEADER_COUNT, MAX_HEADER_SIZE, MAX_TARGET_LENGTH,
                                      Case, Cut, Ignored, Refused, Seen)
 from tests.conformance.judge import Summary, differences, grouped
-from tests.conformance.requests_table import REQUESTS
+from blockingio.check.requests_table import REQUESTS
 
 LIMITS = Limits(MAX_HEADER_SIZE, MAX_HEADER_COUNT, MAX_TARGET_LENGTH, MAX_BODY_SIZE)
 

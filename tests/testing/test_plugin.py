@@ -70,8 +70,9 @@ def test_the_fixtures(tmp_path: Path) -> None:
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     text = result.stdout
     found = re.findall(r"^(PASSED|FAILED|ERROR) test_it\.py::test_(\d)", text, re.MULTILINE)
-    assert {number: outcome for outcome, number in found} == {"0": "PASSED", "1": "PASSED", "2": "PASSED", "3": "FAILED", "4": "FAILED", "6": "FAILED",
-                         "7": "FAILED", "8": "PASSED"}, text + result.stderr
+    assert {number: outcome for outcome, number in found} == {
+        "0": "PASSED", "1": "PASSED", "2": "PASSED", "3": "FAILED", "4": "FAILED", "6": "FAILED", "7": "FAILED",
+        "8": "PASSED"}, text + result.stderr
     assert "1 skipped" in text and "error" not in text.splitlines()[-1]
     assert re.search(r"FAILED \S+test_3_unexpected - AssertionError: an unexpected request:", text)
     assert re.search(r"E +GET /b from 127\.0\.0\.1:\d+\nE +there was:\nE +POST /a -> 200\n", text)

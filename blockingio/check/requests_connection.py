@@ -1,5 +1,8 @@
 """What goes beyond one message: Expect, Connection, pipelines, clients that leave in the middle."""
-from tests.conformance.cases import Case, Cut, Ignored, Refused, Seen, case
+
+from __future__ import annotations
+
+from blockingio.check.cases import Case, Cut, Ignored, Refused, Seen, case
 
 BAD = Refused((400,))
 EXPECTATION = Refused((417,))

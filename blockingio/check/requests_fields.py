@@ -1,5 +1,8 @@
 """Header fields: names, blanks, values and their bytes, line folding, limits, and Host."""
-from tests.conformance.cases import MAX_HEADER_COUNT, MAX_HEADER_SIZE, Case, Refused, Seen, case
+
+from __future__ import annotations
+
+from blockingio.check.cases import MAX_HEADER_COUNT, MAX_HEADER_SIZE, Case, Refused, Seen, case
 
 BAD = Refused((400,))
 BIG = Refused((431,))

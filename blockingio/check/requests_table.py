@@ -1,7 +1,10 @@
 """All the rows for requests, in one tuple, with the group that each belongs to."""
-from tests.conformance import (requests_chunked, requests_connection, requests_fields, requests_framing,
+
+from __future__ import annotations
+
+from blockingio.check import (requests_chunked, requests_connection, requests_fields, requests_framing,
                                requests_start_line)
-from tests.conformance.cases import Case
+from blockingio.check.cases import Case
 
 GROUPS: dict[str, tuple[Case, ...]] = {
     "line": requests_start_line.LINES,

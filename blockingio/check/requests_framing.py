@@ -1,5 +1,8 @@
 """How long a body is: Content-Length, Transfer-Encoding, and the two against each other."""
-from tests.conformance.cases import MAX_BODY_SIZE, Case, Refused, Seen, case
+
+from __future__ import annotations
+
+from blockingio.check.cases import MAX_BODY_SIZE, Case, Refused, Seen, case
 
 BAD = Refused((400,))
 BIG = Refused((413,))

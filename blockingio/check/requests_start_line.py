@@ -1,5 +1,8 @@
 """Request lines: methods, versions, blanks and line ends, and targets in all four forms."""
-from tests.conformance.cases import MAX_TARGET_LENGTH, Case, Refused, Seen, case
+
+from __future__ import annotations
+
+from blockingio.check.cases import MAX_TARGET_LENGTH, Case, Refused, Seen, case
 
 BAD = Refused((400,))
 VERSION = Refused((505,))

@@ -3,6 +3,9 @@
 A row is data; nothing here opens a socket or knows the library.  The limits are those that the
 server under test is given, small so that a case at a limit is still quick to send byte by byte.
 """
+
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import NamedTuple
 

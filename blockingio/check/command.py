@@ -1,0 +1,109 @@
+"""python -m blockingio.check URL: how a server of your own takes HTTP/1.1.
+
+Ends with status 0, with 1 where a MUST is broken, 2 where it cannot be asked: bad arguments, nobody there, no HTTP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import socket
+import ssl
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from blockingio import Uri
+from blockingio.check.exchange import Target
+from blockingio.check.questions import AREAS, MUST
+from blockingio.check.report import Row, checked, summary, summary_text
+from blockingio.check.verdict import NoHttp, baseline_of
+
+# Where a server of one's own is (RFC 1918, 4193, 3927, 4291): not all that ipaddress calls private.
+_OWN = [ipaddress.ip_network(text) for text in (
+    "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "169.254.0.0/16",
+    "fe80::/10")]  # fmt: skip
+
+_PATIENCE = 2.0  # seconds
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, where argparse would print the usage as well."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m blockingio.check", allow_abbrev=False,
+                     description="Send a server of your own raw requests, most of them wrong, and hold what comes "
+                                 "against RFC 9110 and RFC 9112.  Exits 1 where a MUST is broken.")
+    parser.add_argument("url", metavar="URL", help="http://127.0.0.1:8000/ or https://...; best a page that takes POST")
+    parser.add_argument("--only", action="append", metavar="AREA", choices=AREAS,
+                        help=f"one of: {', '.join(AREAS)}; more than once for several")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--patience", type=float, default=_PATIENCE, metavar="SECONDS",
+                        help=f"of silence after which nothing more is waited for ({_PATIENCE:g})")
+    parser.add_argument("--yes-it-is-mine", action="store_true",
+                        help="also ask what is on no loopback or private address")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ask and print; the exit status.  Raises SystemExit for what is wrong with the arguments."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not 0 < options.patience < float("inf"):
+        parser.error(f"argument --patience: expected seconds above 0, found {options.patience:g}")
+    try:
+        target = target_of(options.url, options.patience, is_mine=options.yes_it_is_mine)
+        baseline = baseline_of(target)
+        rows = []
+        for row in checked(target, baseline, options.only or AREAS):
+            if not options.json:
+                _print(row, rows)
+            rows.append(row)
+    except (ValueError, NoHttp) as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.error(f"{options.url} cannot be reached: {error.strerror or error}")
+    counts = summary(rows)
+    if options.json:
+        print(json.dumps({"url": options.url, "rows": [row.as_json() for row in rows], "summary": counts}, indent=1))
+    else:
+        print(f"\n{summary_text(counts)}")
+    return 1 if counts["all"][MUST] else 0
+
+
+def _print(row: Row, before: list[Row]) -> None:
+    area = row.question.area
+    if not before or before[-1].question.area != area:
+        print(f"\n{area}\n{'-' * len(area)}" if before else f"{area}\n{'-' * len(area)}")
+    print(row.as_text(), flush=True)
+
+
+def target_of(url: str, patience: float = _PATIENCE, *, is_mine: bool = False) -> Target:
+    """Where the server is.  Raises ValueError for what is no URL of a server of one's own, OSError."""
+    uri = Uri.parse(url)
+    if uri.scheme not in ("http", "https") or not uri.host:
+        raise ValueError(f"expected a URL that begins with http:// or https://, found {url!r}")
+    family, _, _, _, address = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)[0]
+    found = ipaddress.ip_address(str(address[0]).partition("%")[0])
+    if not is_mine and not any(found in network for network in _OWN):
+        raise ValueError(f"{uri.host} is {found}, on no loopback or private address: these requests are for servers of "
+                         "your own; --yes-it-is-mine if it is")
+    tls = None
+    if uri.scheme == "https":
+        # Whoever it is, it is the user's own: its certificate may be its own too.
+        tls = ssl.create_default_context()
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    host = f"[{uri.host}]" if ":" in uri.host else uri.host
+    authority = f"{host}:{uri.port}" if uri.has_port else host
+    path = (uri.path or "/") + (f"?{uri.query}" if uri.has_query else "")
+    return Target(address, family, authority, path, tls, uri.host, patience)
+
+
+def run() -> None:
+    """The program: ``main`` with the command line's arguments; ends the process."""
+    sys.exit(main())
