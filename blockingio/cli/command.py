@@ -88,6 +88,7 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
         if options.open and urls:
             open_browser(urls[0])
         ending = shutdown.wait(options.time) or Ending(0, f"Ended after {duration_text(options.time)} (--for)")
+        service.site.let_go()
         try:
             shutdown.let_finish(server)
         finally:
@@ -128,7 +129,7 @@ class _Service:
                  downloads: Downloads | None = None) -> None:
         self.site = Site(options.directory, SiteOptions(
             listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
-            cache=options.cache, upload=options.upload, drop=options.drop, max_upload=options.max_upload,
+            cache=options.cache, reload=options.reload, upload=options.upload, drop=options.drop, max_upload=options.max_upload,
             auth=options.auth, upload_auth=options.upload_auth,
             dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
             headers=frozenset(name.lower() for name, _ in options.header)), downloads)

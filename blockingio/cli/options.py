@@ -123,6 +123,8 @@ def _add_content(add: _Add) -> None:
         help="unknown paths get the top directory's index.html, where a browser is to show a page")
     add("--dotfiles", action="store_true",
         help="serve and list also what begins with a dot, as .git and .env; without it only /.well-known/")
+    add("--reload", action="store_true",
+        help="pages that are open load again when a file that they were made of changes; a style sheet is exchanged")
 
 
 def _add_permission(add: _Add) -> None:
@@ -232,6 +234,10 @@ def _check_end(parser: Parser, options: argparse.Namespace) -> None:
     for option, value in (("--once", options.once), ("--after", options.after), ("--for", options.time)):
         if value and options.processes > 1:
             parser.error(f"argument {option}: it is one process that counts, so expected no --processes with it")
+    if options.reload and options.processes > 1:
+        parser.error("argument --reload: it is one process that looks, so expected no --processes with it")
+    if options.reload and options.cache is not None:
+        parser.error("argument --reload: pages would come from the browser's cache, so expected no --cache with it")
     if options.after == 0:
         parser.error("argument --after: expected at least 1")
 

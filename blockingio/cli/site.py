@@ -18,12 +18,17 @@ from blockingio.cli.addresses import url_towards
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.folder_zip import LINK, FolderZips
 from blockingio.cli.permission import OwnHosts, is_own_form, knows
+from blockingio.cli.reload import Reloader
+from blockingio.cli.reload_script import RELOAD_PATH, TAG, page_with_script, with_script_allowed
 from blockingio.cli.upload import Saved, Uploads, is_temporary
 from blockingio.cli.upload_form import UploadForms
 from blockingio.cli.upload_page import Letterbox, limit_text, receipt_page, saved_json, upload_form
+from blockingio.http_server.file_response import respond
 from blockingio.http_server.listing import begins_with_dot
 from blockingio.http_server.listing_page import PLAIN
 from blockingio.http_server.paths import decode_path, encode_path
+from blockingio.http_server.precompressed import neighbours_of
+from blockingio.http_server.representation import media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.http_server.virtual_directory import VirtualDirectory, prefers_json
 from blockingio.server.request import HttpRequest
@@ -39,6 +44,9 @@ WELL_KNOWN = ".well-known"
 MOST_UPLOADED = 1 << 30
 
 _CONTENT_TOO_LARGE = 413
+
+# Statuses of answers that no change of a file would change.
+_ABOUT_THE_CLIENT = (401, 421)
 
 # Seconds for which a browser need not ask again before a request of another origin.
 _PREFLIGHT_MAX_AGE = 600
@@ -64,6 +72,7 @@ class SiteOptions(NamedTuple):
     dotfiles: bool = False  # serve and list what begins with a dot
     zip: bool = True  # folders that are listed can be downloaded as a ZIP
     hosts: tuple[str, ...] = ()  # whom else requests may be for
+    reload: bool = False  # pages are told when a file that they were made of has changed
     headers: frozenset[str] = frozenset()  # in lower case: names that the server's default headers decide
 
 
@@ -73,6 +82,7 @@ class Site(VirtualDirectory):
     def __init__(self, root: str | Path, options: SiteOptions, downloads: Downloads | None = None) -> None:
         """``downloads`` is told of every answer, where they are counted."""
         super().__init__(root)
+        self._reloader = Reloader(self._open_below) if options.reload else None
         self._downloads = downloads
         self._options = options
         self._takes_files = options.upload or options.drop
@@ -101,8 +111,14 @@ class Site(VirtualDirectory):
             self._for_all.pop(name, None)
             self._for_files.pop(name, None)
 
+    def let_go(self) -> None:
+        """The end has begun: what would go on until the client leaves ends now.  Idempotent."""
+        if self._reloader is not None:
+            self._reloader.close()
+
     def close(self) -> None:
         """The program ends: no upload goes on, and none leaves half a file."""
+        self.let_go()
         self._uploads.close()
 
     def handle(self, request: HttpRequest) -> None:
@@ -133,6 +149,8 @@ class Site(VirtualDirectory):
             self._refuse(request, 401)
         elif is_upload:
             self._receive(request)
+        elif self._reloader is not None and request.uri.path == RELOAD_PATH:
+            self._reloader.take(request)
         else:
             for name, value in self._for_files.items():
                 headers.set(name, value)
@@ -157,9 +175,12 @@ class Site(VirtualDirectory):
     def _is_hidden(self, name: str) -> bool:
         return is_temporary(name) or (is_dotfile(name) and not self._options.dotfiles)
 
-    def _open(self, names: Sequence[str], request: HttpRequest) -> Opened | None:
+    def _is_hidden_path(self, names: Sequence[str]) -> bool:
         # What is meant for everybody has its place at the top (RFC 8615).
-        if any(map(self._is_hidden, names[1:] if names[:1] == (WELL_KNOWN,) else names)):
+        return any(map(self._is_hidden, names[1:] if names[:1] == (WELL_KNOWN,) else names))
+
+    def _open(self, names: Sequence[str], request: HttpRequest) -> Opened | None:
+        if self._is_hidden_path(names):
             self._refuse(request, 404)
             return None
         return super()._open(names, request)
@@ -233,6 +254,53 @@ class Site(VirtualDirectory):
                 return False
             self._serve_opened(opened, names, request)
         return True
+
+    # ---------------------------------------------------------------- pages that reload
+
+    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest, target: str = "") -> None:
+        if self._reloader is None:
+            super()._serve_opened(opened, names, request, target)
+            return
+        file = os.path.join(self.root, *names)
+        page = page_with_script(opened, media_type_of(names[-1], opened))
+        if page is None:
+            neighbours = [os.path.join(self.root, *names[:-1], name) for name, _ in neighbours_of(names[-1])]
+            self._reloader.watch_file(request, [file, *neighbours], opened.stat)
+            super()._serve_opened(opened, names, request)  # kept for no target: each time it is served it is watched
+            return
+        self._reloader.watch_file(request, [file], opened.stat)
+        self._allow_script(request)
+        status = respond(request, page, False)
+        if status:
+            self._refuse(request, status)
+
+    def _list(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
+        # Where files are uploaded the page shows by itself what has come, and how far the others are.
+        if self._reloader is not None and not self._takes_files:
+            self._reloader.watch_names(request, names)
+        super()._list(directory, names, request)
+
+    def _send_html(self, request: HttpRequest, html: str, policy: str) -> None:
+        status = request.response.status_code
+        # A page for an answer to a form is not to be loaded again: that would send the form again.
+        if self._reloader is not None and request.method in ("GET", "HEAD") and status not in _ABOUT_THE_CLIENT:
+            if status == 404:
+                self._watch_for(request, self._reloader)
+            html, policy = html + TAG, with_script_allowed(policy)
+        super()._send_html(request, html, policy)
+
+    def _watch_for(self, request: HttpRequest, reloader: Reloader) -> None:
+        """There is nothing there yet, or nothing that may be seen: the latter is not looked at."""
+        decoded = decode_path(request.uri.path)
+        if decoded is not None and not self._is_hidden_path(decoded[0]):
+            reloader.watch_names(request, decoded[0])
+
+    def _allow_script(self, request: HttpRequest) -> None:
+        headers = request.response.headers
+        policies = headers.get_all("content-security-policy")
+        headers.remove_all("content-security-policy")
+        for policy in policies:
+            headers.add("content-security-policy", with_script_allowed(policy))
 
     # ---------------------------------------------------------------- what is no file
 

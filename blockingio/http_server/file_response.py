@@ -116,7 +116,7 @@ def _describe(headers: HttpHeaders, content: Representation) -> None:
 
 def _send_whole(response: HttpResponse, content: Representation) -> None:
     size = content.size
-    if size <= SMALL_FILE:
+    if size <= SMALL_FILE or content.data is not None:
         response.add(content.read(0, size))
         return
     response.content_length = size
@@ -157,7 +157,7 @@ def _send_ranges(response: HttpResponse, content: Representation, ranges: list[t
 
 def _send_stretch(response: HttpResponse, content: Representation, first: int, last: int) -> None:
     count = last - first + 1
-    if count <= SMALL_FILE:
+    if count <= SMALL_FILE or content.data is not None:
         response.add(content.read(first, count))
     else:
         response.send_file(content.descriptor, first, count)

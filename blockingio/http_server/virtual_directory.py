@@ -310,9 +310,13 @@ class VirtualDirectory:
             "Back to the list" if self.allow_directory_listing else "Back to the start"))
 
     def _send_page(self, request: HttpRequest, html: str, script: Script | None = None) -> None:
+        self._send_html(request, html, content_security_policy(script))
+
+    def _send_html(self, request: HttpRequest, html: str, policy: str) -> None:
+        """``policy`` is the page's Content-Security-Policy."""
         response = request.response
         response.headers.content_type = ContentType.HTML
-        response.headers.set("content-security-policy", content_security_policy(script))
+        response.headers.set("content-security-policy", policy)
         response.write(html)
         response.close()
 

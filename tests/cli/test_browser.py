@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from blockingio import HttpHeaders
 from blockingio.cli.site import Site, SiteOptions
 from tests.browser import ANSWERING, Browser, needs_browser, running_browser
 from tests.cli.sites import make_directory
@@ -226,3 +227,43 @@ def test_without_a_script(browser: Browser, directory: Path, tmp_path: Path) -> 
             assert browser.text("p") == "What was sent for / is larger than is taken here: 2.0 MB at most."
         finally:
             browser.devtools("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_pages_that_reload(browser: Browser, directory: Path) -> None:
+    """A style sheet is exchanged where the page is; for a script, or the page itself, it is loaded again."""
+    (directory / "index.html").write_text(
+        '<!doctype html><link rel="icon" href="data:,"><link rel="stylesheet" href="style.css?v=1">'
+        '<h1>One</h1><p><script src="text.js"></script>')
+    (directory / "style.css").write_text("h1 { color: rgb(1, 1, 1) }")
+    (directory / "text.js").write_text("document.querySelector('p').append('first')")
+    site = Site(directory, SiteOptions(reload=True, headers=frozenset(["content-security-policy"])))
+    fields = HttpHeaders()
+    fields.set("content-security-policy", "default-src 'self' data:")
+    with serving(site.handle, workers=4, default_response_headers=fields) as server:
+        try:
+            url = f"http://127.0.0.1:{server.port}/"
+            browser.open(url)
+            browser.run("window.mark = 1")
+            # In one go: an element that was found may be one of the page before.
+            text = "return document.querySelector('{}')?.innerText"
+            color = "return getComputedStyle(document.querySelector('h1')).color"
+            assert (browser.run(text.format("p")), browser.run(color)) == ("first", "rgb(1, 1, 1)")
+            (directory / "style.css").write_text("h1 { color: rgb(222, 2, 2) }")
+            eventually(lambda: browser.run(color) == "rgb(222, 2, 2)", ANSWERING)
+            eventually(lambda: browser.run("return document.querySelectorAll('[rel=stylesheet]').length") == 1, ANSWERING)
+            assert browser.run("return window.mark") == 1
+            (directory / "text.js").write_text("document.querySelector('p').append('the second')")
+            eventually(lambda: browser.run(text.format("p")) == "the second", ANSWERING)
+            (directory / "index.html").write_text('<link rel="icon" href="data:,"><h1>Two</h1><p>3')
+            eventually(lambda: browser.run(text.format("h1")) == "Two", ANSWERING)
+            # A list, and a page that is not there yet.
+            browser.open(url + "sub/")
+            (directory / "sub" / "new.txt").touch()
+            eventually(lambda: names(browser) == ["Parent folder", "new.txt"], ANSWERING)
+            browser.open(url + "later.html")
+            assert browser.run(text.format("h1")) == "404 Not Found"
+            (directory / "later.html").write_text('<link rel="icon" href="data:,"><h1>Now</h1>')
+            eventually(lambda: browser.run(text.format("h1")) == "Now", ANSWERING)
+            browser.complaints()  # that there was a 404
+        finally:
+            site.close()
