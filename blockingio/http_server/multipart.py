@@ -144,6 +144,9 @@ class _Reader(Iterator[MimeMultipart]):
         return BadMessage(message)
 
     def _fill(self) -> None:
+        self._buffer += self._next_chunk()
+
+    def _next_chunk(self) -> bytes:
         try:
             while not (chunk := next(self._chunks, None)):
                 if chunk is None:
@@ -152,7 +155,7 @@ class _Reader(Iterator[MimeMultipart]):
         except BaseException:
             self._finished = True
             raise
-        self._buffer += chunk
+        return chunk
 
     def _read_headers(self) -> _PartHeaders:
         buffer = self._buffer
@@ -199,7 +202,24 @@ class _Reader(Iterator[MimeMultipart]):
                 del buffer[:at]
                 begin = at = 0
                 yield data
-            self._fill()
+            if buffer:
+                self._fill()
+            else:
+                yield from self._read_plain_chunks()
+
+    def _read_plain_chunks(self) -> Iterator[bytes]:
+        """Those in which nothing of a boundary can be, as they came, so that most of a large file is not copied here.
+
+        The first other one is in the buffer then.
+        """
+        while type(chunk := self._next_chunk()) is bytes and not self._may_have_boundary(chunk):
+            yield chunk
+        self._buffer += chunk
+
+    def _may_have_boundary(self, chunk: bytes) -> bool:
+        """Whether one is in it, or begins at its end."""
+        delimiter = self._delimiter
+        return delimiter in chunk or chunk.find(b"\r", max(0, len(chunk) - len(delimiter) + 1)) >= 0
 
     def _end_of_boundary(self, found: int) -> int:
         """Where the CRLF is that ends the boundary's line; -1 where the line is longer, so is content."""

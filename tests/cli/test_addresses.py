@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from blockingio import InternetAddress
-from blockingio.cli.addresses import own_addresses, server_urls
+from blockingio import HttpConnectionInfo, InternetAddress
+from blockingio.cli.addresses import own_addresses, server_urls, url_towards
+from blockingio.net.address import InternetAddressType
 
 
 def test_urls() -> None:
@@ -41,3 +42,18 @@ def test_own_addresses_where_the_system_shows_none(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     monkeypatch.setattr(socket.socket, "connect", fail)
     assert own_addresses() == [InternetAddress.LOOPBACK_IP_V4]
+
+
+@pytest.mark.parametrize(("client", "url"), [
+    (InternetAddress.LOOPBACK_IP_V4, "https://127.0.0.1:8000/"), (InternetAddress("127.0.0.7"), "https://127.0.0.1:8000/"),
+    (InternetAddress("/tmp/socket", InternetAddressType.UNIX), ""), (None, "")])
+def test_where_a_client_finds_this_machine(client: InternetAddress | None, url: str) -> None:
+    assert url_towards(client and HttpConnectionInfo(client, 5000, 8000), "https") == url
+
+
+def test_a_client_to_which_no_way_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Any:
+        raise OSError("no")
+
+    monkeypatch.setattr(socket.socket, "connect", fail)
+    assert url_towards(HttpConnectionInfo(InternetAddress("192.0.2.1"), 5000, 8000), "http") == ""

@@ -266,6 +266,19 @@ def test_no_thread_for_an_upload(directory: Path, monkeypatch: pytest.MonkeyPatc
         assert send(client, "POST", "/", FORM, body=form(("a", b"x"))).status == 503
 
 
+def test_what_fails_here_is_a_page_too(directory: Path, monkeypatch: pytest.MonkeyPatch,
+                                       caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", fail)
+    with site(directory, upload=True) as client:
+        response = send(client, "POST", "/sub/", FORM, body=form(("a.txt", b"x")))
+        assert response.status == 500 and b"The server failed at /sub/." in response.body
+        assert b'<a href="/">Back to the list</a>' in response.body
+    assert "Input/output error" in caplog.text
+
+
 @pytest.mark.parametrize("dotfiles", [False, True])
 def test_what_is_half_there_cannot_be_fetched(directory: Path, dotfiles: bool) -> None:
     site = Site(directory, SiteOptions(upload=True, dotfiles=dotfiles))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from blockingio.server.thread_pool import ThreadPool
 from tests.cli.command import Command
 from tests.cli.sites import make_directory, send, site
 from tests.peers import PATIENCE, RawClient
@@ -65,6 +66,21 @@ def test_where_it_is_not_wanted(directory: Path, options: dict[str, bool]) -> No
     with site(directory, **options) as client:
         response = client.get("/?zip")
         assert response.header("content-type") == "text/html; charset=utf-8" and b"?zip" not in response.body
+
+
+def test_no_thread_for_it(directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with site(directory) as client:
+        assert client.get("/hello.txt").status == 200  # it has its thread
+        with monkeypatch.context() as patch:
+            patch.setattr(ThreadPool, "run", refuse)
+            response = client.get("/sub/?zip")
+        assert response.status == 503 and b"too much to do for /sub/" in response.body
+        assert response.header("content-type") == "text/html; charset=utf-8"
+        assert response.header("content-disposition") is None
+    assert "could not be begun" in caplog.text
 
 
 def test_a_client_that_goes_away(directory: Path) -> None:
