@@ -10,7 +10,11 @@ from typing import Any
 
 
 class FileWrapper:
-    """Iterates what a file still has, in blocks; closes it where it can be closed."""
+    """An iterator of what a file still has, in blocks; closes it where it can be closed.
+
+    Frameworks wrap it once more, for a part of it: they ``seek``, where it is ``seekable``, and take it for its own
+    iterator.
+    """
 
     def __init__(self, file: Any, block_size: int = 65536) -> None:
         self.file = file
@@ -19,8 +23,25 @@ class FileWrapper:
             self.close: Callable[[], object] = file.close
 
     def __iter__(self) -> Iterator[bytes]:
-        while data := self.file.read(self.block_size):
-            yield data
+        return self
+
+    def __next__(self) -> bytes:
+        data: bytes = self.file.read(self.block_size)
+        if not data:
+            raise StopIteration
+        return data
+
+    def seekable(self) -> bool:
+        """Whether it goes elsewhere in the file."""
+        return hasattr(self.file, "seekable") and bool(self.file.seekable())
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go there, as a file does."""
+        return int(self.file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """Where it is in the file."""
+        return int(self.file.tell())
 
     def stretch(self) -> tuple[int, int, int] | None:
         """Descriptor, offset and number of bytes of a regular file that nothing but the system stands behind."""

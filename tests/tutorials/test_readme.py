@@ -13,7 +13,8 @@ from tests.tutorials.programs import TUTORIALS, ended
 README = (TUTORIALS / "README.rst").read_text(encoding="utf-8")
 SERVERS = {"hello_world_server.py": 4040, "hello_world_server_secure.py": 4047,
            "number_thinker.py": 4041, "basic_writer_server.py": 4049, "mini_file_server.py": 4044,
-           "basic_file_server.py": 4046, "static_file_server.py": 4048, "note_server.py": 4042, "chat_server.py": 4043}
+           "basic_file_server.py": 4046, "static_file_server.py": 4048, "note_server.py": 4042, "chat_server.py": 4043,
+           "steady_server.py": 4045}
 
 
 @pytest.mark.parametrize("name, port", SERVERS.items())

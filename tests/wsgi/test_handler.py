@@ -1,6 +1,7 @@
 """WsgiHandler: applications of our own, under wsgiref's validator and behind raw clients."""
 from __future__ import annotations
 
+import io
 import logging
 import threading
 import tracemalloc
@@ -13,6 +14,7 @@ import pytest
 
 from blockingio import HttpServer
 from blockingio.wsgi import WsgiHandler
+from blockingio.wsgi.file_wrapper import FileWrapper
 from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 
 Environ = dict[str, Any]
@@ -164,6 +166,44 @@ def test_a_file_from_where_it_stands(tmp_path: Path) -> None:
 
     response = visit(application)
     assert response.body == path.read_bytes()[5:] and response.header("content-length") == "9995"
+
+
+@pytest.mark.parametrize("raw, length", [(False, None), (True, None), (True, "5")])
+def test_other_files_are_read(raw: bool, length: str | None, tmp_path: Path) -> None:
+    """One in memory, one that is shorter than Content-Length lets it be, and both are closed."""
+    (tmp_path / "file").write_bytes(b"0123456789")
+    files: list[Any] = []
+
+    def application(environ: Environ, start_response: Any) -> Any:
+        files.append((tmp_path / "file").open("rb", buffering=0) if raw else io.BytesIO(b"0123456789"))
+        start_response("200 OK", [("Content-Length", length)] if length else [])
+        return environ["wsgi.file_wrapper"](files[0], 3)
+
+    response = visit(application)
+    assert response.body == b"0123456789"[:int(length) if length else None]
+    eventually(lambda: files[0].closed)
+
+
+@pytest.mark.parametrize("length", ["11", "12"])
+def test_a_file_that_is_shorter_than_was_said(length: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+
+    def application(environ: Environ, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Length", length)])
+        return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
+
+    assert visit(application).status == 500
+    assert f"Content-Length is {length}, and the file has 10 bytes" in caplog.text
+
+
+def test_the_wrapper_is_an_iterator_that_can_seek() -> None:
+    file = io.BytesIO(b"0123456789")
+    wrapper = FileWrapper(file, 3)
+    assert wrapper.seekable() and (wrapper.seek(5), wrapper.tell()) == (5, 5)
+    assert iter(wrapper) is wrapper and list(wrapper) == [b"567", b"89"]
+    wrapper.close()
+    assert file.closed
+    assert not hasattr(FileWrapper(object()), "close") and not FileWrapper(object()).seekable()
 
 
 def test_the_fields_are_the_applications() -> None:
