@@ -29,6 +29,7 @@ _MODULES = {
     "net.x509": "X509Certificate",
     "net.wire_record": "WireRecord",
     "server.access": "AccessRecord",
+    "server.connection_record": "ConnectionRecord",
     "server.request": "HttpRequest",
     "server.response": "HttpResponse",
     "server.server": "HttpConnectionsInfo HttpServer",

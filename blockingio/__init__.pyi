@@ -17,6 +17,7 @@ from blockingio.net.security import SecurityContext as SecurityContext
 from blockingio.net.x509 import X509Certificate as X509Certificate
 from blockingio.net.wire_record import WireRecord as WireRecord
 from blockingio.server.access import AccessRecord as AccessRecord
+from blockingio.server.connection_record import ConnectionRecord as ConnectionRecord
 from blockingio.server.request import HttpRequest as HttpRequest
 from blockingio.server.response import HttpResponse as HttpResponse
 from blockingio.server.server import HttpConnectionsInfo as HttpConnectionsInfo

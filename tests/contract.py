@@ -149,6 +149,7 @@ IOSink: encoding
 HttpServer(Stream): address port auto_compress default_response_headers idle_timeout server_header
         session_timeout header_timeout body_timeout max_header_size max_header_count max_target_length
         max_body_size max_connections allowed_hosts min_body_rate trusted_proxies max_sessions wire_log
+    connections()
     bind(address, port, *, backlog=0, v6_only=False, shared=False)
     bind_secure(address, port, context, *, backlog=0, v6_only=False, request_client_certificate=False,
           shared=False)
@@ -227,6 +228,7 @@ WebSocketException(Exception): message http_status_code
     __init__(message='', http_status_code=None)
 CompressionOptions: COMPRESSION_DEFAULT COMPRESSION_OFF
     __init__(*, client_no_context_takeover=False, server_no_context_takeover=False, client_max_window_bits=None, server_max_window_bits=None, enabled=True)
+ConnectionRecord: peer state age requests bytes_in bytes_out waits_for due ended
 WireRecord: connection peer direction data seconds is_tls
 WebSocket(Stream): CONNECTING OPEN CLOSING CLOSED ready_state extensions protocol close_code close_reason
         ping_interval max_message_size done

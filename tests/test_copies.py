@@ -72,6 +72,7 @@ VALUES: list[Any] = [
     HttpHeaders.from_fields([("A", "b"), ("a", "c")], "1.0"),
     HttpBodyFileUpload("a.txt", ContentType.TEXT, "content"), certificate(),
     Fault(delay=1, rate=2, cut_after=3, reset=True), recorded(),
+    blockingio.ConnectionRecord("127.0.0.1:2", "idle", 0.5, 1, 2, 3, "the next request", 119.5),
     blockingio.WireRecord(1, "127.0.0.1:2", "in", b"GET", 0.5, False),
 ]
 ENUMS = [HttpStatus, InternetAddressType, SameSite, HttpClientResponseCompressionState]

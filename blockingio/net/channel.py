@@ -33,7 +33,7 @@ _LINGER_PIECES = 64
 class Channel:
     """A plain socket.  Timeouts are the kernel's: they cost a call when they change, not at each read."""
 
-    __slots__ = ("socket", "receive", "receive_timeout", "_lock", "_open", "_aborted")
+    __slots__ = ("socket", "receive", "receive_timeout", "sent", "_lock", "_open", "_aborted")
 
     is_tls = False
     tap: WireTap | None = None  # what tells of this connection: a ToldChannel's
@@ -44,6 +44,8 @@ class Channel:
         # in time; OSError when the connection broke.
         self.receive: Callable[[int], bytes] = sock.recv
         self.receive_timeout: float | None = None
+        # Bytes that the system has taken by the functions here.  Written by the owner of the writing half.
+        self.sent = 0
         # Between cut() and close(): a number that is another socket's by now is not shut down.  Reentrant: a signal
         # handler may call server.close() in the middle of either.
         self._lock = RLock()
@@ -62,17 +64,21 @@ class Channel:
     def send_now(self, data: bytes | memoryview) -> int:
         """Send what the kernel takes without waiting; the number of bytes, perhaps 0.  Raises OSError."""
         try:
-            return self.socket.send(data, DONT_WAIT)
+            sent = self.socket.send(data, DONT_WAIT)
         except BlockingIOError:
             return 0
+        self.sent += sent
+        return sent
 
     def send_row_now(self, row: tuple[bytes, ...]) -> int:
         """``send_now`` of several in a row, without a copy of them."""
         if hasattr(self.socket, "sendmsg"):
             try:
-                return self.socket.sendmsg(row, (), DONT_WAIT)
+                sent = self.socket.sendmsg(row, (), DONT_WAIT)
             except BlockingIOError:
                 return 0
+            self.sent += sent
+            return sent
         return self._send_each_now(row)
 
     def _send_each_now(self, row: tuple[bytes, ...]) -> int:
@@ -88,9 +94,11 @@ class Channel:
         """Wait until something can be sent, at most all; the number of bytes.  Raises as send_all."""
         set_kernel_timeout(self.socket, socket.SO_SNDTIMEO, timeout)
         try:
-            return self.socket.send(data)
+            sent = self.socket.send(data)
         except BlockingIOError:
             raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
+        self.sent += sent
+        return sent
 
     def wait_to_send(self, seconds: float | None) -> bool:
         """Until something can be sent, or the connection is broken; False where the time is up.
@@ -128,6 +136,7 @@ class Channel:
                 if not sent:
                     break
                 done += sent
+                self.sent += sent
                 note(sent)
         except BlockingIOError:
             raise TimeoutError(f"the peer took nothing for {timeout} seconds") from None
@@ -333,6 +342,13 @@ class NonBlockingChannel(Channel):
         """Until the socket is ready, or broken.  Raises TimeoutError at ``end`` on the monotonic clock."""
         if not wait_for(self.socket, event, None if end is None else end - monotonic()):
             raise TimeoutError("the peer was too slow")
+
+
+def reason_of(error: OSError) -> str:
+    """Why a connection broke, for people."""
+    if isinstance(error, ConnectionError):
+        return "the client reset the connection"
+    return f"the connection broke: {error.strerror or error}"
 
 
 def end_of(timeout: float | None) -> float | None:

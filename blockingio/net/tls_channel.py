@@ -93,6 +93,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         except OSError as error:
             if error.errno not in (_WANTS_READ, _WANTS_WRITE):
                 raise
+        self.sent += sent
         return sent
 
     def send_row_now(self, row: tuple[bytes, ...]) -> int:

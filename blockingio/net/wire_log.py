@@ -79,7 +79,7 @@ class WireLogs:
         listener = self.listener
         if listener is None:
             return None
-        return WireTap(self, listener, next(self._numbers), _shown(address), is_tls)
+        return WireTap(self, listener, next(self._numbers), shown_peer(address), is_tls)
 
 
 class WireTap:
@@ -161,7 +161,8 @@ class WireTap:
         return send_all_and_tell
 
 
-def _shown(address: Any) -> str:
+def shown_peer(address: Any) -> str:
+    """The socket module's address as text, with its port; "-" on a Unix-domain socket."""
     if not isinstance(address, tuple):
         return "-"
     host, port = address[:2]

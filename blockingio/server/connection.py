@@ -19,6 +19,7 @@ from blockingio.net.channel import Channel, DuplexChannel
 from blockingio.net.told_channel import ToldChannel, ToldTlsChannel
 from blockingio.net.tls_channel import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
+from blockingio.server.connection_record import Ended
 from blockingio.server.state import ServerState, log
 from blockingio.server.proxies import first_member
 from blockingio.server.relay import Relay
@@ -29,7 +30,10 @@ from blockingio.wire.source import Source
 if TYPE_CHECKING:
     import socket
 
+    from blockingio.server.pace import BodyPace
+    from blockingio.server.send_queue import SendQueue
     from blockingio.server.timer import Timer
+    from blockingio.wire.body import Body
 
 
 class Writer(Protocol):
@@ -43,7 +47,8 @@ class Connection:
 
     __slots__ = ("state", "channel", "source", "certificate", "broken", "idle_since", "opened_at", "hands_over", "writing",
                  "is_last", "is_cut", "may_read_ahead", "head_due", "client_closes", "closed_by_response", "relay",
-                 "detached", "speaks_plain_http", "rest_of_plain", "_peer", "_family", "_linger_timer")  # fmt: skip
+                 "detached", "speaks_plain_http", "rest_of_plain", "peer", "accepted_at", "is_shaking_hands",
+                 "handshake_due", "body", "pace", "send_queue", "_reason", "_family", "_linger_timer")  # fmt: skip
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state
@@ -51,9 +56,9 @@ class Connection:
         self.channel: Channel = DuplexChannel(sock) if tap is None else ToldChannel(sock, tap)
         self.certificate: X509Certificate | None = None
         self.broken = False  # the client is known to be gone
-        self.idle_since = self.opened_at = monotonic()  # the same until the first answer
+        self.idle_since = self.opened_at = self.accepted_at = monotonic()  # the first two the same until the first answer
         self.hands_over = False  # close() waits for its end: no request comes on the queue behind the close
-        self._peer = peer
+        self.peer = peer  # its address as the socket module has it
         self._family = sock.family
         self.source = Source(self.channel.receive)
         self.writing = threading.Lock()
@@ -69,6 +74,13 @@ class Connection:
         self.speaks_plain_http = False  # on a port for TLS; and what came behind its first five bytes
         self.rest_of_plain = b""
         self.relay: Relay | None = None  # set by detach(); then this thread only passes on
+        # For who looks at it, on any thread.  Written by this thread, send_queue by the response's.
+        self.is_shaking_hands = state.tls is not None
+        self.handshake_due: float | None = None
+        self.body: Body | None = None  # the last request's that had one, and how slowly it may come
+        self.pace: BodyPace | None = None
+        self.send_queue: SendQueue | None = None  # the last response's that had to wait for the client
+        self._reason = ""  # why it ends: the first one that is known, on any thread
 
     def __repr__(self) -> str:
         return f"<Connection {self.remote} {'idle' if self.is_idle else 'active'}>"
@@ -86,18 +98,18 @@ class Connection:
 
     @property
     def info(self) -> HttpConnectionInfo | None:
-        if not self._peer:
+        if not self.peer:
             return None
-        return HttpConnectionInfo.from_socket_addresses(self._family, self._peer, ("", self.state.port))
+        return HttpConnectionInfo.from_socket_addresses(self._family, self.peer, ("", self.state.port))
 
     @property
     def remote(self) -> str:
         """The client's address; "-" on a Unix-domain socket."""
-        return self._peer[0] if isinstance(self._peer, tuple) else "-"
+        return self.peer[0] if isinstance(self.peer, tuple) else "-"
 
     def client_address(self, fields: Fields) -> str:
         """The address of a request's client: the peer's, or what trusted proxies say; "" where there is none."""
-        peer = self._peer[0] if isinstance(self._peer, tuple) else ""
+        peer = self.peer[0] if isinstance(self.peer, tuple) else ""
         proxies = self.state.trusted_proxies
         return peer if proxies is None else proxies.client(peer, fields.headers)[0]
 
@@ -108,7 +120,7 @@ class Connection:
         """
         proxies = self.state.trusted_proxies
         if proxies is not None:
-            peer = self._peer[0] if isinstance(self._peer, tuple) else ""
+            peer = self.peer[0] if isinstance(self.peer, tuple) else ""
             return proxies.member(peer, fields.headers, name)
         return first_member(fields.headers, name) if by_anybody else ""
 
@@ -127,29 +139,45 @@ class Connection:
         """The last response is done; the client has yet to close."""
         return self.is_last
 
-    def cut(self) -> None:
+    def cut(self, reason: str) -> None:
         """End it at once, in both directions; its thread notices and closes the socket."""
+        self.end_because(reason)
         self.is_cut = True
         if self.relay is None:  # else the socket has another owner
             self.channel.cut()
+
+    def end_because(self, reason: str) -> None:
+        """It is about to end, for this reason unless there is another one already."""
+        if not self._reason:
+            self._reason = reason
+
+    def forget(self) -> None:
+        """It has ended, or is somebody else's from now on.  By the one thread that found that."""
+        state = self.state
+        requests, received = self.source.counts()
+        is_detached = self.detached or self.relay is not None
+        state.ended.append(Ended(self.peer, self.accepted_at, monotonic(), is_detached, requests, received,
+                                 self.channel.sent, self._reason or "the client closed"))
+        state.connections.discard(self)
 
     def abandon(self, error: BaseException | None = None) -> None:
         """It has no thread, or that has died: close the socket.  By the thread that accepted it, or that noticed."""
         self.broken = True
         self.closed_by_response = True  # first: an open response that ends now closes it
         self.hands_over = False
-        self.cut()
+        self.cut("the server has no thread for it")
         if self.writing.acquire(False):
             self.channel.close()
-        self.state.connections.discard(self)
+        self.forget()
         self.state.made_room()
 
     # ---------------------------------------------------------------- for its thread
 
     def handshake(self) -> bool:
         """TLS, under header_timeout (RFC 8446); False where it comes to nothing: ``speaks_plain_http`` may say why."""
-        tls = self.state.tls
+        tls, limit = self.state.tls, self.state.header_timeout
         assert tls is not None
+        self.handshake_due = None if limit is None else monotonic() + limit
         try:
             sock = tls.wrap_socket(self.channel.socket, server_side=True, do_handshake_on_connect=False)
         except OSError as error:
@@ -161,7 +189,7 @@ class Connection:
         if self.is_cut:
             return False  # another thread cut the channel that has just been replaced
         try:
-            channel.handshake(self.state.header_timeout)
+            channel.handshake(limit)
         except OSError as error:
             if channel.met_plain_http(error):
                 self.speaks_plain_http = True
@@ -178,9 +206,11 @@ class Connection:
                 self._log_handshake(error)
                 return False  # OpenSSL could read the certificate, and we cannot: an unknown client is refused
         self.idle_since = self.opened_at = monotonic()
+        self.is_shaking_hands = False
         return True
 
     def _log_handshake(self, error: Exception) -> None:
+        self.end_because(f"the TLS handshake failed: {error}")
         # Not above DEBUG: port scanners and browsers that distrust us make them fail all day.
         log.debug("a TLS handshake with %s failed: %s", self.remote, error)
 
@@ -203,6 +233,7 @@ class Connection:
 
     def expire(self) -> None:
         """The response's deadline has passed: on the timer's thread."""
+        self.end_because("the response's deadline passed")
         self.broken = True
         self.channel.cut()
 
@@ -211,13 +242,14 @@ class Connection:
         self.idle_since = monotonic()
         if not keep or self.state.closing:
             self.is_last = True
+            self.end_because("the server was closed" if self.state.closing else "its last response was sent")
             if self.state.closing:
                 self.state.timer_thread.prune()  # its thread does not wait on for a deadline that was kept
             if self.may_read_ahead:
                 self._end_reading_ahead()
         if self.closed_by_response:
             response.finished = True
-            self.state.connections.discard(self)
+            self.forget()
             self.close()
             self.state.made_room()
             return
@@ -225,7 +257,7 @@ class Connection:
         response.finished = True
         self.writing.release()
         if self.state.closing and not self.is_last:
-            self.cut()  # close() has just begun, and took this connection for a busy one
+            self.cut("the server was closed")  # close() has just begun, and took this connection for a busy one
 
     def _end_reading_ahead(self) -> None:
         """The connection's thread waits for input: the client's end of it, or our patience's."""
@@ -252,7 +284,8 @@ class Connection:
         else:
             self.detached = True
             sock = self.channel.detach()
-        self.state.connections.discard(self)
+        self.end_because("its socket was handed over")
+        self.forget()
         response.finished = True
         self.writing.release()
         self.state.made_room()

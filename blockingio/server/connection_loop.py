@@ -10,6 +10,7 @@ from time import monotonic, time
 from traceback import clear_frames
 
 from blockingio.errors import BadMessage
+from blockingio.net.channel import reason_of
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.connection import Connection
 from blockingio.server.pace import BodyPace
@@ -53,6 +54,7 @@ class ConnectionLoop:
             log.exception("a connection failed in the server itself: please report this")
             connection.broken = True
             connection.closed_by_response = False
+            connection.end_because(f"the server failed: {error!r}")
             connection.channel.cut()
             clear_frames(error.__traceback__)  # which may hold a response: dropped now, it is done before we go on
             if connection.hands_over:
@@ -66,7 +68,7 @@ class ConnectionLoop:
             connection.relay.pass_in(connection.source.take_pending())
         elif not connection.detached:
             connection.close()
-            state.connections.discard(connection)
+            connection.forget()
             state.made_room()
 
     def _serve(self) -> None:
@@ -103,8 +105,10 @@ class ConnectionLoop:
                 wait = self._idle_time_left()
                 if wait is None or wait > 0:
                     continue
+                connection.end_because(f"idle for {state.idle_timeout:g} s")
                 return None
-            except OSError:
+            except OSError as error:
+                connection.end_because(reason_of(error))
                 connection.broken = True
                 return None
             connection.head_due = None
@@ -113,10 +117,20 @@ class ConnectionLoop:
     def _end_unread(self, data: bytes | None, error: BadMessage) -> None:
         """What came is no request."""
         source = self._connection.source
+        self._connection.end_because(self._reason(error))
         if data is not None:
             source.unread_head(data)  # for a relay
         if not isinstance(error, Truncated):
             self._refuse(error, is_head=source.pending.lstrip(b"\r\n").startswith(b"HEAD "))
+
+    def _reason(self, error: BadMessage) -> str:
+        """Why the connection ends where this came of a head."""
+        if isinstance(error, Truncated):
+            cause = error.__cause__
+            return reason_of(cause) if isinstance(cause, OSError) else "the client closed in the middle of a head"
+        if error.status == 408:
+            return f"head not whole in {self._state.header_timeout:g} s"
+        return f"refused: {error.status} {error.message}"
 
     # ---------------------------------------------------------------- hand over
 
@@ -127,6 +141,7 @@ class ConnectionLoop:
         connection.hands_over = True
         if connection.is_last or connection.is_cut or state.closing:
             connection.hands_over = False
+            connection.end_because("the server was closed")
             connection.source.unread_head(self._seen)  # for a relay; else it is answered by the close
             connection.writing.release()
             return False
@@ -134,7 +149,7 @@ class ConnectionLoop:
         connection.may_read_ahead = head.is_followed
         body = self._body
         if body is not None:
-            self._set_pace()
+            self._set_pace(body)
         elif head.is_last and not connection.source.pending:
             # The client sends nothing more, so this thread is done: the thread that closes the response closes the
             # socket.
@@ -159,21 +174,21 @@ class ConnectionLoop:
         if body is not None:
             with body.lock:  # a handler's thread may still be in read()
                 if not body.discard(DRAIN_SIZE):
+                    connection.end_because("the rest of a request's body was not read")
                     connection.is_last = True
                     return False
                 connection.source.receive_from(connection.channel.receive)
+                connection.body = connection.pace = None
         return True
 
     # ---------------------------------------------------------------- limits
 
-    def _set_pace(self) -> None:
+    def _set_pace(self, body: Body) -> None:
         """A body comes next: how long to wait for it, between two pieces and in all."""
-        gap, rate = self._state.body_timeout, self._state.min_body_rate
-        if rate is None:
-            self._connection.channel.set_receive_timeout(gap)
-        else:
-            pace = BodyPace(self._connection.channel, gap, rate, self._connection.source.pending_size)
-            self._connection.source.receive_from(pace.receive)
+        connection, state = self._connection, self._state
+        pace = BodyPace(connection.channel, state.body_timeout, state.min_body_rate, connection.source.pending_size)
+        connection.source.receive_from(pace.receive)
+        connection.body, connection.pace = body, pace
 
     def _before_wait(self) -> None:
         """A head is on its way: from its first byte on it has header_timeout."""
@@ -206,6 +221,7 @@ class ConnectionLoop:
         connection = self._connection
         if connection.is_cut:
             return
+        connection.end_because("it speaks plain HTTP to a port for TLS")
         log.info("%s speaks plain HTTP to the HTTPS port %s", connection.remote, self._state.name)
         location = https_location(connection.rest_of_plain, self._state.port, self._state.parse_head)
         error = BadMessage("this is plain HTTP, and the port speaks TLS: use https:// in the URL",

@@ -32,7 +32,7 @@ def let_finish(state: ServerState, seconds: float) -> None:
     while state.connections and (waited := monotonic() - begin) < seconds:
         for connection in list(state.connections):
             if _is_over(connection, waited):
-                connection.cut()
+                connection.cut("the server was closed")
         sleep(_LOOK_EVERY)
 
 

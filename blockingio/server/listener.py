@@ -359,7 +359,7 @@ class Listener(socketserver.ThreadingTCPServer):
             connection = Connection(state, request, client_address)
             state.connections.add(connection)
             if state.closing:
-                connection.cut()  # close() may have looked at the connections before
+                connection.cut("the server was closed")  # close() may have looked at the connections before
             state.threads.run(ConnectionLoop(connection).run, connection.abandon)
             self._has_failed = False
         except Exception as error:
@@ -377,7 +377,7 @@ class Listener(socketserver.ThreadingTCPServer):
         idle = [connection for connection in list(self.state.connections) if connection.is_idle]
         for connection in sorted(idle, key=lambda connection: connection.idle_since):
             if not connection.channel.has_input():  # else its thread is about to find a request
-                connection.cut()
+                connection.cut("it was idle, and made room for another")
                 return
 
     def _room_was_made(self) -> None:

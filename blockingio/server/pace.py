@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic
 
 from blockingio.errors import BadMessage
@@ -16,10 +17,13 @@ class BodyPace:
     What counts is the time that is spent in waiting for the client: a handler may take its own.
     """
 
-    __slots__ = ("_channel", "_gap", "_rate", "_received", "_waited")
+    __slots__ = ("is_waiting", "due", "_channel", "_gap", "_rate", "_received", "_waited")
 
-    def __init__(self, channel: Channel, gap: float | None, rate: int, received: int) -> None:
-        """``gap`` in seconds, None: any; ``rate`` in bytes a second; ``received``: bytes that came with the head."""
+    def __init__(self, channel: Channel, gap: float | None, rate: int | None, received: int) -> None:
+        """``gap`` in seconds, ``rate`` in bytes a second, None: any; ``received``: bytes that came with the head."""
+        # For who looks at the connection, on any thread.
+        self.is_waiting = False
+        self.due: float | None = None  # when that wait ends, on the monotonic clock; None: never
         self._channel = channel
         self._gap = gap
         self._rate = rate
@@ -28,18 +32,23 @@ class BodyPace:
 
     def receive(self, size: int) -> bytes:
         """As the channel's.  Raises BadMessage, a 408, where the body is below its rate and the grace is over."""
-        left = max(BODY_GRACE, self._received / self._rate) - self._waited
+        left = inf if self._rate is None else max(BODY_GRACE, self._received / self._rate) - self._waited
         if left <= 0:
             raise self._too_slow()
         is_gap = self._gap is not None and self._gap <= left
-        self._channel.set_receive_timeout(self._gap if is_gap else left)
+        limit = self._gap if is_gap or left == inf else left
+        self._channel.set_receive_timeout(limit)
         began = monotonic()
+        self.due = None if limit is None else began + limit
+        self.is_waiting = True
         try:
             data = self._channel.receive(size)
         except TIMED_OUT:
             if is_gap:
                 raise
             raise self._too_slow() from None
+        finally:
+            self.is_waiting = False
         self._waited += monotonic() - began
         self._received += len(data)
         return data

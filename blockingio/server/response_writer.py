@@ -11,6 +11,7 @@ from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage, HttpException
+from blockingio.net.channel import reason_of
 from blockingio.net.system import read_at
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import gzip_compressor, negotiate
@@ -127,7 +128,7 @@ class ResponseWriter(IOSink):
         self._parts = []
         if self._framing == UNTIL_CLOSE:
             self._connection.channel.abort()  # an orderly end would be that of the body
-        self._connection.cut()
+        self._connection.cut("its response was given up")
         if self._send_queue is None:
             self._finish(False)
         else:
@@ -137,6 +138,8 @@ class ResponseWriter(IOSink):
         """All is sent, or never will be: the writing half has no owner now."""
         if not sent:
             self._gone = self._connection.broken = True
+            queue = self._send_queue
+            self._connection.end_because((queue.failure if queue is not None else "") or "the client is gone")
         if self._deadline is not None or self._done is not None or self._connection.state.access_log is not None:
             self._settle()
         self._connection.response_done(self, self._keep and sent)
@@ -337,8 +340,8 @@ class ResponseWriter(IOSink):
         if queue is None or not (queue.busy or queue.failed):
             try:
                 sent = self._connection.channel.send_now(data)
-            except OSError:
-                self._gone = True  # swallowed: the client is not there to be told
+            except OSError as error:
+                self._lose(error)
                 return
             if sent == len(data):
                 self._sent += body
@@ -357,13 +360,18 @@ class ResponseWriter(IOSink):
         if queue is None or not (queue.busy or queue.failed):
             try:
                 sent = self._connection.channel.send_row_now((before, body, after))
-            except OSError:
-                self._gone = True
+            except OSError as error:
+                self._lose(error)
                 return
             self._sent += min(max(sent - len(before), 0), len(body))
         pieces = pieces_of(before, body, after, sent)
         if pieces:
             self._send_later(*pieces)
+
+    def _lose(self, error: OSError) -> None:
+        """The connection broke: swallowed, as the client is not there to be told."""
+        self._gone = True
+        self._connection.end_because(reason_of(error))
 
     def _send_later(self, *pieces: Piece | FilePart) -> None:
         if not self._make_send_queue().put(*pieces):
@@ -372,7 +380,8 @@ class ResponseWriter(IOSink):
     def _make_send_queue(self) -> SendQueue:
         if self._send_queue is None:
             state = self._connection.state
-            self._send_queue = SendQueue(self._connection.channel, state.body_timeout, state.budget, state.threads.run)
+            self._connection.send_queue = self._send_queue = SendQueue(
+                self._connection.channel, state.body_timeout, state.budget, state.threads.run)
         return self._send_queue
 
     def flush(self) -> None:
@@ -425,5 +434,6 @@ class ResponseWriter(IOSink):
     def body_has_failed(self, error: BadMessage) -> None:
         """The body cannot be read: say so unless the handler says otherwise; the connection ends with this answer."""
         self._keep = False
+        self._connection.end_because(f"a body could not be read: {error.message}")
         if self.phase == OPEN and self._status_code == 200:
             self._status_code = error.status

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from threading import Condition
 from time import monotonic
 
-from blockingio.net.channel import Channel
+from blockingio.net.channel import Channel, reason_of
 from blockingio.server.budget import Budget
 from blockingio.server.piece import FilePart, Piece
 from blockingio.stream.thread import in_one_go
@@ -57,6 +57,9 @@ class SendQueue:
         self._is_stalled = False  # the client was waited for, and took next to nothing
         self._sending = False
         self._then: Callable[[bool], None] | None = None
+        # For who looks at the connection, on any thread: when the wait for the client ends, on the monotonic clock.
+        self.due: float | None = None
+        self.failure = ""  # why it failed, as far as is known; written by the sending thread
         self.sent = 0  # bytes of the body that the kernel has taken from here; the sending thread's to write
         # The client is gone or gave way, a file was shorter than promised, or no thread can send: nothing goes out
         # any more.
@@ -157,12 +160,14 @@ class SendQueue:
             self._drop_memory()
             if self._sending and not self.failed:
                 self.failed = True
+                self.failure = self.failure or "its response gave way, as memory for slow clients is short"
                 self._channel.reset()
             self._condition.notify_all()
 
     # ---------------------------------------------------------------- the sending thread
 
     def _start(self) -> bool:
+        self._begin_wait()
         self._sending = True
         _at_work.add(self)
         try:
@@ -197,13 +202,15 @@ class SendQueue:
             try:
                 if isinstance(piece, FilePart):
                     size = 0
+                    self._begin_wait()
                     well = piece.send(self._channel, self._timeout, self._note_file)
                 else:
                     size = self._send_some(piece)
                     well = True
-            except Exception:
+            except Exception as error:
                 # The client has gone or is too slow, or there is no memory: in any case here it ends.
                 size, well = 0, False
+                self.failure = self.failure or self._reason(error)
             self._settle(piece, size, well)
             del piece
         self._tell(then)
@@ -222,6 +229,7 @@ class SendQueue:
     def _send_some(self, piece: Piece) -> int:
         """At least a byte of it.  Raises OSError, TimeoutError where nothing was taken for too long."""
         settled = False
+        self._begin_wait()
         while not (size := self._send_now(piece)):
             if piece.is_wasteful and not settled:
                 settled = True
@@ -232,6 +240,14 @@ class SendQueue:
                     raise TimeoutError(f"the client took nothing for {self._timeout} seconds")
                 break
         return size
+
+    def _begin_wait(self) -> None:
+        self.due = None if self._timeout is None else monotonic() + self._timeout
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"the client took nothing of the response for {self._timeout:g} s"
+        return reason_of(error) if isinstance(error, OSError) else f"the response could not be sent: {error!r}"
 
     def _send_now(self, piece: Piece) -> int:
         with self._condition:
@@ -263,6 +279,7 @@ class SendQueue:
 
     def _note_file(self, size: int) -> None:
         self.sent += size
+        self._begin_wait()
 
     def _fail(self) -> None:
         """From here on nothing goes out: it would be behind a hole.  The client is to see that it has not got all."""

@@ -16,6 +16,8 @@ from weakref import WeakSet
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.net.system import after_fork_in_child
 from blockingio.server.connection import Connection
+from blockingio.server.connection_record import ConnectionRecord
+from blockingio.server.connection_view import connection_table
 from blockingio.server.state import ServerState
 from blockingio.server.ending import let_finish
 from blockingio.server.hosts import AllowedHosts
@@ -210,6 +212,13 @@ class HttpServer(Stream[HttpRequest]):
         """How many connections there are, and what they are doing."""
         return HttpConnectionsInfo(list(self.state.connections))
 
+    def connections(self) -> list[ConnectionRecord]:
+        """A record of each connection that is open, oldest first, and of the last 100 that have ended, with the reason.
+
+        The list prints as a table: ``print(server.connections())``.
+        """
+        return connection_table(self.state)
+
     # ---------------------------------------------------------------- requests
 
     def __iter__(self) -> Iterator[HttpRequest]:
@@ -280,7 +289,7 @@ class HttpServer(Stream[HttpRequest]):
         state.requests.close()
         for connection in list(state.connections):
             if force or not connection.is_open:
-                connection.cut()
+                connection.cut("the server was closed")
         state.sessions.close()
         state.timer_thread.prune()
         state.threads.close()

@@ -11,12 +11,14 @@ read by list(), each one step of the interpreter.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage
 from blockingio.net.wire_log import WireLogs
 from blockingio.server.budget import Budget
+from blockingio.server.connection_record import ENDED_COUNT, Ended
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request_queue import RequestQueue
@@ -93,6 +95,9 @@ class ServerState:
         self.requests = RequestQueue(self._refuse)
         # Of Connection, on the floor above.
         self.connections: set[Any] = set()
+        # The last connections that have ended.  Each is appended by the thread that ended it, and read by list(): each
+        # one step, also without the GIL.
+        self.ended: deque[Ended] = deque(maxlen=ENDED_COUNT)
         self.threads = ThreadPool(f"blockingio {self.name}")
         self.timer_thread = TimerThread(f"blockingio timer {self.name}")
         self.sessions = Sessions(self.timer_thread, session_timeout, max_sessions)

@@ -22,7 +22,7 @@ class Truncated(BadMessage):
 
 
 class Source:
-    __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head")
+    __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head", "_repeats", "_heads", "_received")
 
     _END = re.compile(rb"\r\n\r\n")  # of a head
     # What no head contains: a control character, or a line that ends without CR (RFC 9112 2.2).
@@ -37,6 +37,20 @@ class Source:
         # What was received when last it was a head and nothing else: clients repeat themselves.
         self._last_chunk: bytes | None = None
         self._last_head = b""
+        self._repeats = 0  # how often that chunk came again: one count stands for heads and bytes
+        self._heads = 0  # that were given, beside those
+        self._received = 0  # bytes that came, beside those
+
+    def counts(self) -> tuple[int, int]:
+        """Heads that were given, and bytes that were received.  From any thread; for a moment they may be off by some."""
+        repeats = self._repeats
+        return self._heads + repeats, self._received + repeats * len(self._last_chunk or b"")
+
+    def _remember(self, chunk: bytes | None, head: bytes) -> None:
+        """What is to be known again, where it comes again."""
+        self._heads, self._received = self.counts()
+        self._repeats = 0
+        self._last_chunk, self._last_head = chunk, head
 
     @property
     def pending(self) -> bytes:
@@ -62,6 +76,7 @@ class Source:
 
         Nothing may have been read since.  What is here before it is either them or another message.
         """
+        self._heads -= 1
         self._at -= len(head) + 4
         if not self._data[: self._at].strip(b"\r\n"):
             self._at = 0
@@ -92,10 +107,12 @@ class Source:
             if data == self._last_chunk:
                 self._data = data
                 self._at = len(data)
+                self._repeats += 1
                 return self._last_head
             if not data:
                 self._at = 0
                 return None
+            self._received += len(data)
         end = data.find(b"\r\n\r\n", at)
         if end < 0 or data[at] == 13:
             return self._slow_head(data[at:], limits, before_wait)
@@ -103,7 +120,8 @@ class Source:
         self._at = end + 4
         head = data[at:end]
         if at == 0 and len(data) == end + 4:
-            self._last_chunk, self._last_head = data, head
+            self._remember(data, head)
+        self._heads += 1
         return head
 
     def _slow_head(self, start: bytes, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
@@ -121,6 +139,7 @@ class Source:
                 found = self._END.search(data, max(searched - 3, begin))
                 if found is not None:
                     used = found.end()
+                    self._heads += 1
                     return bytes(data[begin : found.start()])
                 self._check_unfinished(data, begin, max(searched - 1, begin), limits)
                 searched = len(data)
@@ -194,11 +213,13 @@ class Source:
 
     def _receive_in_message(self, size: int) -> bytes:
         try:
-            return self._receive(size)
+            data = self._receive(size)
         except TIMED_OUT:
             raise BadMessage("the rest of a message did not come in time", 408) from None
         except OSError as error:
             raise Truncated(f"the connection broke in the middle of a message: {error}") from error
+        self._received += len(data)
+        return data
 
     def _check_unfinished(self, data: bytearray, begin: int, start: int, limits: Limits) -> None:
         """Raise BadMessage where ``data[begin:]`` cannot become a head any more; before ``start`` it was checked."""
@@ -241,7 +262,7 @@ class LenientSource(Source):
     def _with_crlf(self, head: bytes) -> bytes:
         """The head as it should be; what was taken too far, up to a later CRLF CRLF, is pending again."""
         self.is_lax = True
-        self._last_chunk = None
+        self._remember(None, b"")
         found = self._END.search(head + b"\r\n\r\n")
         assert found is not None
         self._at -= len(head) + 4 - found.end()
