@@ -237,12 +237,13 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> list[tuple[ast.Import | ast.ImportFrom, str]]:
-    """The import statements that are carried out, with the modules they name; not those for type checkers."""
+def imports(path: Path, *, for_types: bool = True) -> list[tuple[ast.Import | ast.ImportFrom, str]]:
+    """The import statements with the modules they name; those for type checkers are not carried out."""
     found: list[tuple[ast.Import | ast.ImportFrom, str]] = []
 
     def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+                and not for_types):
             return
         if isinstance(node, ast.Import):
             found.extend((node, alias.name) for alias in node.names)
@@ -318,6 +319,33 @@ def test_no_import_inside_a_function(path: Path) -> None:
     assert not by_hand or path in (PACKAGE / "__init__.py", PACKAGE / "testing" / "__init__.py")
 
 
+#: Reads of another module's underscore names in the whole package, by a design that keeps its walls.
+MOST_PRIVATE_READS = 20
+
+
+def test_private_names_are_private() -> None:
+    """self._x and cls._x apart; the standard library's underscore names count as well."""
+    found = [f"{path.relative_to(ROOT)}:{line}" for path in MODULES for line in foreign_private_reads(path)]
+    assert len(found) <= MOST_PRIVATE_READS, found
+
+
+def foreign_private_reads(path: Path) -> list[int]:
+    """The lines where a name with one underscore is read off an object, and the module itself does not define it."""
+    tree = ast.parse(path.read_text())
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.target.id for node in ast.walk(tree)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            own |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if any(getattr(target, "id", "") == "__slots__" for target in node.targets):
+                own |= {part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)}
+    return [node.lineno for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr)
+            and node.attr not in own | {"_replace"} and ast.unparse(node.value) not in ("self", "cls", "super()")]
+
+
 #: What a floor must not know, and what costs a script's start more than it gives.
 FORBIDDEN = {
     "values": {"socket", "threading", "ssl", "select", "selectors"},
@@ -343,7 +371,8 @@ def test_nobody_waits_for_a_thread_to_come_up(path: Path) -> None:
 @module
 def test_what_a_floor_must_not_know(path: Path) -> None:
     forbidden = FORBIDDEN.get(floor_of(name_of(path)), set()) | {"asyncio", "http.server", "http.client"}
-    assert not [name for _, name in imports(path) if name.split(".")[0] in forbidden or name in forbidden]
+    assert not [name for _, name in imports(path, for_types=False)
+                if name.split(".")[0] in forbidden or name in forbidden]
 
 
 @module

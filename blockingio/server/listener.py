@@ -164,6 +164,11 @@ def _socket_address(address: InternetAddress, port: int) -> Any:
 class Listener(socketserver.ThreadingTCPServer):
     """A ThreadingTCPServer whose threads are used again, and whose loop can be stopped at once.
 
+    It keeps socketserver's frame: ``serve_forever`` calls ``get_request`` and ``process_request``, and a connection
+    has its own thread.  It replaces the threads, which come from a pool, because to start one costs more than a
+    first request does; and the loop, because socketserver's looks twice a second whether it is to stop, accepts one
+    connection a turn, and does not know what to do where the system has no descriptors left.
+
     ``serve_forever`` runs on a thread of the listener's own from ``start`` until ``stop``; the
     socket is its maker's to close, or to have given back.
     """
