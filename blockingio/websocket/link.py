@@ -68,9 +68,10 @@ class Link:
         # Written by the thread of ``run``, but where it says otherwise.
         self.close_code: int | None = None
         self.close_reason: str | None = None
-        self.is_closing = False  # the peer's Close has come, or a violation
-        self.is_closed_here = False  # by ``close``: written by the threads that call it
+        self.is_given_up = False  # the peer did not answer a Ping; written by the clock's thread
+        self.is_closed_here = False  # ``close`` came before the peer's end; written by the threads that call it
         self.is_over = False  # both Closes have been exchanged, or the connection is gone
+        self._last_chance: Timer | None = None  # of a peer that was given up; written by the clock's thread
         self._over = Lock()  # free once it is over
         self._over.acquire()
         self._on_end: list[Callable[[], None]] = []  # under _end_lock
@@ -119,7 +120,6 @@ class Link:
         """RFC 6455 5.5.1, 7.1: answer with the same code, unless ours has been sent."""
         self.close_code = WebSocketStatus.NO_STATUS_RECEIVED if close.code is None else close.code
         self.close_reason = close.reason
-        self.is_closing = True
         deadline = monotonic() + CLOSE_TIME
         self.writer.close(close.code, b"", deadline)
         self._set_over()
@@ -129,7 +129,6 @@ class Link:
 
     def _fail(self, violation: Violation) -> None:
         """RFC 6455 7.1.7: tell the peer, then the reader; and see to it that the peer can read that."""
-        self.is_closing = True
         deadline = monotonic() + CLOSE_TIME
         reason = violation.message.encode()[:MAX_REASON_SIZE]  # ASCII
         if self.writer.close(violation.code, reason, deadline):
@@ -170,6 +169,9 @@ class Link:
         self._channel.close()
         self._set_over()
         self.heartbeat.set_interval(None)
+        if self._last_chance is not None:
+            self._last_chance.cancel()
+            clock.prune()
         watch.discard(self.reading)
         with self._end_lock:
             self._has_ended = True
@@ -182,13 +184,23 @@ class Link:
     def close(self, code: int | None, reason: bytes) -> None:
         """Send Close, and wait for the peer's; both together take CLOSE_TIME at most, then the connection is cut."""
         deadline = monotonic() + CLOSE_TIME
-        self.is_closed_here = True
+        if not self.is_peer_gone:
+            self.is_closed_here = True
         self.reading.drop()  # reading goes on, past what nobody reads, to the peer's Close
         if not self.writer.close(code, reason, deadline) and not self.writer.is_closed:
             self._channel.cut()  # a writer is stuck
         if not self.wait_until_over(deadline - monotonic()):
             self._channel.cut()
             self.wait_until_over(CLOSE_TIME)
+
+    @property
+    def is_peer_gone(self) -> bool:
+        """Whether the peer's end is known: its Close, a violation, no Pong, or a connection that is broken.
+
+        Each part of this is true for good once it is.  Which came first, that or our ``close``, is decided by the one
+        look that ``close`` takes at it.
+        """
+        return self.reading.has_ended or self.writer.is_broken or self.is_given_up or self.is_over
 
     def wait_until_over(self, seconds: float) -> bool:
         if not self._over.acquire(timeout=max(seconds, 0)):
@@ -198,13 +210,14 @@ class Link:
 
     def give_up(self) -> None:
         """The peer does not answer Pings: on the clock's thread, so without waiting."""
-        if self.is_over or self.is_closing or self.writer.is_closed:
+        if self.is_peer_gone or self.writer.is_closed:
             return
+        self.is_given_up = True
         self.close_code = WebSocketStatus.GOING_AWAY
         self.close_reason = ""
         self.writer.close(WebSocketStatus.GOING_AWAY, b"no Pong came", monotonic())
         self.reading.recall()
-        clock.schedule(_LAST_CHANCE, self._channel.cut)
+        self._last_chance = clock.schedule(_LAST_CHANCE, self._channel.cut)
 
 
 class Heartbeat:

@@ -91,6 +91,11 @@ class Reading:
                 self._wake.release()
 
     @property
+    def has_ended(self) -> bool:
+        """The peer's Close has been read, a violation, or the end of input."""
+        return self._end is not None
+
+    @property
     def is_left(self) -> bool:
         """Nobody reads."""
         return self._is_resting and not self._turn.locked()

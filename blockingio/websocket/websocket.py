@@ -99,7 +99,8 @@ class WebSocket(Stream[str | bytes]):
         link = self._link
         if link.is_over:
             return WebSocket.CLOSED
-        return WebSocket.CLOSING if link.is_closing or link.is_closed_here or link.writer.is_closed else WebSocket.OPEN
+        is_closing = link.is_closed_here or link.is_peer_gone or link.writer.is_closed
+        return WebSocket.CLOSING if is_closing else WebSocket.OPEN
 
     @property
     def extensions(self) -> str:
@@ -188,7 +189,10 @@ class WebSocket(Stream[str | bytes]):
     def add(self, data: str | Buffer) -> None:
         """Send one message: a str as text, anything bytes-like as binary; returns once the system has it.
 
-        From any thread.  Raises StateError once it was closed here; once the peer is gone nothing happens.
+        From any thread.  What the peer's going away does to it is swallowed: once it has said Close, has vanished or
+        has broken the protocol, nothing is sent and nothing is raised, before our ``close`` and after it.  Raises
+        StateError where ``close``, the end of a ``with`` block or ``add_error`` came first, while the peer was there: a thread
+        that adds to sockets which other threads close has to expect that.
         """
         if isinstance(data, str):
             self._send(TEXT, data.encode())

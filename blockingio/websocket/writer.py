@@ -23,11 +23,12 @@ _PIECE = 256 * 1024
 
 
 class Writer:
-    __slots__ = ("is_closed", "progress", "_channel", "_masks", "_deflater", "_lock", "_rest", "_ping", "_pong",
+    __slots__ = ("is_closed", "is_broken", "progress", "_channel", "_masks", "_deflater", "_lock", "_rest", "_ping", "_pong",
                  "_is_retrying")  # fmt: skip
 
     def __init__(self, channel: Channel, *, masks: bool, deflater: Deflater | None) -> None:
         self.is_closed = False  # nothing more is sent: Close has been, or the socket broke; written under _lock
+        self.is_broken = False  # the socket broke, or a frame was interrupted in its middle; written under _lock
         self.progress = 0  # counts what the kernel took of large messages; written under _lock
         self._channel = channel
         self._masks = masks
@@ -57,10 +58,10 @@ class Writer:
                 for piece in pieces:
                     self._send(piece)
             except OSError:
-                self.is_closed = True
+                self._break()
             except BaseException:
                 # Ctrl-C, in the middle of a frame: nothing can come behind half of one.
-                self.is_closed = True
+                self._break()
                 self._channel.cut()
                 raise
         if self._ping is not None or self._pong is not None:
@@ -86,6 +87,11 @@ class Writer:
         for at in range(sent, size, _PIECE):
             channel.send_all(view[at : at + _PIECE], None)
             self.progress += 1
+
+    def _break(self) -> None:
+        """Under the lock."""
+        self.is_broken = True  # first: where it is closed by this, that is known too
+        self.is_closed = True
 
     # ---------------------------------------------------------------- control frames
 
@@ -156,7 +162,7 @@ class Writer:
                         frame = make_frame(FIN | opcode, payload, self._masks)[0]
                         self._rest = frame[self._channel.send_now(frame) :]
         except OSError:
-            self.is_closed = True
+            self._break()
             return True
         if self._rest and not self._is_retrying:
             self._is_retrying = True

@@ -29,7 +29,9 @@ OFF = CompressionOptions.COMPRESSION_OFF
 
 
 def xor(data: bytes, key: bytes) -> bytes:
-    return bytes(byte ^ key[at % 4] for at, byte in enumerate(data))
+    """In one step: a loop over the bytes of 24 MiB takes this end of a connection half a minute where others work too."""
+    pattern = (key * (len(data) // 4 + 1))[:len(data)]
+    return (int.from_bytes(data) ^ int.from_bytes(pattern)).to_bytes(len(data))
 
 
 def frame(first: int, payload: bytes = b"", *, masked: bool = True, length: bytes | None = None,
@@ -42,11 +44,7 @@ def frame(first: int, payload: bytes = b"", *, masked: bool = True, length: byte
     head = bytes([first, length[0] | (0x80 if masked else 0)]) + length[1:]
     if not masked:
         return head + payload
-    small = payload[:4096]
-    if len(payload) > 4096:  # in one go: this end is to be quick too
-        pattern = int.from_bytes((key * (len(payload) // 4 + 1))[:len(payload)])
-        return head + key + (int.from_bytes(payload) ^ pattern).to_bytes(len(payload))
-    return head + key + xor(small, key)
+    return head + key + xor(payload, key)
 
 
 def close_frame(code: int | None = None, reason: bytes = b"", *, masked: bool = True) -> bytes:

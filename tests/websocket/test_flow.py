@@ -30,6 +30,22 @@ def read_until(raw: RawSocket, opcode: int) -> tuple[Frame, list[Frame]]:
     return found, before
 
 
+@pytest.mark.parametrize("server_side", [True, False], ids=["server", "client"])
+def test_a_pong_waits_for_no_writer(server_side: bool) -> None:
+    """24 MiB go to a peer that first sends 12, a Ping before them: both come through."""
+    with pair(server_side=server_side) as (sock, raw):
+        raw.seconds = PATIENCE * 4
+        with background(lambda: sock.add(bytes(24 * MIB))):
+            assert select.select([raw.socket], [], [], PATIENCE)[0]  # the message is on its way
+            raw.send_frame(FIN | PING, b"p")
+            for _ in range(12):
+                raw.send_frame(FIN | BINARY, bytes(MIB))
+            big, _ = read_until(raw, BINARY)
+            assert len(big.payload) == 24 * MIB
+            assert raw.read_frame() == (FIN | PONG, b"p")
+        assert [len(message) for message in sock.take(12)] == [MIB] * 12
+
+
 def test_a_pong_into_a_full_buffer_stops_no_reading() -> None:
     """All that the system takes has been sent, and then the peer pings: its messages are read all the same."""
     with pair() as (sock, raw):
