@@ -25,7 +25,8 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
 _FIELD = re.compile(rb"([^:\r\n]*):[ \t]*([^\r\n]*?)[ \t]*")
 
 # A row's targets and hosts, where they are at the beginning of a message: none in a chunk, and not what is hidden.
-_REQUEST_LINE = re.compile(rb"(?<![0-9a-f]\r\n)\b(GET|HEAD|POST|PUT|DELETE) /[125cx]? (HTTP/1\.[0-9]\r\n)(Host: a\r\n)?")
+_REQUEST_LINE = re.compile(
+    rb"(?<![0-9a-f]\r\n)\b(GET|HEAD|POST|PUT|DELETE) /[125cx]? (HTTP/1\.[0-9]\r\n)(Host: a\r\n)?")
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ def _take_answer(received: bytearray, method: str, is_over: bool) -> Answer | No
 
 
 def _body_size(rest: bytes, answer: Answer, method: str) -> int | None:
-    """Bytes of the body with its framing (RFC 9112 6.3); None where it is not all there, or ends with the connection."""
+    """Bytes of the body with its framing (RFC 9112 6.3); None where it is not all there, or its end is the connection's."""
     if method == "HEAD" or answer.status < 200 or answer.status in (204, 304):
         return 0
     if "chunked" in answer.fields.get("transfer-encoding", "").lower():

@@ -129,11 +129,13 @@ def reading_or_told(request: HttpRequest) -> None:
 
 def test_a_naive_server_is_told_what_it_breaks(capsys: pytest.CaptureFixture[str]) -> None:
     with naive() as port:
-        status = main([f"http://127.0.0.1:{port}", "--only", "framing", "--only", "Host", "--json", "--patience", "0.5"])
+        only = ["--only", "framing", "--only", "Host"]
+        status = main([f"http://127.0.0.1:{port}", *only, "--json", "--patience", "0.5"])
     rows = rows_of(capsys)
     assert status == 1
     broken = {name for name, row in rows.items() if row["broken"]}
-    assert {"two hosts", "no host on 1.1", "chunked", "a length and chunked", "two lengths", "a length with a plus"} <= broken
+    assert {"two hosts", "no host on 1.1", "chunked", "a length and chunked", "two lengths"} <= broken
+    assert "a length with a plus" in broken
     assert not {"a length", "a body that looks like a request", "no host on 1.0"} & broken
     row = rows["two hosts"]
     assert (row["area"], row["level"], row["broken"], row["section"]) == ("Host", "MUST", "MUST", "RFC 9112 3.2")

@@ -1,5 +1,5 @@
-"""One server: ``python -m tests.check_peers.peer NAME`` prints its port, name and version, and serves until its standard
-input ends.  Status 3 where it is not installed.
+"""One server: ``python -m tests.check_peers.peer NAME`` prints its port, name and version, and serves until its
+standard input ends.  Status 3 where it is not installed.
 
 Its handler reads the whole body and answers 200 with its length, so that what a server makes of a body shows.
 """
@@ -111,8 +111,8 @@ def serve_gunicorn() -> None:
     sock = listening()
     port = sock.getsockname()[1]
     sock.close()
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "4", "--log-level", "critical",
-               "--bind", f"127.0.0.1:{port}", "tests.check_peers.peer:application"]
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "4",
+               "--log-level", "critical", "--bind", f"127.0.0.1:{port}", "tests.check_peers.peer:application"]
     worker = subprocess.Popen(command)
     wait_for(port, worker)
     announce(port, f"gunicorn {version('gunicorn')} (gthread)", worker)

@@ -123,3 +123,14 @@ def test_what_is_posted() -> None:
     assert (asked.line, asked.header("content-type")) == (
         "POST /file.txt HTTP/1.1", "application/json; charset=utf-8")
     assert json.loads(asked.body)["name"] == "Han Solo"
+
+
+def test_the_tests_of_the_weather() -> None:
+    """With pytest, which runs those for unittest too."""
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider",
+               "-p", "blockingio.testing.plugin", "test_weather.py", "unittest_weather.py"]
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    ran = subprocess.run(command, cwd=TUTORIALS, env=environment, capture_output=True, text=True, timeout=PATIENCE * 6)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "9 passed" in ran.stdout
