@@ -225,7 +225,7 @@ def _take_answer(received: bytearray, method: str, is_over: bool) -> Answer | No
 
 
 def _body_size(rest: bytes, answer: Answer, method: str) -> int | None:
-    """Bytes of the body with its framing (RFC 9112 6.3); None where it is not all there, or its end is the connection's."""
+    """Bytes of the body with its framing (RFC 9112 6.3); None where it is not whole, or ends with the connection."""
     if method == "HEAD" or answer.status < 200 or answer.status in (204, 304):
         return 0
     if "chunked" in answer.fields.get("transfer-encoding", "").lower():

@@ -10,6 +10,7 @@ import pytest
 
 import blockingio
 from blockingio import Cookie, HttpClient, HttpClientRequest, HttpException, InternetAddress, StateError, Uri
+from blockingio.testing import serving
 from tests.client.servers import EMPTY, OK, Asked, answering, scripted
 
 
@@ -216,13 +217,13 @@ def test_an_ipv6_server() -> None:
 
 def test_the_user_agent_can_be_changed_and_left_out(client: HttpClient) -> None:
     assert client.user_agent == f"blockingio/{blockingio.__version__}"
-    with scripted(answering(EMPTY, EMPTY)) as server:
+    with serving() as server:
+        server.on("GET", "/")
         client.user_agent = "Mine/1"
-        client.get_url(server.url()).close()
+        client.get_url(server.url).close()
         client.user_agent = None
-        client.get_url(server.url()).close()
-        client.close()
-    assert [asked.header("user-agent") for asked in server.asked] == ["Mine/1", None]
+        client.get_url(server.url).close()
+    assert [asked.headers.get("user-agent") for asked in server.requests] == ["Mine/1", None]
     assert client.user_agent is None
     with pytest.raises(ValueError):
         client.user_agent = "a\r\nb: c"
@@ -249,17 +250,17 @@ def test_headers_are_the_users_until_the_first_write(client: HttpClient) -> None
 
 
 def test_cookies_are_sent(client: HttpClient) -> None:
-    with scripted(answering(EMPTY, EMPTY)) as server:
-        request = client.get_url(server.url())
+    with serving() as server:
+        server.on("GET", "/")
+        request = client.get_url(server.url)
         request.cookies.append(Cookie("a", "1"))
         request.cookies.append(Cookie("b", "2"))
         request.close()
-        request = client.get_url(server.url())
+        request = client.get_url(server.url)
         request.headers.set("cookie", "c=3")
         request.cookies.append(Cookie("d", "4"))
         request.close()
-        client.close()
-    assert [asked.header("cookie") for asked in server.asked] == ["a=1; b=2", "c=3; d=4"]
+    assert [asked.headers["cookie"] for asked in server.requests] == ["a=1; b=2", "c=3; d=4"]
 
 
 def test_a_connection_that_is_not_to_last(client: HttpClient) -> None:
