@@ -8,10 +8,11 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import rows
+from tests.benchmarks import command, rows
 from tests.benchmarks import websocket
 from tests.benchmarks.contender import Contender, Unavailable, run_client, started
 from tests.benchmarks.load import drive, request
@@ -53,6 +54,14 @@ def test_a_broadcast_is_measured() -> None:
         sockets = [stack.enter_context(websocket.connect(contender.port)) for _ in range(3)]
         assert len(websocket.broadcasts(sockets, 1)) == 1
         assert websocket.cost_of_idle(contender, 3) is not None
+
+
+def test_uploads_and_zips_are_measured(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "source.bin").write_bytes(bytes(100_000))
+    with Contender("files.command", str(tmp_path)) as contender:
+        assert command.upload(contender, tmp_path / "source.bin", tmp_path / "inbox").rate > 0
+        assert command.zip_folder(contender, "/").rate > 0
 
 
 def test_a_download_is_measured() -> None:

@@ -54,7 +54,7 @@ def _icon_rules() -> Iterator[str]:
 _STYLE = """\
 nav a+a:before,nav a+span:before{color:var(--dim);content:"/";font-weight:400;padding:0 .375rem}
 nav a,nav span{unicode-bidi:isolate}
-table{border-collapse:collapse;width:100%}
+table{border-collapse:collapse;position:relative;width:100%}
 th{color:var(--dim);font-size:.8125rem;font-weight:500;text-align:left;white-space:nowrap}
 th a{color:inherit}
 th[aria-sort=ascending] a:after{content:" \\2191"}
@@ -70,7 +70,8 @@ td a[href$="/"]:before{background:var(--link)}
 tr:hover td{background:var(--hover)}
 td+td,th+th{color:var(--dim);font-variant-numeric:tabular-nums;text-align:right;white-space:nowrap}
 td:last-child,th:last-child{padding-right:0}
-@media(max-width:34rem){thead tr{position:relative}th:last-child{border:0;position:absolute;right:5rem;top:0}
+@media(max-width:34rem){th:last-child{border:0;position:absolute;right:5rem;top:0}
+table+p{margin-top:1rem}
 td:last-child{display:none}td:nth-child(2){padding-right:0}th:nth-child(2){padding-right:0}td{padding-block:.625rem}}
 """ + "".join(_icon_rules())
 

@@ -47,7 +47,7 @@ def run(options: Options, score: Score) -> None:
             }, options.rounds)
     _print_transfers(transfers, options)
     small = FILES["small.html"] >> 10
-    _print_loads(f"a file of {small} KiB, keep-alive, {CONNECTIONS} connections ({options})", loads,
+    print_loads(f"a file of {small} KiB, keep-alive, {CONNECTIONS} connections ({options})", loads,
                 ["http.server", "nginx"], "at least 5.00 times http.server")
 
 
@@ -71,7 +71,7 @@ def _print_transfers(transfers: dict[str, list[Transfer]], options: Options) -> 
                 "blockingio is to reach 0.90 of nginx, and no more CPU than http.server")
 
 
-def _print_loads(title: str, results: dict[str, list[Load]], bases: list[str], aim: str) -> None:
+def print_loads(title: str, results: dict[str, list[Load]], bases: list[str], aim: str) -> None:
     """A row for each contender: medians, and how many times the rate of each base that is."""
     rates = {label: median(load.rate for load in loads) for label, loads in results.items()}
     rows = [[label, f"{rates[label]:,.0f}", f"{median(load.p99 for load in loads) * 1e3:.2f}",
