@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from blockingio import HttpHeaders
+from blockingio.cli.kept_certificate import kept_certificate
 from blockingio.cli.site import Site, SiteOptions
 from tests.browser import ANSWERING, Browser, needs_browser, running_browser
 from tests.cli.sites import make_directory
@@ -267,3 +268,20 @@ def test_pages_that_reload(browser: Browser, directory: Path) -> None:
             browser.complaints()  # that there was a 404
         finally:
             site.close()
+
+
+def test_the_certificate_made_on_the_spot(browser: Browser, directory: Path, tmp_path: Path) -> None:
+    """A browser's exception for it lasts: the next server has the same one."""
+    for is_known in (False, True):
+        kept = kept_certificate(["localhost", "127.0.0.1"], {"XDG_CACHE_HOME": str(tmp_path)})
+        with serving(Site(directory, SiteOptions()).handle, context=kept.context.server_context(), workers=4) as server:
+            url = f"https://localhost:{server.port}/"
+            browser.open(url)
+            if not is_known:
+                # Nothing else is wrong with it than who has made it.
+                assert "ERR_CERT_AUTHORITY_INVALID" in browser.run("return document.body.innerText")
+                browser.click("#details-button")
+                browser.click("#proceed-link")
+            eventually(lambda: browser.run("return location.href") == url, ANSWERING)
+            eventually(lambda: "hello.txt" in names(browser), ANSWERING)
+            assert browser.run("return location.protocol") == "https:"
