@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from blockingio import Uri
-from blockingio.check.exchange import Target
+from blockingio.check.exchange import Target, Unreachable
 from blockingio.check.questions import AREAS, MUST
 from blockingio.check.report import Row, checked, summary, summary_text
 from blockingio.check.verdict import NoHttp, baseline_of
@@ -65,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows.append(row)
     except (ValueError, NoHttp) as error:
         parser.error(str(error))
-    except OSError as error:
-        parser.error(f"{options.url} cannot be reached: {error.strerror or error}")
+    except Unreachable as error:
+        parser.error(f"{options.url} cannot be reached: {error}")
     counts = summary(rows)
     if options.json:
         print(json.dumps({"url": options.url, "rows": [row.as_json() for row in rows], "summary": counts}, indent=1))
@@ -83,15 +84,10 @@ def _print(row: Row, before: list[Row]) -> None:
 
 
 def target_of(url: str, patience: float = _PATIENCE, *, is_mine: bool = False) -> Target:
-    """Where the server is.  Raises ValueError for what is no URL of a server of one's own, OSError."""
+    """Where the server is.  Raises ValueError for what is no URL of a server of one's own, Unreachable."""
     uri = Uri.parse(url)
     if uri.scheme not in ("http", "https") or not uri.host:
         raise ValueError(f"expected a URL that begins with http:// or https://, found {url!r}")
-    family, _, _, _, address = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)[0]
-    found = ipaddress.ip_address(str(address[0]).partition("%")[0])
-    if not is_mine and not any(found in network for network in _OWN):
-        raise ValueError(f"{uri.host} is {found}, on no loopback or private address: these requests are for servers of "
-                         "your own; --yes-it-is-mine if it is")
     tls = None
     if uri.scheme == "https":
         # Whoever it is, it is the user's own: its certificate may be its own too.
@@ -101,9 +97,42 @@ def target_of(url: str, patience: float = _PATIENCE, *, is_mine: bool = False) -
     host = f"[{uri.host}]" if ":" in uri.host else uri.host
     authority = f"{host}:{uri.port}" if uri.has_port else host
     path = (uri.path or "/") + (f"?{uri.query}" if uri.has_query else "")
-    return Target(address, family, authority, path, tls, uri.host, patience)
+    targets = [Target(address, family, authority, path, tls, uri.host, patience)
+               for family, address in _addresses_of(uri, is_mine)]
+    return targets[0] if len(targets) == 1 else _first_there(targets)
+
+
+def _addresses_of(uri: Uri, is_mine: bool) -> list[tuple[int, tuple[Any, ...]]]:
+    """All that the host has.  Raises ValueError where one of them is not the user's, Unreachable where it has none."""
+    try:
+        infos = socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unreachable(error.strerror or str(error)) from error
+    for _, _, _, _, address in infos:
+        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        if not is_mine and not any(found in network for network in _OWN):
+            raise ValueError(f"{uri.host} is {found}, on no loopback or private address: these requests are for "
+                             "servers of your own; --yes-it-is-mine if it is")
+    return [(family, address) for family, _, _, _, address in infos]
+
+
+def _first_there(targets: list[Target]) -> Target:
+    """A name as localhost has two addresses, of which a server often has one.  Raises Unreachable."""
+    for target in targets[:-1]:
+        try:
+            target.connect().close()
+            return target
+        except Unreachable:
+            pass
+    return targets[-1]
 
 
 def run() -> None:
     """The program: ``main`` with the command line's arguments; ends the process."""
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # who reads the report has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

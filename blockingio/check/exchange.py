@@ -29,6 +29,10 @@ _REQUEST_LINE = re.compile(
     rb"(?<![0-9a-f]\r\n)\b(GET|HEAD|POST|PUT|DELETE) /[125cx]? (HTTP/1\.[0-9]\r\n)(Host: a\r\n)?")
 
 
+class Unreachable(Exception):
+    """Nobody takes a connection; the message is the system's."""
+
+
 @dataclass(frozen=True)
 class Target:
     """The server: where it is, and what is asked of it."""
@@ -59,18 +63,21 @@ class Target:
             method.encode(), self.path.encode("latin-1"), self.authority.encode("latin-1"), length, close, body)
 
     def connect(self) -> socket.socket:
-        """Raises OSError."""
-        sock = socket.socket(self.family, socket.SOCK_STREAM)
+        """Raises Unreachable."""
         try:
-            sock.settimeout(max(self.patience, 1.0) * 2)
-            sock.connect(self.address)
-            if self.tls is not None:
-                sock = self.tls.wrap_socket(sock, server_hostname=self.host)
-            sock.setblocking(False)
-            return sock
-        except BaseException:
-            sock.close()
-            raise
+            sock = socket.socket(self.family, socket.SOCK_STREAM)
+            try:
+                sock.settimeout(max(self.patience, 1.0) * 2)
+                sock.connect(self.address)
+                if self.tls is not None:
+                    sock = self.tls.wrap_socket(sock, server_hostname=self.host)
+                sock.setblocking(False)
+                return sock
+            except BaseException:
+                sock.close()
+                raise
+        except OSError as error:
+            raise Unreachable(error.strerror or str(error)) from error
 
 
 @dataclass
@@ -256,7 +263,7 @@ def _chunked_size(rest: bytes) -> int | None:
 
 
 def observe(target: Target, question: Question) -> Observation:
-    """Ask it, and see.  Raises OSError where the server cannot be reached any more."""
+    """Ask it, and see.  Raises Unreachable where the server is gone."""
     exchange = Exchange(target)
     seen = Observation()
     try:
@@ -272,7 +279,7 @@ def observe(target: Target, question: Question) -> Observation:
         else:
             _follow(target, exchange, seen)
         exchange.wait_for_end()
-        seen.rubbish = exchange.rubbish
+        seen.rubbish = b"" if any(answer.status == 101 for answer in seen.answers) else exchange.rubbish
         seen.end = exchange.end
         return seen
     finally:
@@ -306,6 +313,8 @@ def _read_answers(exchange: Exchange, question: Question, seen: Observation) -> 
 
 def _follow(target: Target, exchange: Exchange, seen: Observation) -> None:
     """One request more, unless the server has said that it takes none; whatever is answered now is kept."""
+    if seen.answers and seen.answers[-1].status == 101:
+        return  # what comes now is another protocol
     if exchange.end == "open" and not (seen.answers and seen.answers[-1].closes):
         exchange.send(target.plain("GET"))
         seen.was_followed = True

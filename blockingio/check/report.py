@@ -49,7 +49,7 @@ def escaped(raw: bytes) -> str:
 
 
 def checked(target: Target, baseline: Baseline, areas: Iterable[str]) -> Iterator[Row]:
-    """The rows of these areas, each as soon as it is known.  Raises OSError where the server is gone."""
+    """The rows of these areas, each as soon as it is known.  Raises Unreachable where the server is gone."""
     wanted = set(areas)
     for question in QUESTIONS:
         if question.area in wanted:

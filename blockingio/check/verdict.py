@@ -40,7 +40,7 @@ class NoHttp(Exception):
 
 
 def baseline_of(target: Target) -> Baseline:
-    """Raises OSError, NoHttp."""
+    """Raises Unreachable, NoHttp."""
     statuses = {}
     for method, body in (("GET", b""), ("HEAD", b""), ("POST", b"hello")):
         exchange = Exchange(target)

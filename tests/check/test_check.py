@@ -5,6 +5,8 @@ import http.server
 import json
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -232,6 +234,40 @@ def test_nobody_there_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> N
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
         f"python -m blockingio.check: http://127.0.0.1:{port}/ cannot be reached: Connection refused\n")
+
+
+def test_a_name_with_two_addresses(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As localhost, which is ::1 too, where many a server is not."""
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with serving(reading_or_told) as server:
+        assert main([f"http://two.example:{server.port}/", "--only", "Expect"]) == 0
+    assert "Host: two.example:" in capsys.readouterr().out
+
+
+def test_a_name_that_nobody_has(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(SystemExit) as ended:
+        main(["http://a.example/"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "python -m blockingio.check: http://a.example/ cannot be reached: Name or service not known\n")
+
+
+def test_who_reads_the_report_has_seen_enough() -> None:
+    """As with ``| head``: no traceback."""
+    with serving(reading_or_told) as server:
+        command = [sys.executable, "-m", "blockingio.check", server.url, "--only", "Host"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout and process.stderr
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == b"" and process.wait(PATIENCE) == 1
 
 
 @pytest.mark.parametrize("says", [b"SSH-2.0-x\r\n", b""])
