@@ -42,7 +42,7 @@ class Close(NamedTuple):
     reason: str
 
 
-def make_frame(first: int, payload: bytes | memoryview, is_masked: bool) -> list[bytes | memoryview]:
+def make_frame(first: int, payload: bytes | bytearray | memoryview, is_masked: bool) -> list[bytes | memoryview]:
     """A frame of one byte of opcode and flags and a payload, in as few pieces as can be."""
     size = len(payload)
     bit = MASKED if is_masked else 0
@@ -54,7 +54,8 @@ def make_frame(first: int, payload: bytes | memoryview, is_masked: bool) -> list
         head = struct.pack(">BBQ", first, bit | 127, size)
     if is_masked:
         key = os.urandom(4)  # not to be guessed (5.3, 10.3)
-        return [b"".join((head, key, apply_mask(payload, key)))]
+        head += key
+        payload = apply_mask(payload, key)
     if size <= JOINED_SIZE:
         return [b"".join((head, payload))]
     view = memoryview(payload)
