@@ -219,8 +219,9 @@ def _check_permission(parser: Parser, options: argparse.Namespace) -> None:
             parser.error(f"argument {name}: expected USER:PASSWORD, found no user")
     if options.upload_auth is not None and not (options.upload or options.drop):
         parser.error("argument --upload-auth: expected --upload or --drop with it")
-    if options.drop and options.spa:
-        parser.error("argument --drop: nothing is served then, so expected no --spa with it")
+    for name in ("spa", "reload", "once", "after"):
+        if options.drop and getattr(options, name):
+            parser.error(f"argument --drop: nothing is served then, so expected no --{name} with it")
     if (options.upload or options.drop) and not CAN_WRITE_BELOW:
         name = "--upload" if options.upload else "--drop"
         parser.error(f"argument {name}: this system cannot make files relative to an open directory (dir_fd)")
