@@ -100,6 +100,18 @@ def pid_at(port: int) -> int:
         return int(client.get("/", "Connection: close").body)
 
 
+def both_at(port: int) -> set[int]:
+    """The two that serve there, once each has answered."""
+    seen: set[int] = set()
+
+    def look() -> bool:
+        seen.add(pid_at(port))
+        return len(seen) == 2
+
+    eventually(look)
+    return seen
+
+
 def is_gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -113,8 +125,7 @@ def test_all_serve_one_port_until_a_signal(number: signal.Signals) -> None:
             'assert before == [signal.getsignal(n) for n in (1, 2, 15, 17)]\nHttpServer.bind("127.0.0.1", server.port)'
             ".close()\n" + END)
     with program(code) as ours:
-        seen: set[int] = set()
-        eventually(lambda: seen.add(pid_at(ours.port)) or len(seen) == 2)
+        seen = both_at(ours.port)
         assert seen == ours.children()
         ours.signal(number)
         assert ours.end() == (0, "returned\n")
@@ -179,8 +190,7 @@ def test_those_that_die_at_once_are_replaced_later_and_later() -> None:
 def test_a_hangup_replaces_all_and_refuses_nobody() -> None:
     """Under clients that keep their connections for as long as they are let."""
     with program() as ours:
-        before: set[int] = set()
-        eventually(lambda: before.add(pid_at(ours.port)) or len(before) == 2)
+        before = both_at(ours.port)
         failures: list[BaseException] = []
         done = threading.Event()
 
@@ -236,8 +246,7 @@ def test_a_fork_that_is_refused_during_a_hangup_is_tried_again() -> None:
 
 def test_children_end_when_their_parent_is_gone() -> None:
     with program() as ours:
-        seen: set[int] = set()
-        eventually(lambda: seen.add(pid_at(ours.port)) or len(seen) == 2)
+        seen = both_at(ours.port)
         ours.process.kill()
         eventually(lambda: all(map(is_gone, seen)))
 
@@ -292,8 +301,7 @@ run(work, server, 2)
 def test_a_socket_that_was_inherited() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         with program(ACTIVATED.format(number=listening.fileno()) + END, files=(listening.fileno(),)) as ours:
-            seen: set[int] = set()
-            eventually(lambda: seen.add(pid_at(ours.port)) or len(seen) == 2)
+            seen = both_at(ours.port)
             ours.signal(signal.SIGHUP)
             eventually(lambda: all(map(is_gone, seen)), PATIENCE * 2)
             assert pid_at(ours.port) not in seen

@@ -96,8 +96,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.path.insert(0, os.getcwd())
     # A second is all that compiled files tell of their source's age: too little for two changes in one.
     sys.dont_write_bytecode = sys.dont_write_bytecode or options.reload
-    load_or_exit = partial(_load_or_exit, parser, options.application)
-    application = _do_in_a_child(load_or_exit) if options.reload else load_or_exit()
+    application: Any = None
+    if options.reload:
+        _do_in_a_child(partial(_load_or_exit, parser, options.application))
+    else:
+        application = _load_or_exit(parser, options.application)
     kept = None
     try:
         inherited = inherited_socket(options)
@@ -115,9 +118,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     with server, inherited or nullcontext():
         server.trusted_proxies = options.trusted_proxies
         print("\n".join(_greeting(server, options, kept)), flush=True)
-        serve = partial(_serve_reloading, options=options, parent=os.getpid()) if options.reload else partial(
-            _serve, handler=WsgiHandler(application, multiprocess=options.processes > 1), options=options)
-        run_processes(serve, server, options.processes, grace=_RELOAD_GRACE if options.reload else _GRACE)
+        if options.reload:
+            run_processes(partial(_serve_reloading, options=options, parent=os.getpid()), server, 1, grace=_RELOAD_GRACE)
+        else:
+            handler = WsgiHandler(application, multiprocess=options.processes > 1)
+            run_processes(partial(_serve, handler=handler, options=options), server, options.processes, grace=_GRACE)
     return 0
 
 

@@ -63,7 +63,8 @@ class Limit(Setting[T]):
 
 
 class _Given(Protocol):
-    given: Sequence[str]
+    @property
+    def given(self) -> Sequence[str]: ...
 
 
 class ListSetting(Setting[Sequence[str] | None]):

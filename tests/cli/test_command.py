@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -277,7 +278,7 @@ def test_a_port_for_the_privileged(directory: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("environment", "coloured"), [
     ({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False)])
-def test_colours_on_a_terminal(directory: Path, environment: dict[str, str], coloured: bool) -> None:
+def test_colours_on_a_terminal(directory: Path, environment: dict[str, Any], coloured: bool) -> None:
     import pty
     terminal, theirs = pty.openpty()
     try:
