@@ -55,11 +55,17 @@ class RedirectException(HttpException):
 
 
 class BadMessage(HttpException):
-    """What the peer sent is not HTTP; ``status`` is what a server answers it with."""
+    """What the peer sent is not HTTP; ``status`` is what a server answers it with.
 
-    def __init__(self, message: str, status: int = 400) -> None:
+    ``section`` is the rule that was broken, "RFC 9112 3.2", and ``spot`` the line and the index of the byte where; ""
+    and None where they are not known.
+    """
+
+    def __init__(self, message: str, status: int = 400, section: str = "", spot: tuple[bytes, int] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.section = section
+        self.spot = spot
 
 
 class StateError(RuntimeError):

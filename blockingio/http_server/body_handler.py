@@ -182,7 +182,11 @@ class _Bodies(Iterator[HttpRequestBody]):
 def _refuse(request: HttpRequest, error: HttpException) -> NoReturn:
     response = request.response
     try:
-        response.status_code = error.status if isinstance(error, BadMessage) else 400
+        if isinstance(error, BadMessage):
+            response.status_code = error.status
+            response.explain(error)
+        else:
+            response.status_code = 400
         response.close()
     except StateError:
         response.add_error(error)  # an answer had been begun: it cannot be completed as a good one

@@ -14,7 +14,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from blockingio.net.address import HttpConnectionInfo
+from blockingio.net.address import HttpConnectionInfo, InternetAddress
 from blockingio.net.channel import Channel, DuplexChannel
 from blockingio.net.told_channel import ToldChannel, ToldTlsChannel
 from blockingio.net.tls_channel import DuplexTlsChannel
@@ -112,6 +112,19 @@ class Connection:
         peer = self.peer[0] if isinstance(self.peer, tuple) else ""
         proxies = self.state.trusted_proxies
         return peer if proxies is None else proxies.client(peer, fields.headers)[0]
+
+    def is_on_this_machine(self, fields: Fields | None) -> bool:
+        """Whether a request's client is: its peer, and for whom that asks where it is one of the trusted proxies.
+
+        ``fields`` None: they could not be read, so nobody knows for whom a proxy asks.
+        """
+        peer = self.peer[0] if isinstance(self.peer, tuple) else ""
+        proxies = self.state.trusted_proxies
+        if not _is_loopback(peer):
+            return False
+        if proxies is None or not proxies.has(peer):
+            return True
+        return fields is not None and _is_loopback(proxies.client(peer, fields.headers)[0])
 
     def forwarded(self, fields: Fields, name: str, *, by_anybody: bool = True) -> str:
         """What a list that proxies add to, X-Forwarded-Proto say, is believed to say; "" for nothing.
@@ -303,3 +316,9 @@ class Connection:
             relay.close()
             raise
         return relay.theirs
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether this machine talks to itself; "" is a Unix-domain socket."""
+    found = InternetAddress.try_parse(address) if address else None
+    return not address or (found is not None and found.is_loopback)

@@ -17,7 +17,8 @@ from blockingio.server.pace import BodyPace
 from blockingio.server.plain_http import https_location
 from blockingio.server.request import HttpRequest
 from blockingio.server.response import HttpResponse
-from blockingio.server.response_head import make_head, phrase_of
+from blockingio.server.refusal import refusal
+from blockingio.server.response_head import make_head
 from blockingio.server.state import log
 from blockingio.wire.body import Body, request_body
 from blockingio.wire.head import Fields, RequestHead
@@ -121,7 +122,8 @@ class ConnectionLoop:
         if data is not None:
             source.unread_head(data)  # for a relay
         if not isinstance(error, Truncated):
-            self._refuse(error, is_head=source.pending.lstrip(b"\r\n").startswith(b"HEAD "))
+            fields = self._head.fields if data is not None and data == self._seen else None
+            self._refuse(error, is_head=source.pending.lstrip(b"\r\n").startswith(b"HEAD "), fields=fields)
 
     def _reason(self, error: BadMessage) -> str:
         """Why the connection ends where this came of a head."""
@@ -203,7 +205,7 @@ class ConnectionLoop:
         elif self._connection.head_due > now:
             self._connection.channel.set_receive_timeout(self._connection.head_due - now)
         else:
-            raise BadMessage(f"a request head was not whole within {limit:g} seconds", 408)
+            raise BadMessage(f"a request head was not whole within {limit:g} seconds", 408, "RFC 9110 15.5.9")
 
     def _idle_time_left(self) -> float | None:
         """Nothing came in time.  How long to wait on: a response is open, or was until lately; 0: no longer."""
@@ -228,17 +230,18 @@ class ConnectionLoop:
                            308 if location else 400)
         self._refuse(error, is_head=False, location=location)
 
-    def _refuse(self, error: BadMessage, *, is_head: bool, location: str | None = None) -> None:
+    def _refuse(self, error: BadMessage, *, is_head: bool, fields: Fields | None = None,
+                location: str | None = None) -> None:
         """Answer what was no request, whole and valid, once the last response is done; the connection ends.
 
-        An answer to HEAD says how long its content would be, and has none (RFC 9110 9.3.2).
+        ``fields``: the request's, None where they are not known.  An answer to HEAD says how long its content would be, and has none (RFC 9110 9.3.2).
         """
         connection, state = self._connection, self._state
         connection.writing.acquire()
         try:
             if connection.is_last or connection.is_cut:
                 return
-            body = f"{error.status} {phrase_of(error.status)}: {error.message}\n".encode("latin-1", "replace")
+            body = refusal(error, explains=connection.is_on_this_machine(fields)).encode("latin-1", "replace")
             headers = state.error_headers()
             if location is not None:
                 headers.set("location", location)

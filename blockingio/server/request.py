@@ -92,6 +92,11 @@ class HttpRequest(Stream[bytes]):
         return self._body is not None and self._body.failed
 
     @property
+    def body_fault(self) -> tuple[str, tuple[bytes, int] | None]:
+        """Section and spot of the BadMessage where its body could not be read."""
+        return ("", None) if self._body is None else self._body.fault
+
+    @property
     def uri(self) -> Uri:
         """The request target as it came: for most requests a path and perhaps a query (RFC 9112 3.2)."""
         if self._uri is None:

@@ -10,10 +10,11 @@ import warnings
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from blockingio.errors import HttpException, StateError
+from blockingio.errors import BadMessage, HttpException, StateError
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.server.response_writer import STARTED, ResponseWriter
 from blockingio.server.deadline import Deadline
+from blockingio.server.refusal import refusal
 from blockingio.server.response_head import make_detached_head
 from blockingio.server.session import SESSION_COOKIE, Sessions
 from blockingio.values.cookie import Cookie, SameSite
@@ -206,6 +207,11 @@ class HttpResponse(ResponseWriter):
         self.phase = CLOSED
         self._settle()
         return sock
+
+    def explain(self, error: BadMessage) -> None:
+        """Write what was wrong with the request's framing, to a client on this machine; to others nothing."""
+        if error.section and self._connection.is_on_this_machine(self._asked.fields):
+            self.write(refusal(error, explains=True))
 
     def __enter__(self) -> HttpResponse:
         return self

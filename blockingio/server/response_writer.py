@@ -17,6 +17,7 @@ from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
 from blockingio.server.piece import FilePart, Piece, pieces_of
+from blockingio.server.refusal import refusal
 from blockingio.server.response_head import cookie_lines, make_head, phrase_of
 from blockingio.server.session import HttpSession
 from blockingio.values.cookie import Cookie
@@ -100,8 +101,11 @@ class ResponseWriter(IOSink):
         else:
             queue.finish(self._finish)
 
-    def fail(self, status: int) -> None:
-        """An error came in between: answer with its status if nothing was sent, else abort."""
+    def fail(self, status: int, error: BadMessage | None = None) -> None:
+        """An error came in between: answer with its status if nothing was sent, else abort.
+
+        ``error`` is what was wrong with the request: a client on this machine is told.
+        """
         if self.phase == CLOSED:
             return
         if self.phase > BUFFERING or self._gone:
@@ -116,7 +120,10 @@ class ResponseWriter(IOSink):
         self._encoder = None
         self._status_code = status
         self._reason_phrase = None
-        self.add(f"{status} {phrase_of(status)}\n".encode("ascii"))
+        text = f"{status} {phrase_of(status)}\n"
+        if error is not None and self._connection.is_on_this_machine(self._asked.fields):
+            text = refusal(error, explains=True)
+        self.add(text.encode("latin-1", "replace"))
         self.close()
 
     def give_up(self) -> None:

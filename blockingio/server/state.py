@@ -29,6 +29,7 @@ from blockingio.server.timer import TimerThread
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.head import Fields, RequestHead, parse_fields, parse_request_line
 from blockingio.wire.limits import DEFAULT_LIMITS, Limits
+from blockingio.wire.spot import Spot, field_spots
 
 if TYPE_CHECKING:
     import ssl
@@ -121,7 +122,9 @@ class ServerState:
         found = RequestHead(method, target, version, self._parse_fields(block, version))
         hosts = self.allowed_hosts
         if hosts is not None and not hosts.has(found.host):
-            raise BadMessage(f"this server does not answer for the host {found.host!r}", 421)
+            spot = field_spots(block, b"host")[0] if found.host == found.fields.host else Spot(line, line.index(b" ") + 1)
+            raise BadMessage(f"this server does not answer for the host {found.host!r}, expected one of its own", 421,
+                             "RFC 9110 15.5.20", spot)
         return found
 
     def _parse_fields(self, block: bytes, version: str) -> Fields:

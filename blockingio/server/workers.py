@@ -254,7 +254,7 @@ class Workers:
 
     def _answer(self, request: HttpRequest, error: Exception) -> None:
         if isinstance(error, BadMessage) and request.has_failed:
-            answer_error(request, error.status)  # what a client did is not logged
+            answer_error(request, error.status, error)  # what a client did is not logged
             return
         if getattr(error, "is_of_peer", False):  # nor what it did behind an upgrade, or to get one
             answer_error(request, 500)
@@ -264,10 +264,16 @@ class Workers:
         self._subscription.report(error, "a handler failed")
 
 
-def answer_error(request: HttpRequest, status: int) -> None:
-    """Answer with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted."""
+def answer_error(request: HttpRequest, status: int, error: BadMessage | None = None) -> None:
+    """Answer with this status, if nothing was sent; never raises: where the answer itself fails, it is aborted.
+
+    ``error`` is what was wrong with the request.
+    """
     try:
-        request.response.fail(status)
+        if error is None:
+            request.response.fail(status)
+        else:
+            request.response.fail(status, error)
     except Exception:
         log.exception("the answer %d to %s %s failed", status, request.method, request.target)
         request.response.give_up()

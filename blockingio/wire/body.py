@@ -19,6 +19,7 @@ from blockingio.errors import BadMessage
 from blockingio.wire.head import TOKEN, Fields, check_field_lines, field_list, is_field_line
 from blockingio.wire.limits import CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, Limits
 from blockingio.wire.source import LenientSource, Source, Truncated
+from blockingio.wire.spot import Spot, field_spots, reach
 
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ), the latter a token or a
 # quoted-string (RFC 9112 7.1.1).  Held to the letter on both ends: where a line that breaks it ends is what readers
@@ -29,6 +30,7 @@ _EXTENSION = (
 )
 # chunk = chunk-size [ chunk-ext ] CRLF ... (RFC 9112 7.1); 16 hex digits are past any length.
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+" % _EXTENSION)
+_CHUNK_LINE_PARTS = [re.compile(rb"[0-9A-Fa-f]{1,16}+"), re.compile(rb"(?:%b)*+" % _EXTENSION)]
 # With blanks behind it, as servers write that leave room for the size before they know it.
 _PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTENSION)
 
@@ -76,8 +78,8 @@ class Body:
         self.held_back = False  # the client waits for 100 (Continue) before it sends
         self.trailers: list[tuple[str, str]] = []
         self._source = source
-        # Message and status, not the error itself: by its traceback it would hold the request.
-        self._failure: tuple[str, int] | None = None
+        # What a BadMessage is made of, not the error itself: by its traceback it would hold the request.
+        self._failure: tuple[str, int, str, tuple[bytes, int] | None] | None = None
 
     def read_some(self, limit: int) -> bytes:
         """At least one byte and at most ``limit``, or b"" at the end of the body."""
@@ -88,7 +90,7 @@ class Body:
         try:
             return self._read_some(limit)
         except BadMessage as error:
-            self._failure = error.message, error.status
+            self._failure = error.message, error.status, error.section, error.spot
             raise
 
     def _read_some(self, limit: int) -> bytes:
@@ -102,6 +104,11 @@ class Body:
     @property
     def failed(self) -> bool:
         return self._failure is not None
+
+    @property
+    def fault(self) -> tuple[str, tuple[bytes, int] | None]:
+        """Section and spot of the BadMessage that it failed with."""
+        return ("", None) if self._failure is None else self._failure[2:]
 
     def discard(self, limit: int) -> bool:
         """Read the rest away; False where it is more than ``limit`` bytes, or broken."""
@@ -184,24 +191,27 @@ class ChunkedBody(Body):
 
     def _next_chunk(self) -> int:
         """The size of the next chunk; 0 is the last."""
-        if self._count and self._source.line(CHUNK_LINE_SIZE):
-            raise BadMessage("a chunk is longer than its size says, expected CRLF after it")
+        if self._count and (line := self._source.line(CHUNK_LINE_SIZE)):
+            raise BadMessage("a chunk is longer than its size says, expected CRLF after it", section="RFC 9112 7.1",
+                             spot=Spot(line, 0))
         self._count += 1
         line = self._source.line(CHUNK_LINE_SIZE)
         match = self._LINE.fullmatch(line)
         if match is None:
-            raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits, perhaps with ;name=value behind")
+            raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits, perhaps with ;name=value behind",
+                             section="RFC 9112 7.1", spot=Spot(line, reach(_CHUNK_LINE_PARTS, line)))
         digits = match[1]
         size = int(digits, 16)
         self._overhead = max(self._overhead + len(line) - len(digits) - size // CHUNK_DATA_RATE, 0)
         if self._overhead > CHUNK_EXTENSIONS_SIZE:
             raise BadMessage(
-                f"a body's chunk extensions have over {CHUNK_EXTENSIONS_SIZE} bytes more than its data is worth"
-            )
+                f"a body's chunk extensions have over {CHUNK_EXTENSIONS_SIZE} bytes more than its data is worth, "
+                "expected few", section="RFC 9112 7.1.1", spot=Spot(line, len(digits)))
         self._total += size
         most = self._limits.max_body_size
         if most is not None and self._total > most:
-            raise BadMessage(f"the body has at least {self._total} bytes, expected no more than {most}", 413)
+            raise BadMessage(f"the body has at least {self._total} bytes, expected no more than {most}", 413,
+                             "RFC 9110 15.5.14", Spot(line, 0))
         return size
 
     def _read_trailers(self) -> None:
@@ -211,9 +221,10 @@ class ChunkedBody(Body):
         block = b"\r\n".join(lines)
         check_field_lines(block)
         trailers = field_list(block)
-        for name, _ in trailers:
+        for line, (name, _) in zip(lines, trailers):
             if name.lower() in _FORBIDDEN_TRAILERS:
-                raise BadMessage(f"{name} is a trailer, expected it among the headers")
+                raise BadMessage(f"{name} is a trailer, expected it among the headers", section="RFC 9110 6.5.1",
+                                 spot=Spot(line, 0))
         self.trailers = trailers
 
     def _trailer_lines(self, next_line: Callable[[int], bytes]) -> list[bytes]:
@@ -223,7 +234,8 @@ class ChunkedBody(Body):
             left = max(left - len(line) - 2, 0)
             lines.append(line)
             if len(lines) > self._limits.max_header_count:
-                raise BadMessage(f"the trailer section has over {self._limits.max_header_count} fields", 431)
+                raise BadMessage(f"the trailer section has over {self._limits.max_header_count} fields, expected fewer",
+                                 431, "RFC 6585 5", Spot(line, 0))
         return lines
 
 
@@ -303,8 +315,8 @@ def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
         return None
     elif limits.max_body_size is not None and fields.content_length > limits.max_body_size:
         raise BadMessage(
-            f"the body has {fields.content_length} bytes, expected no more than {limits.max_body_size}", 413
-        )
+            f"the body has {fields.content_length} bytes, expected no more than {limits.max_body_size}", 413,
+            "RFC 9110 15.5.14", field_spots(fields.block, b"content-length")[0])
     else:
         body = FixedBody(source, fields.content_length)
     body.held_back = fields.expects_continue

@@ -14,6 +14,7 @@ from socket import AF_INET6, inet_pton
 from blockingio.errors import BadMessage
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.limits import CONTENT_LENGTH_DIGITS, REQUEST_LINE_REST, Limits
+from blockingio.wire.spot import Spot, field_spots, reach, spot_in
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 
@@ -45,6 +46,15 @@ _HOST = re.compile(
 )
 _ABSOLUTE_FORM = re.compile(rb"(?i:https?)://([^/?]++)(?:[/?].*+)?")
 _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+# The same piece by piece, to find where something stops being one.
+_REQUEST_LINE_PARTS = [re.compile(part) for part in (
+    TOKEN, rb" ", rb"[\x21\x22\x24-\x7e]++", rb" ", rb"H", rb"T", rb"T", rb"P", rb"/", rb"\d", rb"\.", rb"\d")]
+_FIELD_PARTS = [re.compile(part) for part in (TOKEN, rb":", rb"[\t\x20-\x7e\x80-\xff]*+")]
+_DIGITS = [re.compile(rb"[0-9]++")]
+_HOST_PARTS = [re.compile(part) for part in (
+    rb"\[[0-9A-Za-z:.\-_~!$&'()*+,;=]*+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++", rb":", rb"[0-9]{1,5}+")]
+_SCHEME_PARTS = [re.compile(part) for part in (rb"[hH]", rb"[tT]", rb"[tT]", rb"[pP]", rb"[sS]?", rb":", rb"/", rb"/")]
 
 
 class Fields:
@@ -112,38 +122,50 @@ def parse_request_line(line: bytes, limits: Limits) -> tuple[str, str, str]:
     """Method, target and version ("1.0" or "1.1") of a request line."""
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise BadMessage(f"the request line is {_shown(line)}, expected method, target and HTTP-version")
+        raise BadMessage(f"the request line is {_shown(line)}, expected method, target and HTTP-version",
+                         section="RFC 9112 3", spot=Spot(line, reach(_REQUEST_LINE_PARTS, line)))
     method, target, major, minor = match.groups()
     if len(line) - len(target) > REQUEST_LINE_REST:
-        raise BadMessage(f"the method has {len(method)} bytes, expected a few", 414)
+        raise BadMessage(f"the method has {len(method)} bytes, expected a few", 414, "RFC 9112 3",
+                         Spot(line, REQUEST_LINE_REST))
     if major != b"1":
-        raise BadMessage(f"the request is in HTTP/{major.decode()}.{minor.decode()}, expected HTTP/1.1", 505)
+        raise BadMessage(f"the request is in HTTP/{major.decode()}.{minor.decode()}, expected HTTP/1.1", 505,
+                         "RFC 9112 2.3", Spot(line, match.start(3)))
     if len(target) > limits.max_target_length:
         raise BadMessage(
-            f"the request target has {len(target)} bytes, expected no more than {limits.max_target_length}", 414
-        )
+            f"the request target has {len(target)} bytes, expected no more than {limits.max_target_length}", 414,
+            "RFC 9110 15.5.15", Spot(line, match.start(2) + limits.max_target_length))
     if target[0] != 47 or b"%" in target or method == b"CONNECT":
-        _check_target(method, target)
+        _check_target(line, method, target)
     return method.decode("ascii"), target.decode("ascii"), "1.0" if minor == b"0" else "1.1"
 
 
-def _check_target(method: bytes, target: bytes) -> None:
+def _check_target(line: bytes, method: bytes, target: bytes) -> None:
     """The four forms of RFC 9112 3.2, each with the methods that may have it."""
+    begin = len(method) + 1
     if method == b"CONNECT":  # authority-form, and nothing else
         authority = _HOST.fullmatch(target)
         if authority is None or not authority[2] or not _is_host(target):
-            raise BadMessage(f"the target of CONNECT is {_shown(target)}, expected host:port")
+            raise BadMessage(f"the target of CONNECT is {_shown(target)}, expected host:port",
+                             section="RFC 9112 3.2.3", spot=Spot(line, begin + _host_fault(target)))
         return
     if target == b"*":  # asterisk-form
         if method != b"OPTIONS":
-            raise BadMessage(f"the target * is for OPTIONS, not for {method.decode()}")
+            raise BadMessage(f"the target * is for OPTIONS, not for {method.decode()}, expected a path",
+                             section="RFC 9112 3.2.4", spot=Spot(line, begin))
         return
     if target[0] != 47:  # not origin-form, so absolute-form
         match = _ABSOLUTE_FORM.fullmatch(target)
         if match is None or not _is_host(match[1]):
-            raise BadMessage(f"the request target is {_shown(target)}, expected a path or an http URI")
-    if _BAD_PERCENT.search(target.partition(b"?")[0]):
-        raise BadMessage(f"the request target is {_shown(target)}, expected two hex digits after each %")
+            at = reach(_SCHEME_PARTS, target)
+            if target[at - 3 : at] == b"://":
+                at += _host_fault(re.split(rb"[/?]", target[at:], maxsplit=1)[0])
+            raise BadMessage(f"the request target is {_shown(target)}, expected a path or an http URI",
+                             section="RFC 9112 3.2", spot=Spot(line, begin + at))
+    bad = _BAD_PERCENT.search(target.partition(b"?")[0])
+    if bad is not None:
+        raise BadMessage(f"the request target is {_shown(target)}, expected two hex digits after each %",
+                         section="RFC 3986 2.1", spot=Spot(line, begin + bad.start()))
 
 
 def parse_status_line(line: bytes) -> tuple[str, int, str]:
@@ -161,15 +183,16 @@ def parse_fields(block: bytes, version: str, limits: Limits, *, of_request: bool
     """A header section, checked, with what framing needs; a response's framing is judged by ``response_body``."""
     if len(block) > limits.max_header_size:
         raise BadMessage(
-            f"the header section has {len(block)} bytes, expected no more than {limits.max_header_size}", 431
-        )
+            f"the header section has {len(block)} bytes, expected no more than {limits.max_header_size}", 431,
+            "RFC 6585 5", spot_in(block, limits.max_header_size))
     if not of_request and (b"\r\n " in block or b"\r\n\t" in block):
         block = _OBS_FOLD.sub(b" ", block)  # a user agent has to (RFC 9112 5.2)
     if block:
         check_field_lines(block)
         count = block.count(b"\n") + 1
         if count > limits.max_header_count:
-            raise BadMessage(f"the header section has {count} fields, expected {limits.max_header_count} at most", 431)
+            raise BadMessage(f"the header section has {count} fields, expected {limits.max_header_count} at most", 431,
+                             "RFC 6585 5", Spot(block.split(b"\r\n")[limits.max_header_count], 0))
     fields = Fields(block, version)
     hosts: list[bytes] = []
     lengths: list[bytes] = []
@@ -187,7 +210,8 @@ def parse_fields(block: bytes, version: str, limits: Limits, *, of_request: bool
             codings += [coding.strip(b" \t").lower() for coding in value.split(b",")]
         elif of_request and version == "1.1":
             if value.lower() != b"100-continue":
-                raise BadMessage(f"Expect is {_shown(value)}, expected 100-continue", 417)
+                raise BadMessage(f"Expect is {_shown(value)}, expected 100-continue", 417, "RFC 9110 10.1.1",
+                                 next(spot for spot in field_spots(block, b"expect") if spot.line.endswith(value)))
             fields.expects_continue = True
     if fields.connection:
         if b"close" in fields.connection:
@@ -206,7 +230,9 @@ def check_field_lines(block: bytes) -> None:
     """Raise BadMessage unless every line is a field (RFC 9112 5.1): also for trailers."""
     if not _FIELDS.fullmatch(block):
         found = next(line for line in block.split(b"\r\n") if not is_field_line(line))
-        raise BadMessage(f"a header line is {_shown(found)}, expected a name, a colon and a value")
+        raise BadMessage(f"a header line is {_shown(found)}, expected a name, a colon and a value",
+                         section="RFC 9112 5.1" if found[:1] not in b" \t" else "RFC 9112 5.2",
+                         spot=Spot(found, reach(_FIELD_PARTS, found)))
 
 
 def is_field_line(line: bytes) -> bool:
@@ -222,20 +248,43 @@ def _frame_request(fields: Fields, lengths: list[bytes], codings: list[bytes]) -
     """
     if lengths:
         if len(lengths) > 1:
-            raise BadMessage("Content-Length is there twice")
+            raise BadMessage("Content-Length is there twice, expected once", section="RFC 9112 6.3",
+                             spot=_name_spot(fields.block, b"content-length", 1))
         fault, status = _length_fault(lengths[0])
         if fault:
-            raise BadMessage(fault, status)
+            line, at = field_spots(fields.block, b"content-length")[0]
+            digits = reach(_DIGITS, line, at)
+            raise BadMessage(fault, status, "RFC 9110 8.6", Spot(line, min(digits, at + CONTENT_LENGTH_DIGITS)))
         fields.content_length = int(lengths[0])
     if codings:
         if fields.version == "1.0":
-            raise BadMessage("Transfer-Encoding in an HTTP/1.0 request")
+            raise BadMessage("Transfer-Encoding in an HTTP/1.0 request, expected Content-Length", section="RFC 9112 6.1",
+                             spot=_name_spot(fields.block, b"transfer-encoding"))
         if lengths:
-            raise BadMessage("Content-Length together with Transfer-Encoding")
+            raise BadMessage("Content-Length together with Transfer-Encoding, expected one of them",
+                             section="RFC 9112 6.1", spot=_name_spot(fields.block, b"transfer-encoding"))
         if codings != [b"chunked"]:
             status = 501 if codings[-1] == b"chunked" and all(map(_is_unknown_coding, codings[:-1])) else 400
-            raise BadMessage(f"Transfer-Encoding is {_shown(b', '.join(codings))}, expected chunked", status)
+            raise BadMessage(f"Transfer-Encoding is {_shown(b', '.join(codings))}, expected chunked", status,
+                             "RFC 9112 6.1", _coding_spot(fields.block))
         fields.chunked = True
+
+
+def _name_spot(block: bytes, name: bytes, number: int = 0) -> Spot:
+    """The first byte of the field of this name, or of the ``number``th behind it."""
+    return Spot(field_spots(block, name)[number].line, 0)
+
+
+def _coding_spot(block: bytes) -> Spot:
+    """The first transfer-coding that is not the one chunked."""
+    spots = field_spots(block, b"transfer-encoding")
+    seen = False
+    for line, begin in spots:
+        for coding in re.finditer(rb"[^, \t][^,]*+", line[begin:]):
+            if seen or coding[0].rstrip(b" \t").lower() != b"chunked":
+                return Spot(line, begin + coding.start())
+            seen = True
+    return spots[-1]
 
 
 def _frame_response(fields: Fields, lengths: list[bytes], codings: list[bytes]) -> None:
@@ -280,11 +329,25 @@ def _take_host(fields: Fields, hosts: list[bytes]) -> None:
     """RFC 9112 3.2: exactly one in 1.1, at most one in 1.0, and well-formed."""
     if len(hosts) != 1:
         if hosts or fields.version == "1.1":
-            raise BadMessage(f"there are {len(hosts)} Host fields, expected one")
+            last = fields.block.rpartition(b"\n")[2]
+            raise BadMessage(f"there are {len(hosts)} Host fields, expected one", section="RFC 9112 3.2",
+                             spot=_name_spot(fields.block, b"host", 1) if hosts else Spot(last, len(last)))
         return
     if hosts[0] and not _is_host(hosts[0]):
-        raise BadMessage(f"Host is {_shown(hosts[0])}, expected a host and perhaps a port")
+        line, at = field_spots(fields.block, b"host")[0]
+        raise BadMessage(f"Host is {_shown(hosts[0])}, expected a host and perhaps a port",
+                         section="RFC 9110 7.2", spot=Spot(line, at + _host_fault(hosts[0])))
     fields.host = hosts[0].decode("ascii")
+
+
+def _host_fault(text: bytes) -> int:
+    """Where this stops being a host, perhaps with a port; where it looks like one, its address or its port is none."""
+    match = _HOST.fullmatch(text)
+    if match is None:
+        return reach(_HOST_PARTS, text)
+    if not _is_host(match[1]):
+        return 0
+    return match.start(2) if int(match[2] or 0) > 65535 else len(text)
 
 
 def _is_host(text: bytes) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from blockingio.errors import BadMessage
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, HEAD_RECEIVE_SIZE, REQUEST_LINE_REST, Limits
+from blockingio.wire.spot import Spot, spot_in
 
 TIMED_OUT = (TimeoutError, BlockingIOError)
 
@@ -135,7 +136,8 @@ class Source:
                 while data.startswith(b"\r\n", begin):
                     begin += 2
                 if begin > REQUEST_LINE_REST:
-                    raise BadMessage(f"over {REQUEST_LINE_REST} bytes of empty lines before a head")
+                    raise BadMessage(f"over {REQUEST_LINE_REST} bytes of empty lines before a head, expected a request",
+                                     section="RFC 9112 2.2", spot=spot_in(data, begin - 2))
                 found = self._END.search(data, max(searched - 3, begin))
                 if found is not None:
                     used = found.end()
@@ -161,7 +163,8 @@ class Source:
         """
         line = self._through_lf(limit)
         if not line.endswith(b"\r"):
-            raise BadMessage(f"a line of the body's framing ends in a bare LF after {line[-8:]!r}, expected CRLF")
+            raise BadMessage(f"a line of the body's framing ends in a bare LF after {line[-8:]!r}, expected CRLF",
+                             section="RFC 9112 7.1", spot=Spot(line + b"\n", len(line)))
         return line[:-1]
 
     def _through_lf(self, limit: int) -> bytes:
@@ -185,7 +188,8 @@ class Source:
             if not more:
                 raise Truncated("the connection ended in the framing of a chunked body")
             self._data = more
-        raise BadMessage(f"a line of the body's framing has over {limit} bytes")
+        raise BadMessage(f"a line of the body's framing has over {limit} bytes, expected an end",
+                         section="RFC 9112 7.1.1", spot=Spot(b"".join(pieces), limit))
 
     def take_match(self, pattern: re.Pattern[bytes], limit: int) -> bytes:
         """What is here already and fits the pattern, of ``limit`` bytes at most; it then counts as read."""
@@ -215,7 +219,7 @@ class Source:
         try:
             data = self._receive(size)
         except TIMED_OUT:
-            raise BadMessage("the rest of a message did not come in time", 408) from None
+            raise BadMessage("the rest of a message did not come in time", 408, "RFC 9110 15.5.9") from None
         except OSError as error:
             raise Truncated(f"the connection broke in the middle of a message: {error}") from error
         self._received += len(data)
@@ -225,13 +229,17 @@ class Source:
         """Raise BadMessage where ``data[begin:]`` cannot become a head any more; before ``start`` it was checked."""
         found = self._IMPOSSIBLE.search(data, start)
         if found:
-            raise BadMessage(f"a head contains {bytes(found[0])!r}, expected lines of text that end in CRLF")
+            raise BadMessage(f"a head contains {bytes(found[0])!r}, expected lines of text that end in CRLF",
+                             section="RFC 9112 2.2", spot=spot_in(data, found.start()))
         line_end = data.find(b"\n", begin, begin + limits.max_target_length + REQUEST_LINE_REST)
         if line_end < 0:
             if len(data) - begin > limits.max_target_length + REQUEST_LINE_REST:
-                raise BadMessage(f"a start line has over {limits.max_target_length + REQUEST_LINE_REST} bytes", 414)
+                most = limits.max_target_length + REQUEST_LINE_REST
+                raise BadMessage(f"a start line has over {most} bytes, expected an end", 414, "RFC 9110 15.5.15",
+                                 spot_in(data, begin + most))
         elif len(data) - line_end > limits.max_header_size + 3:
-            raise BadMessage(f"a header section has over {limits.max_header_size} bytes", 431)
+            raise BadMessage(f"a header section has over {limits.max_header_size} bytes, expected an end", 431,
+                             "RFC 6585 5", spot_in(data, line_end + 1 + limits.max_header_size))
 
 
 class LenientSource(Source):

@@ -62,7 +62,8 @@ class WsgiHandler:
                 answer.abort_if_begun(error)
                 raise
             # The application has made an error of its own of what a client did.
-            raise BadMessage(f"the request body could not be read: {error}", request.response.status_code) from error
+            raise BadMessage(f"the request body could not be read: {error}", request.response.status_code,
+                             *request.body_fault) from error
         close = getattr(result, "close", None)
         if close is not None:
             close()
