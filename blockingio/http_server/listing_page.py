@@ -25,8 +25,9 @@ _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 # What may stand in an attribute without quotes and without being escaped.
 _BARE_RE = re.compile(r"[0-9A-Za-z\-._~%/]+")
 
-# Seconds: a date further back is shown without its time, as ls does.
-_HALF_A_YEAR = 182 * 24 * 60 * 60
+# Seconds.  A date further back than half a year is shown without its time, as ls does.
+_DAY = 24 * 60 * 60
+_HALF_A_YEAR = 182 * _DAY
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
@@ -80,19 +81,21 @@ _SHOW = """
 const show=()=>{const table=document.querySelector("#list table");if(!table)return;
 const now=new Date(table.dataset.now*1000),rows=[...table.tBodies[0].rows].filter(row=>row.cells[1].textContent);
 const short=new Intl.DateTimeFormat(undefined,{day:"numeric",month:"short",hour:"2-digit",minute:"2-digit"});
+const today=`${now.getUTCDate()} ${now.toLocaleString("en",{month:"short",timeZone:"UTC"})}`;
 const past=new Intl.DateTimeFormat(undefined,{day:"numeric",month:"short",year:"numeric",timeZone:"UTC"});
 const full=new Intl.DateTimeFormat(undefined,{dateStyle:"full",timeStyle:"short"});
-for(const row of rows){const cell=row.cells[2],text=cell.textContent.trim(),found=/^(\\d+ \\w+) (\\d+:\\d+)$/.exec(text);
+for(const row of rows){const cell=row.cells[2],text=cell.textContent.trim(),found=/^(?:(\\d+ \\w+) )?(\\d+:\\d+)$/.exec(text);
 if(!found){const day=new Date(`${text} UTC`);if(!isNaN(day))cell.textContent=past.format(day);continue}
-let date=new Date(`${found[1]} ${now.getUTCFullYear()} ${found[2]} UTC`);
+let date=new Date(`${found[1]||today} ${now.getUTCFullYear()} ${found[2]} UTC`);
 if(date-now>864e5)date=new Date(`${found[1]} ${now.getUTCFullYear()-1} ${found[2]} UTC`);
 if(!isNaN(date)){cell.textContent=short.format(date);cell.title=full.format(date)}}
 for(const zone of document.querySelectorAll(".utc"))zone.remove();
 const box=document.querySelector("[type=search]");if(!box)return;
 const summary=document.querySelector("#summary"),all=summary.textContent;
+const rest=document.querySelector("#list [rel]")?" of this page. Enter looks through all pages.":"";
 const narrow=()=>{const wanted=box.value.toLowerCase();let left=0;
 for(const row of rows)left+=!(row.hidden=!row.cells[0].textContent.toLowerCase().includes(wanted));
-summary.textContent=left<rows.length?`${left} of ${rows.length} shown`:all};
+summary.textContent=left<rows.length?`${left} of ${rows.length} shown${rest}`:all};
 box.addEventListener("input",narrow);narrow()};show();
 """
 
@@ -190,13 +193,18 @@ def reference(name: str, is_directory: bool = False) -> str:
 
 
 def date_text(seconds: float | None, now: float) -> str:
-    """UTC, as ls has it: "27 Nov 06:51", or "27 Nov 1994" for what is longer ago; "" for what no calendar has."""
+    """UTC: "06:51" today, else as ls has it: "26 Nov 06:51", "27 Nov 1994" for what is longer ago, or in the future.
+
+    "" for what no calendar has.
+    """
     date = _date(seconds)
     if date is None or seconds is None:
         return ""
     day = f"{date.day} {_MONTHS[date.month - 1]}"
-    is_recent = -_HALF_A_YEAR < seconds - now < 60 * 60
-    return f"{day} {date.hour:02}:{date.minute:02}" if is_recent else f"{day} {date.year}"
+    if not -_HALF_A_YEAR < seconds - now < 60 * 60:
+        return f"{day} {date.year}"
+    clock = f"{date.hour:02}:{date.minute:02}"
+    return clock if seconds // _DAY == now // _DAY else f"{day} {clock}"
 
 
 def _iso(seconds: float | None) -> str | None:

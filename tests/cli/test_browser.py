@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.peers import eventually, serving
 
 pytestmark = needs_browser
 
-TAB = "\ue004"
+TAB, ENTER = "\ue004", "\ue007"
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,42 @@ def test_sorting_and_narrowing(browser: Browser, directory: Path) -> None:
         browser.type("[type=search]", "A")
         eventually(lambda: names(browser) == ["a2.txt", "a10.txt"], ANSWERING)
         assert browser.text("#summary") == "2 of 5 shown"
-        # The script says it in local time, so that UTC is no longer named.
-        assert browser.text("th:nth-child(3)").startswith("Modified") and "UTC" not in browser.text("th:nth-child(3)")
-        assert browser.run("return document.querySelector('tr td:last-child').innerText") != ""
+
+
+def test_times_are_local(browser: Browser, directory: Path) -> None:
+    now = time.time()
+    times = {"a2.txt": now, "a10.txt": now - 3 * 24 * 3600, "Bild.png": 1e9}
+    for name, seconds in times.items():
+        os.utime(directory / name, (seconds, seconds))
+    with page_of(directory) as url:
+        browser.devtools("Emulation.setTimezoneOverride", timezoneId="Asia/Kolkata")  # 5:30 before UTC
+        try:
+            browser.open(url)
+            for name, seconds in times.items():
+                row = f"[...document.querySelectorAll('tbody tr')].find(row => row.cells[0].innerText === {name!r})"
+                shown = "{day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit'}"
+                if name == "Bild.png":
+                    shown = "{day: 'numeric', month: 'short', year: 'numeric'}"
+                assert browser.run(f"return {row}.cells[2].innerText") == browser.run(
+                    f"return new Intl.DateTimeFormat(undefined, {shown}).format(new Date({seconds} * 1000))")
+            assert browser.text("th:nth-child(3)") == "Modified"  # UTC is no longer named
+        finally:
+            browser.devtools("Emulation.setTimezoneOverride", timezoneId="")
+
+
+def test_narrowing_one_page_of_several(browser: Browser, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one types on this page, with Enter on all; the links between pages keep that."""
+    monkeypatch.setattr("blockingio.http_server.listing.PAGE_SIZE", 2)
+    with page_of(directory) as url:
+        browser.open(url)
+        assert names(browser) == ["sub", "a2.txt"]
+        browser.type("[type=search]", "txt")
+        eventually(lambda: browser.text("#summary") == "1 of 2 shown of this page. Enter looks through all pages.", ANSWERING)
+        browser.press(ENTER)
+        eventually(lambda: names(browser) == ["a2.txt", "a10.txt"], ANSWERING)
+        assert browser.text("#summary") == "0 folders, 3 files, 2.0 kB"
+        browser.click("[rel=next]")
+        eventually(lambda: names(browser) == ["hello.txt"], ANSWERING)
 
 
 # The least contrast of a text with what is behind it (WCAG 1.4.3), and what has no name (4.1.2).
