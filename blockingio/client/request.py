@@ -239,7 +239,7 @@ class HttpClientRequest(IOSink):
         self._declared = headers.content_length
         self.phase = BUFFERING
 
-    def _begin(self, length: int) -> bytes:
+    def _begin(self, length: int, body: bytes = b"") -> bytes:
         headers = self._plan.headers
         if self._declared >= 0:
             self._framing = COUNTED
@@ -260,7 +260,8 @@ class HttpClientRequest(IOSink):
             # A flush of a GET: a body is not expected by anyone, and many servers would not read it.
             self._framing = NO_BODY
             self._declared = 0
-        return self._plan.head()
+        head = self._plan.head()
+        return head + body if self._framing == COUNTED else head
 
     def _take_buffered(self) -> bytes:
         data = super()._take_buffered()

@@ -61,6 +61,10 @@ class Channel:
             self.receive_timeout = seconds
             set_kernel_timeout(self.socket, socket.SO_RCVTIMEO, seconds)
 
+    def receive_now(self, size: int) -> bytes:
+        """``receive`` of what is here already; BlockingIOError where nothing is, and needs a wait to be found out."""
+        return self.socket.recv(size, DONT_WAIT)
+
     def send_now(self, data: bytes | memoryview) -> int:
         """Send what the kernel takes without waiting; the number of bytes, perhaps 0.  Raises OSError."""
         try:
@@ -300,6 +304,9 @@ class NonBlockingChannel(Channel):
 
     def set_receive_timeout(self, seconds: float | None) -> None:
         self.receive_timeout = seconds
+
+    def receive_now(self, size: int) -> bytes:
+        raise BlockingIOError("a timeout costs nothing here: receive() does as well")
 
     def _receive(self, size: int) -> bytes:
         end = end_of(self.receive_timeout)

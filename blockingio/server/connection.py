@@ -252,24 +252,25 @@ class Connection:
 
     def response_done(self, response: Writer, keep: bool) -> None:
         """The response is closed: on its thread, and its last act, since from here on the socket may be closed."""
+        state = self.state
         self.idle_since = monotonic()
-        if not keep or self.state.closing:
+        if not keep or state.closing:
             self.is_last = True
-            self.end_because("the server was closed" if self.state.closing else "its last response was sent")
-            if self.state.closing:
-                self.state.timer_thread.prune()  # its thread does not wait on for a deadline that was kept
+            self.end_because("the server was closed" if state.closing else "its last response was sent")
+            if state.closing:
+                state.timer_thread.prune()  # its thread does not wait on for a deadline that was kept
             if self.may_read_ahead:
                 self._end_reading_ahead()
         if self.closed_by_response:
             response.finished = True
             self.forget()
             self.close()
-            self.state.made_room()
+            state.made_room()
             return
         # In one step as Ctrl-C sees it, which comes between calls: what is not finished is not released.
         response.finished = True
         self.writing.release()
-        if self.state.closing and not self.is_last:
+        if state.closing and not self.is_last:
             self.cut("the server was closed")  # close() has just begun, and took this connection for a busy one
 
     def _end_reading_ahead(self) -> None:
@@ -283,16 +284,18 @@ class Connection:
         except Exception:  # no thread for a timer: no patience
             self.channel.cut()
 
-    def detach(self, response: Writer) -> socket.socket:
+    def detach(self, response: Writer, rest: bytes) -> socket.socket:
         """Let go of the socket, for the response's thread; what was read too far comes out of it first.
+
+        ``rest``: what of the request's body came with its head, and was not read.
 
         From here on the server does not know it any more: it is its new owner's to close.
         Raises OSError or RuntimeError where the system has no sockets or no thread for a relay.
         """
         self.is_last = True
-        if self.may_read_ahead or self.source.pending:
+        if self.may_read_ahead or self.source.pending or rest:
             # This connection's thread may be in receive(), or has read what belongs to the new owner.
-            sock = self._start_relay()
+            sock = self._start_relay(rest)
             self.channel.let_go()
         else:
             self.detached = True
@@ -304,12 +307,12 @@ class Connection:
         self.state.made_room()
         return sock
 
-    def _start_relay(self) -> socket.socket:
+    def _start_relay(self, rest: bytes) -> socket.socket:
         """The end for the new owner.  Raises what kept the relay from starting; then there is none."""
         relay = Relay(self.channel)
         self.relay = relay  # from here on this connection's thread leaves all that comes as pending
         try:
-            relay.pass_early(self.source.partial)
+            relay.pass_early(rest, self.source.partial)
             self.state.threads.run(relay.pass_out, relay.abandon)
         except BaseException:
             self.relay = None

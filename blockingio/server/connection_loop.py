@@ -75,7 +75,7 @@ class ConnectionLoop:
     def _serve(self) -> None:
         receive, hand_over = self._receive, self._hand_over
         while (head := receive()) is not None:
-            if not hand_over(head) or not (head.is_followed or self._wait(head)):
+            if not hand_over(head) or not (self._connection.may_read_ahead or self._wait(head)):
                 return
 
     # ---------------------------------------------------------------- receive
@@ -148,9 +148,10 @@ class ConnectionLoop:
             connection.writing.release()
             return False
         # Ahead only where nothing of this request is left to read, and nothing but a request can come.
-        connection.may_read_ahead = head.is_followed
         body = self._body
-        if body is not None:
+        rest_follows = body is not None and not body.is_here
+        connection.may_read_ahead = head.is_followed and not rest_follows
+        if body is not None and rest_follows:
             self._set_pace(body)
         elif head.is_last and not connection.source.pending:
             # The client sends nothing more, so this thread is done: the thread that closes the response closes the
@@ -171,7 +172,7 @@ class ConnectionLoop:
         if connection.is_last:
             # A client that said close sends nothing more: no answer can be lost to a reset.
             connection.client_closes = (
-                not head.keep_alive and not connection.source.pending and (body is None or body.finished))
+                not head.keep_alive and not connection.source.pending and (body is None or body.is_here or body.finished))
             return False
         if body is not None:
             with body.lock:  # a handler's thread may still be in read()
@@ -245,10 +246,9 @@ class ConnectionLoop:
             headers = state.error_headers()
             if location is not None:
                 headers.set("location", location)
-            head, _, _ = make_head(state.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None,
-                                   headers, (), length=len(body), has_body=True, may_keep=False)
-            answer = head if is_head else head + body
-            sent = 0
+            answer, _, _ = make_head(state.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None,
+                                     headers, None, len(body), len(body), False, body)
+            sent, head_size = 0, len(answer) - (0 if is_head else len(body))
             try:
                 sent = connection.channel.send_now(answer)
                 while sent < len(answer):
@@ -258,7 +258,7 @@ class ConnectionLoop:
             connection.is_last = True
             if state.access_log is not None:
                 log_access(state.access_log, AccessRecord(
-                    connection.remote, None, time(), "-", "-", "-", error.status, max(sent - len(head), 0), 0.0,
+                    connection.remote, None, time(), "-", "-", "-", error.status, max(sent - head_size, 0), 0.0,
                     _ILLEGIBLE.fields.headers, sent == len(answer)))
         finally:
             connection.writing.release()

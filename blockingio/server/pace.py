@@ -14,10 +14,11 @@ from blockingio.wire.source import TIMED_OUT
 class BodyPace:
     """Receives in place of the channel while a body is read; it belongs to the thread that owns the reading half.
 
-    What counts is the time that is spent in waiting for the client: a handler may take its own.
+    What counts is the time that is spent in waiting for the client: a handler may take its own.  What is here
+    already is received without a timeout: to set one, and another behind the body, costs more than the rest.
     """
 
-    __slots__ = ("is_waiting", "due", "_channel", "_gap", "_rate", "_received", "_waited")
+    __slots__ = ("is_waiting", "due", "_channel", "_gap", "_rate", "_received", "_waited", "_waits")
 
     def __init__(self, channel: Channel, gap: float | None, rate: int | None, received: int) -> None:
         """``gap`` in seconds, ``rate`` in bytes a second, None: any; ``received``: bytes that came with the head."""
@@ -29,9 +30,22 @@ class BodyPace:
         self._rate = rate
         self._received = received
         self._waited = 0.0
+        self._waits = False  # the client is slower than its handler: that more is here is not tried any more
 
     def receive(self, size: int) -> bytes:
         """As the channel's.  Raises BadMessage, a 408, where the body is below its rate and the grace is over."""
+        if not self._waits:
+            try:
+                data = self._channel.receive_now(size)
+                self._received += len(data)
+                return data
+            except BlockingIOError:
+                self._waits = True
+        data = self._wait(size)
+        self._received += len(data)
+        return data
+
+    def _wait(self, size: int) -> bytes:
         left = inf if self._rate is None else max(BODY_GRACE, self._received / self._rate) - self._waited
         if left <= 0:
             raise self._too_slow()
@@ -42,16 +56,14 @@ class BodyPace:
         self.due = None if limit is None else began + limit
         self.is_waiting = True
         try:
-            data = self._channel.receive(size)
+            return self._channel.receive(size)
         except TIMED_OUT:
             if is_gap:
                 raise
             raise self._too_slow() from None
         finally:
             self.is_waiting = False
-        self._waited += monotonic() - began
-        self._received += len(data)
-        return data
+            self._waited += monotonic() - began
 
     def _too_slow(self) -> BadMessage:
         return BadMessage(f"a body came with less than {self._rate} bytes a second, expected that many "

@@ -43,12 +43,14 @@ class Relay:
         self._passed_in.set()
         self._ours.close()
 
-    def pass_early(self, data: bytes) -> None:
-        """What is here already, for the thread that hands the socket over; it comes again in ``first``.
+    def pass_early(self, rest: bytes, data: bytes) -> None:
+        """What is here already, for the thread that hands the socket over; ``data`` comes again in ``first``.
 
-        As much as is taken without waiting: the owner does not read yet.
+        As much of it as is taken without waiting: the owner does not read yet.  ``rest``, of a few KiB at most, always is.
         """
         self._ours.setblocking(False)
+        if rest:
+            self._ours.sendall(rest)
         self._passed = self._ours.send(data)
         self._ours.setblocking(True)
 

@@ -222,14 +222,19 @@ class HttpRequest(Stream[bytes]):
         Raises HttpException where the client went away, was too slow or broke the framing, or sent
         more than ``max_body_size``; StateError once the response is closed.
         """
-        if self._body is None:
+        body = self._body
+        if body is None:
             return b""
-        if size is None or size < 0:
-            return b"".join(self)
         parts = []
-        while size > 0 and (data := self._read_some(min(size, BODY_RECEIVE_SIZE))):
-            parts.append(data)
-            size -= len(data)
+        if size is None or size < 0:
+            while data := self._read_some(BODY_RECEIVE_SIZE):
+                parts.append(data)
+                if body.finished:
+                    break
+        else:
+            while size > 0 and (data := self._read_some(min(size, BODY_RECEIVE_SIZE))):
+                parts.append(data)
+                size -= len(data)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def __iter__(self) -> Iterator[bytes]:

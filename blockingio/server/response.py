@@ -199,7 +199,7 @@ class HttpResponse(ResponseWriter):
             self._gone = True
             self._connection.channel.half_close()
         try:
-            sock = self._connection.detach(self)
+            sock = self._connection.detach(self, b"" if self._body is None else self._body.rest)
         except BaseException:
             if not self.finished:
                 self.give_up()

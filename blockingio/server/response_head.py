@@ -42,20 +42,22 @@ class HeadStarts:
 
     def __init__(self, server_header: str | None) -> None:
         self._server_line = b"" if server_header is None else b"server: %b\r\n" % server_header.encode("latin-1")
-        self._kept: tuple[int, dict[int, bytes]] = (0, {})  # the second, and what was made in it
+        # What was made in one second; its beginning and its end.
+        self._kept: tuple[int, int, dict[int, bytes]] = (0, 0, {})
 
     def of(self, status: int) -> bytes:
         """Status line with the registered phrase, Server and Date."""
-        made_in, starts = self._kept
-        if made_in == int(time()) and status in starts:
+        now = time()
+        begin, end, starts = self._kept
+        if begin <= now < end and status in starts:
             return starts[status]
-        return self._make(status, int(time()))
+        return self._make(status, int(now))
 
     def _make(self, status: int, second: int) -> bytes:
-        made_in, starts = self._kept
-        if made_in != second or len(starts) >= _STARTS_KEPT:
+        begin, _, starts = self._kept
+        if begin != second or len(starts) >= _STARTS_KEPT:
             starts = {}
-            self._kept = second, starts
+            self._kept = second, second + 1, starts
         start = starts[status] = status_line(status, phrase_of(status)) + self._server_line + date_line(second)
         return start
 
@@ -84,37 +86,38 @@ def phrase_of(status: int) -> str:
 
 
 def make_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
-              cookies: Iterable[Cookie], *, length: int, has_body: bool, may_keep: bool) -> tuple[bytes, int, bool]:
-    """The head in front of a body of ``length`` bytes (-1: more may come), the body's framing (one of wire.sink's),
-    and whether the connection is kept.
+              cookies: Sequence[Cookie] | None, length: int, written: int, may_keep: bool,
+              body: bytes) -> tuple[bytes, int, bool]:
+    """The head in front of a body of ``length`` bytes (-1: more may come), with ``body`` behind it where it is COUNTED;
+    the body's framing (one of wire.sink's), and whether the connection is kept.
 
-    ``reason`` None is the registered phrase.  ``has_body``: something was written, which for HEAD says what GET
-    would send.  ``may_keep``: nothing but the headers speaks against using the connection again.
+    ``reason`` None is the registered phrase.  ``written``: bytes that the handler has written so far, which for HEAD
+    says what GET would send.  ``may_keep``: nothing but the headers speaks against using the connection again.
     """
-    section = headers.section()
-    options: Sequence[str]
-    if section.has_framing:
-        options = _options(headers)
-        declared, chunked = headers.content_length, headers.chunked_transfer_encoding
-        may_keep = may_keep and not any(option.lower() == "close" for option in options)
-    else:
-        options, declared, chunked = _NO_OPTIONS, -1, False
-    if length >= 0 and declared < 0 and not chunked and asked.is_usual and 200 <= status not in _WITHOUT_CONTENT:
+    section = headers.kept_section or headers.section()
+    fields = section.data
+    options: Sequence[str] = _NO_OPTIONS
+    if length >= 0 and asked.is_usual and not section.has_framing and 200 <= status not in _WITHOUT_CONTENT:
         framing, framing_line = COUNTED, b"content-length: %d\r\n" % length
     else:
-        framing, framing_line = _frame(asked, status, declared, chunked, length, has_body)
+        if section.has_framing:
+            fields = headers.encode_without(FRAMING_NAMES)
+            options = _options(headers)
+            may_keep = may_keep and not any(option.lower() == "close" for option in options)
+        framing, framing_line = _frame(asked, status, headers, length, written > 0)
+        if framing != COUNTED:
+            body = b""
         if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
             may_keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
     if reason is None and not section.has_origin:
         start = starts.of(status)
     else:
         start = starts.made_for(status, reason, headers)
-    fields = headers.encode_without(FRAMING_NAMES) if section.has_framing else section.data
     if cookies:
         fields += cookie_lines(cookies)
-    if options or not may_keep or asked.version == "1.0":
+    if not may_keep or options or asked.version == "1.0":
         fields += _connection_line(asked, status, options, may_keep)
-    return b"%b%b%b\r\n" % (start, fields, framing_line), framing, may_keep
+    return b"".join((start, fields, framing_line, b"\r\n", body)), framing, may_keep
 
 
 def make_detached_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
@@ -131,9 +134,9 @@ def make_detached_head(starts: HeadStarts, asked: RequestHead, status: int, reas
     return b"%b%b%b%b\r\n" % (start, fields, _connection_line(asked, status, _options(headers), False), framing_line)
 
 
-def _frame(asked: RequestHead, status: int, declared: int, chunked: bool, length: int,
-           has_body: bool) -> tuple[int, bytes]:
+def _frame(asked: RequestHead, status: int, headers: HttpHeaders, length: int, has_body: bool) -> tuple[int, bytes]:
     """How the body is delimited, and the line that says so (RFC 9112 6.3)."""
+    declared = headers.content_length
     if status < 200 or status == 204:
         return NO_BODY, b""
     if status == 304:
@@ -144,7 +147,7 @@ def _frame(asked: RequestHead, status: int, declared: int, chunked: bool, length
         return NO_BODY, b""  # a tunnel begins
     if declared >= 0:
         framing, line = COUNTED, _counted(declared)
-    elif length >= 0 and not (chunked and asked.version == "1.1"):
+    elif length >= 0 and not (headers.chunked_transfer_encoding and asked.version == "1.1"):
         framing, line = COUNTED, _counted(length)
     elif asked.version == "1.1":
         framing, line = CHUNKED, b"transfer-encoding: chunked\r\n"

@@ -27,7 +27,7 @@ from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
 from blockingio.wire.sink import (
-    BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink, codec_of,
+    BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ STARTED = "the response has begun: headers are set before the first write, flush
 class ResponseWriter(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
-    __slots__ = ("_connection", "_asked", "_is_as_given", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
+    __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
                  "_headers", "_cookies", "_session", "_send_queue", "_done", "_deadline", "started_at", "_sent",
                  "finished")  # fmt: skip
 
@@ -61,7 +61,7 @@ class ResponseWriter(IOSink):
         self._connection = connection
         self._asked = asked
         self._body = body
-        self._is_as_given = False  # not compressed here
+        self._is_as_given = not connection.state.auto_compress
         self._keep = True  # the connection is used again; decided when the head is made
         self._gone = False  # nothing can be sent any more
         self._status_code = 200
@@ -143,13 +143,14 @@ class ResponseWriter(IOSink):
 
     def _finish(self, sent: bool) -> None:
         """All is sent, or never will be: the writing half has no owner now."""
+        connection = self._connection
         if not sent:
-            self._gone = self._connection.broken = True
+            self._gone = connection.broken = True
             queue = self._send_queue
-            self._connection.end_because((queue.failure if queue is not None else "") or "the client is gone")
-        if self._deadline is not None or self._done is not None or self._connection.state.access_log is not None:
+            connection.end_because((queue.failure if queue is not None else "") or "the client is gone")
+        if self._deadline is not None or self._done is not None or connection.state.access_log is not None:
             self._settle()
-        self._connection.response_done(self, self._keep and sent)
+        connection.response_done(self, self._keep and sent)
 
     def _settle(self) -> None:
         if self._deadline is not None:
@@ -190,7 +191,7 @@ class ResponseWriter(IOSink):
 
     def _choose_compressor(self, length: int) -> Compressor | None:
         asked = self._asked
-        if not self._connection.state.auto_compress or self._is_as_given or asked.method == "CONNECT":
+        if asked.method == "CONNECT":
             return None
         # A handler may leave the content away for HEAD, and perhaps say how long it would be; 304 has none either.
         is_known = length != 0 or not (asked.method == "HEAD" or self._status_code == 304)
@@ -220,20 +221,20 @@ class ResponseWriter(IOSink):
                     self.headers.add(name, value)
 
     def _find_codec(self) -> str:
-        if self._headers is not None:
-            return super()._find_codec()
-        return codec_of(self._connection.state.default_response_headers)
-
-    def _begin(self, length: int) -> bytes:
         headers = self._headers
+        return self._codec_of(self._connection.state.default_response_headers if headers is None else headers)
+
+    def _begin(self, length: int, body: bytes = b"") -> bytes:
         state = self._connection.state
+        headers = self._headers
+        if headers is None:
+            headers = state.default_response_headers if state.server_header is None else state.default_headers()
+        asked = self._asked
+        may_keep = self._keep and asked.keep_alive and state.keeps_connections and (
+            self._body is None or self._is_body_worth_keeping(self._body))
         data, self._framing, self._keep = make_head(
-            state.head_starts, self._asked, self._status_code, self._reason_phrase,
-            state.default_headers() if headers is None else headers, self._cookies or (),
-            length=length, has_body=self._written + self._size > 0,
-            may_keep=self._keep and self._asked.keep_alive and state.keeps_connections and (
-                self._body is None or self._is_body_worth_keeping(self._body)),
-        )
+            state.head_starts, asked, self._status_code, self._reason_phrase,
+            headers, self._cookies, length, self._written + self._size, may_keep, body)
         return data
 
     def _is_body_worth_keeping(self, body: Body) -> bool:

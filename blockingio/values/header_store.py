@@ -5,7 +5,7 @@ name or text that cannot go on the wire, HttpException for a change once they ar
 What single fields mean is HttpHeaders' (headers.py), but for what couples Content-Length and
 Transfer-Encoding: a message has one of them at most (RFC 9112 6.2).
 
-An object belongs to one thread at a time.  The lists in ``_values`` are never changed in place,
+An object belongs to one thread at a time.  The lists in ``by_name`` are never changed in place,
 only replaced: so a copy shares them.  Each field keeps its lines as they go on the wire, so that a
 copy with one field more encodes that field and no other.
 
@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from blockingio.errors import HttpException
 from blockingio.values.date import HttpDate
 from blockingio.values.grammar import CONTENT_LENGTH_RE, FIELD_VALUE_RE, OWS
+from blockingio.values.header_value import DEFAULT_CODEC, codec_of_type
 from blockingio.values.header_names import SINGLE_VALUED, known_names, lower_name
 
 RECEIVED: Final = "the headers of a received message cannot be changed"
@@ -32,9 +33,10 @@ FRAMING_NAMES: Final = frozenset(("connection", "content-length", "transfer-enco
 class Section:
     """The lines of a header section as bytes; immutable."""
 
-    __slots__ = ("data", "has_framing", "has_origin")
+    __slots__ = ("data", "has_framing", "has_origin", "codec")
 
-    def __init__(self, lines: dict[str, str]) -> None:
+    def __init__(self, lines: dict[str, str], content_types: list[str] | None) -> None:
+        self.codec = DEFAULT_CODEC if content_types is None else codec_of_type(content_types[0])
         self.data = "".join(lines.values()).encode("latin-1")
         self.has_framing = "content-length" in lines or "transfer-encoding" in lines or "connection" in lines
         self.has_origin = "date" in lines or "server" in lines  # which a server else writes by itself
@@ -43,64 +45,49 @@ class Section:
 class HeaderStore(MutableMapping[str, str]):
     """Fields by name; see HttpHeaders, the one subclass."""
 
-    __slots__ = ("_values", "_lines", "_fields", "_version", "_locked", "_section", "_case", "_unfolded", "_port")
+    __slots__ = ("by_name", "_lines", "_version", "_locked", "kept_section", "_case", "_unfolded", "_port")
 
-    _values: dict[str, list[str]]       # lower-case name -> its texts, never empty
-    _lines: dict[str, str]              # lower-case name -> its lines; made from _values where there are none yet
-    _fields: list[tuple[str, str]]      # what _values is made from on first use (received ones only)
+    by_name: dict[str, list[str]]       # lower-case name -> its texts, never empty; elsewhere for reading alone
+    _lines: dict[str, str] | None       # lower-case name -> its lines; None: made from by_name when asked for
     _version: str                       # "1.0" or "1.1": what a missing Connection field means
     _locked: str | None                 # why they cannot be changed, None while they can
-    _section: Section | None            # what section() gave, until the next change
+    kept_section: Section | None        # what section() gave, until the next change; elsewhere for reading alone
     _case: dict[str, str] | None        # lower-case name -> as preserve_header_case wants it written
     _unfolded: frozenset[str] | None    # names that no_folding was called for
     _port: int | None                   # a port that was set before there is a host
 
     def __init__(self) -> None:
-        self._values = {}
+        self.by_name = {}
         self._lines = {}
         self._version = "1.1"
-        self._locked = self._section = self._case = self._unfolded = self._port = None
+        self._locked = self.kept_section = self._case = self._unfolded = self._port = None
 
     @classmethod
     def from_fields(cls, fields: list[tuple[str, str]], version: str = "1.1") -> Self:
-        """The fields of a received message, checked by the parser, immutable.
-
-        ``fields`` is kept and not copied: the caller must not change it.
-        """
+        """The fields of a received message, checked by the parser, immutable."""
         self = cls.__new__(cls)
-        self._fields = fields
+        values = {field.lower(): [text] for field, text in fields}
+        if len(values) < len(fields):
+            values = {}
+            for field, text in fields:
+                values.setdefault(field.lower(), []).append(text)
+        self.by_name = values
         self._version = version
         self._locked = RECEIVED
-        self._section = self._case = self._unfolded = self._port = None
+        self._lines = self.kept_section = self._case = self._unfolded = self._port = None
         return self
-
-    if not TYPE_CHECKING:  # pragma: no branch
-        def __getattr__(self, name: str) -> Any:
-            # Reached only while the slot is empty: most received headers are never looked into,
-            # and a slot read later costs nothing more.
-            if name == "_lines":
-                self._lines = lines = {lower: self._lines_of(lower, texts) for lower, texts in self._values.items()}
-                return lines
-            if name != "_values":
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            values = {field.lower(): [text] for field, text in self._fields}
-            if len(values) < len(self._fields):
-                values = {}
-                for field, text in self._fields:
-                    values.setdefault(field.lower(), []).append(text)
-            self._values = values
-            return values
 
     # ------------------------------------------------------------ for the package
 
     def copy(self, version: str | None = None) -> Self:
         """A copy that can be changed, for a message of this or that version."""
         copy = self.__class__.__new__(self.__class__)
-        copy._values = self._values.copy()
-        copy._lines = self._lines.copy()
+        copy.by_name = self.by_name.copy()
+        lines = self._lines
+        copy._lines = None if lines is None else lines.copy()
         copy._version = version or self._version
         copy._locked = None
-        copy._section = self._section
+        copy.kept_section = self.kept_section
         copy._case = self._case and self._case.copy()
         copy._unfolded = self._unfolded
         copy._port = self._port
@@ -110,14 +97,9 @@ class HeaderStore(MutableMapping[str, str]):
         """From now on every change raises HttpException with this message."""
         self._locked = reason
 
-    @property
-    def by_name(self) -> dict[str, list[str]]:
-        """Lower-case name -> the field's values; for reading alone."""
-        return self._values
-
     def texts_of(self, lower: str) -> list[str] | None:
         """The values of the field with this lower-case name, None where it is absent; not to be changed."""
-        return self._values.get(lower)
+        return self.by_name.get(lower)
 
     def set_trusted(self, lower: str, text: str) -> None:
         """Set a field to text that the library made: a lower-case name, nothing is checked."""
@@ -129,9 +111,9 @@ class HeaderStore(MutableMapping[str, str]):
 
     def section(self) -> Section:
         """Their bytes and what of them a sender must know; kept until the next change."""
-        section = self._section
+        section = self.kept_section
         if section is None:
-            self._section = section = Section(self._lines)
+            self.kept_section = section = Section(self._all_lines(), self.by_name.get("content-type"))
         return section
 
     def encode(self) -> bytes:
@@ -140,7 +122,7 @@ class HeaderStore(MutableMapping[str, str]):
 
     def encode_without(self, names: frozenset[str]) -> bytes:
         """``encode()`` without the fields of these lower-case names."""
-        lines = self._lines
+        lines = self._all_lines()
         if names.isdisjoint(lines):
             return self.encode()
         return "".join([line for lower, line in lines.items() if lower not in names]).encode("latin-1")
@@ -152,25 +134,25 @@ class HeaderStore(MutableMapping[str, str]):
     # ------------------------------------------------------------ reading
 
     def __getitem__(self, key: str, /) -> str:
-        values = self._values.get(_folded(key))
+        values = self.by_name.get(_folded(key))
         if values is None:
             raise KeyError(key)
         return values[0] if len(values) == 1 else ", ".join(values)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.lower() in self._values
+        return isinstance(key, str) and key.lower() in self.by_name
 
     def __iter__(self) -> Iterator[str]:
         if self._case is None:
-            return iter(self._values)
-        return iter([self._case.get(name, name) for name in self._values])
+            return iter(self.by_name)
+        return iter([self._case.get(name, name) for name in self.by_name])
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.by_name)
 
     def value(self, name: str) -> str | None:
         """The one value of the field, None where it is absent; HttpException where there are several."""
-        values = self._values.get(_folded(name))
+        values = self.by_name.get(_folded(name))
         if values is None:
             return None
         if len(values) > 1:
@@ -179,11 +161,11 @@ class HeaderStore(MutableMapping[str, str]):
 
     def get_all(self, name: str) -> list[str]:
         """The values of the field in order, as a new list; empty where it is absent."""
-        return list(self._values.get(_folded(name), ()))
+        return list(self.by_name.get(_folded(name), ()))
 
     def for_each(self, action: Callable[[str, list[str]], object]) -> None:
         """Call ``action`` with the name and the values of each field."""
-        for name, values in list(zip(self, self._values.values())):
+        for name, values in list(zip(self, self.by_name.values())):
             action(name, list(values))
 
     # ------------------------------------------------------------ changing
@@ -203,8 +185,8 @@ class HeaderStore(MutableMapping[str, str]):
         if texts:
             if lower in SINGLE_VALUED:
                 texts = texts[-1:]
-            elif lower in self._values:
-                texts = self._values[lower] + texts
+            elif lower in self.by_name:
+                texts = self.by_name[lower] + texts
             self._put(lower, texts)
         if preserve_header_case or self._case is not None:
             self._spell(lower, name, preserve_header_case)
@@ -231,7 +213,7 @@ class HeaderStore(MutableMapping[str, str]):
         """Remove one value of the field, compared as ``add`` would write it; nothing if it is absent."""
         self._check_mutable()
         lower = known_names.get(name) or lower_name(name)
-        left = list(self._values.get(lower, ()))
+        left = list(self.by_name.get(lower, ()))
         for text in field_texts(value):
             if text in left:
                 left.remove(text)
@@ -256,15 +238,15 @@ class HeaderStore(MutableMapping[str, str]):
         self._check_mutable()
         lower = known_names.get(name) or lower_name(name)
         self._unfolded = (self._unfolded or frozenset()) | {lower}
-        if lower in self._values:
-            self._put_texts(lower, self._values[lower])
+        if lower in self.by_name:
+            self._put_texts(lower, self.by_name[lower])
 
     def clear(self) -> None:
         """Remove all fields."""
         self._check_mutable()
-        self._values = {}
+        self.by_name = {}
         self._lines = {}
-        self._section = self._case = self._port = None
+        self.kept_section = self._case = self._port = None
 
     def _put(self, lower: str, texts: list[str]) -> None:
         if lower == "content-length":
@@ -279,13 +261,21 @@ class HeaderStore(MutableMapping[str, str]):
         self._put_texts(lower, texts)
 
     def _put_texts(self, lower: str, texts: list[str]) -> None:
-        lines = self._lines  # first: where there are none yet, they are made from the values
-        self._values[lower] = texts
+        self.by_name[lower] = texts
+        self.kept_section = None
+        lines = self._lines
+        if lines is None:
+            return
         if len(texts) == 1 and self._case is None:
             lines[lower] = f"{lower}: {texts[0]}\r\n"
         else:
             lines[lower] = self._lines_of(lower, texts)
-        self._section = None
+
+    def _all_lines(self) -> dict[str, str]:
+        lines = self._lines
+        if lines is None:
+            self._lines = lines = {lower: self._lines_of(lower, texts) for lower, texts in self.by_name.items()}
+        return lines
 
     def _lines_of(self, lower: str, texts: list[str]) -> str:
         name = lower if self._case is None else self._case.get(lower, lower)
@@ -297,32 +287,33 @@ class HeaderStore(MutableMapping[str, str]):
         return f"{name}: {('; ' if lower == 'cookie' else ', ').join(texts)}\r\n"
 
     def _drop(self, lower: str) -> None:
-        if lower in self._values:
-            self._lines.pop(lower)
-            del self._values[lower]
-            self._section = None
+        if lower in self.by_name:
+            if self._lines is not None:
+                self._lines.pop(lower)
+            del self.by_name[lower]
+            self.kept_section = None
         if self._case is not None:
             self._case.pop(lower, None)
 
     def _spell(self, lower: str, name: str, preserve: bool) -> None:
         if self._case is None:
             self._case = {}
-        if preserve and lower in self._values:
+        if preserve and lower in self.by_name:
             self._case[lower] = name
         else:
             self._case.pop(lower, None)
-        if lower in self._values:
-            self._put_texts(lower, self._values[lower])
+        if lower in self.by_name:
+            self._put_texts(lower, self.by_name[lower])
 
     def _tokens(self, lower: str) -> list[str]:
         """The members of a list-valued field, in lower case."""
-        return [token for text in self._values.get(lower, ())
+        return [token for text in self.by_name.get(lower, ())
                 for member in text.split(",") if (token := member.strip(OWS).lower())]
 
     def _without(self, lower: str, token: str) -> None:
         """Remove one member from a list-valued field, wherever it stands."""
         left = []
-        for text in self._values.get(lower, ()):
+        for text in self.by_name.get(lower, ()):
             members = [member.strip(OWS) for member in text.split(",")]
             kept = [member for member in members if member and member.lower() != token]
             if len(kept) == len(members):
@@ -335,24 +326,24 @@ class HeaderStore(MutableMapping[str, str]):
             self._drop(lower)
 
     def _remove_chunked(self) -> None:
-        if "transfer-encoding" in self._values:
+        if "transfer-encoding" in self.by_name:
             self._without("transfer-encoding", "chunked")
 
     # ------------------------------------------------------------ the section as a whole
 
     def __str__(self) -> str:
-        return "".join(self._lines.values()).replace("\r\n", "\n")
+        return "".join(self._all_lines().values()).replace("\r\n", "\n")
 
     def __repr__(self) -> str:
         state = "" if self._locked is None else ", immutable"
-        return f"<{type(self).__name__} {dict(zip(self, self._values.values()))}{state}>"
+        return f"<{type(self).__name__} {dict(zip(self, self.by_name.values()))}{state}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, HeaderStore):
-            return self._values == other._values
+            return self.by_name == other.by_name
         if isinstance(other, Mapping):
             lowered = {name.lower(): text for name, text in other.items() if isinstance(name, str)}
-            return len(lowered) == len(other) and {name: self[name] for name in self._values} == lowered
+            return len(lowered) == len(other) and {name: self[name] for name in self.by_name} == lowered
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
@@ -364,15 +355,15 @@ class HeaderStore(MutableMapping[str, str]):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self._values, self._version, self._case, self._unfolded, self._port)
+        return _restore, (type(self), self.by_name, self._version, self._case, self._unfolded, self._port)
 
 
 def _restore(cls: type[HeaderStore], values: dict[str, list[str]], version: str,
              case: dict[str, str] | None, unfolded: frozenset[str] | None, port: int | None) -> HeaderStore:
     self = cls()
-    self._values, self._version = values, version
+    self.by_name, self._version = values, version
     self._case, self._unfolded, self._port = case, unfolded, port
-    del self._lines  # of none: they are made from these when they are asked for
+    self._lines = None
     return self
 
 

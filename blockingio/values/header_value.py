@@ -7,6 +7,7 @@ What controls may stand in a field is not judged here: HttpHeaders does when the
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,6 +21,9 @@ _NO_PARAMETERS: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 # Distinct Content-Type texts met by one process are few; each costs some 10 µs to parse.
 _CONTENT_TYPES_KEPT = 128
+
+# That of text without a charset, by Python's name for it: latin-1, as dart:io has it.
+DEFAULT_CODEC = "iso8859-1"
 
 
 class HeaderValue:
@@ -166,6 +170,17 @@ def _lower_charset(parameters: dict[str, str | None]) -> None:
     charset = parameters.get("charset")
     if charset is not None:
         parameters["charset"] = charset.lower()
+
+
+@lru_cache(maxsize=_CONTENT_TYPES_KEPT)
+def codec_of_type(content_type: str) -> str | None:
+    """Python's name for the charset that a Content-Type names, latin-1 where it names none; None for an unknown one."""
+    try:
+        return codecs.lookup(_parse_content_type(content_type).charset or DEFAULT_CODEC).name
+    except LookupError:
+        return None
+    except ValueError:
+        return DEFAULT_CODEC
 
 
 @lru_cache(maxsize=_CONTENT_TYPES_KEPT)

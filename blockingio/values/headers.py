@@ -65,7 +65,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
         self._set_date("if-modified-since", date)
 
     def _get_date(self, lower: str) -> datetime | None:
-        values = self._values.get(lower)
+        values = self.by_name.get(lower)
         if values is None:
             return None
         try:
@@ -102,7 +102,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
             host = f"[{host}]"
         if not re.fullmatch(r"\[[0-9A-Za-z:.%_~\-]+\]|[^\x00-\x20\x7f-\U0010ffff/?#@,\\:\[\]]*", host):
             raise ValueError(f"expected a host name or address, found {host[:255]!r}")
-        port = self._host_and_port()[1] if "host" in self._values else self._port
+        port = self._host_and_port()[1] if "host" in self.by_name else self._port
         self._write_host(host, port)
 
     @property
@@ -132,7 +132,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
         self.set_trusted("host", host if port is None or port == _DEFAULT_PORT else f"{host}:{port}")
 
     def _host_and_port(self) -> tuple[str | None, int | None]:
-        values = self._values.get("host")
+        values = self.by_name.get("host")
         if values is None:
             return None, self._port
         match = re.fullmatch(_HOST_AND_PORT, values[0], re.DOTALL)
@@ -148,7 +148,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
     @property
     def content_type(self) -> ContentType | None:
         """The Content-Type field (RFC 9110 8.3), None where there is none; None removes it."""
-        values = self._values.get("content-type")
+        values = self.by_name.get("content-type")
         if values is None:
             return None
         try:
@@ -172,7 +172,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
         Setting a length takes "chunked" out of Transfer-Encoding.
         """
-        values = self._values.get("content-length")
+        values = self.by_name.get("content-length")
         if values is None or not CONTENT_LENGTH_RE.fullmatch(values[0]):
             return -1
         return int(values[0])
@@ -204,7 +204,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
             raise HttpException("HTTP/1.0 knows no Transfer-Encoding")
         elif not self.chunked_transfer_encoding:
             self._remove_chunked()
-            self._put("transfer-encoding", [*self._values.get("transfer-encoding", ()), "chunked"])
+            self._put("transfer-encoding", [*self.by_name.get("transfer-encoding", ()), "chunked"])
 
     @property
     def persistent_connection(self) -> bool:
@@ -212,7 +212,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
         In HTTP/1.1 it does unless Connection says close, in HTTP/1.0 if it says keep-alive.
         """
-        if "connection" not in self._values:
+        if "connection" not in self.by_name:
             return self._version != "1.0"
         tokens = self._tokens("connection")
         return "close" not in tokens and (self._version != "1.0" or "keep-alive" in tokens)
@@ -226,4 +226,4 @@ class HttpHeaders(HeaderNames, HeaderStore):
         self._without("connection", "close" if persistent else "keep-alive")
         if persistent != self.persistent_connection:
             word = "keep-alive" if persistent else "close"
-            self._put("connection", [*self._values.get("connection", ()), word])
+            self._put("connection", [*self.by_name.get("connection", ()), word])

@@ -17,7 +17,8 @@ from threading import Lock
 
 from blockingio.errors import BadMessage
 from blockingio.wire.head import TOKEN, Fields, check_field_lines, field_list, is_field_line
-from blockingio.wire.limits import CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, Limits
+from blockingio.wire.limits import (
+    CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, HEAD_RECEIVE_SIZE, Limits)
 from blockingio.wire.source import LenientSource, Source, Truncated
 from blockingio.wire.spot import Spot, field_spots, reach
 
@@ -33,6 +34,11 @@ _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+" % _EXTENSION)
 _CHUNK_LINE_PARTS = [re.compile(rb"[0-9A-Fa-f]{1,16}+"), re.compile(rb"(?:%b)*+" % _EXTENSION)]
 # With blanks behind it, as servers write that leave room for the size before they know it.
 _PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTENSION)
+
+# Between two chunks, and before the first one; without extensions, as nearly all are.  And the end, without trailers.
+_NEXT_CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,16}+\r\n")
+_FIRST_CHUNK = re.compile(rb"[0-9A-Fa-f]{1,16}+\r\n")
+_END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 
 # Fields that must not come as trailers, since by then it is decided what they change (RFC 9110 6.5.1): framing,
 # routing, modifiers of the request, authentication, cookies.  What describes the content may come late: trailers
@@ -69,13 +75,14 @@ class Body:
 
     is_doubtful = False  # it was read, but its end is not beyond doubt: nothing may follow on its connection
 
-    __slots__ = ("lock", "length", "finished", "held_back", "trailers", "_source", "_failure")
+    __slots__ = ("lock", "length", "finished", "held_back", "is_here", "trailers", "_source", "_failure")
 
     def __init__(self, source: Source, length: int) -> None:
         self.lock = Lock()
         self.length = length
         self.finished = length == 0
         self.held_back = False  # the client waits for 100 (Continue) before it sends
+        self.is_here = False  # all of it has come, and is out of the connection's way: it has a source of its own
         self.trailers: list[tuple[str, str]] = []
         self._source = source
         # What a BadMessage is made of, not the error itself: by its traceback it would hold the request.
@@ -100,6 +107,11 @@ class Body:
     def left(self) -> int:
         """Bytes still to come, as far as is known: -1 where it is not."""
         return -1
+
+    @property
+    def rest(self) -> bytes:
+        """Of one that ``is_here``: what of it was not read, as it came."""
+        return self._source.pending if self.is_here else b""
 
     @property
     def failed(self) -> bool:
@@ -168,10 +180,12 @@ class ChunkedBody(Body):
                 self._read_trailers()
                 self.finished = True
                 return b""
-        data = self._source.read_some(min(limit, self._chunk))
+        data = self._source.read_some(min(limit, self._chunk), ahead=True)
         if not data:
             raise Truncated("the connection ended in the middle of a chunk")
         self._chunk -= len(data)
+        if not self._chunk:
+            self.finished = self._source.take(_END_OF_CHUNKS)  # where it is here: no further step is needed to find it
         return data
 
     def _small_chunks(self, limit: int) -> bytes:
@@ -191,6 +205,11 @@ class ChunkedBody(Body):
 
     def _next_chunk(self) -> int:
         """The size of the next chunk; 0 is the last."""
+        plain = self._source.take_match(_NEXT_CHUNK if self._count else _FIRST_CHUNK, CHUNK_LINE_SIZE)
+        if plain:
+            self._count += 1
+            line = plain.strip(b"\r\n")
+            return self._checked_size(line, len(line))
         if self._count and (line := self._source.line(CHUNK_LINE_SIZE)):
             raise BadMessage("a chunk is longer than its size says, expected CRLF after it", section="RFC 9112 7.1",
                              spot=Spot(line, 0))
@@ -200,13 +219,16 @@ class ChunkedBody(Body):
         if match is None:
             raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits, perhaps with ;name=value behind",
                              section="RFC 9112 7.1", spot=Spot(line, reach(_CHUNK_LINE_PARTS, line)))
-        digits = match[1]
-        size = int(digits, 16)
-        self._overhead = max(self._overhead + len(line) - len(digits) - size // CHUNK_DATA_RATE, 0)
+        return self._checked_size(line, len(match[1]))
+
+    def _checked_size(self, line: bytes, digits: int) -> int:
+        """The size in a chunk's first line, which begins with so many digits, where it is within the limits."""
+        size = int(line[:digits], 16)
+        self._overhead = max(self._overhead + len(line) - digits - size // CHUNK_DATA_RATE, 0)
         if self._overhead > CHUNK_EXTENSIONS_SIZE:
             raise BadMessage(
                 f"a body's chunk extensions have over {CHUNK_EXTENSIONS_SIZE} bytes more than its data is worth, "
-                "expected few", section="RFC 9112 7.1.1", spot=Spot(line, len(digits)))
+                "expected few", section="RFC 9112 7.1.1", spot=Spot(line, digits))
         self._total += size
         most = self._limits.max_body_size
         if most is not None and self._total > most:
@@ -306,11 +328,17 @@ class AgainBody(Body):
 def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
     """The body that a request has, None where it has none (RFC 9112 6.3).
 
+    One that has come with its head gets a source of its own, so that the next request can be read from ``source``.
+
     Transfer-Encoding beside Content-Length, and any coding but chunked, were refused with the head.
     """
     body: Body
+    part = None
     if fields.chunked:
-        body = ChunkedBody(source, limits)
+        most = HEAD_RECEIVE_SIZE if limits.max_body_size is None else min(HEAD_RECEIVE_SIZE, limits.max_body_size)
+        if not fields.expects_continue and (size := source.size_of_chunks(most, CHUNKS_ALONE)):
+            part = source.part(size)
+        body = ChunkedBody(part or source, limits)
     elif fields.content_length <= 0:
         return None
     elif limits.max_body_size is not None and fields.content_length > limits.max_body_size:
@@ -318,7 +346,10 @@ def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
             f"the body has {fields.content_length} bytes, expected no more than {limits.max_body_size}", 413,
             "RFC 9110 15.5.14", field_spots(fields.block, b"content-length")[0])
     else:
-        body = FixedBody(source, fields.content_length)
+        if fields.content_length <= HEAD_RECEIVE_SIZE and not fields.expects_continue:
+            part = source.part(fields.content_length)
+        body = FixedBody(part or source, fields.content_length)
+    body.is_here = part is not None
     body.held_back = fields.expects_continue
     return body
 

@@ -99,9 +99,9 @@ class RequestHead:
         self.has_body = fields.content_length > 0 or fields.chunked
         # Its answer has a body and is framed as HTTP/1.1 has it.
         self.is_usual = version == "1.1" and method != "HEAD" and method != "CONNECT"
-        only_http = self.is_usual and not self.has_body and b"upgrade" not in fields.connection
-        # Behind it comes nothing at all; nothing but another request.
-        self.is_last = only_http and not self.keep_alive
+        only_http = self.is_usual and b"upgrade" not in fields.connection
+        # Behind it comes nothing at all; behind it and its body nothing but another request.
+        self.is_last = only_http and not self.has_body and not self.keep_alive
         self.is_followed = only_http and self.keep_alive
 
     @property

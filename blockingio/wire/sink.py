@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from blockingio.errors import HttpException, StateError
-from blockingio.values.header_value import ContentType
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.limits import LARGE_PIECE_SIZE, OUTPUT_BUFFER_SIZE
 
@@ -47,21 +45,6 @@ _SYNC_FLUSH = 2
 _FINISH = 4
 
 
-def codec_of(headers: HttpHeaders) -> str:
-    """Python's name for the charset that the Content-Type names, latin-1 where it names none; LookupError."""
-    texts = headers.texts_of("content-type")
-    return _codec_of_type(texts[0]) if texts else "iso8859-1"
-
-
-@lru_cache(maxsize=64)  # programs answer with a handful of types
-def _codec_of_type(content_type: str) -> str:
-    try:
-        charset = ContentType.parse(content_type).charset
-    except ValueError:
-        charset = None
-    return codecs.lookup(charset or "latin-1").name
-
-
 def _bytes_of(obj: object) -> bytes | None:
     """Those of a bytes-like object, an array or a mapped file among them; None for anything else."""
     if isinstance(obj, bytes):
@@ -80,7 +63,7 @@ class IOSink:
     """
 
     __slots__ = ("phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder",
-                 "compressor", "buffer_output", "__weakref__")  # fmt: skip
+                 "compressor", "_is_as_given", "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
         self.phase = OPEN
@@ -92,6 +75,7 @@ class IOSink:
         self._codec: str | None = None  # None: not looked up yet
         self._encoder: codecs.IncrementalEncoder | None = None  # for a codec that needs one
         self.compressor: Compressor | None = None
+        self._is_as_given = True  # the content goes out as it is written: _choose_compressor is not asked
         self.buffer_output = True
 
     # ---------------------------------------------------------------- for a subclass
@@ -106,13 +90,22 @@ class IOSink:
         that was set, and the phase buffering."""
         raise NotImplementedError
 
-    def _begin(self, length: int) -> bytes:
-        """The head, for a body of ``length`` bytes (-1: not known yet); sets ``_framing``."""
+    def _begin(self, length: int, body: bytes = b"") -> bytes:
+        """The head, for a body of ``length`` bytes (-1: not known yet); sets ``_framing``.
+
+        Where that is COUNTED, ``body`` stands behind it.
+        """
         raise NotImplementedError
 
     def _find_codec(self) -> str:
         """Python's name for the charset of the Content-Type."""
-        codec = codec_of(self.headers)
+        return self._codec_of(self.headers)
+
+    def _codec_of(self, headers: HttpHeaders) -> str:
+        codec = (headers.kept_section or headers.section()).codec
+        if codec is None:
+            found = headers.content_type
+            raise LookupError(f"the charset is {found and found.charset!r}, expected one that Python knows, as utf-8")
         if self.phase != OPEN:
             self._codec = codec  # the Content-Type cannot change any more
         return codec
@@ -131,7 +124,7 @@ class IOSink:
     def _choose_compressor(self, length: int) -> Compressor | None:
         """What encodes the content of ``length`` bytes (-1: not known yet), None to send it as it is.
 
-        Asked once, before ``_begin``."""
+        Asked once, before ``_begin``, unless ``_is_as_given``."""
         return None
 
     def give_up(self) -> None:
@@ -293,7 +286,8 @@ class IOSink:
         """Send what there is; more may come."""
         head = b""
         if self.phase == BUFFERING:
-            self.compressor = self._choose_compressor(-1)
+            if not self._is_as_given:
+                self.compressor = self._choose_compressor(-1)
             head = self._begin(-1)
             self.phase = STREAMING
         data = self._take_buffered() if self._size else b""
@@ -311,23 +305,25 @@ class IOSink:
 
     def _send_rest(self) -> None:
         """Send what there is, and the end of the message."""
-        if self._encoder is not None and self.phase != OPEN:
-            self._add(self._encoder.encode("", True))
         if self.phase == OPEN:
             self._freeze_headers()
+        elif self._encoder is not None:
+            self._add(self._encoder.encode("", True))
         data = self._take_buffered() if self._size else b""
         if self.phase == BUFFERING:
-            compressor = self._choose_compressor(len(data))
-            if compressor is not None and data:
-                self.compressor = compressor
-                data = self._compress(data, _FINISH)
+            if not self._is_as_given:
+                compressor = self._choose_compressor(len(data))
+                if compressor is not None and data:
+                    self.compressor = compressor
+                    data = self._compress(data, _FINISH)
             size = len(data)
-            head = self._begin(size)
+            is_small = size < LARGE_PIECE_SIZE
+            head = self._begin(size, data if is_small else b"")
             if self._declared > 0:
                 self._check_complete()
             self.phase = STREAMING
-            if self._framing == COUNTED and size < LARGE_PIECE_SIZE:
-                self._transmit(head + data, size)
+            if is_small and self._framing == COUNTED:
+                self._transmit(head, size)
             else:
                 self._send_last(head, data)
             return

@@ -22,6 +22,14 @@ class Truncated(BadMessage):
     """The peer went away in the middle of a message."""
 
 
+# A chunk's first line, without extensions (RFC 9112 7.1).
+_PLAIN_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n")
+
+
+def _end_of_input(size: int) -> bytes:
+    return b""
+
+
 class Source:
     __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head", "_repeats", "_heads", "_received")
 
@@ -71,6 +79,39 @@ class Source:
         data = self._data[self._at :]
         self._data, self._at = b"", 0
         return data
+
+    def part(self, size: int) -> Source | None:
+        """The next ``size`` bytes as a source of their own, which then count as read here; None where they are not
+        all here already."""
+        at = self._at
+        end = at + size
+        if end > len(self._data):
+            return None
+        part = Source(_end_of_input)
+        part._data = self._data[at:end]
+        self._at = end
+        return part
+
+    def size_of_chunks(self, limit: int, most: int) -> int:
+        """Bytes of a chunked body that is all here already, of at most ``limit`` bytes of data in ``most`` chunks.
+
+        0 where it is not, or has extensions or trailers.  Nothing counts as read.
+        """
+        data = self._data
+        at = begin = self._at
+        for _ in range(most):
+            found = _PLAIN_CHUNK_SIZE.match(data, at)
+            if found is None:
+                return 0
+            size = int(found[1], 16)
+            limit -= size
+            at = found.end() + size
+            if limit < 0 or data[at : at + 2] != b"\r\n":
+                return 0
+            at += 2
+            if not size:
+                return at - begin
+        return 0
 
     def unread_head(self, head: bytes) -> None:
         """The head that was read last counts as not read, and so do empty lines before it.
@@ -169,6 +210,11 @@ class Source:
 
     def _through_lf(self, limit: int) -> bytes:
         """A line without its LF, of ``limit`` bytes and a CR at most."""
+        end = self._data.find(b"\n", self._at)
+        if 0 <= end <= self._at + limit + 1:
+            line = self._data[self._at : end]
+            self._at = end + 1
+            return line
         pieces: list[bytes] = []  # of a line that comes in several: each byte is searched once
         size = 0
         while True:
@@ -184,7 +230,7 @@ class Source:
             size += len(pieces[-1])
             if size > limit + 1:
                 break
-            more = self._receive_in_message(HEAD_RECEIVE_SIZE)
+            more = self._receive_in_message(BODY_RECEIVE_SIZE)
             if not more:
                 raise Truncated("the connection ended in the framing of a chunked body")
             self._data = more
@@ -199,12 +245,22 @@ class Source:
         self._at = found.end()
         return found[0]
 
-    def read_some(self, limit: int) -> bytes:
-        """At least one byte and at most ``limit``, or b"" at the end of input."""
+    def take(self, expected: bytes) -> bool:
+        """Whether these bytes are what comes next and are here already; they then count as read."""
+        if not self._data.startswith(expected, self._at):
+            return False
+        self._at += len(expected)
+        return True
+
+    def read_some(self, limit: int, *, ahead: bool = False) -> bytes:
+        """At least one byte and at most ``limit``, or b"" at the end of input.
+
+        ``ahead``: more is known to follow, and worth to be received with it.
+        """
         at = self._at
         data = self._data
         if at >= len(data):
-            if limit >= BODY_RECEIVE_SIZE // 4:
+            if limit >= (BODY_RECEIVE_SIZE if ahead else BODY_RECEIVE_SIZE // 4):
                 return self._receive_in_message(limit)
             self._data = data = self._receive_in_message(BODY_RECEIVE_SIZE)
             self._at = at = 0

@@ -371,7 +371,7 @@ def test_received_fields() -> None:
     headers = HttpHeaders.from_fields(RECEIVED, "1.0")
     assert list(headers.items()) == [("host", "h"), ("accept", "a, b"), ("x", "")]
     assert headers.get_all("Accept") == ["a", "b"]
-    assert headers._values == {"host": ["h"], "accept": ["a", "b"], "x": [""]}
+    assert headers.by_name == {"host": ["h"], "accept": ["a", "b"], "x": [""]}
     assert headers.host == "h" and not headers.persistent_connection
     assert headers.encode() == b"host: h\r\naccept: a, b\r\nx: \r\n"
     assert HttpHeaders.from_fields([]) == HttpHeaders()

@@ -10,7 +10,7 @@ from blockingio.wire.body import (
     Body, ChunkedBody, FixedBody, LenientChunkedBody, UntilCloseBody, request_body, response_body)
 from blockingio.wire.head import parse_fields
 from blockingio.wire.limits import CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, DEFAULT_LIMITS, Limits
-from blockingio.wire.source import LenientSource, Truncated
+from blockingio.wire.source import LenientSource, Source, Truncated
 from tests.wire.feeding import TRAILING, WAYS, Feed, rest_of, source_in, source_of, sources
 
 
@@ -314,6 +314,50 @@ def test_the_body_of_a_request() -> None:
     with pytest.raises(BadMessage) as caught:
         request(b"Content-Length: 6", limits)
     assert caught.value.status == 413
+
+
+def received(block: bytes, body: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Source, Body]:
+    """The connection's source, and the body of a request that came in one piece with it."""
+    source = Source(Feed([b"POST / HTTP/1.1\r\n\r\n" + body, RuntimeError("received")]))
+    assert source.head(limits, lambda: None) is not None
+    found = request_body(source, parse_fields(b"Host: a\r\n" + block, "1.1", limits, of_request=True), limits)
+    assert found is not None
+    return source, found
+
+
+CHUNKED = b"Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize("block, raw, data", [
+    (b"Content-Length: 5", b"abcde", b"abcde"),
+    (CHUNKED, b"0\r\n\r\n", b""),
+    (CHUNKED, b"3\r\nabc\r\n0\r\n\r\n", b"abc"),
+    (CHUNKED, b"3\r\nabc\r\n00a\r\n\r\n0\r\n\r\n678\r\n0\r\n\r\n", b"abc\r\n0\r\n\r\n678"),
+])
+@pytest.mark.parametrize("trailing", [b"", TRAILING])
+def test_a_body_that_came_with_its_head_is_out_of_the_way(block: bytes, raw: bytes, data: bytes, trailing: bytes) -> None:
+    source, body = received(block, raw + trailing)
+    assert body.is_here and source.pending == trailing and body.rest == raw
+    assert all_of(body) == data and body.rest == b"" and source.pending == trailing
+
+
+@pytest.mark.parametrize("block, raw, limits", [
+    (b"Content-Length: 6", b"abcde", DEFAULT_LIMITS),
+    (b"Content-Length: 5\r\nExpect: 100-continue", b"abcde", DEFAULT_LIMITS),
+    (CHUNKED, b"", DEFAULT_LIMITS),
+    (CHUNKED, b"3\r\nabc\r\n0\r\n\r", DEFAULT_LIMITS),
+    (CHUNKED, b"9\r\n\r\n0\r\n\r\n", DEFAULT_LIMITS),  # this is no end, but data
+    (CHUNKED, b"3;a=b\r\nabc\r\n0\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED, b"3\r\nabc\r\n0\r\na: b\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED, b"3\nabc\r\n0\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED, b"3\r\nabcd\r\n0\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED, b"3\r\nabc\r\n0\r\n\r\n", Limits(max_body_size=2)),
+    (CHUNKED, b"1\r\na\r\n" * 100 + b"0\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED + b"\r\nExpect: 100-continue", b"0\r\n\r\n", DEFAULT_LIMITS),
+])
+def test_any_other_body_is_read_from_the_connection(block: bytes, raw: bytes, limits: Limits) -> None:
+    source, body = received(block, raw, limits)
+    assert not body.is_here and source.pending == raw and body.rest == b""
 
 
 @pytest.mark.parametrize("method, status, block, kind", [

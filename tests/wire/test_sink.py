@@ -28,6 +28,7 @@ class Message(IOSink):
         if content_type:
             self._headers.set("content-type", content_type)
         self._streamed_as, self._whole_as, self._compresses = streamed_as, whole_as, compresses
+        self._is_as_given = not compresses
         self.sent: list[bytes] = []
         self.lengths: list[int] = []
         self.given_up = False
@@ -41,10 +42,10 @@ class Message(IOSink):
         self._declared = self._headers.content_length
         self.phase = BUFFERING
 
-    def _begin(self, length: int) -> bytes:
+    def _begin(self, length: int, body: bytes = b"") -> bytes:
         self.lengths.append(length)
         self._framing = self._streamed_as if length < 0 else self._whole_as
-        return HEAD
+        return HEAD + body if self._framing == COUNTED else HEAD
 
     def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
         self.sent.append(data)

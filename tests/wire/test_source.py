@@ -6,7 +6,7 @@ import time
 import pytest
 
 from blockingio.errors import BadMessage
-from blockingio.wire.limits import DEFAULT_LIMITS, HEAD_RECEIVE_SIZE
+from blockingio.wire.limits import BODY_RECEIVE_SIZE, DEFAULT_LIMITS, HEAD_RECEIVE_SIZE
 from blockingio.wire.source import LenientSource, Source, Truncated
 from tests.wire.feeding import TRAILING, Feed, head_of, rest_of, source_of, sources
 
@@ -191,6 +191,13 @@ def test_the_end_in_a_line(raw: bytes) -> None:
 
 
 # -------------------------------------------------------------------- read_some
+
+def test_read_some_ahead_receives_what_follows_with_it() -> None:
+    feed = Feed([b"x" * 50_000, b"y" * 10])
+    source = Source(feed)
+    assert source.read_some(40_000, ahead=True) == b"x" * 40_000 and feed.calls == [BODY_RECEIVE_SIZE]
+    assert source.read_some(40_000) == b"x" * 10_000
+
 
 def test_read_some_gives_what_there_is() -> None:
     source = source_of(b"abcdef", b"gh")
