@@ -1,1 +1,0 @@
-"""Clients that GET the same resource over one connection; argv is PORT SECONDS."""
