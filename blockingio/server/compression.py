@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.sink import Compressor
 
-# zlib's own middle between speed and size, and its word for a gzip header with a window of 32 KiB.
+# zlib's own middle between speed and size.
 _LEVEL = 6
+
+# zlib's words for a gzip header with a window of 32 KiB, the largest, and of 16 KiB.  Content that fits the smaller one
+# comes out the same, in little more than half of the time: the larger one's memory is the system's, new each time.
 _GZIP = 31
+_GZIP_OF_LITTLE = 30
+_LITTLE = 16 * 1024
+
+# Field values whose meaning is kept, and characters of one at most: clients and programs repeat a handful.
+_VALUES_KEPT = 64
+_VALUE_KEPT_SIZE = 256
 
 # Bytes of content below which nothing is gained: gzip adds 18, and has too little to find repetitions in.
 _WORTH_IT = 150
@@ -31,9 +41,9 @@ _COMPRESSIBLE = re.compile(
 _WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 
 
-def gzip_compressor() -> Compressor:
-    """For one response (RFC 1952)."""
-    return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+def gzip_compressor(length: int) -> Compressor:
+    """For one response (RFC 1952) with content of ``length`` bytes; -1: not known."""
+    return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_OF_LITTLE if 0 <= length <= _LITTLE else _GZIP)
 
 
 def negotiate(status: int, headers: HttpHeaders, asked: HttpHeaders, length: int) -> bool:
@@ -67,12 +77,25 @@ def add_vary(headers: HttpHeaders) -> None:
 
 def is_compressible(headers: HttpHeaders) -> bool:
     """Whether the Content-Type names something that gets smaller."""
-    return "content-type" in headers and _COMPRESSIBLE.match(headers["content-type"]) is not None
+    return "content-type" in headers and _is_compressible_type(headers["content-type"])
+
+
+@lru_cache(maxsize=_VALUES_KEPT)
+def _is_compressible_type(text: str) -> bool:
+    return _COMPRESSIBLE.match(text) is not None
 
 
 def accepts_gzip(headers: HttpHeaders) -> bool:
     """Whether Accept-Encoding gives gzip a weight above zero (RFC 9110 12.5.3)."""
-    return weight_of("gzip", weights(headers.get("accept-encoding", ""))) > 0
+    field = headers.get("accept-encoding", "")
+    return _gives_gzip_weight(field) if len(field) <= _VALUE_KEPT_SIZE else _weighs_gzip(field)
+
+
+def _weighs_gzip(field: str) -> bool:
+    return weight_of("gzip", weights(field)) > 0
+
+
+_gives_gzip_weight = lru_cache(maxsize=_VALUES_KEPT)(_weighs_gzip)
 
 
 def weights(field: str) -> dict[str, float]:

@@ -204,7 +204,7 @@ class ResponseWriter(IOSink):
             is_compressed = False
         headers.freeze(STARTED)
         self._headers = headers
-        return gzip_compressor() if is_compressed else None
+        return gzip_compressor(length) if is_compressed else None
 
     def negotiate_as(self, media_type: str, length: int) -> None:
         """Say of auto_compress what a 200 with this content would, for a 304 or 206 that does not name its type.

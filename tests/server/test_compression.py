@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import random
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -376,3 +377,20 @@ def test_other_clients_read_it() -> None:
         connection.request("GET", "/", headers={"Accept-Encoding": "gzip"})
         assert gzip.decompress(connection.getresponse().read()).decode() == TEXT
         connection.close()
+
+
+@pytest.mark.parametrize("size", [16383, 16384, 16385, 70_000])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_content_of_any_size_comes_out_as_it_was(size: int, streamed: bool) -> None:
+    """Also where the window of what compresses it depends on its size."""
+    content = bytes(random.Random(size).choices(b"abc", k=size // 2)) * 2 + b"x" * (size % 2)
+
+    def handler(request: HttpRequest) -> None:
+        if streamed:
+            request.response.flush()
+        request.response.add(content)
+        request.response.close()
+
+    with serving(handler, auto_compress=True) as server, RawClient(server.port) as client:
+        answer = client.get("/", ZIP)
+    assert answer.header("content-encoding") == "gzip" and gzip.decompress(answer.body) == content
