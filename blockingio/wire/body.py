@@ -312,7 +312,7 @@ class AgainBody(Body):
     def __init__(self, content: bytes, first: Body) -> None:
         self.lock = Lock()
         self.length = first.length
-        self.finished = self.held_back = False
+        self.finished = self.held_back = self.is_here = False
         self.trailers = first.trailers
         self._failure = None
         self._content = content

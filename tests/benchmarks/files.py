@@ -1,24 +1,37 @@
-"""Static files beside nginx and http.server: 64 MiB with the processor time it takes, and a small one."""
+"""Static files beside nginx and http.server: 64 MiB with the processor time it takes, and what the command serves."""
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.benchmarks.contender import Contender, run_client, started
-from tests.benchmarks.load import Load, drive, generate
-from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio
+from tests.benchmarks.load import Load, drive
+from tests.benchmarks.message import Message
+from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio, say
+from tests.benchmarks.rows import Row, compare
 
 SCRIPTS = ["files.nginx", "files.http_server", "files.blockingio"]
 GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
+# The command's, with a log.
+COMMAND = ["files.nginx", "files.http_server", "files.logging_command"]
 # Seconds: what a contender does once, at its first requests, is not measured.
 WARM_UP = 0.2
 # File name to size in bytes.
 FILES = {"large.bin": 64 << 20, "medium.bin": 1 << 20, "small.html": 1 << 10}
-CONNECTIONS = 8
+MANY = 1000
+SMALL = Row("a file of 1 KiB", message=Message("/small.html"))
+ROWS = [
+    Row("the command: a file of 1 KiB, log on", message=Message("/small.html"), ours=("logging_command",)),
+    Row("the command: a 404", message=Message("/missing", status=404), ours=("logging_command",)),
+    Row("the command: a range of 64 KiB", ours=("logging_command",),
+        message=Message("/medium.bin", more="Range: bytes=65536-131071", status=206)),
+    Row(f"the command: a listing of {MANY:,}", message=Message("/many/"), ours=("logging_command",)),
+]
 
 
 class Transfer(NamedTuple):
@@ -41,14 +54,24 @@ def run(options: Options, score: Score) -> None:
             transfers = in_turn("large file", {
                 contender.label: partial(_transfer, contender, options.seconds) for contender in contenders
             }, options.rounds)
-            loads = in_turn("small file", {
-                contender.label: partial(generate, contender.port, CONNECTIONS, options.seconds,
-                                         target="/small.html") for contender in contenders
-            }, options.rounds)
-    _print_transfers(transfers, options)
-    small = FILES["small.html"] >> 10
-    print_loads(f"a file of {small} KiB, keep-alive, {CONNECTIONS} connections ({options})", loads,
-                ["http.server", "nginx"], "at least 5.00 times http.server")
+            _print_transfers(transfers, options)
+            compare(SMALL, contenders, options, score)
+        many = Path(root, "many")
+        many.mkdir()
+        for number in range(MANY):
+            (many / f"file {number}.txt").touch()
+        shutil.rmtree(Path(root, "nginx"), ignore_errors=True)
+        with started(COMMAND, root, "log") as contenders:
+            for row in ROWS:
+                compare(row, [contender for contender in contenders if _is_able(contender, row)], options, score)
+
+
+def _is_able(contender: Contender, row: Row) -> bool:
+    """Whether it answers the row's request rightly; else it is named, with the reason."""
+    wrong = row.message.try_once(contender.port, None)
+    if wrong:
+        say(f"without {contender.label}: {wrong}")
+    return not wrong
 
 
 def _transfer(contender: Contender, seconds: int) -> Transfer:

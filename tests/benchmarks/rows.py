@@ -87,11 +87,7 @@ class Measured(NamedTuple):
 def run(group: str, options: Options, score: Score) -> None:
     for row in GROUPS[group]:
         with ExitStack() as stack:
-            contenders = _start(row, stack)
-            results = in_turn(row.title, {
-                contender.label: partial(_measure, contender, row, options.seconds) for contender in contenders
-            }, options.rounds)
-        _print(row, results, options, score)
+            compare(row, _start(row, stack), options, score)
 
 
 def _start(row: Row, stack: ExitStack) -> list[Contender]:
@@ -109,9 +105,18 @@ def _start(row: Row, stack: ExitStack) -> list[Contender]:
         if wrong := row.message.try_once(contender.port, trusting() if row.tls else None):
             say(f"without {label(script)}: {wrong}")
             continue
-        generate_messages(contender.port, row.message, row.connections, WARM_UP, tls=row.tls)
         contenders.append(contender)
     return contenders
+
+
+def compare(row: Row, contenders: list[Contender], options: Options, score: Score) -> None:
+    """Measure them in turn, and print a line for each; the first of ``row.ours`` counts for the score."""
+    for contender in contenders:
+        generate_messages(contender.port, row.message, row.connections, WARM_UP, tls=row.tls)
+    results = in_turn(row.title, {
+        contender.label: partial(_measure, contender, row, options.seconds) for contender in contenders
+    }, options.rounds)
+    _print(row, results, options, score)
 
 
 def trusting() -> ssl.SSLContext:
@@ -134,12 +139,13 @@ def _print(row: Row, results: dict[str, list[Measured]], options: Options, score
     costs = {name: median(cpus) for name, runs in results.items()
              if (cpus := [run.cpu for run in runs if run.cpu is not None])}
     rates = {name: median(run.load.rate for run in runs) for name, runs in results.items()}
-    others = [cost for name, cost in costs.items() if not name.startswith(OURS) and name != "ceiling"]
+    our_names = set(map(label, row.ours))
+    others = [cost for name, cost in costs.items() if name not in our_names and name != "ceiling"]
     best = min(others, default=None)
     rows = []
     for name, runs in results.items():
         cost = costs.get(name)
-        ours = name.startswith(OURS)
+        ours = name in our_names
         rows.append([name, f"{cost:.1f}" if cost else "-", f"{rates[name]:,.0f}",
                      f"{median(run.load.p99 for run in runs) * 1e3:.2f}",
                      f"{sum(run.load.errors for run in runs):,}",

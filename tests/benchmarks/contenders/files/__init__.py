@@ -1,1 +1,1 @@
-"""Servers of the files in a directory; argv is the directory."""
+"""Servers of the files in a directory; argv is the directory, and perhaps "log": a line for each request."""

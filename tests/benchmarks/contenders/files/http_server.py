@@ -1,7 +1,8 @@
-"""http.server's SimpleHTTPRequestHandler at its best: HTTP/1.1, no log, the head leaves with what follows."""
+"""http.server's SimpleHTTPRequestHandler at its best: HTTP/1.1, the head leaves with what follows."""
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from tests.benchmarks.contenders import BACKLOG, announce
 
@@ -16,8 +17,9 @@ class Handler(SimpleHTTPRequestHandler):
         except ConnectionError:
             pass
 
-    def log_message(self, *args: object) -> None:
-        pass
+    def log_message(self, *args: Any) -> None:
+        if "log" in sys.argv:
+            super().log_message(*args)
 
 
 class Server(ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""nginx, where it is installed: one process, sendfile, no log."""
+"""nginx, where it is installed: one process, sendfile."""
 import shutil
 import socket
 import subprocess
@@ -15,7 +15,8 @@ pid nginx.pid;
 error_log stderr;
 events {{ worker_connections 1024; }}
 http {{
-    access_log off;
+    access_log {log};
+    autoindex on;
     sendfile on;
     tcp_nopush on;
     keepalive_requests 100000000;
@@ -37,7 +38,8 @@ with socket.create_server(("127.0.0.1", 0)) as finder:
 prefix = Path(sys.argv[1], "nginx")
 prefix.mkdir()
 configuration = prefix / "nginx.conf"
-configuration.write_text(CONFIGURATION.format(port=port, root=sys.argv[1]))
+configuration.write_text(CONFIGURATION.format(port=port, root=sys.argv[1],
+                                              log="nginx.log" if "log" in sys.argv else "off"))
 process = subprocess.Popen([program, "-p", str(prefix), "-c", str(configuration)])
 while True:
     try:
