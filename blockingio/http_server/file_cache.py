@@ -20,8 +20,10 @@ from time import monotonic, time
 from blockingio.errors import HttpException
 from blockingio.http_server.file_response import WholeAnswer
 from blockingio.http_server.representation import Representation
+from blockingio.server.compression import accepts_gzip
+from blockingio.values.headers import HttpHeaders
 
-# Bytes of all files that one cache holds.
+# Bytes of all files that one cache holds; beside each there may be as much again, compressed.
 CACHE_SIZE = 16 * 1024 * 1024
 
 # Entries of one cache: of empty files there may be any number.
@@ -34,22 +36,25 @@ SETTLED_AFTER = 2.5
 # Seconds for which the root is taken to have the entries that it had.
 ROOT_LOOKED_AT_EVERY = 1.0
 
+# Answers that are kept of one file: with and without compression, and a few more for handlers that set headers.
+_MOST_ANSWERS = 4
+
 # Characters of a target that may be a key: keys are held as well.
 _MAX_KEY = 512
 
 # What of a stat shows a change: which file it is, of what kind, and when it or its content changed.
 _Identity = tuple[int, int, int, int, int, int]
 _Witness = tuple[str, _Identity]
+_Kind = tuple[bytes, str | None, bool | None]
 
 
 class KeptFile:
     """A file in memory, with its precompressed neighbours where it has some.
 
-    ``answer`` is the last plain answer that was made of it.  Any thread sets the attributes
-    that change, each in one step.
+    Any thread sets the attributes that change, each in one step.
     """
 
-    __slots__ = ("root", "plain", "neighbours", "size", "answer", "_root_witness", "_witnesses", "_look_again",
+    __slots__ = ("root", "plain", "neighbours", "size", "_answers", "_root_witness", "_witnesses", "_look_again",
                  "_looked_at")  # fmt: skip
 
     def __init__(self, root: object, plain: Representation, neighbours: Sequence[Representation],
@@ -58,11 +63,26 @@ class KeptFile:
         self.plain = plain
         self.neighbours = neighbours
         self.size = plain.size + sum(neighbour.size for neighbour in neighbours)
-        self.answer: WholeAnswer | None = None
+        # By what they were made of: the lines of the headers that the answer had before, the file's coding, and whether
+        # it may be compressed, None: it never is.  Replaced as a whole; what two threads make at once is equal.
+        self._answers: dict[_Kind, WholeAnswer] = {}
         self._root_witness = root_witness
         self._witnesses = witnesses
         self._look_again = monotonic() + ROOT_LOOKED_AT_EVERY
         self._looked_at = 0.0  # on the monotonic clock, where that found nothing changed
+
+    def answer(self, content: Representation, begun: HttpHeaders, asked: HttpHeaders | None) -> WholeAnswer:
+        """The answer to a plain GET with one of its representations; made once for all that are the same.
+
+        ``begun``: the headers that it has so far; ``asked``: the request's, None where nothing is compressed.
+        """
+        answers = self._answers
+        kind = begun.encode(), content.coding, None if asked is None else accepts_gzip(asked)
+        answer = answers.get(kind)
+        if answer is None:
+            answer = WholeAnswer(content, begun, bool(self.neighbours), asked)
+            self._answers = {**(answers if len(answers) < _MOST_ANSWERS else {}), kind: answer}
+        return answer
 
     def is_current(self, asked_at: float) -> bool:
         """Whether everything on the way is as it was, at some time since ``asked_at`` on the monotonic clock.

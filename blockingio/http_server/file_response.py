@@ -14,12 +14,16 @@ from blockingio.errors import HttpException
 from blockingio.http_server.conditional import NOT_MODIFIED, PROCEED, evaluate, range_applies
 from blockingio.http_server.ranges import RangeNotSatisfiable, parse_range
 from blockingio.http_server.representation import SMALL_FILE, Representation
-from blockingio.server.compression import add_vary
+from blockingio.server.compression import add_vary, gzip_compressor, negotiate
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
     from blockingio.server.response import HttpResponse
     from blockingio.values.headers import HttpHeaders
+
+# Bytes of a range up to which it is read and sent by the handler's thread: most systems take so much at once, and a
+# thread for it costs more.
+_SMALL_STRETCH = 128 * 1024
 
 # Bytes read at once where the content has to be compressed on its way.
 _CHUNK_SIZE = 256 * 1024
@@ -81,27 +85,27 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
 
 
 class WholeAnswer:
-    """A small file's answer to a plain GET, made once: what it says of the file, and the file.
+    """A small file's answer to a plain GET, made once: what it says of the file, and the file, perhaps compressed."""
 
-    ``defaults`` are the server's default header lines that it was made with.
-    """
+    __slots__ = ("_headers", "_body")
 
-    __slots__ = ("content", "defaults", "_headers", "_body")
-
-    def __init__(self, content: Representation, defaults: HttpHeaders, varies: bool) -> None:
-        """``content`` is in memory.  Raises what reading it would."""
-        self.content = content
-        self.defaults = defaults.encode()
-        headers = defaults.copy()
+    def __init__(self, content: Representation, begun: HttpHeaders, varies: bool, asked: HttpHeaders | None) -> None:
+        """``content`` is in memory, ``begun`` are the headers that the answer has so far, ``asked`` the request's that
+        say whether it may be compressed, None where it is not.  Raises what reading it would."""
+        headers = begun.copy()
         if varies:
             add_vary(headers)
         _describe(headers, content)
         headers.set_trusted("content-type", content.media_type)
         if content.coding is not None:
             headers.set_trusted("content-encoding", content.coding)
+        body = content.load()
+        if asked is not None and negotiate(200, headers, asked, len(body)) and body:
+            compressor = gzip_compressor(len(body))
+            body = compressor.compress(body) + compressor.flush()
         headers.freeze("the headers of a file that is kept serve several answers")
         self._headers = headers
-        self._body = content.load()
+        self._body = body
 
     def send(self, response: HttpResponse) -> None:
         response.send_whole(self._headers, self._body)
@@ -157,7 +161,7 @@ def _send_ranges(response: HttpResponse, content: Representation, ranges: list[t
 
 def _send_stretch(response: HttpResponse, content: Representation, first: int, last: int) -> None:
     count = last - first + 1
-    if count <= SMALL_FILE or content.data is not None:
+    if count <= _SMALL_STRETCH or content.data is not None:
         response.add(content.read(first, count))
     else:
         response.send_file(content.descriptor, first, count)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 # Markup of another origin cannot come in, were escaping ever forgotten; forms go to us alone.  Icons are in the style.
@@ -70,6 +71,8 @@ def page(title: str, body: str, *, style: str = "", script: Script | None = None
     )
 
 
+# Pages that are kept: browsers and robots ask again and again for the same few files that no site has.
+@lru_cache(maxsize=64)
 def error_page(title: str, sentence: str, link: str = "", text: str = "Back to the list") -> str:
     """A page that says what went wrong with what; all is text, ``link`` "" for none."""
     title = escape(title)

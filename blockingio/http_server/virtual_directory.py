@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
-from blockingio.http_server.file_response import WholeAnswer, respond
+from blockingio.http_server.file_response import respond
 from blockingio.http_server.listing import Entry, View, begins_with_dot, read_entries, select
 from blockingio.http_server.listing_cache import ListingCache
 from blockingio.http_server.listing_page import PLAIN, Extra, listing_json, listing_page
@@ -32,6 +32,7 @@ from blockingio.http_server.refusal import sentence_for
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.stream.stream import Stream, StreamSubscription
+from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.header_value import ContentType
 
 if TYPE_CHECKING:
@@ -206,19 +207,17 @@ class VirtualDirectory:
         self._cache.keep(target, self.root, directories, plain, neighbours, files)
 
     def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:
-        """Answer from memory; a plain GET with fields that were made for the last one."""
+        """Answer from memory; a plain GET with fields and bytes that were made for another one like it."""
         response = request.response
         neighbours = kept.neighbours
-        if not (response.is_untouched and request.method == "GET"
-                and _SPECIAL_FIELDS.isdisjoint(request.headers.by_name)):
+        asked = request.headers
+        begun = response.headers_so_far
+        if not (response.is_usual and request.method == "GET" and _SPECIAL_FIELDS.isdisjoint(asked.by_name)
+                and FRAMING_NAMES.isdisjoint(begun.by_name)):
             self._answer(kept.plain, neighbours, request)
             return
-        content = choose(kept.plain, neighbours, request.headers) if neighbours else kept.plain
-        defaults = response.default_headers
-        answer = kept.answer
-        if answer is None or answer.defaults is not defaults.encode() or answer.content is not content:
-            answer = kept.answer = WholeAnswer(content, defaults, varies=bool(neighbours))
-        answer.send(response)
+        content = choose(kept.plain, neighbours, asked) if neighbours else kept.plain
+        kept.answer(content, begun, asked if response.may_be_compressed else None).send(response)
 
     def _open_neighbours(self, names: Sequence[str]) -> Iterator[tuple[str, Opened]]:
         """The precompressed neighbours of a file that can be served, each with its coding."""

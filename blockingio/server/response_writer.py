@@ -305,15 +305,19 @@ class ResponseWriter(IOSink):
             super()._refuse_late_write()
 
     @property
-    def is_untouched(self) -> bool:
-        """Whether it is a 200 that nothing was said of yet."""
-        return (self.phase == OPEN and self._status_code == 200 and self._headers is None and not self._cookies
-                and self._reason_phrase is None)  # fmt: skip
+    def is_usual(self) -> bool:
+        """Whether it is a 200 that has not begun, and nothing but headers was said of it."""
+        return (self.phase == OPEN and self._status_code == 200 and not self._cookies and self._reason_phrase is None)
 
     @property
-    def default_headers(self) -> HttpHeaders:
-        """The server's, with which its answers begin: for reading alone."""
-        return self._connection.state.default_headers()
+    def headers_so_far(self) -> HttpHeaders:
+        """Its own, or the server's default ones where it has none yet: for reading alone."""
+        return self._connection.state.default_headers() if self._headers is None else self._headers
+
+    @property
+    def may_be_compressed(self) -> bool:
+        """Whether the server compresses what clients take so."""
+        return not self._is_as_given
 
     def begin(self) -> None:
         """Work on it begins, before it was taken off the queue."""
@@ -333,6 +337,7 @@ class ResponseWriter(IOSink):
         ``headers`` may serve several answers at once: they are not changed any more.
         """
         self._headers = headers
+        self._is_as_given = True
         self._add(body)
         self.close()
 

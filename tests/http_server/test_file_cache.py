@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from blockingio import AccessRecord, HttpRequest, HttpServer
-from blockingio.http_server import VirtualDirectory
+from blockingio.http_server import VirtualDirectory, file_response
+from blockingio.server.compression import gzip_compressor
 from blockingio.server.response_writer import ResponseWriter
+from blockingio.wire.sink import Compressor
 from tests.http_server.sites import send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
@@ -158,6 +160,38 @@ def test_a_kept_file_follows_the_server_and_the_handler(root: Path) -> None:
         assert gzip.decompress(client.get("/hello.txt", "Accept-Encoding: gzip").body) == b"Hello, world!" * 50
         directory.root = root / "sub"
         assert client.get("/hello.txt").status == 404
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_kept_file_is_compressed_once_and_follows_the_disk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever headers a handler has set before, and whether the client takes gzip."""
+    made: list[int] = []
+
+    def compressor(length: int) -> Compressor:
+        made.append(length)
+        return gzip_compressor(length)
+
+    monkeypatch.setattr(file_response, "gzip_compressor", compressor)
+    directory = VirtualDirectory(root)
+
+    def handle(request: HttpRequest) -> None:
+        if request.headers.get("x-set"):
+            request.response.headers.set("x-set", request.headers["x-set"])
+        directory.serve_request(request)
+
+    with serving(handle, auto_compress=True) as server, RawClient(server.port) as client:
+        for content in (b"Hello, world!" * 50, b"Bye, world!" * 60):
+            (root / "hello.txt").write_bytes(content)
+            made.clear()
+            for value in ("", *map(str, range(6)), "0"):
+                for _ in range(3):
+                    answer = client.get("/hello.txt", f"X-Set: {value}", "Accept-Encoding: gzip")
+                    assert gzip.decompress(answer.body) == content and answer.header("x-set") == (value or None)
+                    assert (answer.header("vary"), str(answer.header("etag"))[:3]) == ("Accept-Encoding", 'W/"')
+                    plain = client.get("/hello.txt", f"X-Set: {value}")
+                    assert plain.body == content and plain.header("content-encoding") is None
+                    assert (plain.header("vary"), str(plain.header("etag"))[:1]) == ("Accept-Encoding", '"')
+            assert 1 <= len(made) <= 8
 
 
 @pytest.mark.usefixtures("settled")
