@@ -23,6 +23,7 @@ COMMAND = ["files.nginx", "files.http_server", "files.logging_command"]
 WARM_UP = 0.2
 # File name to size in bytes.
 FILES = {"large.bin": 64 << 20, "medium.bin": 1 << 20, "small.html": 1 << 10}
+CONNECTIONS = 8
 MANY = 1000
 SMALL = Row("a file of 1 KiB", message=Message("/small.html"))
 ROWS = [
