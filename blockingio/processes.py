@@ -22,6 +22,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any, NoReturn
 
+from blockingio.server.load_share import LoadShare
 from blockingio.server.server import HttpServer
 from blockingio.stream.thread import Thread
 
@@ -52,7 +53,7 @@ def run(work: Callable[[HttpServer], object], server: HttpServer, processes: int
 
         run(lambda server: server.for_each(handle, workers=8), server, 2)
 
-    One that dies is replaced, and logged with its pid and exit status; where they die at once, later and later.
+    A connection goes to the process that has the fewest.  One that dies is replaced, and logged with its pid and exit status; where they die at once, later and later.
     SIGHUP replaces all, one after the other, without a refused connection.  At the end requests in progress are
     finished, and a connection that was just opened gets its first answer; what takes longer than ``grace`` seconds
     is cut, and a second SIGINT cuts at once.  A child ends when its parent is gone.  Returns, without
@@ -120,6 +121,8 @@ class _Parent:
         self._count = processes
         self._grace = grace
         self._children: dict[int, float] = {}  # pid, and when it was born
+        self._load = LoadShare(2 * processes + 1)
+        self._places: dict[int, int] = {}  # pid, and where its load stands
         self._retired: dict[int, float] = {}  # those that were told to end, and when they are killed
         self._to_replace: list[int] = []  # by SIGHUP, those that have yet to be told
         self._pause = 0.0  # before the next one is forked
@@ -215,6 +218,7 @@ class _Parent:
             found, status = os.waitpid(pid, os.WNOHANG)
             if not found:
                 continue
+            self._load.leave(self._places.pop(pid))
             if self._retired.pop(pid, None) is None:
                 self._mourn(pid, monotonic() - self._children.pop(pid), os.waitstatus_to_exitcode(status))
 
@@ -234,9 +238,12 @@ class _Parent:
         sys.stderr.flush()
         # A signal for the child waits until that has handlers of its own.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_END_SIGNALS, signal.SIGHUP, signal.SIGCHLD))
+        place = min(set(range(len(self._load))) - set(self._places.values()))
         try:
             pid = os.fork()
             if not pid:
+                self._load.take(place)
+                self._server.state.load = self._load
                 _Child(self._work, self._server, self._grace, self._life).live(mask)
         except OSError as error:
             self._delay(False)
@@ -245,6 +252,7 @@ class _Parent:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._children[pid] = monotonic()
+        self._places[pid] = place
         return True
 
 

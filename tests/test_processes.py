@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -333,3 +333,28 @@ def test_what_run_refuses() -> None:
         thread.start()
         thread.join(PATIENCE)
         assert refused == ["run() hears signals, expected the main thread, found another"]
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """None of its threads runs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_one_that_has_fewer_connections_gets_the_next_ones() -> None:
+    """And one that does not take them is not waited for."""
+    with program() as ours, ExitStack() as stack:
+        def connect(count: int) -> list[int]:
+            clients = [stack.enter_context(RawClient(ours.port)) for _ in range(count)]
+            return [int(client.get().body) for client in clients]
+
+        one, other = both_at(ours.port)
+        with stopped(one):
+            assert connect(16) == [other] * 16
+        # Where the system does not let it run for long, some go to the other one after all.
+        assert connect(16).count(one) >= 13

@@ -17,7 +17,8 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.net.system import ACCEPTED_INHERIT_MODE, AF_UNIX, claim_port, unix_family
@@ -25,6 +26,9 @@ from blockingio.server.connection import Connection
 from blockingio.server.connection_loop import ConnectionLoop
 from blockingio.server.state import ServerState, log
 from blockingio.stream.thread import Thread, in_one_go, unwatch, watch
+
+if TYPE_CHECKING:
+    from blockingio.server.load_share import LoadShare
 
 # Connections that may wait to be accepted where the user names no number: what the system has at most.
 DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
@@ -37,6 +41,12 @@ _GONE = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK)
 
 # Seconds until accept() is tried again where there was no room, should no connection of ours end before.
 _RETRY_TIME = 0.5
+
+# Seconds that another process with fewer connections has to take the next one, those between two looks whether it
+# has, and those in which none is waited for, once one has not.
+_COURTESY = 0.05
+_GLANCE = 0.0005
+_HASTE = 0.05
 
 # How often an accept thread that did not come up is followed by another.
 _STARTS = 3
@@ -187,6 +197,7 @@ class Listener(socketserver.ThreadingTCPServer):
         self._woken.setblocking(False)
         self._wake_up.setblocking(False)
         self._stopping = False
+        self._is_in_haste_until = 0.0  # the accept thread's, on the monotonic clock
         self._waits_for_room = False
         self._has_failed = False  # the accept thread's: the last connection could not be served
         self._ended = ended
@@ -202,6 +213,7 @@ class Listener(socketserver.ThreadingTCPServer):
         The thread is not waited for.  Where it does not come up another is started, at most _STARTS.
         """
         self.socket.setblocking(False)
+        self._note_load()
         if self.socket.family != AF_UNIX:
             # Inherited by what is accepted.  A response is one write, and the next must not wait for an ACK.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -225,6 +237,8 @@ class Listener(socketserver.ThreadingTCPServer):
     def stop(self) -> None:
         """End the loop and wait until it has ended.  From any thread, any number of times."""
         self._stopping = True
+        if self.state.load is not None:
+            self.state.load.leave()
         self._wake()
         # Not Thread.join(): a Ctrl-C inside Thread.start() leaves a thread that runs and cannot be joined yet.
         # One that comes to its loop only now finds that it is over.
@@ -321,6 +335,8 @@ class Listener(socketserver.ThreadingTCPServer):
                     self._evict()
                     return False
             self._waits_for_room = False
+            if self.state.load is not None:
+                self._let_others_go_first(self.state.load)
             try:
                 sock, peer = self.get_request()
             except BlockingIOError:
@@ -337,6 +353,17 @@ class Listener(socketserver.ThreadingTCPServer):
             if self._is_full():
                 return True  # whether one more waits, the selector knows
         return True
+
+    def _let_others_go_first(self, load: LoadShare) -> None:
+        """Where another process has fewer connections, give it a moment to take the next one."""
+        now = monotonic()
+        if now < self._is_in_haste_until:
+            return
+        while load.others_have_less(len(self.state.connections)) and not self._stopping:
+            if monotonic() >= now + _COURTESY:
+                self._is_in_haste_until = now + _HASTE  # it is busy: those in the backlog are not to wait for it each
+                return
+            time.sleep(_GLANCE)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """socket.accept(), but where it fails behind the system's call, the client's socket is closed."""
@@ -363,6 +390,7 @@ class Listener(socketserver.ThreadingTCPServer):
                 request.setblocking(True)
             connection = Connection(state, request, client_address)
             state.connections.add(connection)
+            self._note_load()
             if state.closing:
                 connection.cut("the server was closed")  # close() may have looked at the connections before
             state.threads.run(ConnectionLoop(connection).run, connection.abandon)
@@ -387,8 +415,14 @@ class Listener(socketserver.ThreadingTCPServer):
 
     def _room_was_made(self) -> None:
         """A connection has ended: on its thread."""
+        self._note_load()
         if self._waits_for_room:
             self._wake()
+
+    def _note_load(self) -> None:
+        load = self.state.load
+        if load is not None and not self._stopping:
+            load.note(len(self.state.connections))
 
     def _wake(self) -> None:
         try:

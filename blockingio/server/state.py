@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import ssl
 
     from blockingio.server.access import AccessRecord
+    from blockingio.server.load_share import LoadShare
 
 log = logging.getLogger("blockingio")
 
@@ -87,6 +88,7 @@ class ServerState:
         self.trusted_proxies: TrustedProxies | None = None
         self.access_log: Callable[[AccessRecord], object] | logging.Logger | None = None
         self.wire_logs = WireLogs()
+        self.load: LoadShare | None = None  # None: no other process accepts from the same socket
 
         self.head_starts = HeadStarts(None)
         # Made anew when a setting changes: a connection that finds another one than it knew parses its head again.
