@@ -140,17 +140,34 @@ def wait_for(line: str, process: subprocess.Popen[bytes]) -> re.Match[str]:
     return match
 
 
+def start_driver(profile: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """chromedriver, and where it listens.
+
+    Another process may have its port for IPv6: then it says so and ends, and another one is started.
+    """
+    assert CHROMEDRIVER
+    while True:
+        # A home of its own as well, so that nothing of this machine's user is read or left.
+        driver = subprocess.Popen(
+            [CHROMEDRIVER, "--port=0"], bufsize=0, env=os.environ | {"HOME": str(profile)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            found = wait_for(r"started successfully on port (\d+)|port not available", driver)
+        except BaseException:
+            driver.kill()
+            driver.communicate()
+            raise
+        if found[1]:
+            return driver, f"http://127.0.0.1:{found[1]}"
+        driver.communicate()
+
+
 @contextmanager
 def running_browser(profile: Path) -> Iterator[Browser]:
     """One for all tests of a file: it takes longer to start than all that they do."""
-    assert CHROMEDRIVER
-    # A home of its own as well, so that nothing of this machine's user is read or left.
-    driver = subprocess.Popen(
-        [CHROMEDRIVER, "--port=0"], bufsize=0, env=os.environ | {"HOME": str(profile)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    driver, url = start_driver(profile)
     try:
-        port = wait_for(r"started successfully on port (\d+)", driver)[1]
-        running = Browser(f"http://127.0.0.1:{port}", profile / "data")
+        running = Browser(url, profile / "data")
         try:
             yield running
         finally:

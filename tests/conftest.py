@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +66,41 @@ class _Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.texts.append(self.format(record))
+
+
+#: Where pytest, too, keeps what it wants to find again; ``make clean`` takes it away.
+_COMPILED = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
+
+
+def pytest_configure() -> None:
+    """Have all interpreters that tests start share what they compile, also where nothing is to be written beside it.
+
+    Else each of some hundred compiles the whole library, for longer than it runs.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(_COMPILED)
+        sys.dont_write_bytecode = False
+
+
+def is_here(name: str) -> bool:
+    """Whether this interpreter has what @pytest.mark.needs names: "os.fork", "socket.AF_UNIX", a module, "dir_fd"."""
+    if name == "dir_fd":
+        return os.open in os.supports_dir_fd
+    module, _, attribute = name.partition(".")
+    try:
+        found = importlib.import_module(module)
+        return not attribute or hasattr(found, attribute)
+    except ImportError:
+        return False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that is about something that a system may lack says so, and is left out where it is lacking."""
+    out = [item for item in items
+           if not all(is_here(name) for mark in item.iter_markers("needs") for name in mark.args)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in set(out)]
 
 
 @pytest.fixture(autouse=True)

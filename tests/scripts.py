@@ -18,6 +18,9 @@ from tests.peers import PATIENCE, RawClient, eventually
 
 ROOT = Path(__file__).parent.parent
 
+#: PYTHONPATH for programs that are to import the project from anywhere, beside what there is on it already.
+PYTHON_PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
 #: What every script begins with: a server, a handler, and the word that it listens.
 PREFACE = """
     import gc, os, signal, sys, threading, time, warnings

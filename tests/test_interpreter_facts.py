@@ -20,7 +20,7 @@ LOOP = "for request in server: handle(request)"
 LOOPS = {"loop": LOOP, "for_each": "server.for_each(handle)",
          "four workers": "server.for_each(handle, workers=4)"}
 WORKERS = pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
-FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+FORKS = pytest.mark.needs("os.fork")
 
 # ----------------------------------------------------------------------- signals
 

@@ -146,7 +146,7 @@ def test_close_from_many_threads_at_once() -> None:
 
 # ----------------------------------------------------------------- two on one port
 
-@pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="the system has no SO_REUSEPORT")
+@pytest.mark.needs("socket.SO_REUSEPORT")
 def test_two_servers_on_one_port() -> None:
     def named(name: str) -> Callable[[HttpRequest], None]:
         def handler(request: HttpRequest) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from blockingio.net.security import SecurityContext, fingerprint_of
 from blockingio.net.self_signed import canonical_hosts, make_self_signed
-from blockingio.net.system import O_NOFOLLOW, O_READ, lock_file
+from blockingio.net.system import O_READ, lock_file, open_itself
 from blockingio.net.x509 import X509Certificate
 
 DAYS = 30
@@ -35,7 +35,7 @@ _LOCK = "https.lock"
 _HOSTS_RE = re.compile(r"^Hosts: (.*)$", re.MULTILINE)
 _CERTIFICATE_RE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
-_NEW = os.O_WRONLY | os.O_CREAT | O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
 
 class KeptCertificate(NamedTuple):
@@ -109,7 +109,7 @@ def _usable(text: str, names: Sequence[str], least_left: timedelta) -> KeptCerti
 def _read(file: Path) -> str | None:
     """The text of the file; None where there is none, or one that another user can read, or could have written."""
     try:
-        descriptor = os.open(file, O_READ | O_NOFOLLOW)
+        descriptor = open_itself(file, O_READ)
     except OSError:
         return None
     with open(descriptor, "rb") as opened:
@@ -140,6 +140,6 @@ def _write(file: Path, text: str) -> None:
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
     """No other process is inside at the same time, where the system has such locks."""
-    with open(os.open(file, _NEW, 0o600), "wb") as opened:
+    with open(open_itself(file, _NEW, 0o600), "wb") as opened:
         lock_file(opened.fileno())  # given back when it is closed
         yield

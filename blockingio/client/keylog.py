@@ -13,7 +13,7 @@ import tempfile
 from threading import Lock
 from weakref import WeakKeyDictionary
 
-from blockingio.net.system import read_at
+from blockingio.net.system import O_READ, read_at
 
 # Bytes of log read at once; a handshake makes about one thousand.
 _READ_SIZE = 64 * 1024
@@ -27,7 +27,7 @@ class KeyLog:
         self._is_named = context.keylog_filename is not None
         if context.keylog_filename is not None:
             # The user logs into a file already: what is added to it is read there.
-            self._descriptor = os.open(context.keylog_filename, os.O_RDONLY)
+            self._descriptor = os.open(context.keylog_filename, O_READ)
             self._read_to = os.fstat(self._descriptor).st_size
         else:
             self._descriptor, path = tempfile.mkstemp(prefix="blockingio")  # made with mode 0600
@@ -35,7 +35,19 @@ class KeyLog:
             try:
                 context.keylog_filename = path  # opens it at once ...
             finally:
-                os.unlink(path)  # ... so that it needs no name
+                self._unlink(path, context)  # ... so that it needs no name
+
+    def _unlink(self, path: str, context: ssl.SSLContext) -> None:
+        """OSError where a file that is open keeps its name, as on Windows: the secrets would stay on the disk."""
+        try:
+            os.unlink(path)
+        except PermissionError as error:
+            context.keylog_filename = None  # type: ignore[assignment]  # typeshed knows no None
+            os.close(self._descriptor)
+            del self._descriptor
+            os.unlink(path)
+            raise OSError(error.errno, "key_log: this system keeps the name of a file that is open; expected an "
+                                       "ssl.SSLContext whose keylog_filename is a file of your own") from None
 
     def new_lines(self) -> list[str]:
         """The lines that came since the last call, each with its line feed; comments are left out."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from blockingio.client.connection import Connection
 from blockingio.client.connect import Deadline
-from blockingio.net.channel import LONGEST_TIME
+from blockingio.net.system import LONGEST_TIME
 from blockingio.wire.source import TIMED_OUT
 
 # The status of the BadMessage where the rest of something did not come in time.

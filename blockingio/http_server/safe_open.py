@@ -30,6 +30,9 @@ _log = logging.getLogger("blockingio")
 # Links in one path: Linux allows 40.
 MAX_LINKS = 40
 
+# Tries to open what is replaced with another file again and again, by path.
+_TRIES = 20
+
 _THROUGH = O_PATH | O_NOFOLLOW | O_DIRECTORY
 
 # What open() says of a link with O_NOFOLLOW: Linux, macOS and POSIX; FreeBSD; with O_DIRECTORY as well.
@@ -79,7 +82,7 @@ def open_below(root: str, names: Sequence[str], *, follow_links: bool = True, ja
     if follow_links and not jail:
         return _open_path(os.path.join(root, *names))
     if not CAN_OPEN_BELOW:
-        return _open_and_check(root, names, follow_links)
+        return _open_by_path(root, names, follow_links)
     if not names:
         return _open_path(root)
     if len(names) == 1:
@@ -183,13 +186,21 @@ def _with_stat(descriptor: int, direct: bool = False) -> Opened:
         raise
 
 
-def _open_and_check(root: str, names: Sequence[str], follow_links: bool) -> Opened:
-    """open_below where nothing can be opened relative to a directory.
+def _open_by_path(root: str, names: Sequence[str], follow_links: bool) -> Opened:
+    """open_below where nothing can be opened relative to a directory."""
+    for _ in range(_TRIES):
+        opened = _open_and_check(root, names, follow_links)
+        if opened is not None:
+            return opened
+    raise _outside()
 
-    The path without links is found after opening.  It has to be the one asked for, and to lead to
-    the very file that is open.
+
+def _open_and_check(root: str, names: Sequence[str], follow_links: bool) -> Opened | None:
+    """The path without links is found after opening.  It has to be the one asked for, and to lead to
+    the very file that is open; None where that has just got a successor.
     """
     opened = _open_path(os.path.join(root, *names))
+    opened.direct = True
     try:
         real_root = os.path.realpath(root)
         real = os.path.realpath(os.path.join(root, *names))
@@ -198,7 +209,8 @@ def _open_and_check(root: str, names: Sequence[str], follow_links: bool) -> Open
                 _tell_of_links(root)
             raise _outside()
         if not os.path.samestat(os.lstat(real), opened.stat):
-            raise _outside()
+            opened.close()
+            return None
     except BaseException:
         opened.close()
         raise

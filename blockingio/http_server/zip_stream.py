@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from time import localtime
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 from blockingio.http_server.listing import Entry
 from blockingio.http_server.paths import shown
@@ -44,7 +44,7 @@ def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: E
     gone by the time it comes to it, or may not be read, is left out.  Ends early once ``goes_on`` says no.  Raises
     OSError, and what ``output`` raises.
     """
-    with zipfile.ZipFile(_Unseekable(output), "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
+    with zipfile.ZipFile(cast(IO[bytes], _Unseekable(output)), "w", strict_timestamps=False) as archive:
         for path, opened in _walk(tuple(names), open_names, entries):
             with closing(opened):
                 is_directory = stat.S_ISDIR(opened.stat.st_mode)

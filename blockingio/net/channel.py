@@ -12,7 +12,7 @@ and its errors are OSErrors.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -22,6 +22,9 @@ from blockingio.net.system import DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, s
 
 if TYPE_CHECKING:
     from blockingio.net.wire_log import WireTap
+
+# Bytes that are sent at first of several pieces, where the system does not send them in one call.
+_START_SIZE = 16 * 1024
 
 # Bytes of a file that are read at once, where the system does not send it by itself.
 _READ_SIZE = 256 * 1024
@@ -76,19 +79,25 @@ class Channel:
 
     def send_row_now(self, row: tuple[bytes, ...]) -> int:
         """``send_now`` of several in a row, without a copy of them."""
-        if hasattr(self.socket, "sendmsg"):
+        if system.HAS_SENDMSG:
             try:
                 sent = self.socket.sendmsg(row, (), DONT_WAIT)
             except BlockingIOError:
                 return 0
             self.sent += sent
             return sent
-        return self._send_each_now(row)
+        return self._send_each_now(_rearranged(row))
 
-    def _send_each_now(self, row: tuple[bytes, ...]) -> int:
+    def _send_each_now(self, row: Iterable[bytes | memoryview]) -> int:
+        """One after the other, until one is not taken whole."""
         done = 0
         for data in row:
-            sent = self.send_now(data)
+            try:
+                sent = self.send_now(data) if data else 0
+            except OSError:
+                if not done:
+                    raise
+                break  # what has gone counts, and the next one to send finds that it breaks
             done += sent
             if sent < len(data):
                 break
@@ -356,6 +365,18 @@ def reason_of(error: OSError) -> str:
     if isinstance(error, ConnectionError):
         return "the client reset the connection"
     return f"the connection broke: {error.strerror or error}"
+
+
+def _rearranged(row: tuple[bytes, ...]) -> Iterator[bytes | memoryview]:
+    """The same bytes, a short first piece, a head, with the beginning of the next: so that it does not go alone.
+
+    Not for TLS, where OpenSSL wants what it could not send again in the same pieces.
+    """
+    first, second, *rest = row
+    room = max(_START_SIZE - len(first), 0)
+    yield first + second[:room]
+    yield memoryview(second)[room:]
+    yield from rest
 
 
 def end_of(timeout: float | None) -> float | None:

@@ -122,6 +122,9 @@ class NoticedSocket(socket.socket):
 # that is to be received from by one thread and sent to by another never blocks, and a thread waits outside of it.
 DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
+# One call that sends several pieces.
+HAS_SENDMSG = hasattr(socket.socket, "sendmsg")
+
 if sys.platform == "win32":
     def _time_value(milliseconds: int) -> bytes:
         return struct.pack("@I", milliseconds)
@@ -200,6 +203,17 @@ O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY)
 # would translate line ends.
 O_READ: int = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
+
+
+def open_itself(path: str | os.PathLike[str], flags: int, mode: int = 0o777) -> int:
+    """os.open of a file that is no link; OSError where it is one.
+
+    Without O_NOFOLLOW it is looked at before: that is for folders in which nobody else may write.
+    """
+    if not O_NOFOLLOW and os.path.islink(path):
+        raise OSError(errno.ELOOP, "expected a file, found a link", path)
+    return os.open(path, flags | O_NOFOLLOW, mode)
+
 
 # Windows opens no directories.
 CAN_OPEN_DIRECTORIES = hasattr(os, "O_DIRECTORY")

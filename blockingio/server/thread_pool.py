@@ -86,7 +86,8 @@ class ThreadPool:
             while worker.task is not None:
                 task, worker.task = worker.task, None
                 task()
-                task = worker.lost = None
+                del task
+                worker.lost = None
                 self._wait(worker)
         except BaseException as error:
             self._withdraw(worker)  # no other thread is to give it a task any more

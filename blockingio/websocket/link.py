@@ -19,9 +19,9 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
-from blockingio.net.channel import Channel
+from blockingio.net.channel import Channel, DuplexChannel
+from blockingio.net.system import AF_UNIX, schedule_as_batch
 from blockingio.net.tls_channel import DuplexTlsChannel
-from blockingio.net.system import schedule_as_batch
 from blockingio.server.timer import Timer
 from blockingio.stream.thread import Thread
 from blockingio.websocket.clock import clock
@@ -284,7 +284,7 @@ class Heartbeat:
 
 def _channel_on(sock: socket.socket) -> Channel:
     """TCP_NODELAY, because a message is not to wait for the next one; and TLS for two threads."""
-    if sock.family != socket.AF_UNIX:
+    if sock.family != AF_UNIX:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
@@ -293,4 +293,4 @@ def _channel_on(sock: socket.socket) -> Channel:
         sock.settimeout(0)
         return DuplexTlsChannel(sock)
     sock.settimeout(None)
-    return Channel(sock)
+    return DuplexChannel(sock)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.peers import PATIENCE
-from tests.scripts import activated
+from tests.scripts import PYTHON_PATH, activated
 
 PROJECT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ class Command:
         self.process = subprocess.Popen(
             activated(words, descriptors) if inherits else words, bufsize=0, pass_fds=descriptors, cwd=cwd,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment)
+            env=os.environ | {"PYTHONPATH": PYTHON_PATH} | environment)
         self._stdout = self.process.stdout.fileno() if self.process.stdout else -1
         self._unread = b""
 

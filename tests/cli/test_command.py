@@ -110,6 +110,7 @@ def refuses(port: int) -> bool:
     return False
 
 
+@pytest.mark.needs("dir_fd")
 def test_answers_in_progress_come_to_their_end(directory: Path, ending: signal.Signals) -> None:
     """New ones are not begun; whoever is idle, or has not finished asking, is not waited for."""
     size = 20_000_000
@@ -132,6 +133,7 @@ def test_answers_in_progress_come_to_their_end(directory: Path, ending: signal.S
     assert sorted(os.listdir(directory)) == ["a.bin", "hello.txt", "large.bin", "sub"]
 
 
+@pytest.mark.needs("dir_fd")
 def test_answers_that_take_too_long_are_cut(directory: Path) -> None:
     (directory / "large.bin").write_bytes(bytes(20_000_000))
     with Command(directory, "--port", "0", "--quiet", "--upload") as command:
@@ -144,6 +146,7 @@ def test_answers_that_take_too_long_are_cut(directory: Path) -> None:
     assert sorted(os.listdir(directory)) == ["hello.txt", "large.bin", "sub"]
 
 
+@pytest.mark.needs("dir_fd")
 def test_a_second_signal_ends_at_once(directory: Path, ending: signal.Signals) -> None:
     """Nor then is half a file left.  The clients would wait far longer than for what this allows."""
     (directory / "large.bin").write_bytes(bytes(20_000_000))
@@ -214,6 +217,7 @@ def test_a_hangup_that_is_ignored(directory: Path) -> None:
     (["--bind", "0.0.0.0", "--upload"], True), (["--bind", "0.0.0.0", "--upload", "--auth", "me:secret"], False),
     (["--bind", "0.0.0.0"], False), (["--upload"], False),
 ])
+@pytest.mark.needs("dir_fd")
 def test_uploads_from_anybody_are_said(directory: Path, arguments: list[str], warned: bool) -> None:
     with Command(directory, "--port", "0", "--quiet", *arguments) as command:
         command.start(directory)

@@ -72,6 +72,7 @@ def test_in_one_flag(directory: Path, cache: Path) -> None:
         ("https.lock", 0o600), ("https.pem", 0o600)]
 
 
+@pytest.mark.needs("fcntl")
 def test_two_that_start_together_leave_one_key(directory: Path, cache: Path) -> None:
     commands = [Command(directory, "--port", "0", "--https", "--quiet", **environment(cache)) for _ in range(4)]
     try:

@@ -25,6 +25,7 @@ def directory(tmp_path: Path) -> Path:
     return make_directory(tmp_path)
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket(directory: Path, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with Command(directory, "--unix", path, "--quiet") as command:

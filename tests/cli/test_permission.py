@@ -58,6 +58,7 @@ def test_no_method_gets_past_the_name(directory: Path, method: str) -> None:
 FORM = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nx\r\n--b--\r\n')
 
 
+@pytest.mark.needs("dir_fd")
 @pytest.mark.parametrize(("host", "fields", "status"), [
     ("localhost:8000", [], 303),  # no browser
     ("localhost:8000", ["Origin: http://localhost:8000"], 303),

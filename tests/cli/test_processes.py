@@ -32,6 +32,7 @@ def children(command: Command) -> set[int]:
     return set(map(int, found.stdout.split()))
 
 
+@pytest.mark.needs("os.fork")
 def test_several_on_a_socket_that_was_inherited(directory: Path, listening: socket.socket) -> None:
     """They log on one stream; one that dies is replaced; a hangup replaces all."""
     port = listening.getsockname()[1]
@@ -56,6 +57,7 @@ def test_several_on_a_socket_that_was_inherited(directory: Path, listening: sock
     assert f"process {min(after)} ended by signal 9" in errors
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_socket_without_a_port_that_was_inherited(directory: Path, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as listening:
@@ -78,6 +80,7 @@ def test_what_does_not_listen_is_refused(directory: Path) -> None:
                                             "socket that listens\n")
 
 
+@pytest.mark.needs("os.fork")
 def test_a_second_signal_cuts_and_leaves_nothing(directory: Path) -> None:
     (directory / "large.bin").write_bytes(bytes(20_000_000))
     with Command(directory, "--port", "0", "--quiet", "--upload", "--processes", "2") as command:

@@ -25,6 +25,8 @@ from tests.cli.command import Command
 from tests.cli.sites import make_directory, send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
+pytestmark = pytest.mark.needs("dir_fd")
+
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:

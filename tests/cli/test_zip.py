@@ -46,6 +46,7 @@ def test_all_that_is_below_a_folder(directory: Path) -> None:
         assert b'<a href="?zip" download>' in client.get("/").body
 
 
+@pytest.mark.needs("dir_fd")
 def test_the_jail_and_what_is_hidden_hold(directory: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (directory / "out").symlink_to(tmp_path / "secret")

@@ -107,8 +107,9 @@ def test_a_refusal_that_comes_in_pieces(site: Site) -> None:
     def script(peer: Peer) -> None:
         peer._through(b"\r\n\r\n")
         for at in range(0, len(REFUSED), 10):
+            if at:
+                peer.exactly(4 * BLOCK)  # reads on in between
             peer.send(REFUSED[at : at + 10])
-            peer.exactly(4 * BLOCK)  # reads on in between
         assert is_read.wait(PATIENCE)
         ended(peer)
 

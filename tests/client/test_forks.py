@@ -14,7 +14,7 @@ import pytest
 from tests.client.servers import Asked, Peer, always, scripted
 from tests.peers import PATIENCE
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+pytestmark = pytest.mark.needs("os.fork")
 
 ROOT = Path(__file__).parent.parent.parent
 

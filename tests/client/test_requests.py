@@ -302,6 +302,7 @@ def test_a_context_of_another_type(context: Any) -> None:
         HttpClient(context=context)
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket(client: HttpClient, tmp_path: Any) -> None:
     """connection_factory gives the socket, a Unix-domain one here."""
     listener = socket.socket(socket.AF_UNIX)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -463,6 +466,26 @@ def test_a_context_that_logs_into_a_file_already(
         get(client, url(server))
     assert len(lines) == 5
     assert file.read_text() == "CLIENT_RANDOM old old\n" + "".join(lines)
+
+
+def test_where_an_open_file_keeps_its_name_no_key_is_logged(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: the secrets would stay in a file."""
+    unlink = os.unlink
+
+    def unlink_what_is_closed(path: str) -> None:
+        numbers = os.listdir("/proc/self/fd")
+        if os.path.realpath(path) in {os.path.realpath(f"/proc/self/fd/{number}") for number in numbers}:
+            raise PermissionError(errno.EACCES, "it is open", path)
+        unlink(path)
+
+    context = certificates.client_context()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "unlink", unlink_what_is_closed)
+    with pytest.raises(OSError, match="^.Errno 13. key_log: this system keeps the name .* keylog_filename is a file"):
+        KeyLog(context)
+    assert context.keylog_filename is None and not os.listdir(tmp_path)
 
 
 def test_the_keys_are_in_no_file_that_has_a_name(

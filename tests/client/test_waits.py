@@ -169,6 +169,7 @@ def test_a_slow_reader_does_not_count(site: Site) -> None:
         site.client.close()
 
 
+@pytest.mark.needs("fcntl")
 def test_a_slow_upload_does_not_count(site: Site) -> None:
     """The system has taken the whole request long before the server has."""
     site.client.response_timeout = LONG / 2

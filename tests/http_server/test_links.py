@@ -95,6 +95,7 @@ def test_where_no_link_can_be_followed_safely_the_log_says_so_once(
         assert client.get("/it").status == 200
 
 
+@pytest.mark.needs("dir_fd")
 def test_links_without_end(root: Path) -> None:
     for number in range(60):
         (root / f"l{number}").symlink_to(f"l{number + 1}")
@@ -132,6 +133,7 @@ def test_without_the_jail_links_lead_anywhere_and_paths_do_not(root: Path) -> No
         assert client.get("/..%2fsecret.txt").status == 404
 
 
+@pytest.mark.needs("dir_fd")
 def test_a_root_that_is_a_link(root: Path) -> None:
     link = root.parent / "link"
     link.symlink_to("root")
@@ -158,7 +160,7 @@ def test_a_precompressed_neighbour_outside_is_not_taken(root: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["a file", "a directory"])
-@pytest.mark.skipif(not safe_open.CAN_OPEN_BELOW, reason="this system cannot open relative to a directory")
+@pytest.mark.needs("dir_fd")
 def test_a_link_that_is_put_in_the_way_at_any_moment(root: Path, what: str) -> None:
     """A file, or a directory above it, is swapped with a link to the outside, over and over."""
     outside = root.parent / "outside"

@@ -30,6 +30,7 @@ def test_a_name_of_many_digits_is_no_trouble(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["0" * 250, "8" * 250, "9" * 250]
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_what_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "seen").write_bytes(b"")
     (tmp_path / ".hidden").write_bytes(b"")

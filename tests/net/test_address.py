@@ -241,6 +241,7 @@ def test_the_two_ends_of_a_connection(family: int, host: str) -> None:
                                   f" remote_port={info.remote_port} local_port={port}>")
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_the_two_ends_of_a_unix_domain_connection(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
@@ -257,6 +258,7 @@ def test_the_two_ends_of_a_unix_domain_connection(tmp_path: Path) -> None:
     assert (served.remote_port, served.local_port, asked.remote_port, asked.local_port) == (0, 0, 0, 0)
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_peer_with_an_abstract_name() -> None:
     address = InternetAddress.from_socket_address(socket.AF_UNIX, b"\0name")
     assert address == InternetAddress("\0name", UNIX)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from blockingio.net.channel import Channel
+from blockingio.net import system
+from blockingio.net.channel import Channel, NonBlockingChannel
 from tests.peers import eventually
 
 
@@ -27,7 +28,7 @@ def test_has_input() -> None:
     assert channel.has_input()
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="this system does not have that option")
+@pytest.mark.needs("socket.TCP_CORK")
 def test_a_file_that_is_not_sent_does_not_hold_up_what_comes_next(tmp_path: Path) -> None:
     """Only full segments are sent while a file is: not any more when that has failed."""
     (tmp_path / "file").write_bytes(b"x" * (1 << 24))
@@ -59,3 +60,34 @@ def test_abort_lets_nobody_see_an_orderly_end() -> None:
         with pytest.raises(ConnectionResetError):
             theirs.recv(10)
         channel.abort()  # harmless
+
+
+@pytest.mark.parametrize("kind", [Channel, NonBlockingChannel])
+def test_a_file_where_the_system_does_not_send_it_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                            kind: type[Channel]) -> None:
+    """Each way is there by itself: no sendfile, but perhaps MSG_DONTWAIT."""
+    data = os.urandom(1 << 20)
+    (tmp_path / "file").write_bytes(data)
+    monkeypatch.setattr(system, "send_file", None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, open(tmp_path / "file", "rb") as file:
+        received: list[bytes] = []
+        reading = threading.Thread(target=lambda: received.append(theirs.recv(len(data) - 5, socket.MSG_WAITALL)))
+        reading.start()
+        noted: list[int] = []
+        sent = kind(ours).send_file(file.fileno(), 5, 1 << 30, 5, noted.append)
+        reading.join(5)
+    assert sent == sum(noted) == len(data) - 5 and received == [data[5:]]
+
+
+def test_a_channel_that_never_blocks_keeps_to_its_limits() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = NonBlockingChannel(ours)
+        channel.set_receive_timeout(0.05)
+        with pytest.raises(TimeoutError):
+            channel.receive(1)
+        with pytest.raises(TimeoutError):
+            channel.send_all(bytes(1 << 24), 0.05)
+        assert not channel.has_input()
+        assert channel.detach() is ours and ours.gettimeout() is None

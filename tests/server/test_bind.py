@@ -22,12 +22,6 @@ from tests.server.visits import GET, answering, get, in_background, is_free, run
 
 ROOT = Path(blockingio.__file__).parent.parent
 
-needs_unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"),
-                                reason="the system has no Unix-domain sockets")
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-needs_reuse_port = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"),
-                                      reason="the system has no SO_REUSEPORT")
-
 
 def has_ipv6() -> bool:
     try:
@@ -102,15 +96,25 @@ def test_any_ipv6_takes_ipv4_too() -> None:
     assert [info and info.remote_address.address for info in infos] == ["::ffff:127.0.0.1", "::1"]
 
 
+def ipv6_only() -> HttpServer:
+    """On a port that is free for IPv4, where another process may have the same one."""
+    for _ in range(20):
+        server = HttpServer.bind(InternetAddress.ANY_IP_V6, 0, v6_only=True)
+        try:
+            HttpServer.bind(InternetAddress.ANY_IP_V4, server.port).close()
+            return server
+        except OSError:
+            server.close()
+    raise AssertionError("no IPv6 port is free for IPv4")
+
+
 @needs_ipv6
 def test_any_ipv6_only() -> None:
-    with running(HttpServer.bind(InternetAddress.ANY_IP_V6, 0, v6_only=True)) as server:
+    with running(ipv6_only()) as server:
         with RawClient(server.port, "::1") as client:
             assert client.get("/6").body == b"/6"
         with pytest.raises(ConnectionRefusedError):
             RawClient(server.port, "127.0.0.1")
-        with HttpServer.bind(InternetAddress.ANY_IP_V4, server.port):
-            pass  # the port is free for IPv4
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", InternetAddress.ANY_IP_V4, "four.example",
@@ -147,7 +151,7 @@ def unix_client(path: str) -> RawClient:
     return RawClient.on(sock)
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "server")
     address = InternetAddress(path, InternetAddressType.UNIX)
@@ -167,7 +171,7 @@ def test_a_unix_domain_socket(tmp_path: Path) -> None:
         assert Path(path).is_socket()
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket_that_is_taken(tmp_path: Path) -> None:
     address = InternetAddress(str(tmp_path / "server"), InternetAddressType.UNIX)
     with running(HttpServer.bind(address, 0)):
@@ -185,7 +189,7 @@ def killed_server(path: Path) -> None:
         sock.listen()
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_the_file_of_a_server_that_was_killed_is_taken_over(tmp_path: Path, tls_contexts: TlsContexts) -> None:
     path = tmp_path / "server"
     address = InternetAddress(str(path), InternetAddressType.UNIX)
@@ -200,7 +204,7 @@ def test_the_file_of_a_server_that_was_killed_is_taken_over(tmp_path: Path, tls_
         assert client.get("/new").body == b"/new"
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_server_whose_backlog_is_full_is_alive(tmp_path: Path) -> None:
     """And so is one that nobody reads from yet: a look at it does not wait for it."""
     path = tmp_path / "server"
@@ -219,7 +223,7 @@ def test_a_server_whose_backlog_is_full_is_alive(tmp_path: Path) -> None:
         assert caught.value.errno == errno.EADDRINUSE and path.is_socket()
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir, lambda path: path.symlink_to(path.parent / "gone")],
                          ids=["a file", "a directory", "a link"])
 def test_what_is_no_servers_file_stays(tmp_path: Path, make: Callable[[Path], object]) -> None:
@@ -230,7 +234,7 @@ def test_what_is_no_servers_file_stays(tmp_path: Path, make: Callable[[Path], ob
     assert caught.value.errno == errno.EADDRINUSE and path.lstat()
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_the_file_of_another_kind_of_socket_stays(tmp_path: Path) -> None:
     path = str(tmp_path / "server")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -240,20 +244,20 @@ def test_the_file_of_another_kind_of_socket_stays(tmp_path: Path) -> None:
         assert caught.value.errno == errno.EADDRINUSE and Path(path).is_socket()
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket_with_a_path_that_is_too_long() -> None:
     with pytest.raises(OSError, match="xxx: .*too long"):
         HttpServer.bind(InternetAddress("/tmp/" + "x" * 200, InternetAddressType.UNIX), 0)
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_the_name_of_a_unix_domain_socket_may_go_before_it(tmp_path: Path) -> None:
     path = tmp_path / "server"
     with HttpServer.bind(InternetAddress(str(path), InternetAddressType.UNIX), 0):
         path.unlink()
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_the_name_of_a_unix_domain_socket_may_be_a_successors(tmp_path: Path) -> None:
     """close() takes away what the server has put there, and nothing else."""
     path = tmp_path / "server"
@@ -268,7 +272,7 @@ def test_the_name_of_a_unix_domain_socket_may_be_a_successors(tmp_path: Path) ->
     assert not path.exists()
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket_is_where_it_was_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the process has gone to another directory meanwhile, as a daemon does."""
     monkeypatch.chdir(tmp_path)
@@ -278,6 +282,7 @@ def test_a_unix_domain_socket_is_where_it_was_bound(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "server").exists()
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract names are Linux's")
 def test_an_abstract_unix_domain_name() -> None:
     name = f"\0blockingio test {id(object())}"
@@ -378,7 +383,7 @@ def forked_child() -> Iterator[None]:
         os.waitpid(child, 0)
 
 
-@needs_fork
+@pytest.mark.needs("os.fork")
 @pytest.mark.parametrize("is_read", [False, True], ids=["never read", "read"])
 @pytest.mark.parametrize("force", [False, True], ids=["", "by force"])
 @pytest.mark.parametrize("secure", [False, True], ids=["", "secure"])
@@ -399,8 +404,8 @@ def test_a_port_is_free_after_close_though_a_child_has_the_socket(
             assert client.get("/new").body == b"/new"
 
 
-@needs_fork
-@needs_unix
+@pytest.mark.needs("os.fork")
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket_is_closed_though_a_child_has_it(tmp_path: Path) -> None:
     path = tmp_path / "server"
     server = HttpServer.bind(InternetAddress(str(path), InternetAddressType.UNIX), 0)
@@ -411,8 +416,8 @@ def test_a_unix_domain_socket_is_closed_though_a_child_has_it(tmp_path: Path) ->
             unix_client(str(tmp_path / "renamed"))
 
 
-@needs_fork
-@needs_reuse_port
+@pytest.mark.needs("os.fork")
+@pytest.mark.needs("socket.SO_REUSEPORT")
 @pytest.mark.parametrize("made", ["listen_on", "shared"])
 def test_a_socket_that_others_may_have_is_left_to_them(made: str) -> None:
     """With listen_on it is its owner's; with shared a child may go on serving from it."""
@@ -423,7 +428,7 @@ def test_a_socket_that_others_may_have_is_left_to_them(made: str) -> None:
             RawClient(server.port).close()  # into the backlog of whoever has the socket
 
 
-@needs_reuse_port
+@pytest.mark.needs("socket.SO_REUSEPORT")
 def test_two_processes_share_a_port() -> None:
     script = """if True:
         import sys
@@ -520,7 +525,7 @@ def test_listen_on_and_never_used() -> None:
         assert sock.fileno() >= 0
 
 
-@needs_unix
+@pytest.mark.needs("socket.AF_UNIX")
 def test_listen_on_a_unix_domain_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "own")
     with socket.socket(socket.AF_UNIX) as sock:

@@ -439,7 +439,7 @@ def test_connections_and_channels_say_what_they_are() -> None:
         assert client.get().status == 200
         [connection] = server.state.connections
         eventually(lambda: repr(connection) == "<Connection 127.0.0.1 idle>")
-        assert repr(connection.channel) == f"<Channel {connection.channel.socket.fileno()}>"
+        assert repr(connection.channel) == f"<{type(connection.channel).__name__} {connection.channel.socket.fileno()}>"
         client.send(b"GET")
         eventually(lambda: repr(connection) == "<Connection 127.0.0.1 active>")
         client.close()

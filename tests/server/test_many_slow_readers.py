@@ -148,9 +148,12 @@ def test_who_has_waited_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> No
 
 def _is_still(server: HttpServer) -> bool:
     """Whether the system takes nothing more for those who do not read."""
-    before = server.state.budget._used
-    threading.Event().wait(0.05)
-    return server.state.budget._used == before
+    for _ in range(10):  # a busy machine may not come to it at once
+        before = server.state.budget._used
+        threading.Event().wait(0.05)
+        if server.state.budget._used != before:
+            return False
+    return True
 
 
 def test_a_writer_goes_at_the_pace_of_a_client_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,6 +203,7 @@ def test_behind_a_trusted_proxy_the_client_counts_too() -> None:
     explained(visit(reading, too_large % b"127.0.0.1", max_body_size=1, **proxies).body.decode())
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_client_on_a_unix_domain_socket_is_told(tmp_path: Path) -> None:
     with HttpServer.bind(InternetAddress(str(tmp_path / "s"), InternetAddressType.UNIX), 0) as server, running(server):
         sock = socket.socket(socket.AF_UNIX)

@@ -45,7 +45,7 @@ def policies(start: str) -> set[int]:
             if thread.name.startswith(start)}
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system does not have that policy")
+@pytest.mark.needs("os.SCHED_BATCH")
 def test_connections_give_way_to_handlers() -> None:
     """Their threads do not push a handler aside when they wake up; nobody else is touched."""
     seen: list[int] = []
@@ -62,7 +62,7 @@ def test_connections_give_way_to_handlers() -> None:
     assert set(seen) == {os.SCHED_OTHER}
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system does not have that policy")
+@pytest.mark.needs("os.SCHED_IDLE")
 def test_a_policy_that_was_chosen_for_all_stays() -> None:
     seen: list[set[int]] = []
 

@@ -107,6 +107,7 @@ def test_an_ipv4_peer_of_a_server_on_both() -> None:
         assert peer.get("/", "X-Forwarded-For: 192.0.2.1").body.startswith(b"192.0.2.1 ")
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_proxy_on_a_unix_domain_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     records: list[AccessRecord] = []

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.peers import PATIENCE
+from tests.scripts import PYTHON_PATH
 
 PROJECT = Path(__file__).parents[2]
 TUTORIALS = PROJECT / "tutorials"
@@ -19,7 +20,7 @@ _LAUNCH = Path(__file__).with_name("launch.py")
 def _start(name: str, port: int, real_port: int, directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-W", "default", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port)],
-        cwd=directory, env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": ""}, bufsize=0,
+        cwd=directory, env=os.environ | {"PYTHONPATH": PYTHON_PATH, "PYTHONUNBUFFERED": ""}, bufsize=0,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.client.servers import Asked, Peer, always, answering, scripted
 from tests.peers import PATIENCE
 from tests.tutorials.programs import PROJECT, QUIETLY, TUTORIALS, Program
+from tests.scripts import PYTHON_PATH
 
 _LAUNCH = Path(__file__).with_name("launch_client.py")
 
@@ -23,7 +24,7 @@ def start(name: str, port: int, real_port: int) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-u", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port)],
-        env=environment | {"PYTHONPATH": str(PROJECT)},
+        env=environment | {"PYTHONPATH": PYTHON_PATH},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

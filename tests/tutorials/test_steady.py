@@ -42,6 +42,7 @@ def pid_at(url: str) -> int:
 
 # ------------------------------------------------------------------------ the program
 
+@pytest.mark.needs("os.fork")
 def test_two_processes_until_ctrl_c(tmp_path: Path) -> None:
     with Program("steady_server.py", 4045, tmp_path) as program:
         first = pid_at(program.url)
