@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,12 @@ def test_a_single_page_that_is_not_there_yet(directory: Path) -> None:
 
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def ending(request: pytest.FixtureRequest) -> signal.Signals:
-    """A signal that asks for the end."""
+def ending(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that asks for the end, also where this suite runs under nohup."""
     number: signal.Signals = request.param
-    return number
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield number
+    signal.signal(signal.SIGHUP, before)
 
 
 def port_of(url: str) -> int:

@@ -145,10 +145,15 @@ def test_cors(directory: Path) -> None:
         assert send(client, "OPTIONS", "/").status == 405
 
 
-def test_cache(directory: Path) -> None:
-    with site(directory, cache=3600) as client:
-        response = client.get("/hello.txt")
-        assert response.header("cache-control") == "max-age=3600"
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_cache(directory: Path, is_kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_kept:  # in memory, from the second time on
+        monkeypatch.setattr("blockingio.http_server.file_cache.SETTLED_AFTER", -1)
+    with site(directory, cache=3600, cors=True) as client:
+        for _ in range(3):
+            response = client.get("/hello.txt")
+            assert (response.header("cache-control"), response.body) == ("max-age=3600", b"Hello, world!")
+            assert response.header("access-control-allow-origin") == "*"
         response = client.get("/hello.txt", f"If-None-Match: {response.header('etag')}")
         assert (response.status, response.header("cache-control")) == (304, "max-age=3600")
         assert client.get("/nothing").header("cache-control") is None

@@ -195,6 +195,25 @@ def test_a_kept_file_is_compressed_once_and_follows_the_disk(root: Path, monkeyp
 
 
 @pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("name", ["text.txt", "picture.png"])
+def test_what_is_kept_is_what_was_said_before(root: Path, name: str) -> None:
+    """Compressed or not, in whatever order it is asked for."""
+    (root / name).write_bytes(b"All work and no play. " * 100)
+    asks = [("Accept-Encoding: gzip",), ("Accept-Encoding: br",), (), ("Accept-Encoding: *;q=0.1",)]
+    with site(root, server={"auto_compress": True}) as client:
+        for fields in asks:
+            with site(root, server={"auto_compress": True}) as other:
+                first = other.get(f"/{name}", *fields)
+            for _ in range(2):
+                again = client.get(f"/{name}", *fields)
+                assert (again.status, again.body) == (200, first.body)
+                for field in ("vary", "etag", "content-encoding", "content-length", "content-type", "last-modified"):
+                    assert again.get_all(field) == first.get_all(field)
+            assert client.get(f"/{name}", *fields, f"If-None-Match: {first.header('etag')}").status == 304
+            assert client.get(f"/{name}", *fields, "Range: bytes=0-2").body == b"All"
+
+
+@pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("head", [
     b"GET /hello.txt HTTP/1.0\r\n\r\n",
     b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"])
