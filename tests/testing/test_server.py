@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from blockingio import HttpClient, HttpRequest, SecurityContext
+from blockingio import HttpClient, HttpException, HttpRequest, SecurityContext
 from blockingio.testing import Fault, RunningServer, serving
 from tests.peers import PATIENCE, RawClient, eventually
 
@@ -213,6 +213,17 @@ def test_an_exception_behind_the_answer_and_others() -> None:
     with pytest.raises((LookupError, ZeroDivisionError)) as raised:
         server.close()
     assert len(raised.value.__notes__) == 1 and "another action raised" in raised.value.__notes__[0]
+
+
+def test_an_answer_that_cannot_be_sent_is_raised_with_its_rule() -> None:
+    server = serving()
+    server.on("GET", "/", body="abc", headers={"Content-Length": 5})
+    with RawClient(server.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.is_ended()
+    with pytest.raises(HttpException, match="3 bytes written, expected 5") as raised:
+        server.close()
+    assert raised.value.__notes__ == ["in the answer of the rule GET / -> 200"]
 
 
 def test_what_the_server_saw_comes_in_front_of_what_the_block_raised() -> None:
