@@ -17,8 +17,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.net.system import ACCEPTED_INHERIT_MODE, AF_UNIX, claim_port, unix_family
@@ -26,9 +25,6 @@ from blockingio.server.connection import Connection
 from blockingio.server.connection_loop import ConnectionLoop
 from blockingio.server.state import ServerState, log
 from blockingio.stream.thread import Thread, in_one_go, unwatch, watch
-
-if TYPE_CHECKING:
-    from blockingio.server.load_share import LoadShare
 
 # Connections that may wait to be accepted where the user names no number: what the system has at most.
 DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
@@ -41,12 +37,6 @@ _GONE = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK)
 
 # Seconds until accept() is tried again where there was no room, should no connection of ours end before.
 _RETRY_TIME = 0.5
-
-# Seconds that another process with fewer connections has to take the next one, those between two looks whether it
-# has, and those in which none is waited for, once one has not.
-_COURTESY = 0.05
-_GLANCE = 0.0005
-_HASTE = 0.05
 
 # How often an accept thread that did not come up is followed by another.
 _STARTS = 3
@@ -197,7 +187,6 @@ class Listener(socketserver.ThreadingTCPServer):
         self._woken.setblocking(False)
         self._wake_up.setblocking(False)
         self._stopping = False
-        self._is_in_haste_until = 0.0  # the accept thread's, on the monotonic clock
         self._waits_for_room = False
         self._has_failed = False  # the accept thread's: the last connection could not be served
         self._ended = ended
@@ -336,7 +325,7 @@ class Listener(socketserver.ThreadingTCPServer):
                     return False
             self._waits_for_room = False
             if self.state.load is not None:
-                self._let_others_go_first(self.state.load)
+                self.state.load.let_others_go_first(self.state.connections, lambda: self._stopping)
             try:
                 sock, peer = self.get_request()
             except BlockingIOError:
@@ -353,17 +342,6 @@ class Listener(socketserver.ThreadingTCPServer):
             if self._is_full():
                 return True  # whether one more waits, the selector knows
         return True
-
-    def _let_others_go_first(self, load: LoadShare) -> None:
-        """Where another process has fewer connections, give it a moment to take the next one."""
-        now = monotonic()
-        if now < self._is_in_haste_until:
-            return
-        while load.others_have_less(len(self.state.connections)) and not self._stopping:
-            if monotonic() >= now + _COURTESY:
-                self._is_in_haste_until = now + _HASTE  # it is busy: those in the backlog are not to wait for it each
-                return
-            time.sleep(_GLANCE)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """socket.accept(), but where it fails behind the system's call, the client's socket is closed."""

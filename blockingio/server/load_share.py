@@ -7,7 +7,15 @@ own process alone, and by the parent once that has ended; a process reads those 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sized
 from mmap import mmap
+from time import monotonic, sleep
+
+# Seconds that another process with fewer connections has to take the next one, those between two looks whether it
+# has, and those in which none is waited for, once one has not.
+_COURTESY = 0.05
+_GLANCE = 0.0005
+_HASTE = 0.05
 
 # Of a process that does not accept, or of none.
 _ABSENT = 0xFFFFFFFF
@@ -21,6 +29,7 @@ class LoadShare:
     def __init__(self, places: int) -> None:
         self._cells = memoryview(mmap(-1, places * _CELL)).cast("I")
         self._place = 0  # of this process
+        self._is_in_haste_until = 0.0  # the accept thread's, on the monotonic clock
         for place in range(places):
             self.leave(place)
 
@@ -39,6 +48,17 @@ class LoadShare:
         """This process accepts, and has so many."""
         self._cells[self._place] = connections
 
-    def others_have_less(self, connections: int) -> bool:
-        """Whether one of the others that accept has fewer than so many."""
-        return any(others < connections for others in self._cells)
+    def let_others_go_first(self, connections: Sized, is_over: Callable[[], bool]) -> None:
+        """Where another process that accepts has fewer connections than these, give it a moment to take the next one.
+
+        On the accept thread; until ``is_over``.
+        """
+        now = monotonic()
+        if now < self._is_in_haste_until:
+            return
+        while any(others < len(connections) for others in self._cells) and not is_over():
+            if monotonic() >= now + _COURTESY:
+                # It is busy.  Those in the backlog are not to wait for it one by one.
+                self._is_in_haste_until = monotonic() + _HASTE
+                return
+            sleep(_GLANCE)
