@@ -64,6 +64,14 @@ def test_uploads_and_zips_are_measured(tmp_path: Path) -> None:
         assert command.zip_folder(contender, "/").rate > 0
 
 
+@pytest.mark.parametrize("kind, words", [("get", ["plain"]), ("post", ["read"]), ("tls", ["plain", "tls"])])
+def test_a_client_is_measured(kind: str, words: list[str]) -> None:
+    with Contender("apps.ceiling", *words) as contender:
+        for script in ("recv", "http_client", "blockingio"):
+            answer = run_client(f"request.{script}", contender.port, kind, "0.05")
+            assert answer["rate"] > 0 and answer["cpu"] > 0
+
+
 def test_a_download_is_measured() -> None:
     with Contender("download.source") as contender:
         answer = run_client("download.recv", contender.port, "/1000", "/100000", "0.05")

@@ -153,7 +153,7 @@ class HttpClientResponse(Stream[bytes]):
         Raises HttpException where the body ends early or is malformed.
         """
         if size is None or size < 0:
-            return b"".join(iter(self._next_chunk, b""))
+            return self._read_all()
         data = self._read_some(size) if size else b""
         if len(data) == size or not data:
             return data
@@ -163,6 +163,16 @@ class HttpClientResponse(Stream[bytes]):
             parts.append(data)
             left -= len(data)
         return b"".join(parts)
+
+    def _read_all(self) -> bytes:
+        body = self._body
+        holds_back = self.compression_state is HttpClientResponseCompressionState.DECOMPRESSED
+        parts = []
+        while data := self._read_some(_CHUNK_SIZE):
+            parts.append(data)
+            if body is not None and body.finished and not holds_back:
+                break  # usually: all has come in one piece
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def text(self) -> str:
         """The rest of the body, decoded by the charset of its Content-Type, utf-8 where that names none.
