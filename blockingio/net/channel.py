@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from blockingio.net import system
@@ -28,6 +28,9 @@ _START_SIZE = 16 * 1024
 
 # Bytes of a file that are read at once, where the system does not send it by itself.
 _READ_SIZE = 256 * 1024
+
+# Seconds between two looks at whether the peer has taken what was sent.
+_LOOK_EVERY = 0.002
 
 # Pieces of input that are read away at the end at most, each of up to 64 KiB.
 _LINGER_PIECES = 64
@@ -123,6 +126,18 @@ class Channel:
     def unsent(self) -> int:
         """Bytes that the kernel has taken, and the peer has not confirmed; 0 where the system does not say."""
         return system.unsent(self.socket)
+
+    def wait_until_taken(self, seconds: float) -> bool:
+        """Until the peer's system has confirmed all that was sent; False where the time is up.
+
+        By looking again and again: the kernel wakes nobody for it.
+        """
+        end = monotonic() + seconds
+        while left := self.unsent():
+            if monotonic() >= end:
+                break
+            sleep(_LOOK_EVERY)
+        return not left
 
     def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
         """Send everything.  Raises TimeoutError when nothing was taken for ``timeout`` seconds, OSError."""

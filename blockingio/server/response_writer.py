@@ -7,7 +7,7 @@ it.  What the client does not take at once a SendQueue sends.
 from __future__ import annotations
 
 from concurrent.futures import Future, InvalidStateError
-from time import monotonic, sleep, time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage, HttpException
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from blockingio.server.connection import Connection
     from blockingio.server.deadline import Deadline
 
-# Seconds between two looks at whether a client has taken what was sent.
-_LOOK_EVERY = 0.002
+# Seconds that a client's system gets to confirm what was sent before a reset, which would make ours forget the rest.
+_CONFIRM_TIME = 2.0
 
 STARTED = "the response has begun: headers are set before the first write, flush or close"
 
@@ -269,23 +269,17 @@ class ResponseWriter(IOSink):
         return not self._gone
 
     def end_as_it_is(self, *, reset: bool = False) -> None:
-        """No more of the answer comes, and the connection ends: orderly, or by a reset."""
+        """No more of the answer comes, and the connection ends: orderly, or by a reset behind all that was sent."""
         if self.phase == CLOSED:
             return
         if reset:
+            self._connection.channel.wait_until_taken(_CONFIRM_TIME)
             self._connection.channel.abort()
             self.give_up()
             return
         self.phase = CLOSED
         self._keep = False
         self._finish(not self._gone)
-
-    def wait_until_taken(self, seconds: float) -> bool:
-        """Until the client's system has confirmed all that was sent; False where the time is up."""
-        end = monotonic() + seconds
-        while (left := self._connection.channel.unsent()) and monotonic() < end and not self._gone:
-            sleep(_LOOK_EVERY)
-        return not left
 
     # ---------------------------------------------------------------- its bytes
 

@@ -16,9 +16,6 @@ from blockingio.wire.body import has_body
 # Times a second that a slow body goes on.
 _PIECES_A_SECOND = 20
 
-# Seconds that a client's system gets to confirm what was sent before a reset, which may make it forget the rest.
-_CONFIRM_TIME = 2.0
-
 # Where the size of a chunk should be (RFC 9112 7.1).
 _BAD_CHUNK = b"no-size\r\n"
 
@@ -96,8 +93,6 @@ class Fault:
                 response.give_up()
                 return
             going = response.send_as_it_is(piece)
-        if self.reset:
-            response.wait_until_taken(_CONFIRM_TIME)
         response.end_as_it_is(reset=self.reset)
 
     def _send_well(self, response: HttpResponse, body: bytes, has_content: bool, stopped: Event) -> None:
