@@ -13,6 +13,10 @@ from threading import RLock
 from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
 from blockingio.net.system import DONT_WAIT, READABLE, WRITABLE
 
+# Bytes that OpenSSL is given at once, four records.  Where it cannot send all of them it says nothing of those that it
+# has sent, and must be given at least as many again: of a large piece nothing would seem to go, for as long as it takes.
+_STEP = 64 * 1024
+
 # The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
 _WANTS_READ = 2
 _WANTS_WRITE = 3
@@ -82,6 +86,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
                 self._wait_as_wanted(error, end)
 
     def send_now(self, data: bytes | memoryview) -> int:
+        """The rest of ``data`` has to be what is sent next: the first _STEP bytes of it, or all, in one piece."""
         sent = 0
         view = memoryview(data)
         try:
@@ -89,7 +94,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
                 with self._inside:
                     if self._aborted:
                         raise ConnectionAbortedError("the connection has been aborted")
-                    sent += self.socket.send(view[sent:])
+                    sent += self.socket.send(view[sent : sent + _STEP])
         except OSError as error:
             if error.errno not in (_WANTS_READ, _WANTS_WRITE):
                 raise

@@ -10,7 +10,8 @@ import pytest
 
 from blockingio.net import system
 from blockingio.net.channel import Channel, NonBlockingChannel
-from tests.peers import eventually
+from blockingio.net.tls_channel import DuplexTlsChannel
+from tests.peers import PATIENCE, TlsContexts, eventually
 
 
 def test_has_input() -> None:
@@ -91,3 +92,31 @@ def test_a_channel_that_never_blocks_keeps_to_its_limits() -> None:
             channel.send_all(bytes(1 << 24), 0.05)
         assert not channel.has_input()
         assert channel.detach() is ours and ours.gettimeout() is None
+
+
+def test_tls_says_what_it_has_sent(tls_contexts: TlsContexts) -> None:
+    """To a peer that reads slowly: bytes of a large piece that have gone count, and a shorter piece may follow."""
+    size = 1 << 24
+    data = memoryview(os.urandom(4096) * (size // 4096))
+    received = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as theirs:
+        with tls_contexts.server.wrap_socket(server.accept()[0], server_side=True, do_handshake_on_connect=False) as ours:
+            go_on = threading.Event()
+
+            def read() -> None:
+                with tls_contexts.client.wrap_socket(theirs, server_hostname="localhost") as peer:
+                    assert go_on.wait(PATIENCE)
+                    while len(received) < size:
+                        received.extend(peer.recv(65536))
+
+            thread = threading.Thread(target=read)
+            thread.start()
+            channel = DuplexTlsChannel(ours)
+            channel.handshake(PATIENCE)
+            sent = channel.send_now(data)
+            go_on.set()
+            assert 0 < sent < size
+            for at in range(sent, size, 256 * 1024):
+                channel.send_all(data[at : at + 256 * 1024], PATIENCE)
+            thread.join(PATIENCE)
+            assert received == data
