@@ -325,6 +325,27 @@ def test_the_clients_timeouts_hold(client: HttpClient) -> None:
     assert time.monotonic() - began < PATIENCE
 
 
+@pytest.mark.parametrize("where", ["TLS", "a proxy", "TLS behind a proxy"])
+def test_the_connection_timeout_holds_before_the_request(where: str, client: HttpClient) -> None:
+    """A server that says nothing to a ClientHello, and a proxy that answers no CONNECT."""
+    def silent(peer: Peer) -> None:
+        if "proxy" in where:
+            peer.demand()
+            if "TLS" in where:
+                peer.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+        while peer.socket.recv(4096):
+            pass
+
+    client.connection_timeout = 0.1
+    with scripted(silent) as server:
+        if "proxy" in where:
+            client.find_proxy = lambda url: f"PROXY 127.0.0.1:{server.port}"
+        began = time.monotonic()
+        with pytest.raises((OSError, WebSocketException)) as caught:
+            WebSocket.connect(f"{'wss' if 'TLS' in where else 'ws'}://127.0.0.1:{server.port}", custom_client=client)
+        assert time.monotonic() - began < PATIENCE and not getattr(caught.value, "http_status_code", None)
+
+
 def test_a_timeout_ends_with_the_handshake(client: HttpClient) -> None:
     client.response_timeout = client.connection_timeout = 0.1
 

@@ -225,6 +225,16 @@ def test_in_tcp_as_well() -> None:
         client.closes_with(1002)
 
 
+def test_after_a_failure_the_connection_is_half_closed() -> None:
+    """The peer has the Close and the end, and what it sends yet is read away until it ends as well."""
+    with echoing(compression=OFF) as server, upgraded(server.port) as client:
+        client.send(frame(FIN | 3))
+        client.closes_with(1002)
+        for _ in range(8):
+            client.send(bytes(1 << 20))
+        client.finish_sending()
+
+
 def test_frames_behind_the_request_are_no_fault() -> None:
     with echoing(compression=OFF) as server, upgraded(server.port, behind=frame(FIN | TEXT, b"early")) as client:
         assert client.read_frame() == (FIN | TEXT, b"early")

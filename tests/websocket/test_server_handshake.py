@@ -8,7 +8,7 @@ import pytest
 from blockingio import HttpRequest, HttpServer, WebSocket, WebSocketException, WebSocketTransformer
 from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
 from tests.websocket.raw import (
-    ACCEPT, FIN, KEY, OFF, TEXT, RawSocket, accept_for, echo, echoing, frame, handling, request_head, upgraded)
+    ACCEPT, CLOSE, FIN, KEY, OFF, PING, TEXT, RawSocket, accept_for, echo, echoing, frame, handling, request_head, upgraded)
 
 FIELDS = {"Host": "localhost", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY,
           "Sec-WebSocket-Version": "13"}
@@ -247,7 +247,8 @@ def test_a_transformer_turns_requests_into_sockets() -> None:
         server.close()
 
 
-def test_an_upgraded_socket_is_the_handlers() -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_an_upgraded_socket_is_the_handlers(force: bool) -> None:
     """Neither the end of the server, nor its timeouts, nor its counts concern it."""
     with handling(echo, compression=OFF, workers=1) as server, upgraded(server.port) as client:
         client.send_frame(FIN | TEXT, b"x")
@@ -255,7 +256,7 @@ def test_an_upgraded_socket_is_the_handlers() -> None:
         info = server.connections_info()
         assert (info.total, info.active, info.idle) == (0, 0, 0)
         server.idle_timeout = 0.05
-        server.close(force=True)
+        server.close(force=force)
         client.send_frame(FIN | TEXT, b"y")
         assert client.read_frame().payload == b"y"
         client.say_goodbye()
@@ -267,6 +268,26 @@ def test_a_client_that_goes_away_at_once() -> None:
             client = RawClient(server.port)
             client.send(request_head() + frame(FIN | TEXT, b"x"))
             client.reset()
+
+
+def test_nothing_of_a_frame_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """At no level: of none that is broken, that a handler fails over, or that its peer leaves in the middle."""
+    def fail(sock: WebSocket) -> None:
+        for message in sock:
+            if message == "fail, secret":
+                raise ValueError("of the handler's own")
+            sock.add(message)
+
+    caplog.set_level(0)
+    with handling(fail, compression=OFF) as server:
+        for data in (frame(FIN | TEXT, b"secret") + frame(FIN | 3, b"secret"), frame(FIN | TEXT, b"secret \xff"),
+                     frame(FIN | TEXT, b"fail, secret"), frame(FIN | PING, b"secret") + frame(FIN | CLOSE, b"\x0f\xa1secret"),
+                     frame(FIN | TEXT, b"secret")[:9]):
+            with upgraded(server.port) as raw:
+                raw.send(data).finish_sending()
+                raw.read_until_eof()
+        eventually(lambda: "of the handler's own" in caplog.text)
+    assert "secret" not in caplog.text
 
 
 def test_what_strangers_ask_for_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
