@@ -222,7 +222,12 @@ class ResponseWriter(IOSink):
 
     def _find_codec(self) -> str:
         headers = self._headers
-        return self._codec_of(self._connection.state.default_response_headers if headers is None else headers)
+        if headers is None:
+            headers = self._connection.state.default_response_headers
+        section = headers.kept_section
+        if section is None or section.codec is None or self.phase != OPEN:
+            return self._codec_of(headers)
+        return section.codec
 
     def _begin(self, length: int, body: bytes = b"") -> bytes:
         state = self._connection.state

@@ -5,9 +5,10 @@ Nothing here is a test: figures depend on the machine, so they are printed and n
     __main__     the command line, and the order of the sections
     rows         what servers are asked for, in groups: processor time for a request, and requests a second
     message      a request of the load: its bytes
+    answer       what an answer costs the handler's thread
     client       GET, POST and GET by TLS by keep-alive, and a download of 64 MiB
     files        a file of 64 MiB, small ones by keep-alive, and what the command serves with its log on
-    memory       what an idle connection costs
+    memory       what an idle connection costs, and what thousands of them leave for busy ones
     imports      what the import costs
     contender    a contender's process: started, asked for its port, always ended
     load         the load: wrk where it is installed, else a generator of our own
