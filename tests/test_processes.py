@@ -357,4 +357,4 @@ def test_one_that_has_fewer_connections_gets_the_next_ones() -> None:
         with stopped(one):
             assert connect(16) == [other] * 16
         # Where the system does not let it run for long, some go to the other one after all.
-        assert connect(16).count(one) >= 13
+        assert connect(16).count(one) >= 12

@@ -11,11 +11,10 @@ from collections.abc import Callable, Sized
 from mmap import mmap
 from time import monotonic, sleep
 
-# Seconds that another process with fewer connections has to take the next one, those between two looks whether it
-# has, and those in which none is waited for, once one has not.
-_COURTESY = 0.05
+# Seconds that another process with fewer connections has to take the next one, and those between two looks whether
+# it has.
+_COURTESY = 0.1
 _GLANCE = 0.0005
-_HASTE = 0.05
 
 # Of a process that does not accept, or of none.
 _ABSENT = 0xFFFFFFFF
@@ -29,7 +28,9 @@ class LoadShare:
     def __init__(self, places: int) -> None:
         self._cells = memoryview(mmap(-1, places * _CELL)).cast("I")
         self._place = 0  # of this process
-        self._is_in_haste_until = 0.0  # the accept thread's, on the monotonic clock
+        # The accept thread's: how long it waits for others, and what they had when it last did so in vain.
+        self._patience = _COURTESY
+        self._were: list[int] = []
         for place in range(places):
             self.leave(place)
 
@@ -53,12 +54,20 @@ class LoadShare:
 
         On the accept thread; until ``is_over``.
         """
-        now = monotonic()
-        if now < self._is_in_haste_until:
-            return
-        while any(others < len(connections) for others in self._cells) and not is_over():
-            if monotonic() >= now + _COURTESY:
-                # It is busy.  Those in the backlog are not to wait for it one by one.
-                self._is_in_haste_until = monotonic() + _HASTE
+        end = 0.0
+        while min(others := self._others()) < len(connections) and not is_over():
+            if not end:
+                if others != self._were:
+                    self._patience = _COURTESY  # they do something
+                end = monotonic() + self._patience
+            if monotonic() >= end:
+                # It is busy, or stuck.  Those in the backlog are not to wait for it one by one: each half as long.
+                self._patience = self._patience / 2 if self._patience > _GLANCE else 0
+                self._were = others
                 return
             sleep(_GLANCE)
+
+    def _others(self) -> list[int]:
+        cells = list(self._cells)
+        cells[self._place] = _ABSENT
+        return cells
