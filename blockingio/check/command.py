@@ -90,7 +90,7 @@ def target_of(url: str, patience: float = _PATIENCE, *, is_mine: bool = False) -
         raise ValueError(f"expected a URL that begins with http:// or https://, found {url!r}")
     tls = None
     if uri.scheme == "https":
-        # Whoever it is, it is the user's own: its certificate may be its own too.
+        # The server is the user's own, and so may its certificate be: neither name nor issuer is checked.
         tls = ssl.create_default_context()
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE
