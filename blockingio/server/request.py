@@ -238,7 +238,11 @@ class HttpRequest(Stream[bytes]):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def __iter__(self) -> Iterator[bytes]:
-        while data := self._read_some(BODY_RECEIVE_SIZE):
+        return self.pieces(BODY_RECEIVE_SIZE)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The body as it comes, in pieces of ``size`` bytes at most; raises as read() does."""
+        while data := self._read_some(size):
             yield data
 
     def read_again(self, content: bytes) -> None:
