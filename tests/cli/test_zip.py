@@ -1,15 +1,20 @@
 """?zip: a folder as one file, within the jail."""
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import requests
 
+from blockingio.http_server.listing import Entry
+from blockingio.http_server.safe_open import Opened, open_below
+from blockingio.http_server.zip_stream import write_zip
 from blockingio.server.thread_pool import ThreadPool
 from tests.cli.command import Command
 from tests.cli.sites import make_directory, send, site
@@ -105,3 +110,32 @@ def test_the_command(directory: Path, tmp_path: Path) -> None:
         url = command.start(directory)
         assert requests.get(url + "?zip", timeout=PATIENCE).headers["content-type"].startswith("text/html")
         assert command.interrupt() == (0, "", "")
+
+
+def test_what_changes_while_it_is_written(directory: Path) -> None:
+    """What is gone, may not be read, or is no file any more by the time it comes to it is left out; all else is there."""
+    (directory / "locked").mkdir()
+    (directory / "locked" / "inside").touch()
+    os.mkfifo(directory / "fifo")
+    for name in ("gone", "left"):
+        (directory / name).write_text(name)
+    os.utime(directory / "left", (1e11, 1e11))  # in the year 5138, and a ZIP's time ends in 2107
+
+    def open_names(names: Sequence[str]) -> Opened:
+        if names[-1:] == ("gone",):
+            raise FileNotFoundError(errno.ENOENT, "gone")
+        return open_below(str(directory), names)
+
+    def entries(folder: Opened, names: Sequence[str]) -> list[Entry]:
+        if names[-1:] == ("locked",):
+            raise PermissionError(errno.EACCES, "locked")
+        found = sorted(os.listdir(folder.descriptor))
+        return [Entry(name, name in ("sub", "deep", "locked"), 0, 0) for name in found]
+
+    output = io.BytesIO()
+    write_zip(output, (), open_names, entries, lambda: True)
+    archive = zipfile.ZipFile(output)
+    assert archive.testzip() is None
+    assert archive.namelist() == ["hello.txt", "left", "locked/", "sub/", "sub/deep/", "sub/deep/empty", "sub/ä.bin"]
+    assert archive.getinfo("left").date_time == (2107, 12, 31, 23, 59, 58)
+    assert archive.getinfo("hello.txt").date_time == (1980, 1, 1, 0, 0, 0)
