@@ -273,6 +273,12 @@ HttpMultipartFormData(Stream): content_type content_disposition content_transfer
     value(name)
 """
 
+WIRE_VIEW = """
+WireView:
+    __init__(stream=None, *, colour=None, secrets=False, body_limit=1024)
+    __call__(record)
+"""
+
 TESTING = """
 RecordedRequest: method uri headers body client
 RunningServer: url port server context requests

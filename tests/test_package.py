@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import blockingio
-from tests.contract import BLOCKINGIO, FUNCTIONS, HTTP_SERVER, MORE, TESTING, WSGI
+from tests.contract import BLOCKINGIO, FUNCTIONS, HTTP_SERVER, MORE, TESTING, WIRE_VIEW, WSGI
 
 PACKAGE = Path(blockingio.__file__).parent
 ROOT = PACKAGE.parent
@@ -34,7 +34,8 @@ class Contract(NamedTuple):
 
 def contracts() -> Iterator[Contract]:
     for module, text in (("blockingio", BLOCKINGIO), ("blockingio.http_server", HTTP_SERVER),
-                         ("blockingio.testing", TESTING), ("blockingio.wsgi", WSGI)):
+                         ("blockingio.testing", TESTING), ("blockingio.wsgi", WSGI),
+                         ("blockingio.wire_view", WIRE_VIEW)):
         text = re.sub(r"\n {8,}", " ", text)  # a line that goes on
         for block in re.split(r"\n(?=\w)", text):
             if not block.strip():
@@ -60,15 +61,15 @@ def exported(agreed: Contract) -> Any:
 
 def test_the_table_was_read() -> None:
     """A table that is read wrongly would make tests that cannot fail."""
-    assert len(CONTRACTS) == 56 and len({agreed.name for agreed in CONTRACTS}) == 56
-    assert sum(len(agreed.methods) for agreed in CONTRACTS) == 198
+    assert len(CONTRACTS) == 57 and len({agreed.name for agreed in CONTRACTS}) == 57
+    assert sum(len(agreed.methods) for agreed in CONTRACTS) == 200
     server = next(agreed for agreed in CONTRACTS if agreed.name == "HttpServer")
     assert server.bases == ["Stream"] and "max_connections" in server.attributes
     assert server.methods["bind"] == "(address, port, *, backlog=0, v6_only=False, shared=False)"
 
 
 @pytest.mark.parametrize("module", ["blockingio", "blockingio.http_server", "blockingio.testing", "blockingio.wsgi",
-                                    "blockingio.processes"])
+                                    "blockingio.processes", "blockingio.wire_view"])
 def test_exports_are_the_contracts(module: str) -> None:
     names = {agreed.name for agreed in CONTRACTS if agreed.module == module}
     if module == "blockingio":

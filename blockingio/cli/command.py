@@ -27,6 +27,7 @@ from blockingio.processes import run as run_processes
 from blockingio.server.log_file import LogFile
 from blockingio.server.log_format import LOG_FORMATS
 from blockingio.server.request_log import RequestLog, wants_colour
+from blockingio.wire_view import WireView
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,6 +75,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: KeptCertificate | None,
            log_file: LogFile | None) -> int:
     server.auto_compress = options.gzip
+    if options.wire:
+        server.wire_log = WireView()
     _add_headers(server, options)
     urls = urls_of(server, options, scheme)
     with Shutdown() as shutdown:

@@ -175,6 +175,8 @@ def _add_log(add: _Add) -> None:
              "out whole (common)")
     add("--log-file", type=Path, metavar="FILE", help="add the lines to this file instead of showing them")
     add("--quiet", action="store_true", help="show no line for each request")
+    add("--wire", action="store_true",
+        help="show on stderr what goes over the wire, byte for byte, with credentials and cookies masked")
 
 
 def check(parser: Parser, options: argparse.Namespace) -> None:

@@ -1,0 +1,16 @@
+"""What goes over the wire, for people to read.
+
+    from blockingio import HttpServer
+    from blockingio.wire_view import WireView
+
+    server = HttpServer.bind("127.0.0.1", 8000)
+    server.wire_log = WireView()
+
+A client has a ``wire_log`` too.  From a shell: ``python -m blockingio.wire_view URL`` makes one request and shows it.
+"""
+
+from __future__ import annotations
+
+from blockingio.wire_view.view import WireView
+
+__all__ = ["WireView"]
