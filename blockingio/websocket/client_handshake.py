@@ -53,7 +53,7 @@ def _ask(client: HttpClient, uri: Uri, protocols: tuple[str, ...], headers: Mapp
     status = response.status_code
     if status != _SWITCHING_PROTOCOLS:
         reason = response.reason_phrase
-        del response  # its connection goes back, or is closed: not only once nobody has the error any more
+        del response  # its connection goes back to the pool, or is closed: the error's traceback must not keep it
         raise WebSocketException(f"the server answered {status} {reason}, expected 101".replace(" ,", ","), status)
     sock = response.detach_socket()
     try:
@@ -102,5 +102,6 @@ def _check(response: HttpClientResponse, key: str, protocols: tuple[str, ...]) -
         return None
     if len(chosen) > 1 or chosen[0] not in protocols:
         offered = ", ".join(protocols) or "none"
-        raise ValueError(f"the server chose the protocol {', '.join(chosen)[:100]}, expected one of those offered: {offered}")
+        found = ", ".join(chosen)[:100]
+        raise ValueError(f"the server chose the protocol {found}, expected one of those offered: {offered}")
     return chosen[0]

@@ -22,7 +22,7 @@ MIN_OWN_BITS = 9
 
 # The end of each message that does not travel (RFC 7692 7.2.1): an empty block without compression.
 _TAIL = b"\x00\x00\xff\xff"
-# A final block behind it: whoever was between two blocks is at the end of its stream then, and nobody else.
+# A final block behind it: only a stream that stood between two blocks is at its end then.
 _FINAL_BLOCK = b"\x01\x00\x00\xff\xff"
 # Bytes that are expanded at once; a limit is passed by less than that.
 _STEP = 64 * 1024

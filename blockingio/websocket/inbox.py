@@ -1,8 +1,8 @@
-"""The messages that have come and that nobody has read yet: a queue with bounds, for one that puts and any number of readers.
+"""The messages that have come and have not been read: a bounded queue for one thread that puts, and any that read.
 
-The thread that reads the socket puts and, where the queue is full, waits; until there is room again it reads nothing, and
-so the peer has to wait as well.  Bounds are in bytes, as Python keeps them, and in number: empty messages
-cost no bytes on the wire.
+The thread that reads the socket puts messages and, where the queue is full, waits.  Meanwhile it reads nothing, so
+TCP's flow control makes the peer wait as well.  The bounds are in bytes, as Python keeps them, and in number, because
+empty messages have no bytes.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ Message: TypeAlias = "str | bytes"
 # Messages that are kept at most.
 _MOST = 4096
 
-# The main thread waits so many seconds in one go: a Ctrl-C that comes in the instant before the interpreter goes
-# to sleep, and so wakes nobody, is not slept through.
+# The main thread waits so many seconds in one go: a Ctrl-C that comes in the instant before the wait begins does not
+# end that wait, but the next one does not begin.
 _NAP = 1.0
 
 
 class _End:
-    """On the queue behind the last message, for good: whoever takes it puts it back."""
+    """On the queue behind the last message, for good: the reader that takes it puts it back."""
 
 
 _END = _End()
 
 
 class _Nudge:
-    """On the queue to wake somebody up: a message was given back."""
+    """On the queue to wake a reader up: a message was given back."""
 
 
 _NUDGE = _Nudge()
@@ -48,12 +48,12 @@ class Inbox:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes  # about; may be changed by any thread
-        self.is_full = False  # the one that puts is waiting; written under _lock
+        self.is_full = False  # the thread that puts is waiting; written under _lock
         self._queue: SimpleQueue[Any] = SimpleQueue()  # messages, perhaps an exception, _END
         self._lock = Lock()  # guards what follows
         self._bytes = 0  # what the queue holds
-        self._takes_all = False  # nobody is made to wait any more
-        self._room = Lock()  # locked while the one that puts is to wait
+        self._takes_all = False  # ``put`` does not wait any more
+        self._room = Lock()  # locked while the thread that puts is to wait
         self._room.acquire()
         self._waiting = 0  # readers in ``waiting``; under _lock
         self._returned: deque[Message] = deque()  # given back: older than all on the queue
@@ -71,13 +71,16 @@ class Inbox:
         self._queue.put(message)
 
     def put_at_once(self, message: Message) -> None:
-        """Without waiting, by a reader who cannot make room and wait for it: what came together with one for itself."""
+        """``put`` without waiting, by a reader: it cannot wait for the room that it makes itself.
+
+        For messages that came together with the one that it was waiting for.
+        """
         with self._lock:
             self._bytes += getsizeof(message)
         self._queue.put(message)
 
     def end(self, error: Exception | None = None) -> None:
-        """Nothing more comes; who reads next gets the error, the others find the end."""
+        """Nothing more comes: the next reader gets the error, and all others find the end."""
         if error is not None:
             self._queue.put(error)
         self._queue.put(_END)
@@ -89,7 +92,7 @@ class Inbox:
             self._make_room()
 
     def _is_over(self) -> bool:
-        """With the one that is counted and not there yet.  A single one is never too much."""
+        """Counting the message that is about to be put.  A single message is never too much."""
         waiting = self._queue.qsize()
         return waiting > 0 and (self._bytes > self.max_bytes or waiting >= _MOST)
 
@@ -102,7 +105,7 @@ class Inbox:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Around ``get``: whoever reads the socket is to know that somebody waits."""
+        """Around ``get``: the thread that reads the socket has to know how many readers wait."""
         with self._lock:
             self._waiting += 1
         try:
@@ -117,16 +120,16 @@ class Inbox:
 
     @property
     def is_hungry(self) -> bool:
-        """Whether somebody waits for whom nothing is here."""
+        """Whether more readers wait than there are messages."""
         return self._waiting > self._queue.qsize()
 
     @property
     def has_one_waiting(self) -> bool:
-        """Whether a single one waits, and what it waits for is here."""
+        """Whether a single reader waits, and there is a message for it."""
         return self._waiting == 1 and not self._queue.empty()
 
     def get(self, seconds: float = inf) -> Message:
-        """The next message.  StopIteration at the end; TimeoutError after so many seconds; what ``end`` was given."""
+        """The next message.  Raises StopIteration at the end, TimeoutError after so many seconds, ``end``'s error."""
         deadline = monotonic() + seconds
         nap = _NAP if current_thread() is main_thread() else TIMEOUT_MAX
         while True:
@@ -149,14 +152,14 @@ class Inbox:
                 return message
 
     def put_back(self, message: Message) -> None:
-        """It is the next reader's."""
+        """Give a message back: the next reader gets it."""
         with self._lock:
             self._bytes += getsizeof(message)
             self._returned.append(message)
         self._queue.put(_NUDGE)
 
     def _count_out(self, taken: Any) -> Message | None:
-        """None for a nudge that somebody else has followed."""
+        """The message; None for a nudge whose message another reader has taken."""
         if taken is _END:
             self._queue.put(taken)
         if taken is _END or taken is _NUDGE:

@@ -1,8 +1,9 @@
 """One WebSocket's connection: the thread that reads it, its heartbeat, and how it ends.
 
-The thread of ``run`` reads: it turns bytes into messages, answers Pings and puts messages into the inbox; in turns with
-those who iterate (Reading).  The writing half is the Writer's.  Only this thread closes the socket, as its last act: when it has read the
-end, nobody is writing any more (``Writer.shut``).  Others who want an end cut the connection, and it notices.
+The thread of ``run`` reads: it turns bytes into messages, answers Pings and puts messages into the inbox, in turns with
+the threads that iterate (Reading).  The writing half is the Writer's.  Only the thread of ``run`` closes the socket, as
+its last act: no thread is writing any more by then (``Writer.shut``).  Any other thread cuts the connection instead,
+and the thread of ``run`` notices.
 
 An end is one of these (RFC 6455 7):
     the peer's Close    it is answered; behind both Closes the server ends TCP first
@@ -141,7 +142,7 @@ class Link:
         self._drain(deadline)
 
     def _drain(self, deadline: float) -> None:
-        """Read away what still comes, to the peer's end: input that nobody has read would make our end a reset."""
+        """Read away what still comes, to the peer's end: with input unread, closing the socket would be a reset."""
         channel = self._channel
         try:
             while (left := deadline - monotonic()) > 0:
@@ -151,10 +152,10 @@ class Link:
         except TIMED_OUT:
             return
         except OSError:
-            channel.linger(deadline - monotonic())  # as it comes: TLS may have ended already
+            channel.linger(deadline - monotonic())  # below TLS, which may have ended already
 
     def _set_over(self) -> None:
-        """Nothing more comes of it: whoever reads finds the end, and whoever waits in ``close`` goes on."""
+        """Nothing more comes: readers find the end, and threads that wait in ``close`` go on."""
         if self.close_code is None:
             self.close_code = WebSocketStatus.ABNORMAL_CLOSURE
             self.close_reason = ""
@@ -186,7 +187,7 @@ class Link:
         deadline = monotonic() + CLOSE_TIME
         if not self.is_peer_gone:
             self.is_closed_here = True
-        self.reading.drop()  # reading goes on, past what nobody reads, to the peer's Close
+        self.reading.drop()  # reading goes on, past messages that are not read, to the peer's Close
         if not self.writer.close(code, reason, deadline) and not self.writer.is_closed:
             self._channel.cut()  # a writer is stuck
         if not self.wait_until_over(deadline - monotonic()):
@@ -223,8 +224,8 @@ class Link:
 class Heartbeat:
     """Pings at intervals, and what is made of their answers.
 
-    ``beat`` runs on the clock's thread, ``hear`` on the one that reads, ``set_interval`` on any: each writes
-    what no other one writes, but for ``_timer``, which ``_lock`` guards together with ``interval``.
+    ``_beat`` runs on the clock's thread, ``hear`` on the thread that reads, ``set_interval`` on any.  Each attribute is
+    written by one of them, but for ``_timer``, which ``_lock`` guards together with ``interval``.
     """
 
     __slots__ = ("interval", "_link", "_lock", "_timer", "_count", "_heard", "_awaited", "_seen")
@@ -262,7 +263,7 @@ class Heartbeat:
             self._count += 1
             self._awaited = self._count.to_bytes(8)
             link.writer.ping(self._awaited)
-        link.reading.recall()  # whoever iterates may be busy when the answer comes
+        link.reading.recall()  # a thread that iterates may be busy when the answer comes
         with self._lock:
             if self.interval is not None and not link.is_over:
                 self._timer = clock.schedule(self.interval, self._beat)
@@ -270,8 +271,8 @@ class Heartbeat:
     def _is_dead(self) -> bool:
         """Whether the last Ping's answer is missing, and nothing excuses that.
 
-        A Pong cannot come before the rest of a frame that is coming, nor while nobody takes messages off the
-        full inbox; nor before our Ping has gone, which cannot before a message that the peer is taking.
+        A Pong cannot come before the rest of a frame that is coming, nor while the inbox is full and so nothing is
+        read; nor before our Ping has been sent, which waits for the rest of a message that the peer is taking.
         """
         link = self._link
         seen, self._seen = self._seen, (self._link.reading.received, link.writer.progress)

@@ -10,7 +10,7 @@ from blockingio.websocket.compression import Inflater
 from blockingio.websocket.status import Violation, WebSocketStatus
 from blockingio.websocket.utf8 import Utf8Check, decode
 
-# Bytes from which on a piece is kept as it is: what a bytes object costs beside them is little then.
+# Bytes from which on a piece is kept as an object of its own: the object's overhead is small then.
 _LARGE = 4096
 
 

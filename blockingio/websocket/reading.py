@@ -1,16 +1,16 @@
-"""Who reads a WebSocket: a thread of its own, or, while one iterates and waits anyway, that one.
+"""Which thread reads a WebSocket: its background thread, or a thread that iterates it and has to wait anyway.
 
-The reading half of the socket belongs to whoever has ``_turn``.  Handing each message from one thread to another would cost
-several times what the message does, so the background thread steps back once somebody iterates: it rests, and the
-iterating thread receives for itself.  While that one is busy with a message nobody reads, but not for long: the
-watch sees within two of its ticks that it has not come back, and recalls the background thread, which then answers
+The thread that holds ``_turn`` owns the reading half of the socket.  To hand each message from one thread to another
+takes several times as long as the message itself, so the background thread rests while another thread iterates, and
+that one receives for itself.  While the iterating thread is busy with a message, no thread reads; but not for long.
+The watch sees within two of its ticks that it has not come back, and recalls the background thread, which then answers
 Pings, notices the end, and fills the inbox.
 
-    step back   the background thread, when one thread waits and there is a message for it
-    recall      by the watch; by who closes or pings; by a reader that another one waits beside, or that waits with a limit
+    rest        the background thread does, when a single thread waits and there is a message for it
+    recall      the watch does; a thread that closes or pings; a reader that waits with a limit, or beside another
 
-What ends a connection is the background thread's business, whoever has read it.
-Each pair of steps below that looks at what another thread writes does so after its own: one of the two sees the other.
+The background thread acts on the end of a connection, also where another thread has read it.
+Where two threads each write one thing and then look at the other's, each writes first: one of the two sees the other.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ _LARGE_SIZE = 256 * 1024
 
 
 class Reading:
-    __slots__ = ("received", "is_watched", "leaves", "seen_leaves", "_channel", "_inbound", "_inbox", "_on_ping", "_on_pong",
-                 "_is_dropping", "_turn", "_end", "_wake", "_rest_lock", "_is_resting", "__weakref__")  # fmt: skip
+    __slots__ = ("received", "is_watched", "leaves", "seen_leaves", "_channel", "_inbound", "_inbox", "_on_ping",
+                 "_on_pong", "_is_dropping", "_turn", "_end", "_wake", "_rest_lock", "_is_resting",
+                 "__weakref__")  # fmt: skip
 
     def __init__(self, channel: Channel, inbound: Inbound, inbox: Inbox, *, on_ping: Callable[[bytes], object],
                  on_pong: Callable[[bytes], object]) -> None:
-        self.received = 0  # how often something came; by who has the turn
+        self.received = 0  # how often something came; written with the turn
         # The watch's: see there.
         self.is_watched = False
         self.leaves = 0
@@ -49,10 +50,11 @@ class Reading:
         self._inbox = inbox
         self._on_ping = on_ping
         self._on_pong = on_pong
-        self._is_dropping = False  # messages that come are of no interest any more; by any thread, for good
+        self._is_dropping = False  # messages that come are dropped; written by any thread, for good
         self._turn = Lock()
-        self._end: tuple[Close | Violation | None] | None = None  # what was read last; None in it: the end of input
-        self._wake = Lock()  # what the background thread rests on
+        # What was read last, written with the turn; None in it: the end of input.
+        self._end: tuple[Close | Violation | None] | None = None
+        self._wake = Lock()  # the background thread rests by acquiring it
         self._wake.acquire()
         self._rest_lock = Lock()  # guards _is_resting
         self._is_resting = False
@@ -60,7 +62,7 @@ class Reading:
     # ---------------------------------------------------------------- the background thread
 
     def read_to_end(self) -> Close | Violation | None:
-        """Until a Close or a violation, or None where the peer has vanished; in turns with those who iterate."""
+        """Until a Close or a violation, or None where the peer has vanished; in turns with threads that iterate."""
         while True:
             with self._turn:
                 while self._end is None and not self._may_rest():
@@ -70,7 +72,7 @@ class Reading:
             self._rest()
 
     def _may_rest(self) -> bool:
-        """Whether all who wait have a message, and there is somebody to take the turn."""
+        """Whether a thread will come for the turn, and need not be given a message first."""
         return self._inbox.has_one_waiting and not self._is_dropping
 
     def _rest(self) -> None:
@@ -78,13 +80,13 @@ class Reading:
             self._is_resting = True
         watch.add(self)
         if self._end is not None or self._is_dropping or self._inbox.is_hungry:
-            self.recall()  # by somebody who did not see it rest
+            self.recall()  # for the thread that wrote this before it could see the rest
         self._wake.acquire()
 
     # ---------------------------------------------------------------- from any thread
 
     def recall(self) -> None:
-        """The background thread is to read, as soon as nobody else does."""
+        """Wake the background thread: it reads as soon as it gets the turn."""
         with self._rest_lock:
             if self._is_resting:
                 self._is_resting = False
@@ -97,7 +99,7 @@ class Reading:
 
     @property
     def is_left(self) -> bool:
-        """Nobody reads."""
+        """Whether no thread reads."""
         return self._is_resting and not self._turn.locked()
 
     def drop(self) -> None:
@@ -110,7 +112,7 @@ class Reading:
         """The next message.  StopIteration, TimeoutError, and what ended the connection: as Inbox.get."""
         if seconds == inf and current_thread() is not main_thread():
             return self.next_for_ever()
-        # It is to wake up again: by a limit, or by Ctrl-C, which must not come in the middle of a frame.
+        # This thread may have to stop waiting, by its limit or by Ctrl-C, and not in the middle of a frame.
         with self._inbox.waiting():
             self.recall()
             return self._inbox.get(seconds)
@@ -130,7 +132,7 @@ class Reading:
                     return message
                 continue
             with inbox.waiting():
-                # Whoever had the turn may just have left it, and not have seen this one waiting.
+                # The thread that had the turn may have left it without having seen this one wait.
                 if self._end is not None or self._turn.locked() or not self._is_resting:
                     return inbox.get()
 

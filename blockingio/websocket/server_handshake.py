@@ -1,6 +1,6 @@
 """The server's side of a handshake: a request is checked, answered with 101, and its connection taken over.
 
-Takes an HttpRequest that nobody has answered; gives what a WebSocket needs.  A request that asks for something else
+Takes an HttpRequest that has not been answered; gives what a WebSocket needs.  A request that is no right handshake
 gets its answer (RFC 6455 4.2.1, 4.2.2), and WebSocketException is raised.
 """
 

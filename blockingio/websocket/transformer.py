@@ -13,7 +13,7 @@ from blockingio.websocket.websocket import WebSocket
 
 
 class WebSocketTransformer(StreamTransformer[HttpRequest, WebSocket]):
-    """Requests to sockets; what asks for no upgrade is answered 400, or 426 with the version, for another version.
+    """Requests to sockets; a request that asks for no upgrade is answered 400, one for another version 426.
 
     ``protocol_selector`` is called with the subprotocols that a client offers, and gives one of them or
     None.  Follows dart:io's WebSocketTransformer.
@@ -46,10 +46,10 @@ class WebSocketTransformer(StreamTransformer[HttpRequest, WebSocket]):
                 allowed_origins: Iterable[str] | None = None) -> WebSocket:  # fmt: skip
         """Answer with 101; the connection is the WebSocket's.  Fields set on ``request.response`` go out with it.
 
-        ``allowed_origins``: such as "https://example.org"; a browser's page from elsewhere is answered 403.  No
-        Origin passes: no browser leaves it out.  None: anybody.  Where it comes to nothing the request is answered (400, 403,
-        413, 426; 500 for a selector that raises or picks what was not offered), and WebSocketException
-        raised.  OSError or RuntimeError where the system has no socket or thread left.
+        ``allowed_origins``: such as "https://example.org"; a browser's page from another origin is answered 403.  A
+        request without an Origin is let in: no browser leaves it out.  None: any origin.  Where the handshake fails,
+        the request is answered (400, 403, 413, 426; 500 for a selector that raises or picks what was not offered).
+        Raises WebSocketException then, and OSError or RuntimeError where the system has no socket or thread left.
         """
         shaken = shake_hands(request, protocol_selector, compression, allowed_origins)
         return WebSocket(shaken.socket, server_side=True, protocol=shaken.protocol, agreement=shaken.agreement)

@@ -1,8 +1,8 @@
-"""The watch over WebSockets that are read by those who iterate them: one that nobody reads is noticed in time.
+"""The watch over WebSockets that are read by the threads that iterate them.
 
-Who iterates leaves the reading to nobody while it is busy, and should be back at once.  A tick, while there is anything
-to watch, looks at each that was left since: has nobody come back between two ticks, its background thread is recalled.
-One that is being read is watched no more, until it is left again.
+While such a thread is busy with a message, no thread reads its socket; usually it comes back at once.  At each tick the
+watch looks at the sockets that were left since the last one.  Where the thread has not come back between two ticks, the
+socket's background thread is recalled.  A socket that is being read is not watched, until it is left again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from blockingio.websocket.clock import clock
 
 # Seconds between two ticks.
 TICK = 0.05
-# Ticks without anything to watch before there are no more: those who are busy come and go.
+# Ticks without a socket to watch before the ticking ends: busy threads come and go, and the clock's thread need not.
 _LINGER = 2
 
 
 class Watched(Protocol):
     is_watched: bool  # written under the watch's lock
-    leaves: int  # how often somebody who iterates has left it; by who just has
+    leaves: int  # how often a thread that iterates has left it; written by that thread
     seen_leaves: int  # what that was at the last tick; the watch's own
 
     @property
@@ -36,7 +36,7 @@ class Watch:
         self._quiet = 0  # ticks without anything to watch
 
     def add(self, one: Watched) -> None:
-        """It has been left; from any thread."""
+        """A thread that iterates has left it; from any thread."""
         with self._lock:
             one.is_watched = True
             self._watched.add(one)
@@ -46,7 +46,7 @@ class Watch:
                 clock.schedule(TICK, self._tick)
 
     def discard(self, one: Watched) -> None:
-        """It is at its end."""
+        """It is at its end: watch it no more."""
         with self._lock:
             self._watched.discard(one)
 
@@ -55,7 +55,7 @@ class Watch:
             ones = list(self._watched)
             self._watched.clear()
             for one in ones:
-                one.is_watched = False  # first: who leaves it after the look below watches it again
+                one.is_watched = False  # first: a thread that leaves it after the look below adds it again
         for one in ones:
             if one.is_left:
                 if one.seen_leaves == one.leaves:

@@ -1,6 +1,6 @@
-"""WebSocket: messages both ways, for whoever has a handshake behind them.
+"""WebSocket: messages both ways over a connection whose handshake is done.
 
-What happens on the wire is Link's, which has a thread; this is its owner's handle.
+Link has the connection and its thread; a WebSocket is the handle that the application has.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class WebSocket(Stream[str | bytes]):
     """Messages both ways: ``for message in socket:`` until the peer closes, ``socket.add(...)`` from any thread.
 
     A text message is a str, a binary one bytes; each is whole.  Pings are answered, and the peer's end is noticed,
-    while nobody reads; of messages that nobody reads about ``max_message_size`` bytes and some thousands are
-    kept at most, then the peer is made to wait.  Messages that came before the peer's end are still delivered; those that
-    come between our Close and the peer's are dropped.  A peer that breaks the protocol ends the iteration with a
-    WebSocketException, after it was told why; one that vanishes ends it quietly, with close_code 1006.  Each
-    message goes to one of the threads that iterate.  An upgraded socket is no connection of the server any more:
-    close(), connections_info and the timeouts of HttpServer do not reach it.  As a context manager it closes
+    also while no thread iterates.  Of messages that are not read, about ``max_message_size`` bytes and 4,096 in number
+    are kept at most; then the peer is made to wait.  Messages that came before the peer's end are still delivered;
+    those that come between our Close and the peer's are dropped.  A peer that breaks the protocol is told why by a
+    Close, and the iteration ends with a WebSocketException.  A peer that vanishes ends it quietly, with close_code
+    1006.  Each message goes to one of the threads that iterate.  An upgraded socket is no connection of the server any
+    more: close(), connections_info and the timeouts of HttpServer do not reach it.  As a context manager it closes
     itself with 1000; an exception inside makes that 1011, and goes on up.  Follows dart:io's WebSocket.
     """
 
@@ -64,9 +64,10 @@ class WebSocket(Stream[str | bytes]):
         """A WebSocket to a ws: or wss: URL.
 
         ``protocols``: subprotocols to offer, the best first.  ``headers``: further fields of the request.
-        ``custom_client``: whose timeouts, proxies, credentials and certificates hold; None: a new one's.  Raises ValueError
-        for another URL, and a protocol that is no token or comes twice; OSError where it cannot connect; WebSocketException
-        where the answer is not a right 101, with its status, or None for a wrong 101 and where there is none.
+        ``custom_client``: its timeouts, proxies, credentials and certificates hold; None: those of a new HttpClient.
+        Raises ValueError for another URL, and for a protocol that is no token or comes twice; OSError where it cannot
+        connect; WebSocketException where the answer is not a right 101.  Its ``http_status_code`` is the answer's, or
+        None for a wrong 101 and where no answer came.
         """
         shaken = connect(url, tuple(protocols), headers or {}, compression, custom_client)
         return cls(shaken.socket, server_side=False, protocol=shaken.protocol, agreement=shaken.agreement)
@@ -74,9 +75,9 @@ class WebSocket(Stream[str | bytes]):
     @classmethod
     def from_upgraded_socket(cls, socket: sockets.socket, *, protocol: str | None = None, server_side: bool,
                              compression: CompressionOptions = CompressionOptions.COMPRESSION_OFF) -> WebSocket:
-        """A WebSocket on a connection whose handshake is done; the socket is its own from here on.
+        """A WebSocket on a connection whose handshake is done; the socket belongs to it from here on.
 
-        ``compression``: what was agreed on.  ValueError for 8 bits on our own side.
+        ``compression``: what was agreed on.  Raises ValueError for a window of 8 bits on our own side.
         """
         agreement = None
         if compression.enabled:
@@ -158,7 +159,7 @@ class WebSocket(Stream[str | bytes]):
 
     @property
     def done(self) -> Future[WebSocket]:
-        """Completes with this socket once its connection has ended, whatever ended it."""
+        """Completes with this WebSocket once its connection has ended, in any way."""
         with self._done_lock:
             if self._done is not None:
                 return self._done
@@ -189,10 +190,10 @@ class WebSocket(Stream[str | bytes]):
     def add(self, data: str | Buffer) -> None:
         """Send one message: a str as text, anything bytes-like as binary; returns once the system has it.
 
-        From any thread.  What the peer's going away does to it is swallowed: once it has said Close, has vanished or
-        has broken the protocol, nothing is sent and nothing is raised, before our ``close`` and after it.  Raises
-        StateError where ``close``, the end of a ``with`` block or ``add_error`` came first, while the peer was there: a thread
-        that adds to sockets which other threads close has to expect that.
+        From any thread.  What the peer's going away does to a write is swallowed: once it has said Close, has vanished
+        or has broken the protocol, nothing is sent and nothing is raised, before our ``close`` and after it.  Raises
+        StateError where ``close``, the end of a ``with`` block or ``add_error`` came first, while the peer was still
+        there.  A thread that adds to sockets which other threads close has to expect that.
         """
         if isinstance(data, str):
             self._send(TEXT, data.encode())
@@ -214,7 +215,7 @@ class WebSocket(Stream[str | bytes]):
             del data
 
     def add_error(self, error: Exception) -> None:
-        """What is to be sent cannot be: close with 1011.  The peer is not told of the error."""
+        """Close with 1011, because what was to be sent failed.  The peer is not told of the error."""
         if not self._link.is_closed_here:
             self.close(WebSocketStatus.INTERNAL_SERVER_ERROR)
 
@@ -260,12 +261,12 @@ class _TimedMessages:
         return self._link.reading.next(seconds)
 
     def put_back(self, event: str | bytes) -> bool:
-        """What was given last is somebody else's after all."""
+        """Give back what was given last: another reader gets it."""
         self._link.inbox.put_back(event)
         return True
 
 
 def _view_of(data: Buffer) -> memoryview:
-    """Its bytes.  TypeError where it has none."""
+    """The bytes of it.  Raises TypeError for what is not bytes-like."""
     view = memoryview(data)
     return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())

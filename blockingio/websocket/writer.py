@@ -1,9 +1,10 @@
 """The writing half of a WebSocket: whole frames, one behind the other, from any thread.
 
-Whoever has ``_lock`` owns the socket's writing half, and nobody else sends a byte.  Messages wait for it, and for the peer
-to take them.  Pings and Pongs wait for nobody, because a thread that has to read would: they are noted, and sent by
-whoever has the lock or can get it; every release looks for them.  What the kernel does not take of them goes
-before everything else that is sent later, and is tried again by the clock in case nothing is.
+The thread that holds ``_lock`` owns the socket's writing half; no other sends a byte.  Messages wait for the lock, and
+for the peer to take them.  Pings and Pongs never wait, because the thread that reads sends them and has to go on
+reading: they are noted, and sent by the thread that holds the lock, or by one that can get it without waiting.  After
+every release of the lock they are looked for.  What the kernel does not take of them goes before all that is sent
+later; the clock tries it again, because there may be nothing later.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _PIECE = 256 * 1024
 
 
 class Writer:
-    __slots__ = ("is_closed", "is_broken", "progress", "_channel", "_masks", "_deflater", "_lock", "_rest", "_ping", "_pong",
-                 "_is_retrying")  # fmt: skip
+    __slots__ = ("is_closed", "is_broken", "progress", "_channel", "_masks", "_deflater", "_lock", "_rest", "_ping",
+                 "_pong", "_is_retrying")  # fmt: skip
 
     def __init__(self, channel: Channel, *, masks: bool, deflater: Deflater | None) -> None:
         self.is_closed = False  # nothing more is sent: Close has been, or the socket broke; written under _lock
@@ -35,9 +36,9 @@ class Writer:
         self._deflater = deflater  # used under _lock: messages are compressed in the order in which they go
         self._lock = Lock()
         self._rest: bytes | memoryview = b""  # of a Ping or Pong; under _lock
-        # To be sent: by whoever has the lock.  Written by any thread, each in one step.
+        # To be sent by the thread that holds the lock.  Written by any thread, each in one step.
         self._ping: bytes | None = None
-        self._pong: bytes | None = None  # of the last Ping: who has sent several needs no more (RFC 6455 5.5.3)
+        self._pong: bytes | None = None  # for the last Ping: earlier ones need no answer (RFC 6455 5.5.3)
         self._is_retrying = False  # under _lock
 
     # ---------------------------------------------------------------- messages
@@ -131,14 +132,14 @@ class Writer:
         return True
 
     def shut(self) -> None:
-        """Nothing is sent from here on, and nobody is inside: the socket may be closed.  The channel is cut."""
+        """After this no thread sends or will send: the socket may be closed.  The channel has been cut before."""
         with self._lock:
             self.is_closed = True
 
-    # ---------------------------------------------------------------- what waits for nobody
+    # ---------------------------------------------------------------- what never waits
 
     def _send_due(self) -> None:
-        """Send what is noted, unless somebody has the lock, who then does."""
+        """Send what is noted; the thread that holds the lock does, where this one cannot get it at once."""
         while (self._ping is not None or self._pong is not None) and self._lock.acquire(False):
             try:
                 is_stuck = not self._try_due()
@@ -179,7 +180,8 @@ class Writer:
     def _retry(self) -> None:
         """On the clock's thread."""
         if not self._lock.acquire(False):
-            clock.schedule(_RETRY, self._retry)  # who has the lock sends the rest first, but may only just have left it
+            # The thread that holds the lock sends the rest, unless it has only to release the lock yet.
+            clock.schedule(_RETRY, self._retry)
             return
         try:
             self._is_retrying = False

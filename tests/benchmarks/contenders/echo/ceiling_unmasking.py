@@ -1,7 +1,10 @@
-"""A bare-socket echo that unmasks, as every server has to, by the integer XOR that is Python's usual way."""
+"""A bare-socket echo that unmasks, as every server has to, by the quickest way that Python without C of its own has."""
 import socket
 
 from tests.benchmarks.contenders.echo import serve_bare
+
+PIECE = 256 * 1024
+TABLES = [bytes(other ^ byte for other in range(256)) for byte in range(256)]
 
 
 def echo(sock: socket.socket) -> None:
@@ -9,14 +12,14 @@ def echo(sock: socket.socket) -> None:
     receive, send = sock.recv, sock.sendall
     while head := receive(14, socket.MSG_WAITALL):
         left = int.from_bytes(head[2:10])
-        pattern = int.from_bytes(head[10:14] * 16384)
+        tables = [TABLES[byte] for byte in head[10:14]]
         send(head[:1] + b"\x7f" + head[2:10])
         while left:
-            data = receive(min(left, 65536), socket.MSG_WAITALL)
+            data = bytearray(receive(min(left, PIECE), socket.MSG_WAITALL))
             left -= len(data)
-            if len(data) < 65536:
-                pattern = int.from_bytes((head[10:14] * 16384)[:len(data)])
-            send((int.from_bytes(data) ^ pattern).to_bytes(len(data)))
+            for at, table in enumerate(tables):
+                data[at::4] = data[at::4].translate(table)
+            send(data)
 
 
 serve_bare(echo)
