@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 
 
 class Signal:
-    """An item of the queue that is no request."""
+    """An item of the queue that is no request, and so has no response."""
 
     __slots__ = ()
+
+    response = None
 
 
 # Ends each reader; it stays on the queue.
@@ -226,11 +228,13 @@ def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
             except Empty:
                 nap = nap_time()
                 continue
-            if isinstance(request, Signal):
+            response = request.response
+            if response is None:
                 if queue.is_end(request):
                     return
                 continue
-            request.response.phase = OPEN
+            response.phase = OPEN
+            response = None
             given = ref(request)
             on_its_way.append(request)
             request = None
