@@ -205,3 +205,17 @@ def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pyte
     assert " 404 " in path.read_text()
     [message] = [one.getMessage() for one in caplog.records]
     assert message == f"lines are missing in the access log: {path} cannot be written: No such file or directory"
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="this system's pipes do not keep writes apart")
+def test_several_processes_on_one_pipe_do_not_mix_their_lines() -> None:
+    """What is written in one go is whole lines, and no more than a pipe takes in one go."""
+    reading, writing = os.pipe2(os.O_DIRECT)
+    packets: list[bytes] = []
+    with open(writing, "w") as stream, open(reading, "rb", buffering=0) as reader:
+        with log_to(stream) as log:
+            for _ in range(200):  # more than fit, so that many are written in one go
+                log(record())
+            while sum(packet.count(b"\n") for packet in packets) < 200:
+                packets.append(reader.read(65536))
+    assert all(packet.endswith(b"\n") for packet in packets) and max(map(len, packets)) > 1000

@@ -212,6 +212,13 @@ def test_the_fields_are_the_applications() -> None:
     assert [name for name, _ in response.fields] == ["date", "x-a", "set-cookie", "set-cookie", "content-length"]
 
 
+def test_server_and_date_are_the_applications_where_it_names_them() -> None:
+    response = visit(answering(), server_header="ours")
+    assert response.header("server") == "ours" and response.header("date")
+    response = visit(answering(fields=[("Server", "theirs"), ("Date", "Sun, 06 Nov 1994 08:49:37 GMT")]), server_header="ours")
+    assert (response.header("server"), response.header("date")) == ("theirs", "Sun, 06 Nov 1994 08:49:37 GMT")
+
+
 def breaks(*arguments: Any) -> Callable[..., Any]:
     def application(environ: Environ, start_response: Any) -> Any:
         for call in arguments:
