@@ -111,7 +111,7 @@ class Connection:
         """The address of a request's client: the peer's, or what trusted proxies say; "" where there is none."""
         peer = self.peer[0] if isinstance(self.peer, tuple) else ""
         proxies = self.state.trusted_proxies
-        return peer if proxies is None else proxies.client(peer, fields.headers)[0]
+        return peer if proxies is None else proxies.client(peer, fields.headers)
 
     def is_on_this_machine(self, fields: Fields | None) -> bool:
         """Whether a request's client is: its peer, and for whom that asks where it is one of the trusted proxies.
@@ -124,7 +124,7 @@ class Connection:
             return False
         if proxies is None or not proxies.has(peer):
             return True
-        return fields is not None and _is_loopback(proxies.client(peer, fields.headers)[0])
+        return fields is not None and _is_loopback(proxies.client(peer, fields.headers))
 
     def forwarded(self, fields: Fields, name: str, *, by_anybody: bool = True) -> str:
         """What a list that proxies add to, X-Forwarded-Proto say, is believed to say; "" for nothing.

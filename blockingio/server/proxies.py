@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 from blockingio.net.address import InternetAddress
 from blockingio.values.grammar import OWS, QUOTED_STRING, TOKEN
@@ -37,6 +38,22 @@ _IPV4, _IPV6 = 32, 128  # bits
 _MAPPED = 0xFFFF  # the first 96 bits of an IPv4 address in IPv6 (RFC 4291 2.5.5.2)
 
 
+# How many addresses, and clients by what fields say of them, are kept at most, and the bytes of such fields.
+_MOST_KEPT = 1024
+_LONGEST_KEPT = 256
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class _Client(NamedTuple):
+    """What the fields say of a client."""
+
+    address: str
+    hops: int  # how many of these proxies stand in a row before this server
+    is_told: bool  # the proxies say for whom they ask
+
+
 class TrustedProxies:
     """Addresses and networks that are believed; immutable, so any thread may ask.
 
@@ -45,13 +62,17 @@ class TrustedProxies:
     ValueError for what can be none.
     """
 
-    __slots__ = ("given", "_networks", "_unix")
+    __slots__ = ("given", "_networks", "_unix", "_peers", "_clients")
 
     def __init__(self, given: Iterable[str]) -> None:
         if isinstance(given, str):
             raise ValueError(f"expected a list of addresses, found the one str {given!r}")
         self.given = list(given) if isinstance(given, list) else tuple(given)
         self._unix = _UNIX in self.given
+        # What was found out before, since the same few ask again and again.  Used by any thread, in single steps of the
+        # dict's own; what two find out at once is equal.
+        self._peers: dict[str, bool] = {}
+        self._clients: dict[tuple[str, str | None, tuple[str, ...]], _Client] = {}
         # By kind and length of the prefix, so that many of one length cost one look.
         self._networks: dict[tuple[int, int], set[int]] = {}
         for text in self.given:
@@ -61,6 +82,13 @@ class TrustedProxies:
 
     def has(self, peer: str) -> bool:
         """Whether this address is one of them; "" is a peer on a Unix-domain socket."""
+        known = self._peers.get(peer)
+        if known is None:
+            known = self._has(peer)
+            _keep(self._peers, peer, known)
+        return known
+
+    def _has(self, peer: str) -> bool:
         if not peer:
             return self._unix
         address = InternetAddress.try_parse(peer)
@@ -69,16 +97,29 @@ class TrustedProxies:
         bits, number = _significant(address)
         return any(kind == bits and number >> shift in numbers for (kind, shift), numbers in self._networks.items())
 
-    def client(self, peer: str, headers: HttpHeaders) -> tuple[str, int]:
-        """The client's address as these proxies have it, and how many of them stand in a row before this server.
+    def client(self, peer: str, headers: HttpHeaders) -> str:
+        """The client's address as these proxies have it.
 
         The rightmost address that is none of theirs; all are theirs: the leftmost; behind an entry that is no
-        address it ends with what was known before it.  A peer that is none of them: itself and 0.
+        address it ends with what was known before it.  A peer that is none of them: itself.
         """
-        known, hops = peer, 0
-        if not self.has(peer):
-            return known, hops
-        hops = 1
+        return self._client(peer, headers).address if self.has(peer) else peer
+
+    def _client(self, peer: str, headers: HttpHeaders) -> _Client:
+        """That of a peer that is one of them."""
+        x_forwarded_for = headers.get("x-forwarded-for")
+        # Line by line: a mark that one leaves open does not reach into another's.
+        forwarded = tuple(headers.get_all("forwarded")) if "forwarded" in headers else ()
+        key = peer, x_forwarded_for, forwarded
+        found = self._clients.get(key)
+        if found is None:
+            found = self._find_client(peer, headers)
+            if len(x_forwarded_for or "") + sum(map(len, forwarded)) <= _LONGEST_KEPT:
+                _keep(self._clients, key, found)
+        return found
+
+    def _find_client(self, peer: str, headers: HttpHeaders) -> _Client:
+        known, hops = peer, 1
         for node in _nodes(headers):
             address = _address(node)
             if address is None:
@@ -87,7 +128,7 @@ class TrustedProxies:
             if not self.has(address):
                 break
             hops += 1
-        return known, hops
+        return _Client(known, hops, any(_nodes(headers)))
 
     def member(self, peer: str, headers: HttpHeaders, name: str) -> str:
         """Which member of a list that each proxy adds to, or replaces, is to be believed; "" for none.
@@ -97,10 +138,17 @@ class TrustedProxies:
         """
         if name not in headers or not self.has(peer):
             return ""
-        if not any(_nodes(headers)):
+        client = self._client(peer, headers)
+        if not client.is_told:
             return first_member(headers, name)
         members = headers[name].split(",")
-        return members[-min(self.client(peer, headers)[1], len(members))].strip(OWS)
+        return members[-min(client.hops, len(members))].strip(OWS)
+
+
+def _keep(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    if len(known) >= _MOST_KEPT:
+        known.clear()
+    known[key] = value
 
 
 def first_member(headers: HttpHeaders, name: str) -> str:

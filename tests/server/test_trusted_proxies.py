@@ -169,3 +169,23 @@ def test_what_can_be_no_list_of_proxies(value: Any) -> None:
         assert server.trusted_proxies == LOCAL
         server.trusted_proxies = None
         assert server.trusted_proxies is None
+
+
+def test_what_one_client_is_known_as_is_no_others() -> None:
+    """The server remembers what fields say, and each field may be what tells two clients apart."""
+    with serving(tell, trusted_proxies=LOCAL) as server, RawClient(server.port) as peer:
+        for _ in range(2):
+            for fields, address in (
+                    (["X-Forwarded-For: ,", "Forwarded: for=192.0.2.1"], "192.0.2.1"),
+                    (["X-Forwarded-For: ,", "Forwarded: for=192.0.2.2"], "192.0.2.2"),
+                    (["X-Forwarded-For: ,"], "127.0.0.1"), ([], "127.0.0.1"),
+                    (["Forwarded: for=192.0.2.2", "Forwarded: for=10.0.0.1"], "192.0.2.2"),
+                    (["Forwarded: for=192.0.2.2, for=10.0.0.1"], "192.0.2.2"),
+                    (['Forwarded: for=192.0.2.2, for="10.0.0.1'], "127.0.0.1"),
+                    (['Forwarded: for=192.0.2.2', 'Forwarded: for="10.0.0.1'], "127.0.0.1")):
+                assert peer.get("/", *fields).body.decode().partition(" ")[0] == address, fields
+        for number in range(1200):
+            assert peer.get("/", f"X-Forwarded-For: 192.0.2.{number % 250}, 10.0.{number // 250}.1").body.startswith(
+                b"192.0.2.%d " % (number % 250))
+        server.trusted_proxies = []
+        assert peer.get("/", "X-Forwarded-For: 192.0.2.1").body.startswith(b"127.0.0.1 ")
