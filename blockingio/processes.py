@@ -42,6 +42,10 @@ _LONGEST_PAUSE = 30.0
 # Seconds that a child which should have ended gets before it is killed.
 _MERCY = 2.0
 
+# Seconds that a process which is to replace another one has until it accepts; and between two looks whether it does.
+_LONGEST_START = 60.0
+_LOOK_EVERY = 0.05
+
 # Seconds of one wait: a signal in the instant before the interpreter goes to sleep does not wake it.
 _NAP = 1.0
 
@@ -54,7 +58,8 @@ def run(work: Callable[[HttpServer], object], server: HttpServer, processes: int
         run(lambda server: server.for_each(handle, workers=8), server, 2)
 
     A connection goes to the process that has the fewest.  One that dies is replaced, and logged with its pid and exit status; where they die at once, later and later.
-    SIGHUP replaces all, one after the other, without a refused connection.  At the end requests in progress are
+    SIGHUP replaces all, one after the other, without a refused connection: each is told to end once its successor
+    accepts, and stays where that dies before it does.  At the end requests in progress are
     finished, and a connection that was just opened gets its first answer; what takes longer than ``grace`` seconds
     is cut, and a second SIGINT cuts at once.  A child ends when its parent is gone.  Returns, without
     KeyboardInterrupt, once all have ended, the server is closed and signal handlers are as before.
@@ -124,7 +129,8 @@ class _Parent:
         self._load = LoadShare(2 * processes + 1)
         self._places: dict[int, int] = {}  # pid, and where its load stands
         self._retired: dict[int, float] = {}  # those that were told to end, and when they are killed
-        self._to_replace: list[int] = []  # by SIGHUP, those that have yet to be told
+        self._to_replace: list[int] = []  # by SIGHUP, those that have yet to get a successor
+        self._successor: tuple[int, int] | None = None  # one that does not accept yet, and whose place it takes then
         self._pause = 0.0  # before the next one is forked
         self._next_birth = 0.0  # not before this, on the monotonic clock
         self._signals: list[int] = []  # appended to by the handlers
@@ -163,13 +169,18 @@ class _Parent:
             if signal.SIGHUP in self._signals:
                 self._signals = [number for number in self._signals if number != signal.SIGHUP]
                 self._to_replace = list(self._children)
-            while len(self._children) < self._count and monotonic() >= self._next_birth:
+            if self._successor is not None:
+                self._hand_over(*self._successor)
+            wanted = self._count + (self._successor is not None and self._successor[1] in self._children)
+            while len(self._children) < wanted and monotonic() >= self._next_birth:
                 self._give_birth()
-            if self._to_replace and not self._retired and monotonic() >= self._next_birth:
+            may_replace = self._to_replace and not self._retired and self._successor is None
+            if may_replace and monotonic() >= self._next_birth:
                 self._replace_one()
             self._kill_late()
-            is_one_due = len(self._children) < self._count or (self._to_replace and not self._retired)
-            self._sleep(min(_NAP, max(self._next_birth - monotonic(), 0.01)) if is_one_due else _NAP)
+            is_one_due = len(self._children) < wanted or may_replace
+            nap = max(self._next_birth - monotonic(), 0.01) if is_one_due else _NAP
+            self._sleep(min(nap, _NAP if self._successor is None else _LOOK_EVERY))
 
     def _end(self) -> None:
         """Tell all, and wait for them."""
@@ -193,7 +204,18 @@ class _Parent:
             del self._to_replace[0]
         elif self._give_birth():
             del self._to_replace[0]
+            self._successor = max(self._children, key=self._children.__getitem__), pid
+
+    def _hand_over(self, successor: int, pid: int) -> None:
+        """Tell one to end once its successor accepts; should that have died, nothing is replaced any more."""
+        born = self._children.get(successor)
+        if born is None:
+            self._to_replace.clear()
+        elif not self._load.accepts(self._places[successor]) and monotonic() < born + _LONGEST_START:
+            return
+        elif pid in self._children:
             self._retire(pid)
+        self._successor = None
 
     def _retire(self, pid: int) -> None:
         del self._children[pid]
@@ -225,6 +247,10 @@ class _Parent:
     def _mourn(self, pid: int, lived: float, code: int) -> None:
         self._delay(lived >= _LONG_LIFE)
         how = f"with status {code}" if code >= 0 else f"by signal {-code}"
+        if self._successor is not None and self._successor[0] == pid:
+            log.error("process %d ended %s after %.1f seconds, before it served; those that it was to replace stay",
+                      pid, how, lived)
+            return
         when = f"in {self._pause:g} seconds" if self._pause else "now"
         log.error("process %d ended %s after %.1f seconds; another one takes its place %s", pid, how, lived, when)
 

@@ -2,8 +2,9 @@
 
 Ends with status 0 on Ctrl-C or SIGTERM, 2 where options or the application are wrong, 1 where the port cannot be had.
 
-The application is imported before the fork, so that processes share its memory.  With --reload each process imports
-its own, and this one never does: a process that sees a change has itself replaced, from the same socket.
+Each process that serves imports the application for itself, so that it has its own threads, connections and files,
+and SIGHUP brings what has changed.  Before, a process that ends at once tries whether it can be imported.  With
+--reload a process that sees a change has itself replaced, from the same socket.
 """
 
 from __future__ import annotations
@@ -96,11 +97,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.path.insert(0, os.getcwd())
     # A second is all that compiled files tell of their source's age: too little for two changes in one.
     sys.dont_write_bytecode = sys.dont_write_bytecode or options.reload
-    application: Any = None
-    if options.reload:
-        _do_in_a_child(partial(_load_or_exit, parser, options.application))
-    else:
-        application = _load_or_exit(parser, options.application)
+    _do_in_a_child(partial(_load_or_exit, parser, options.application))
     kept = None
     try:
         inherited = inherited_socket(options)
@@ -118,11 +115,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     with server, inherited or nullcontext():
         server.trusted_proxies = options.trusted_proxies
         print("\n".join(_greeting(server, options, kept)), flush=True)
-        if options.reload:
-            run_processes(partial(_serve_reloading, options=options, parent=os.getpid()), server, 1, grace=_RELOAD_GRACE)
-        else:
-            handler = WsgiHandler(application, multiprocess=options.processes > 1)
-            run_processes(partial(_serve, handler=handler, options=options), server, options.processes, grace=_GRACE)
+        work = partial(_serve_reloading, parent=os.getpid()) if options.reload else _serve
+        run_processes(partial(work, parser=parser, options=options), server, options.processes,
+                      grace=_RELOAD_GRACE if options.reload else _GRACE)
     return 0
 
 
@@ -167,30 +162,30 @@ def _do_in_a_child(action: Callable[[], object]) -> None:
 
 # ---------------------------------------------------------------- in the processes that serve
 
-def _serve(server: HttpServer, *, handler: WsgiHandler, options: argparse.Namespace) -> None:
+def _serve(server: HttpServer, *, parser: _Parser, options: argparse.Namespace) -> None:
     """The work of one process."""
+    _serve_application(server, _load_or_exit(parser, options.application), options)
+
+
+def _serve_application(server: HttpServer, application: Any, options: argparse.Namespace) -> None:
     log = None
     if not options.quiet:
         server.access_log = log = RequestLog(sys.stdout, colour=wants_colour(sys.stdout),
                                              line_of=LOG_FORMATS[options.log])
     try:
-        server.for_each(handler, workers=options.workers)
+        server.for_each(WsgiHandler(application, multiprocess=options.processes > 1), workers=options.workers)
     finally:
         if log is not None:
             log.close(FAREWELL)
 
 
-def _serve_reloading(server: HttpServer, *, options: argparse.Namespace, parent: int) -> None:
-    """The same, with an application of its own, until a source file changes."""
+def _serve_reloading(server: HttpServer, *, parser: _Parser, options: argparse.Namespace, parent: int) -> None:
+    """The same, until a source file changes; also where the application cannot be imported just now."""
     watch = SourceWatch()
     watch.begin()
     try:
-        application = load(options.application)
-    except (Exception, SystemExit) as error:
-        if isinstance(error, NoApplication):
-            print(error, file=sys.stderr, flush=True)
-        else:
-            show(error)
+        application = _load_or_exit(parser, options.application)
+    except SystemExit:
         watch.begin_with_folders()
         application = _not_there
 
@@ -200,7 +195,7 @@ def _serve_reloading(server: HttpServer, *, options: argparse.Namespace, parent:
             os.kill(parent, signal.SIGHUP)
 
     watch.tell_once(start_again)
-    _serve(server, handler=WsgiHandler(application), options=options)
+    _serve_application(server, application, options)
 
 
 def _not_there(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:

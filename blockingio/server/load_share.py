@@ -45,6 +45,10 @@ class LoadShare:
         """This process does not accept any more; in the parent, another one's place."""
         self._cells[self._place if place is None else place] = _ABSENT
 
+    def accepts(self, place: int) -> bool:
+        """Whether the process there does."""
+        return self._cells[place] != _ABSENT
+
     def note(self, connections: int) -> None:
         """This process accepts, and has so many."""
         self._cells[self._place] = connections

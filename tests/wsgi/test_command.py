@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from blockingio.cli.application import NoApplication, load, show
 from blockingio.cli.wsgi_command import main
 from tests.cli.command import Command
 from tests.peers import PATIENCE, RawClient, eventually
@@ -110,11 +111,27 @@ WRONG = [
 ]
 
 
+@pytest.fixture
+def importing(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Modules of the directory can be imported, and are forgotten at the end."""
+    monkeypatch.setattr(sys, "path", [str(directory), *sys.path])
+    before = set(sys.modules)
+    yield directory
+    for module in set(sys.modules) - before:
+        if module.partition(".")[0] in ("shop", "broken", "leaving", "package"):
+            del sys.modules[module]
+
+
 @pytest.mark.parametrize("name, said", WRONG)
-def test_a_wrong_name(directory: Path, name: str, said: str, monkeypatch: pytest.MonkeyPatch,
-                      capsys: pytest.CaptureFixture[str]) -> None:
-    status, errors = refused(directory, monkeypatch, capsys, name)
-    assert status == 2 and said in errors and errors.count("\n") == 1
+def test_a_wrong_name(importing: Path, name: str, said: str) -> None:
+    with pytest.raises(NoApplication) as refused:
+        load(name)
+    assert said in str(refused.value)
+
+
+def test_a_wrong_name_is_one_line(directory: Path) -> None:
+    with Command("shop:nothing", "--processes", "2", module="blockingio.wsgi", cwd=directory) as command:
+        assert command.end() == (2, "", "python -m blockingio.wsgi: there is no 'nothing' in 'shop'\n")
 
 
 @pytest.mark.parametrize("arguments, said", [
@@ -122,10 +139,11 @@ def test_a_wrong_name(directory: Path, name: str, said: str, monkeypatch: pytest
     (["--port", "65536"], "from 0 to 65535"), (["--port", "x"], "--port"), (["--log", "x"], "--log"),
     (["--trusted-proxies", "localhost"], "--trusted-proxies: expected the like of"),
     (["--reload", "--processes", "2"], "--reload: it is for development"), (["--nonesuch"], "--nonesuch")])
-def test_a_wrong_option(directory: Path, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch,
-                        capsys: pytest.CaptureFixture[str]) -> None:
-    status, errors = refused(directory, monkeypatch, capsys, "shop:application", *arguments)
-    assert status == 2 and said in errors and errors.count("\n") == 1
+def test_a_wrong_option(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["shop:application", *arguments])
+    errors = capsys.readouterr().err
+    assert end.value.code == 2 and said in errors and errors.count("\n") == 1
 
 
 @pytest.mark.parametrize("name, file, last", [
@@ -133,28 +151,41 @@ def test_a_wrong_option(directory: Path, arguments: list[str], said: str, monkey
     ("package.lacking:x", "package/lacking.py", "ModuleNotFoundError: No module named 'nonesuch'"),
     ("leaving:x", "leaving.py", "SystemExit: 3")])
 def test_a_module_that_fails_shows_its_own_traceback(
-        directory: Path, name: str, file: str, last: str, monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str]) -> None:
-    status, errors = refused(directory, monkeypatch, capsys, name)
-    lines = errors.splitlines()
-    assert status == 2 and lines[0].startswith("Traceback") and lines[-1] == last
-    assert lines[1].startswith(f'  File "{directory / file}", line 1')
+        importing: Path, name: str, file: str, last: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises((Exception, SystemExit)) as failed:
+        load(name)
+    assert failed.value.__traceback__
+    show(failed.value.with_traceback(failed.value.__traceback__.tb_next))  # without the test itself
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback") and lines[-1] == last
+    assert lines[1].startswith(f'  File "{importing / file}", line 1')
 
 
-def refused(directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-            *arguments: str) -> tuple[object, str]:
-    """The command's status and errors, in this process."""
-    monkeypatch.chdir(directory)
-    monkeypatch.setattr(sys, "path", ["", *sys.path])
-    before = set(sys.modules)
-    try:
-        with pytest.raises(SystemExit) as end:
-            main([*arguments, "--port", "0"] if "--port" not in arguments else arguments)
-    finally:
-        for module in set(sys.modules) - before:
-            if module.partition(".")[0] in ("shop", "broken", "leaving", "package"):
-                del sys.modules[module]
-    return end.value.code, capsys.readouterr().err
+def test_that_it_fails_is_shown_once(directory: Path) -> None:
+    with Command("broken:x", "--processes", "2", module="blockingio.wsgi", cwd=directory) as command:
+        status, output, errors = command.end()
+    assert (status, output) == (2, "") and errors.count("Traceback") == 1
+    assert errors.splitlines()[1].startswith(f'  File "{directory}/broken.py", line 1')
+
+
+def test_a_hangup_brings_what_has_changed(directory: Path) -> None:
+    """Where that cannot be imported, those that serve go on."""
+    (directory / "version.py").write_text("def application(environ, start_response):\n"
+                                          "    start_response('200 OK', [])\n    return [TEXT]\nTEXT = b'first'\n")
+    with serving(directory, "--port", "0", "--quiet", "--processes", "2", name="version:application") as (command, url):
+        assert command.process.stderr
+        assert body_of(port_of(url)) == b"first"
+        (directory / "version.py").write_text("raise ImportError('not now')\n")
+        command.process.send_signal(signal.SIGHUP)
+        while "before it served; those that it was to replace stay" not in command.line(command.process.stderr.fileno()):
+            pass
+        assert {body_of(port_of(url)) for _ in range(4)} == {b"first"}
+        (directory / "version.py").write_text("from shop import application as old\nnew = b'second'\n"
+                                              "def application(environ, start_response):\n"
+                                              "    old(environ, start_response)\n    return [new]\n")
+        command.process.send_signal(signal.SIGHUP)
+        eventually(lambda: {body_of(port_of(url)) for _ in range(4)} == {b"second"}, PATIENCE * 2)
+        assert command.interrupt() == (0, "", "")
 
 
 # ------------------------------------------------------------------------ --reload
