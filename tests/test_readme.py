@@ -74,6 +74,15 @@ def test_a_line_for_each_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert re.fullmatch(r"127\.0\.0\.1 GET /a 200 \d+\.\d ms\n", "".join(printed))
 
 
+def test_what_goes_over_the_wire(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with running("What goes over the wire", monkeypatch) as (server, _), RawClient(server.port) as client:
+        eventually(lambda: server.wire_log)
+        assert client.send(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:4040\r\n\r\n").read_response().status == 200
+    shown = re.sub(r"0\.\d{4}|:\d{5}", "", capsys.readouterr().err).splitlines()[:4]
+    said = README[README.index("    #1 --") :].splitlines()[:4]
+    assert shown == [re.sub(r"0\.\d{4}|:\d{5}", "", line.removeprefix("    ")) for line in said]
+
+
 def test_how_long_is_waited_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
     with running("**How long is waited for whom", monkeypatch) as (server, names):
         eventually(lambda: "client" in names and names["client"].response_timeout)

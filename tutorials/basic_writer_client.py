@@ -4,6 +4,7 @@ import json
 import sys
 
 from blockingio import ContentType, HttpClient, HttpException
+from blockingio.wire_view import WireView
 
 DATA = {
     "name": "Han Solo",
@@ -15,6 +16,8 @@ DATA = {
 
 try:
     with HttpClient() as client:
+        if "--wire" in sys.argv:
+            client.wire_log = WireView()
         request = client.post("localhost", 4049, "/file.txt")
         request.headers.content_type = ContentType.JSON
         request.write(json.dumps(DATA))

@@ -1,9 +1,11 @@
 """Writes the JSON that is posted to it into a file: POST /NAME. See README.rst."""
 
 import json
+import sys
 from pathlib import Path
 
 from blockingio import HttpRequest, HttpServer, HttpStatus, InternetAddress
+from blockingio.wire_view import WireView
 
 DIRECTORY = Path.cwd().resolve()
 
@@ -54,6 +56,8 @@ def file_for(request: HttpRequest) -> Path:
 try:
     server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4049)
     server.max_body_size = 1_000_000
+    if "--wire" in sys.argv:
+        server.wire_log = WireView()
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     server.for_each(handle)
 except OSError as error:

@@ -5,9 +5,12 @@ import sys
 import time
 
 from blockingio import HttpClient, HttpException, HttpStatus
+from blockingio.wire_view import WireView
 
 try:
     with HttpClient() as client:
+        if "--wire" in sys.argv:
+            client.wire_log = WireView()
         while True:
             guess = random.randrange(10)
             print(f"Is it {guess}?")

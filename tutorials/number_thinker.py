@@ -1,8 +1,10 @@
 """Thinks of a number from 0 to 9 and lets you guess it: GET /?q=5. See README.rst."""
 
 import random
+import sys
 
 from blockingio import HttpServer, HttpStatus, InternetAddress
+from blockingio.wire_view import WireView
 
 NUMBERS = [str(number) for number in range(10)]
 
@@ -15,6 +17,8 @@ def think(what: str) -> str:
 
 try:
     server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4041)
+    if "--wire" in sys.argv:
+        server.wire_log = WireView()
     print(f"Listening on http://{server.address.host}:{server.port}/", flush=True)
     number = think("a number")
     for request in server:

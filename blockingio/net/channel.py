@@ -272,6 +272,9 @@ class Channel:
             self._open = False
             self.socket.close()
 
+    def expect_new_owner(self) -> None:
+        """What comes in from here on is for somebody else, to whom the connection is about to be handed over."""
+
     def let_go(self) -> None:
         """What passes from here on is somebody else's, who uses this channel as a mere socket."""
 

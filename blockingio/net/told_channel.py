@@ -33,6 +33,9 @@ class _Told(NonBlockingChannel):
     def send_row_now(self, row: tuple[bytes, ...]) -> int:
         return self.send_now(b"".join(row))
 
+    def expect_new_owner(self) -> None:
+        self.tap.tell_no_input()
+
     def let_go(self) -> None:
         self.tap.close()
 

@@ -90,7 +90,8 @@ class WireTap:
     Reentrant: the garbage collector may close a response while its connection is being told of.
     """
 
-    __slots__ = ("lock", "is_tls", "_logs", "_era", "_listener", "_number", "_peer", "_opened_at", "_begun", "_ended")
+    __slots__ = ("lock", "is_tls", "_logs", "_era", "_listener", "_number", "_peer", "_opened_at", "_begun", "_ended",
+                 "_is_deaf")  # fmt: skip
 
     def __init__(self, logs: WireLogs, listener: _Listener, number: int, peer: str, is_tls: bool) -> None:
         self.lock = RLock()
@@ -101,7 +102,7 @@ class WireTap:
         self._number = number
         self._peer = peer
         self._opened_at = monotonic()
-        self._begun = self._ended = False  # guarded by lock
+        self._begun = self._ended = self._is_deaf = False  # guarded by lock
 
     def open(self) -> None:
         """Tell "open", unless that is done."""
@@ -115,8 +116,13 @@ class WireTap:
         if data:
             with self.lock:
                 self.open()
-                if not self._ended:
+                if not (self._ended or self._is_deaf and direction == "in"):
                     self._tell(direction, bytes(data))
+
+    def tell_no_input(self) -> None:
+        """What comes from here on is the next owner's, who may be spoken to before "close" is told."""
+        with self.lock:
+            self._is_deaf = True
 
     def close(self) -> None:
         """Tell "close", and nothing from then on.  Idempotent."""

@@ -183,6 +183,7 @@ class HttpResponse(ResponseWriter):
         """
         if self.phase == CLOSED:
             raise StateError("the response is closed, and its connection is used for the next request")
+        self._connection.channel.expect_new_owner()
         if self.phase == OPEN:
             self._freeze_headers()
         if self.phase == BUFFERING:

@@ -17,9 +17,9 @@ TUTORIALS = PROJECT / "tutorials"
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
-def _start(name: str, port: int, real_port: int, directory: Path) -> subprocess.Popen[bytes]:
+def _start(name: str, port: int, real_port: int, directory: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-W", "default", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port)],
+        [sys.executable, "-W", "default", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port), *arguments],
         cwd=directory, env=os.environ | {"PYTHONPATH": PYTHON_PATH, "PYTHONUNBUFFERED": ""}, bufsize=0,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -41,9 +41,9 @@ class Program:
     A context manager: leaving it kills what is still running.
     """
 
-    def __init__(self, name: str, port: int, directory: Path, scheme: str = "http") -> None:
+    def __init__(self, name: str, port: int, directory: Path, scheme: str = "http", *arguments: str) -> None:
         self._unread = b""
-        self._process = _start(name, port, 0, directory)
+        self._process = _start(name, port, 0, directory, *arguments)
         try:
             line = self.line()
             start, _, real_port = line.removesuffix("/").rpartition(":")

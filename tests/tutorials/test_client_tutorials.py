@@ -20,17 +20,17 @@ from tests.scripts import PYTHON_PATH
 _LAUNCH = Path(__file__).with_name("launch_client.py")
 
 
-def start(name: str, port: int, real_port: int) -> subprocess.Popen[str]:
+def start(name: str, port: int, real_port: int, *arguments: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-u", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port)],
+        [sys.executable, "-W", "error", "-u", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port), *arguments],
         env=environment | {"PYTHONPATH": PYTHON_PATH},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def run(name: str, port: int, real_port: int) -> tuple[int, str, str]:
+def run(name: str, port: int, real_port: int, *arguments: str) -> tuple[int, str, str]:
     """Its exit status, what it printed, and its errors."""
-    with start(name, port, real_port) as process:
+    with start(name, port, real_port, *arguments) as process:
         try:
             printed, errors = process.communicate(timeout=PATIENCE * 4)
         finally:
