@@ -2,6 +2,7 @@
 
 RawClient       a client made of a bare socket; it sends bytes and reads one response at a time.
 eventually      waits for a condition, with a deadline.
+collecting      sees to it that what is dropped is noticed, on each Python.
 serving         an HttpServer on a port of its own, served by a thread until the block ends.
 Certificates    authorities and certificates by trustme, and ssl contexts made from them.
 
@@ -9,11 +10,13 @@ Every wait here has a deadline, and TimeoutError or AssertionError says what did
 """
 from __future__ import annotations
 
+import gc
 import re
 import select
 import socket
 import ssl
 import struct
+import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +45,31 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> An
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
     return answer
+
+
+#: Whether an object waits for the thread that made it, or for a collection, where another thread lets go of it.
+IS_FREED_BY_ITS_THREAD = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+@contextmanager
+def collecting() -> Iterator[None]:
+    """What is dropped is noticed: where that takes a collection, the garbage is collected again and again meanwhile."""
+    if not IS_FREED_BY_ITS_THREAD:
+        yield
+        return
+    is_over = threading.Event()
+
+    def collect() -> None:
+        while not is_over.wait(0.02):
+            gc.collect()
+
+    thread = threading.Thread(target=collect, name="collecting")
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 class RawResponse(NamedTuple):

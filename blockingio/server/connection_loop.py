@@ -7,7 +7,6 @@ notice one that is dropped without close().
 from __future__ import annotations
 
 from time import monotonic, time
-from traceback import clear_frames
 
 from blockingio.errors import BadMessage
 from blockingio.net.channel import reason_of
@@ -20,6 +19,7 @@ from blockingio.server.response import HttpResponse
 from blockingio.server.refusal import refusal
 from blockingio.server.response_head import make_head
 from blockingio.server.state import log
+from blockingio.stream.subscription import release_frames
 from blockingio.wire.body import Body, request_body
 from blockingio.wire.head import Fields, RequestHead
 from blockingio.wire.limits import DRAIN_SIZE
@@ -57,7 +57,7 @@ class ConnectionLoop:
             connection.closed_by_response = False
             connection.end_because(f"the server failed: {error!r}")
             connection.channel.cut()
-            clear_frames(error.__traceback__)  # which may hold a response: dropped now, it is done before we go on
+            release_frames(error)  # which may hold a response: dropped now, it is done before we go on
             if connection.hands_over:
                 connection.hands_over = False
                 if connection.writing.locked():  # else that response has released it

@@ -6,8 +6,13 @@ the last one; that reference counts for nothing, for it is about to go.
 
 The counts are taken of what calling the weak reference gives, which each supported interpreter holds exactly once for
 the call: CPython 3.11 to 3.14, and 3.14 without the GIL, where a thread's own counts and those of others are added
-up.  They are not taken of a local variable: 3.14 lends those without counting.  On another implementation, where
-nothing is counted, nothing is found here; a response is then closed when the garbage collector finds it.
+up.  They are not taken of a local variable: 3.14 lends those without counting.
+
+Without the GIL only the variable of a loop is found so.  The request was made by its connection's thread; when another
+thread lets go of the last reference, the interpreter queues the object for the thread that made it, with a reference
+of its own, which cannot be told from a list's.  That thread is in recv().  The object goes once it runs again, or the
+garbage collector does.  On another implementation, where nothing is counted, nothing is found here; a response is then
+closed when the garbage collector finds it, too.
 """
 
 from __future__ import annotations

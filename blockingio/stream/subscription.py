@@ -167,7 +167,7 @@ class StreamSubscription(Generic[T]):
         is_first = self._error is None
         self.report(error, "a stream failed, and has no on_error", first=error)
         if is_first:
-            _release_frames(error)
+            release_frames(error)
 
     def finish(self) -> None:
         """The end of the stream: on_done, then the futures.  Nothing where it is over already."""
@@ -283,7 +283,7 @@ def _settle(futures: list[tuple[Future[Any], Any]], error: BaseException) -> boo
     return is_taken
 
 
-def _release_frames(error: BaseException) -> None:
+def release_frames(error: BaseException) -> None:
     """Let go of what the functions held that it came through: a request would never be seen to be dropped.
 
     A generator's frame is left alone: it may be in use again, and clearing it would end it.

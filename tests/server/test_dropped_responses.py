@@ -12,7 +12,7 @@ import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
 from blockingio.http_server import VirtualHost
-from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.peers import PATIENCE, RawClient, collecting, eventually, serving
 from tests.server.visits import get, in_background, post, reset_once_heard, tell, to_the_end
 
 Put = Callable[[HttpRequest], object]
@@ -23,7 +23,8 @@ def forgotten(times: int = 1) -> Iterator[None]:
     """Exactly so many ResourceWarnings come; they may come on any thread."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
+        with collecting():
+            yield
         gc.collect()
     texts = [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
     assert len(texts) == times, texts
@@ -280,7 +281,7 @@ def test_a_dropped_response_that_is_not_whole() -> None:
 
 
 def test_the_warning_names_the_request() -> None:
-    with pytest.warns(ResourceWarning, match="without close.*GET /which/one"):
+    with pytest.warns(ResourceWarning, match="without close.*GET /which/one"), collecting():
         with serving(lambda request: None) as server, RawClient(server.port) as client:
             assert client.get("/which/one").status == 200
 
