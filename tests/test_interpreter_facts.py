@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -21,6 +28,87 @@ LOOPS = {"loop": LOOP, "for_each": "server.for_each(handle)",
          "four workers": "server.for_each(handle, workers=4)"}
 WORKERS = pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
 FORKS = pytest.mark.needs("os.fork")
+
+# ----------------------------------------------------------------------- one step
+
+def none_or_one(items: list[int]) -> int | None:
+    return items.pop() if items else None
+
+
+class Key:
+    pass
+
+
+#: What comments call one step: on something that all share, what changes it, and what reads or changes it meanwhile.
+ONE_STEP: dict[str, tuple[Any, Callable[[Any, int], object], Callable[[Any], object]]] = {
+    "list() of a set": (set(range(100)), lambda one, number: (one.add(number), one.discard(number - 50)), list),
+    "list() of a dict": (dict.fromkeys(range(100)),
+                         lambda one, number: (one.setdefault(number), one.pop(number - 50, None)),
+                         lambda one: (list(one), list(one.items()))),
+    "a dict that is cleared": ({}, lambda one, number: (one.clear(), one.update({number: number})),
+                               lambda one: one.get(0, 1)),
+    "copy() of a deque": (deque(range(100), maxlen=100), lambda one, number: one.append(number), deque.copy),
+    "a list of none or one": ([], lambda one, number: one.__setitem__(slice(None), (number,)), none_or_one),
+    "a WeakKeyDictionary": (WeakKeyDictionary(), lambda one, number: one.__setitem__(Key(), number),
+                            lambda one: one.__setitem__(Key(), 0)),
+}
+
+
+@pytest.mark.parametrize("shared, change, meanwhile", ONE_STEP.values(), ids=ONE_STEP)
+def test_what_is_one_step_for_threads(shared: Any, change: Callable[[Any, int], object],
+                                      meanwhile: Callable[[Any], object]) -> None:
+    """With the GIL and without: no thread finds it half done."""
+    end = time.monotonic() + 0.05
+    errors: list[BaseException] = []
+
+    def changing() -> None:
+        try:
+            for number in count(100):
+                change(shared, number)
+                if time.monotonic() > end:
+                    return
+        except Exception as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread = threading.Thread(target=changing)
+    thread.start()
+    try:
+        while thread.is_alive():
+            meanwhile(shared)
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert not errors
+
+
+def test_each_thread_gets_something_else() -> None:
+    """next() of a count; and pop() and remove() of a list that both append to."""
+    numbers = count()
+    items: list[int] = []
+    taken: list[list[int]] = [[], []]
+
+    def take(mine: list[int]) -> None:
+        for _ in range(10_000):
+            number = next(numbers)
+            items.append(number)
+            if number % 2:
+                mine.append(items.pop())
+            else:
+                try:
+                    items.remove(number)
+                    mine.append(number)
+                except ValueError:
+                    pass  # the other one has popped it
+
+    threads = [threading.Thread(target=take, args=(mine,)) for mine in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken[0] + taken[1] + items) == list(range(20_000))
+
 
 # ----------------------------------------------------------------------- signals
 

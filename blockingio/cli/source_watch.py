@@ -21,7 +21,8 @@ _LOOK_EVERY = 0.25
 class SourceWatch:
     """``begin`` before the imports, ``tell_once`` behind them; in a process that does nothing else.
 
-    ``_seen`` is written by any thread that imports, and read by the watching one, in single steps of the dict's own.
+    ``_seen`` is written by any thread that imports, and read by the watching one, in single steps of the dict's
+    own, also without the GIL.
     """
 
     def __init__(self) -> None:

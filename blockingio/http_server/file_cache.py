@@ -108,7 +108,8 @@ class KeptFile:
 
 
 class FileCache:
-    """Kept files by request target.  Any thread may call; ``_lock`` guards changes, a look takes one step."""
+    """Kept files by request target.  Any thread may call; ``_lock`` guards changes, a look takes one step,
+    also without the GIL."""
 
     def __init__(self) -> None:
         self._files: dict[str, KeptFile] = {}

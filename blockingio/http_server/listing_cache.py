@@ -23,7 +23,8 @@ _Identity = tuple[int, int, int, int]
 
 
 class ListingCache:
-    """Texts by what they were made of.  Any thread may call: each use of the dict is one step of the interpreter."""
+    """Texts by what they were made of.  Any thread may call: each use of the dict is one step,
+    also without the GIL; some threads at once may keep some more than _MOST."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, tuple[_Identity, float, str]] = {}

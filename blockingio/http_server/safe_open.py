@@ -217,7 +217,7 @@ def _open_and_check(root: str, names: Sequence[str], follow_links: bool) -> Open
     return opened
 
 
-_told: set[str] = set()  # roots; any thread adds one, in one step
+_told: set[str] = set()  # roots; any thread adds one, in one step: at worst two threads tell of it
 
 
 def _tell_of_links(root: str) -> None:

@@ -14,7 +14,7 @@ from blockingio.net.system import after_fork_in_child
 
 T = TypeVar("T")
 
-# Changed by any thread, in single steps of the dict's own; read by the child's one thread.
+# Changed by any thread, in single steps of the dict below it, also without the GIL; read by the child's one thread.
 _inheritors: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 

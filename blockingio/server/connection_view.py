@@ -18,7 +18,7 @@ from blockingio.wire.limits import LINGER_TIME
 def connection_table(state: ServerState) -> ConnectionTable:
     """Those that are open, oldest first, then those that have ended, in the order in which they did."""
     connections = list(state.connections)
-    ended = list(state.ended)
+    ended = state.ended.copy()
     # One that ends between the two looks is in both.
     over = {(one.peer, one.accepted_at) for one in ended}
     now = monotonic()

@@ -37,7 +37,8 @@ class AllowedHosts:
         self._any_address = any_address
         self._hosts: set[str] = set()
         self._parents: set[str] = set()  # of the wildcards
-        # What was asked lately, by any thread: each use is one step, and two that meet write the same.
+        # What was asked lately, by any thread: each use is one step, also without the GIL, and two that
+        # meet write the same.
         self._answers: dict[str, bool] = {}
         for host in self.given:
             if not isinstance(host, str):

@@ -35,7 +35,8 @@ _NO_OPTIONS: Sequence[str] = ()
 class HeadStarts:
     """The first lines of a server's answers.
 
-    Any thread may ask.  ``_kept`` is replaced as a whole, and what two threads make at once is equal.
+    Any thread may ask.  ``_kept`` is replaced as a whole for each second, its dict grows by single steps, and what two
+    threads make at once is equal: so also without the GIL.
     """
 
     __slots__ = ("_server_line", "_kept")

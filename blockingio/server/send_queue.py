@@ -29,8 +29,8 @@ _SETTLING_TIME = 0.1
 # Seconds that those whose answers are cut by the end of the program have to note it.
 _FAREWELL_TIME = 0.5
 
-# Those that are sending, or about to tell their response.  Changed by add and discard, each one step of the
-# interpreter.
+# Those that are sending, or about to tell their response.  Changed by add and discard and read by list(), each one
+# step, also without the GIL.
 _at_work: set[SendQueue] = set()
 
 

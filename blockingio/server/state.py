@@ -5,7 +5,7 @@ is dropped without close() can be noticed and closed.
 
 Settings are written by the owner and read by every thread, one attribute at a time; each is
 read anew for each connection or request.  ``connections`` is changed by add and discard and
-read by list(), each one step of the interpreter.
+read by list(), each one step, also without the GIL: the set locks itself.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class ServerState:
         self.requests = RequestQueue(self._refuse)
         # Of Connection, on the floor above.
         self.connections: set[Any] = set()
-        # The last connections that have ended.  Each is appended by the thread that ended it, and read by list(): each
-        # one step, also without the GIL.
+        # The last connections that have ended.  Each is appended by the thread that ended it, and all are read by
+        # copy(): each one step, also without the GIL, where list() of a deque is none.
         self.ended: deque[Ended] = deque(maxlen=ENDED_COUNT)
         self.threads = ThreadPool(f"blockingio {self.name}")
         self.timer_thread = TimerThread(f"blockingio timer {self.name}")
@@ -132,7 +132,7 @@ class ServerState:
     def _parse_fields(self, block: bytes, version: str) -> Fields:
         """A request's header section.  Clients repeat theirs, also on new connections, so the last few are kept.
 
-        What is kept is immutable, and the dict's methods are each one step of the interpreter.  Raises BadMessage.
+        What is kept is immutable, and the dict's methods are each one step, also without the GIL.  Raises BadMessage.
         """
         known = self.known_fields
         fields = known.get((block, version))

@@ -36,9 +36,10 @@ class Writer:
         self._deflater = deflater  # used under _lock: messages are compressed in the order in which they go
         self._lock = Lock()
         self._rest: bytes | memoryview = b""  # of a Ping or Pong; under _lock
-        # To be sent by the thread that holds the lock.  Written by any thread, each in one step.
-        self._ping: bytes | None = None
-        self._pong: bytes | None = None  # for the last Ping: earlier ones need no answer (RFC 6455 5.5.3)
+        # To be sent by the thread that holds the lock: none or one.  Put in by any thread, taken out by that one, each in
+        # one step, also without the GIL.  A new one replaces the last: earlier ones need no answer (RFC 6455 5.5.3).
+        self._ping: list[bytes] = []
+        self._pong: list[bytes] = []
         self._is_retrying = False  # under _lock
 
     # ---------------------------------------------------------------- messages
@@ -65,7 +66,7 @@ class Writer:
                 self._break()
                 self._channel.cut()
                 raise
-        if self._ping is not None or self._pong is not None:
+        if self._ping or self._pong:
             self._send_due()
         return True
 
@@ -98,17 +99,17 @@ class Writer:
 
     def pong(self, payload: bytes) -> None:
         """Answer a Ping.  Never waits, never raises; nothing once it is closed."""
-        self._pong = payload
+        self._pong[:] = (payload,)
         self._send_due()
 
     def ping(self, payload: bytes) -> None:
         """As ``pong``; ``is_ping_due`` says whether it has yet to be sent."""
-        self._ping = payload
+        self._ping[:] = (payload,)
         self._send_due()
 
     @property
     def is_ping_due(self) -> bool:
-        return self._ping is not None
+        return bool(self._ping)
 
     def close(self, code: int | None, reason: bytes, deadline: float) -> bool:
         """Send Close, the last frame; False where it was closed before, or could not be in time.
@@ -140,7 +141,7 @@ class Writer:
 
     def _send_due(self) -> None:
         """Send what is noted; the thread that holds the lock does, where this one cannot get it at once."""
-        while (self._ping is not None or self._pong is not None) and self._lock.acquire(False):
+        while (self._ping or self._pong) and self._lock.acquire(False):
             try:
                 is_stuck = not self._try_due()
             finally:
@@ -151,7 +152,8 @@ class Writer:
     def _try_due(self) -> bool:
         """Under the lock; False where the kernel did not take all of it."""
         if self.is_closed:
-            self._ping = self._pong = None
+            self._ping.clear()
+            self._pong.clear()
             return True
         try:
             if self._rest:
@@ -171,11 +173,8 @@ class Writer:
         return not self._rest
 
     def _take_due(self, opcode: int) -> bytes | None:
-        if opcode == PING:
-            payload, self._ping = self._ping, None
-        else:
-            payload, self._pong = self._pong, None
-        return payload
+        due = self._ping if opcode == PING else self._pong
+        return due.pop() if due else None
 
     def _retry(self) -> None:
         """On the clock's thread."""

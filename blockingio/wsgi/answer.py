@@ -215,7 +215,7 @@ def _status(status: str) -> tuple[int, str | None]:
 
 
 # Header sections that were made of an application's fields, by these: applications repeat theirs too.  Used by any
-# thread, in single steps of the dict's own; what two make at once is equal.
+# thread, in single steps of the dict's own, also without the GIL; what two make at once is equal.
 _sections: dict[tuple[tuple[str, str], ...], tuple[HttpHeaders, int]] = {}
 _MOST_SECTIONS = 256
 

@@ -26,7 +26,8 @@ _SCRIPT_NAME_RE = re.compile(r"(?:/[^/?#\x00-\x20\x7f]+)*")
 
 
 class Environs:
-    """Makes an application's environs.  Any thread may ask; ``_kept`` is used in single steps of the dict's own."""
+    """Makes an application's environs.  Any thread may ask; ``_kept`` is used in single steps of the dict's
+    own, also without the GIL."""
 
     def __init__(self, script_name: str, multiprocess: bool) -> None:
         if not isinstance(script_name, str) or not _SCRIPT_NAME_RE.fullmatch(script_name):
