@@ -21,6 +21,11 @@ def refusal(error: BadMessage, *, explains: bool) -> str:
     return short + explanation(error) if explains else short
 
 
+def failure(status: int, error: BadMessage | None) -> str:
+    """The text of an answer for a handler that did not get to one; with what was wrong with the request, where it is told."""
+    return f"{status} {phrase_of(status)}\n" if error is None else refusal(error, explains=True)
+
+
 def explanation(error: BadMessage) -> str:
     """Where in the request it is, what was found and expected, and the section; "" where none of it is known."""
     lines = []

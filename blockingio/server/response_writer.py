@@ -17,7 +17,7 @@ from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
 from blockingio.server.piece import FilePart, Piece, pieces_of
-from blockingio.server.refusal import refusal
+from blockingio.server.refusal import failure
 from blockingio.server.response_head import cookie_lines, make_head, phrase_of
 from blockingio.server.session import HttpSession
 from blockingio.values.cookie import Cookie
@@ -120,10 +120,8 @@ class ResponseWriter(IOSink):
         self._encoder = None
         self._status_code = status
         self._reason_phrase = None
-        text = f"{status} {phrase_of(status)}\n"
-        if error is not None and self._connection.is_on_this_machine(self._asked.fields):
-            text = refusal(error, explains=True)
-        self.add(text.encode("latin-1", "replace"))
+        told = error if error is not None and self._connection.is_on_this_machine(self._asked.fields) else None
+        self.add(failure(status, told).encode("latin-1", "replace"))
         self.close()
 
     def give_up(self) -> None:
