@@ -649,3 +649,27 @@ def test_for_each_returns_once_all_calls_have_ended() -> None:
             assert client.read_response().body == b"begunended"
         thread.join(PATIENCE)
     assert made == ["application", "for_each"]
+
+
+@pytest.mark.parametrize("way", ["listen", "loop", "map"])
+def test_other_ways_to_call_it(way: str) -> None:
+    """On the thread that calls, uploads and pieces too."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        handler = WsgiHandler(thorough)
+        threads: list[threading.Thread] = []
+        if way == "listen":
+            server.listen(handler, workers=2)
+        else:
+            def serve() -> None:
+                for request in server:
+                    handler(request)
+
+            threads.append(threading.Thread(target=serve if way == "loop" else lambda: server.map(handler).drain()))
+            threads[0].start()
+        with RawClient(server.port) as client:
+            for path in (b"/", b"/pieces", b"/write"):
+                response = client.send(b"POST %b HTTP/1.1\r\nHost: x\r\n%b" % (path, CHUNKED)).read_response()
+                assert (response.status, response.body) == (200, BODY)
+        server.close()
+        for thread in threads:
+            thread.join(PATIENCE)
