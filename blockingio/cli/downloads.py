@@ -80,7 +80,7 @@ class Downloads:
     def _judge(self, request: HttpRequest) -> bool:
         """Whether it is known how a download ended that the system has taken whole; it is counted where that is so."""
         response = request.response
-        if response.wait_until_taken(0):
+        if not response.unconfirmed:
             # A reset closes the socket with what the client has not got: nothing waits to be confirmed then, either.
             if response.is_connected and self._is_whole(request):
                 self._count += 1

@@ -148,6 +148,11 @@ class HttpResponse(ResponseWriter):
         return done
 
     @property
+    def unconfirmed(self) -> int:
+        """Bytes that the client's system has not confirmed; 0 where ours does not say, or the connection has ended."""
+        return self._connection.channel.unsent()
+
+    @property
     def deadline(self) -> float | None:
         """Seconds from when it is set; then the response is cut off, and further data ignored.  None: no limit.
 
