@@ -72,12 +72,12 @@ class Link:
         self.is_given_up = False  # the peer did not answer a Ping; written by the clock's thread
         self.is_closed_here = False  # ``close`` came before the peer's end; written by the threads that call it
         self.is_over = False  # both Closes have been exchanged, or the connection is gone
-        self._last_chance: Timer | None = None  # of a peer that was given up; written by the clock's thread
         self._over = Lock()  # free once it is over
         self._over.acquire()
         self._on_end: list[Callable[[], None]] = []  # under _end_lock
         self._end_lock = Lock()
         self._has_ended = False  # the socket is closed; under _end_lock
+        self._cutting: Timer | None = None  # cuts off a peer for which no thread waits; under _end_lock
 
     def start(self) -> None:
         """Raises RuntimeError where the system has no thread left; then the socket is closed."""
@@ -170,13 +170,14 @@ class Link:
         self._channel.close()
         self._set_over()
         self.heartbeat.set_interval(None)
-        if self._last_chance is not None:
-            self._last_chance.cancel()
-            clock.prune()
         watch.discard(self.reading)
         with self._end_lock:
             self._has_ended = True
+            cutting, self._cutting = self._cutting, None
             actions, self._on_end = self._on_end, []
+        if cutting is not None:
+            cutting.cancel()
+            clock.prune()
         for action in actions:
             action()
 
@@ -185,21 +186,38 @@ class Link:
     def close(self, code: int | None, reason: bytes) -> None:
         """Send Close, and wait for the peer's; both together take CLOSE_TIME at most, then the connection is cut."""
         deadline = monotonic() + CLOSE_TIME
+        self._send_close(code, reason, deadline)
+        if not self.wait_until_over(deadline - monotonic()):
+            self._channel.cut()
+            self.wait_until_over(CLOSE_TIME)
+
+    def close_without_waiting(self, code: int) -> None:
+        """Send Close; the thread of ``run`` goes on until the peer's, or until the connection is cut in CLOSE_TIME."""
+        self._send_close(code, b"", monotonic())
+        self._cut_in(CLOSE_TIME)
+
+    def _send_close(self, code: int | None, reason: bytes, deadline: float) -> None:
         if not self.is_peer_gone:
             self.is_closed_here = True
         self.reading.drop()  # reading goes on, past messages that are not read, to the peer's Close
         if not self.writer.close(code, reason, deadline) and not self.writer.is_closed:
             self._channel.cut()  # a writer is stuck
-        if not self.wait_until_over(deadline - monotonic()):
-            self._channel.cut()
-            self.wait_until_over(CLOSE_TIME)
+
+    def _cut_in(self, seconds: float) -> None:
+        timer = clock.schedule(seconds, self._channel.cut)
+        with self._end_lock:
+            if not self._has_ended:
+                self._cutting = timer
+                return
+        timer.cancel()
+        clock.prune()
 
     @property
     def is_peer_gone(self) -> bool:
         """Whether the peer's end is known: its Close, a violation, no Pong, or a connection that is broken.
 
         Each part of this is true for good once it is.  Which came first, that or our ``close``, is decided by the one
-        look that ``close`` takes at it.
+        look that ``_send_close`` takes at it.
         """
         return self.reading.has_ended or self.writer.is_broken or self.is_given_up or self.is_over
 
@@ -218,7 +236,7 @@ class Link:
         self.close_reason = ""
         self.writer.close(WebSocketStatus.GOING_AWAY, b"no Pong came", monotonic())
         self.reading.recall()
-        self._last_chance = clock.schedule(_LAST_CHANCE, self._channel.cut)
+        self._cut_in(_LAST_CHANCE)
 
 
 class Heartbeat:

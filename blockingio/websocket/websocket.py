@@ -36,7 +36,8 @@ class WebSocket(Stream[str | bytes]):
     Close, and the iteration ends with a WebSocketException.  A peer that vanishes ends it quietly, with close_code
     1006.  Each message goes to one of the threads that iterate.  An upgraded socket is no connection of the server any
     more: close(), connections_info and the timeouts of HttpServer do not reach it.  As a context manager it closes
-    itself with 1000; an exception inside makes that 1011, and goes on up.  Follows dart:io's WebSocket.
+    itself with 1000; an exception inside makes that 1011, and goes on up.  For Ctrl-C and SystemExit it does not wait
+    for the peer's Close.  Follows dart:io's WebSocket.
     """
 
     CONNECTING: ClassVar[int] = 0
@@ -238,8 +239,12 @@ class WebSocket(Stream[str | bytes]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if not self._link.is_closed_here:
-            self.close(WebSocketStatus.NORMAL_CLOSURE if kind is None else WebSocketStatus.INTERNAL_SERVER_ERROR)
+        if self._link.is_closed_here:
+            return
+        if kind is not None and not issubclass(kind, Exception):
+            self._link.close_without_waiting(WebSocketStatus.INTERNAL_SERVER_ERROR)
+            return
+        self.close(WebSocketStatus.NORMAL_CLOSURE if kind is None else WebSocketStatus.INTERNAL_SERVER_ERROR)
 
 
 class _TimedMessages:

@@ -36,8 +36,8 @@ class Writer:
         self._deflater = deflater  # used under _lock: messages are compressed in the order in which they go
         self._lock = Lock()
         self._rest: bytes | memoryview = b""  # of a Ping or Pong; under _lock
-        # To be sent by the thread that holds the lock: none or one.  Put in by any thread, taken out by that one, each in
-        # one step, also without the GIL.  A new one replaces the last: earlier ones need no answer (RFC 6455 5.5.3).
+        # To be sent by the thread that holds the lock: none or one.  Put in by any thread, taken out by that one, each
+        # in one step, also without the GIL.  A new one replaces the last: earlier ones need no answer (RFC 6455 5.5.3).
         self._ping: list[bytes] = []
         self._pong: list[bytes] = []
         self._is_retrying = False  # under _lock

@@ -200,6 +200,27 @@ def test_a_with_block(error: Exception | None, code: int) -> None:
             raw.send_close(code)
 
 
+@pytest.mark.parametrize("answer", ["Close", "nothing"])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_a_with_block_that_the_programs_end_leaves_waits_for_nothing(kind: type[BaseException], answer: str,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close is sent; a peer that does not answer it is cut off all the same, in time."""
+    monkeypatch.setattr("blockingio.websocket.link.CLOSE_TIME", PATIENCE if answer == "Close" else 0.05)
+    with pair() as (sock, raw):
+        with pytest.raises(kind):
+            with sock:
+                raise kind
+        assert raw.read_frame().code == 1011
+        if answer == "Close":
+            assert sock.ready_state == WebSocket.CLOSING
+            raw.send_close(1011)
+        assert raw.read_until_eof() == b""
+        raw.close()
+        assert sock.done.result(PATIENCE).close_code == (1011 if answer == "Close" else 1006)
+        with pytest.raises(StateError):
+            sock.add("x")
+
+
 def test_an_error_among_what_is_added() -> None:
     with pair() as (sock, raw):
         with background(lambda: sock.add_error(ValueError("private"))):

@@ -308,26 +308,40 @@ def test_intervals_that_are_none(value: float) -> None:
 
 
 CTRL_C = """
-import os, signal, socket, threading, time
+import signal, socket
 from blockingio import WebSocket
-ours, theirs = socket.socketpair()
-sock = WebSocket.from_upgraded_socket(ours, server_side=True)
-try:
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def loop(sock):
     print("ready", flush=True)
     for message in sock:
         pass
+
+ours, theirs = socket.socketpair()
+sock = WebSocket.from_upgraded_socket(ours, server_side=True)
+try:
+    loop(sock)
 except KeyboardInterrupt:
-    print("interrupted", flush=True)
+    print("interrupted", sock, flush=True)
+try:
+    with sock:
+        loop(sock)
+except KeyboardInterrupt:
+    print("interrupted", sock, theirs.recv(100), flush=True)
 """
 
 
 def test_ctrl_c_ends_a_loop() -> None:
+    """At once, also where the peer does not answer the Close that the end of a with block sends."""
     with subprocess.Popen([sys.executable, "-c", CTRL_C], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=PATIENCE)[0] == "interrupted\n"
-        assert process.returncode == 0
+        began = time.monotonic()
+        for state in ("<WebSocket open>", f"<WebSocket closing> {bytes.fromhex('880203f3')!r}"):
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == f"interrupted {state}\n"
+        assert process.communicate(timeout=PATIENCE) == ("", None)
+        assert process.returncode == 0 and time.monotonic() - began < PATIENCE
 
 
 def test_a_chat() -> None:

@@ -44,7 +44,7 @@ def test_a_message_is_one_write(server_side: bool, compression: CompressionOptio
             assert write() == FIN | flag | (TEXT if isinstance(message, str) else BINARY)
         theirs.send(frame(FIN | PING, b"p", masked=server_side))
         assert write() == FIN | PONG
-        sock.ping_interval = 0.01
+        sock.ping_interval = 0.1
         assert write() == FIN | PING
         sock.ping_interval = None
         theirs.send(close_frame(1000, masked=server_side))
