@@ -46,6 +46,7 @@ class Downloads:
     def follow(self, request: HttpRequest) -> None:
         """Take note of how the answer to a request ends; before it begins, from any thread."""
         if request.method == "GET":
+            request.response.note_end()
             request.response.done.add_done_callback(partial(self._note, request))
 
     def close(self) -> None:
@@ -79,14 +80,11 @@ class Downloads:
 
     def _judge(self, request: HttpRequest) -> bool:
         """Whether it is known how a download ended that the system has taken whole; it is counted where that is so."""
-        response = request.response
-        if not response.unconfirmed:
-            # A reset closes the socket with what the client has not got: nothing waits to be confirmed then, either.
-            if response.is_connected and self._is_whole(request):
-                self._count += 1
-                self._on_complete(self._count)
-            return True
-        return not response.is_connected
+        is_confirmed = request.response.is_confirmed
+        if is_confirmed and self._is_whole(request):
+            self._count += 1
+            self._on_complete(self._count)
+        return is_confirmed is not None
 
     def _is_whole(self, request: HttpRequest) -> bool:
         """Whether nothing of the file is missing at the client any more."""

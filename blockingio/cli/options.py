@@ -241,6 +241,9 @@ def _check_end(parser: Parser, options: argparse.Namespace) -> None:
         parser.error("argument --reload: it is one process that looks, so expected no --processes with it")
     if options.reload and options.cache is not None:
         parser.error("argument --reload: pages would come from the browser's cache, so expected no --cache with it")
+    if options.after is not None and options.drop:
+        name = "--once" if options.once else "--after"
+        parser.error(f"argument {name}: nothing is downloaded from a letterbox, so expected no --drop with it")
     if options.after == 0:
         parser.error("argument --after: expected at least 1")
 

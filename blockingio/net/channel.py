@@ -35,11 +35,14 @@ _LOOK_EVERY = 0.002
 # Pieces of input that are read away at the end at most, each of up to 64 KiB.
 _LINGER_PIECES = 64
 
+# Bytes that an orderly end may leave unconfirmed: a close_notify in its record, and the FIN.
+_LAST_WORDS = 128
+
 
 class Channel:
     """A plain socket.  Timeouts are the kernel's: they cost a call when they change, not at each read."""
 
-    __slots__ = ("socket", "receive", "receive_timeout", "sent", "_lock", "_open", "_aborted")
+    __slots__ = ("socket", "receive", "receive_timeout", "sent", "_lock", "_open", "_aborted", "_notes_end", "_left")
 
     is_tls = False
     tap: WireTap | None = None  # what tells of this connection: a ToldChannel's
@@ -57,6 +60,8 @@ class Channel:
         self._lock = RLock()
         self._open = True
         self._aborted = False
+        self._notes_end = False  # set once, before the end
+        self._left = 0  # bytes that were not confirmed at the end, where that was to be noted
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.socket.fileno()}{'' if self._open else ' closed'}>"
@@ -138,6 +143,20 @@ class Channel:
                 break
             sleep(_LOOK_EVERY)
         return not left
+
+    def note_end(self) -> None:
+        """Have ``is_confirmed`` tell also what was so when the connection ended."""
+        self._notes_end = True
+
+    @property
+    def is_confirmed(self) -> bool | None:
+        """Whether the peer's system has confirmed all that was sent; None where it may still do so.
+
+        True where the system does not say.  From any thread.
+        """
+        if self.unsent():
+            return None
+        return self._open or self._left <= _LAST_WORDS
 
     def send_all(self, data: bytes | memoryview, timeout: float | None) -> None:
         """Send everything.  Raises TimeoutError when nothing was taken for ``timeout`` seconds, OSError."""
@@ -270,6 +289,8 @@ class Channel:
         """Give the socket back; for the one thread that still has it.  Idempotent."""
         with self._lock:
             self._open = False
+            if self._notes_end and self.socket.fileno() >= 0:
+                self._left = self.unsent()
             self.socket.close()
 
     def expect_new_owner(self) -> None:

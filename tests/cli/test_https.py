@@ -5,6 +5,7 @@ import os
 import re
 import ssl
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,15 @@ def test_it_is_made_anew_when_its_names_no_longer_fit(cache: Path) -> None:
     assert kept(cache) == kept(cache, HOSTS[:1]) == first
     other = kept(cache, [*HOSTS, "192.0.2.1"])
     assert other != first and kept(cache) == other
+
+
+def test_it_lasts_thirty_days(cache: Path) -> None:
+    kept(cache)
+    text = (cache / "blockingio" / "https.pem").read_text()
+    certificate = X509Certificate.from_der(ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERT"):]
+                                                                    .partition("-----BEGIN PRIV")[0]))
+    left = certificate.end_validity - datetime.now(timezone.utc)
+    assert timedelta(days=29, hours=23) < left <= timedelta(days=30)
 
 
 def test_it_is_made_anew_when_it_ends(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

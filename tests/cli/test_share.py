@@ -15,7 +15,7 @@ from blockingio.cli.share_limits import duration_text, parse_duration
 from blockingio.cli.site import Site, SiteOptions
 from tests.cli.command import Command
 from tests.cli.sites import make_directory, send
-from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 
 #: More than the systems of both ends take of what nobody reads.
 LARGE = 20_000_000
@@ -136,6 +136,29 @@ def test_one_that_is_compressed_on_its_way(directory: Path) -> None:
             shared.port = server.port
             assert shared.get("/text.txt", "Accept-Encoding: gzip").header("content-encoding") == "gzip"
             shared.expect(1)
+    finally:
+        shared.downloads.close()
+
+
+def test_over_tls(directory: Path, tls_contexts: TlsContexts) -> None:
+    shared = Share(directory)
+    try:
+        with serving(shared.site.handle, context=tls_contexts.server) as server:
+            for target, is_cut in (("/large.bin", True), ("/medium.bin", True), ("/medium.bin", False)):
+                with RawClient(server.port, context=tls_contexts.client) as client:
+                    client.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                    if is_cut:
+                        client.read_exactly(1000)
+                        client.reset()
+                    else:
+                        assert len(client.read_response().body) == MEDIUM
+            eventually(lambda: shared.numbers == [1])
+            # Some go away when they have what they want, and a reset is what the server's last words meet.
+            for target in ("/hello.txt", "/medium.bin"):
+                with RawClient(server.port, context=tls_contexts.client) as client:
+                    client.send(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+                    assert client.read_response().status == 200
+            eventually(lambda: shared.numbers == [1, 2, 3])
     finally:
         shared.downloads.close()
 
