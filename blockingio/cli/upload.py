@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from errno import EEXIST, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
 from threading import Lock
@@ -132,10 +132,33 @@ class Uploads:
     def _give_name(self, temporary: str, name: str, directory: int) -> str:
         with self._lock:
             self._check_open()
-            for candidate in _candidates(name):
-                if not self._is_reserved(candidate) and _take_name(temporary, candidate, directory):
+            number = 0
+            while (number := self._free_number(name, number, directory)) < _MAX_COPIES:
+                candidate = _numbered(name, number)
+                if _take_name(temporary, candidate, directory):
                     return candidate
+                number += 1  # another program has taken it meanwhile
         raise FileExistsError(EEXIST, f"{shown(name)} and {_MAX_COPIES} names like it are taken")
+
+    def _free_number(self, name: str, first: int, directory: int) -> int:
+        """One from ``first`` on whose name is free, _MAX_COPIES where none was found.
+
+        It is the first one where there are no gaps behind it.  Not one after the other: a form may bring thousands of one name.
+        """
+        def is_taken(number: int) -> bool:
+            candidate = _numbered(name, number)
+            return self._is_reserved(candidate) or _exists(candidate, directory)
+
+        taken, free, step = first - 1, first, 1
+        while free < _MAX_COPIES and is_taken(free):
+            taken, free, step = free, min(free + step, max(_MAX_COPIES - 1, free + 1)), step * 2
+        while free - taken > 1:
+            middle = (taken + free) // 2
+            if is_taken(middle):
+                taken = middle
+            else:
+                free = middle
+        return free
 
     def _check_open(self) -> None:
         if self._closed:
@@ -144,7 +167,7 @@ class Uploads:
 
 def clean_name(filename: str) -> str:
     """What a client calls a file, as the name of a visible file in one directory."""
-    name = _CONTROLS.sub("", filename).replace("\\", "/").rpartition("/")[2].strip(" ").lstrip(".")
+    name = _CONTROLS.sub("", filename).replace("\\", "/").rpartition("/")[2].rstrip(" ").lstrip(". ")
     stem, extension = os.path.splitext(name)
     data = stem.encode("utf-8", "surrogateescape")
     room = max(_MAX_NAME - len(extension.encode("utf-8", "surrogateescape")), 1)
@@ -176,8 +199,16 @@ def _take_name(temporary: str, name: str, directory: int) -> bool:
     return True
 
 
-def _candidates(name: str) -> Iterator[str]:
-    yield name
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False  # where it is another error, to take the name meets that as well
+    return True
+
+
+def _numbered(name: str, number: int) -> str:
+    if not number:
+        return name
     stem, extension = os.path.splitext(name)
-    for number in range(1, _MAX_COPIES):
-        yield f"{stem} ({number}){extension}"
+    return f"{stem} ({number}){extension}"

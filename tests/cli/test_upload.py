@@ -161,7 +161,7 @@ def test_many_uploads_of_one_name_at_once(directory: Path) -> None:
 
 @pytest.mark.parametrize(("filename", "name"), [
     ("a.txt", "a.txt"), ("../../a.txt", "a.txt"), ("C:\\x\\a.txt", "a.txt"), ("/etc/passwd", "passwd"),
-    ("..", "upload"),
+    ("..", "upload"), (". .x", "x"),
     ("...", "upload"), (".", "upload"), ("/", "upload"), ("", "upload"), (".bashrc", "bashrc"), (" a ", "a"),
     ("a\r\n\0b\x7f.txt", "ab.txt"), ("ü" * 200 + ".txt", "ü" * 118 + ".txt"), ("x." + "y" * 300, "upload"),
     ("a b&<>\"'.txt", "a b&<>\"'.txt"), ("\udcff", "\udcff"),
@@ -343,6 +343,18 @@ def test_names_run_out(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with serving(site.handle) as server, RawClient(server.port) as client:
         assert send(client, "POST", "/", FORM, body=form(("hello.txt", b"x"))).status == 409
     assert not [name for name in os.listdir(directory) if name.startswith(".")]
+
+
+def test_many_of_one_name_are_found_a_name_in_few_steps(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All uploads wait meanwhile; and the numbers have no gaps."""
+    looks: list[str] = []
+    exists = upload_module._exists
+    monkeypatch.setattr(upload_module, "_exists", lambda name, directory: looks.append(name) or exists(name, directory))
+    with site(directory, upload=True) as client:
+        assert send(client, "POST", "/", FORM, body=form(*(("same.txt", b"") for _ in range(200)))).status == 303
+    assert sorted(name for name in os.listdir(directory) if name.startswith("same")) == sorted(
+        ["same.txt", *(f"same ({number}).txt" for number in range(1, 200))])
+    assert len(looks) < 200 * 20
 
 
 # ------------------------------------------------------------ how much
