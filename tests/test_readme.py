@@ -32,7 +32,12 @@ def running(title: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[HttpS
     """A program that serves, on a free port, with its names."""
     made: list[HttpServer] = []
     bind = HttpServer.bind
-    monkeypatch.setattr(HttpServer, "bind", lambda address, port: made.append(bind(address, 0)) or made[0])
+
+    def bind_anywhere(address: str, port: int) -> HttpServer:
+        made.append(bind(address, 0))
+        return made[-1]
+
+    monkeypatch.setattr(HttpServer, "bind", bind_anywhere)
     names: dict[str, Any] = {}
     thread = threading.Thread(target=exec, args=(compile(block(title), "README.rst", "exec"), names))
     thread.start()
@@ -70,7 +75,12 @@ def test_a_line_for_each_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         eventually(lambda: server.access_log is not None)
         assert client.get("/a").status == 200
         printed: list[str] = []
-        eventually(lambda: printed.append(capsys.readouterr().out) or "".join(printed))
+
+        def is_whole() -> bool:
+            printed.append(capsys.readouterr().out)
+            return "".join(printed).endswith("\n")
+
+        eventually(is_whole)
     assert re.fullmatch(r"127\.0\.0\.1 GET /a 200 \d+\.\d ms\n", "".join(printed))
 
 

@@ -260,7 +260,8 @@ def _size(text: str) -> int:
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"expected a size as 500M or 2G, found {text!r}")
     base = 1000 if (match[3] or "").upper() == "B" else 1024
-    return int(match[1]) * base ** ("KMGT".index(match[2].upper()) + 1 if match[2] else 0)
+    power: int = "KMGT".index(match[2].upper()) + 1 if match[2] else 0
+    return int(match[1]) * int(base ** power)
 
 
 def _number(text: str) -> int:

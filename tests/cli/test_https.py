@@ -54,7 +54,7 @@ def test_in_one_flag(directory: Path, cache: Path) -> None:
     """Two that run one after the other show one certificate, which requests and curl take."""
     fingerprints = set()
     for _ in range(2):
-        with Command(directory, "--port", "0", "--https", "--quiet", **environment(cache)) as command:
+        with Command(directory, "--port", "0", "--https", "--quiet", XDG_CACHE_HOME=str(cache)) as command:
             url = command.start(directory)
             fingerprints.add(fingerprint_line(command))
             file = command.line().removeprefix("It is kept in ")
@@ -75,7 +75,7 @@ def test_in_one_flag(directory: Path, cache: Path) -> None:
 
 @pytest.mark.needs("fcntl")
 def test_two_that_start_together_leave_one_key(directory: Path, cache: Path) -> None:
-    commands = [Command(directory, "--port", "0", "--https", "--quiet", **environment(cache)) for _ in range(4)]
+    commands = [Command(directory, "--port", "0", "--https", "--quiet", XDG_CACHE_HOME=str(cache)) for _ in range(4)]
     try:
         fingerprints = set()
         for command in commands:
@@ -88,7 +88,7 @@ def test_two_that_start_together_leave_one_key(directory: Path, cache: Path) -> 
 
 
 def test_http_is_sent_on(directory: Path, cache: Path) -> None:
-    with Command(directory, "--port", "0", "--https", "--quiet", **environment(cache)) as command:
+    with Command(directory, "--port", "0", "--https", "--quiet", XDG_CACHE_HOME=str(cache)) as command:
         port = port_of(command.start(directory))
         with RawClient(port) as client:
             response = client.get("/hello.txt?x", f"X-Host: localhost:{port}")
@@ -99,7 +99,7 @@ def test_http_is_sent_on(directory: Path, cache: Path) -> None:
 
 def test_it_is_for_the_names_and_addresses_that_it_listens_on(directory: Path, cache: Path) -> None:
     with Command(directory, "--port", "0", "--https", "--bind", "127.0.0.7", "--host", "my.example", "--host",
-                 "*.our.example", "--quiet", **environment(cache)) as command:
+                 "*.our.example", "--quiet", XDG_CACHE_HOME=str(cache)) as command:
         url = command.start(directory)
         fingerprint_line(command)
         file = command.line().removeprefix("It is kept in ")
@@ -153,7 +153,7 @@ def test_what_is_spoilt_or_open_to_others_is_not_used(cache: Path, spoil: object
 
 def test_where_nothing_can_be_kept(directory: Path, cache: Path) -> None:
     cache.write_text("a file, where a directory was to be")
-    with Command(directory, "--port", "0", "--https", "--quiet", **environment(cache)) as command:
+    with Command(directory, "--port", "0", "--https", "--quiet", XDG_CACHE_HOME=str(cache)) as command:
         url = command.start(directory)
         fingerprint = fingerprint_line(command)
         assert re.fullmatch("[0-9A-F]{2}(:[0-9A-F]{2}){31}", fingerprint)
