@@ -67,6 +67,11 @@ GROUPS: dict[str, list[Row]] = {
         Row("TLS: handshake and GET", message=Message(close=True), tls=True,
             without=("aiohttp", "waitress", "gunicorn")),
     ],
+    "workers": [
+        Row("2 ms of computing, by two workers and by one", "compute", ours=("blockingio_two_workers", "blockingio_one_worker"),
+            without=OTHERS),
+        Row("GET, by two workers and by one", ours=("blockingio_two_workers", "blockingio_one_worker"), without=OTHERS),
+    ],
     "wsgi": [
         Row("WSGI: hello", ours=("blockingio_wsgi",), without=NO_WSGI),
         Row("WSGI: Flask hello", "flask", ours=("blockingio_wsgi",), without=NO_WSGI),

@@ -7,7 +7,7 @@
     moved     a 302 with Location           gzip     11 KiB of text, compressed
     read      reads the body, answers its length
     flask     as plain, from a Flask application; of WSGI servers
-    compute   as plain, once 1 ms of processor time is spent; of WSGI servers
+    compute   as plain, once 1 ms of processor time is spent, 2 ms in ours; of WSGI servers and ours
 
 "tls" serves HTTPS with the tutorials' certificate.  "close" tells the ceiling, which reads no fields, that each
 connection has one request.

@@ -1,6 +1,7 @@
-"""blockingio, with a plain for loop; "workers" as a word of argv: for_each with 8 of them instead."""
+"""blockingio, with a plain for loop; "workers=8" as a word of argv: for_each with so many instead."""
 import json
 import sys
+import time
 
 from blockingio import ContentType, Cookie, HttpRequest, HttpServer, SecurityContext
 from tests.benchmarks.contenders import BACKLOG, announce
@@ -66,8 +67,20 @@ def read(request: HttpRequest) -> None:
     request.response.close()
 
 
+# Seconds of processor time that an answer of the route "compute" takes.
+COMPUTING = 0.002
+
+
+def compute(request: HttpRequest) -> None:
+    end = time.thread_time() + COMPUTING
+    while time.thread_time() < end:
+        pass
+    plain(request)
+
+
 HANDLERS = {"plain": plain, "html": html, "header": header, "missing": missing, "moved": moved, "cookie": cookie,
-            "json": json_of_it, "10k": content, "1m": content, "gzip": content, "pieces": pieces, "read": read}
+            "json": json_of_it, "10k": content, "1m": content, "gzip": content, "pieces": pieces, "read": read,
+            "compute": compute}
 
 handle = HANDLERS[ROUTE]
 if TLS:
@@ -79,7 +92,8 @@ else:
     server = HttpServer.bind("127.0.0.1", 0, backlog=BACKLOG)
 server.auto_compress = ROUTE == "gzip"
 announce(server.port)
-if "workers" in sys.argv:
-    server.for_each(handle, workers=8)
+for word in sys.argv:
+    if word.startswith("workers="):
+        server.for_each(handle, workers=int(word.removeprefix("workers=")))
 for request in server:
     handle(request)
