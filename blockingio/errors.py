@@ -61,7 +61,8 @@ class BadMessage(HttpException):
     and None where they are not known.
     """
 
-    def __init__(self, message: str, status: int = 400, section: str = "", spot: tuple[bytes, int] | None = None) -> None:
+    def __init__(self, message: str, status: int = 400, section: str = "",
+                 spot: tuple[bytes, int] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.section = section

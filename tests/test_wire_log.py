@@ -219,6 +219,7 @@ def test_a_wire_log_may_be_slow_and_may_close_its_server(told: Told) -> None:
         told.whole()
 
 
+@pytest.mark.needs("socket.AF_UNIX")
 def test_a_unix_domain_socket_has_no_peer(told: Told, tmp_path: Path) -> None:
     with HttpServer.bind(InternetAddress(str(tmp_path / "s"), InternetAddressType.UNIX), 0) as server:
         server.wire_log = told

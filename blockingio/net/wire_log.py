@@ -3,7 +3,7 @@
     WireLogs    one server's or client's: what is set, and which connections it counts for
     WireTap     one connection's: numbers it, and tells in order
 
-A connection that nobody is told of has no tap: whether it gets one is decided once, when it is made.
+A connection has a tap only where a wire_log is set when it is made: decided once, so that it costs the others nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Listener:
 
     def __init__(self, log: WireLog) -> None:
         self.log = log
-        # Loaded by the package, as any public name when it is first asked for: without a wire_log nobody waits for it.
+        # Loaded by the package, as any public name when it is first asked for: without a wire_log dataclasses are not.
         self.record: Callable[..., WireRecord] = sys.modules[__name__.partition(".")[0]].WireRecord
         self.has_failed = False  # set once, by any thread: two that fail at once may both log it
 
@@ -75,7 +75,7 @@ class WireLogs:
             self.listener = _Listener(log)
 
     def tap(self, address: Any, *, is_tls: bool) -> WireTap | None:
-        """For a connection with this peer, as the socket module has it; None where nobody is to be told."""
+        """For a connection with this peer, as the socket module has it; None where no wire_log is set."""
         listener = self.listener
         if listener is None:
             return None

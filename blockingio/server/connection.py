@@ -56,7 +56,8 @@ class Connection:
         self.channel: Channel = DuplexChannel(sock) if tap is None else ToldChannel(sock, tap)
         self.certificate: X509Certificate | None = None
         self.broken = False  # the client is known to be gone
-        self.idle_since = self.opened_at = self.accepted_at = monotonic()  # the first two the same until the first answer
+        # The first two are the same until the first answer.
+        self.idle_since = self.opened_at = self.accepted_at = monotonic()
         self.hands_over = False  # close() waits for its end: no request comes on the queue behind the close
         self.peer = peer  # its address as the socket module has it
         self._family = sock.family

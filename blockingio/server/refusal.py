@@ -22,7 +22,7 @@ def refusal(error: BadMessage, *, explains: bool) -> str:
 
 
 def failure(status: int, error: BadMessage | None) -> str:
-    """The text of an answer for a handler that did not get to one; with what was wrong with the request, where it is told."""
+    """The text of an answer in place of a handler's; ``error`` is what was wrong with the request, where it is told."""
     return f"{status} {phrase_of(status)}\n" if error is None else refusal(error, explains=True)
 
 

@@ -124,7 +124,8 @@ class ServerState:
         found = RequestHead(method, target, version, self._parse_fields(block, version))
         hosts = self.allowed_hosts
         if hosts is not None and not hosts.has(found.host):
-            spot = field_spots(block, b"host")[0] if found.host == found.fields.host else Spot(line, line.index(b" ") + 1)
+            is_field = found.host == found.fields.host
+            spot = field_spots(block, b"host")[0] if is_field else Spot(line, line.index(b" ") + 1)
             raise BadMessage(f"this server does not answer for the host {found.host!r}, expected one of its own", 421,
                              "RFC 9110 15.5.20", spot)
         return found

@@ -258,8 +258,8 @@ def _frame_request(fields: Fields, lengths: list[bytes], codings: list[bytes]) -
         fields.content_length = int(lengths[0])
     if codings:
         if fields.version == "1.0":
-            raise BadMessage("Transfer-Encoding in an HTTP/1.0 request, expected Content-Length", section="RFC 9112 6.1",
-                             spot=_name_spot(fields.block, b"transfer-encoding"))
+            raise BadMessage("Transfer-Encoding in an HTTP/1.0 request, expected Content-Length",
+                             section="RFC 9112 6.1", spot=_name_spot(fields.block, b"transfer-encoding"))
         if lengths:
             raise BadMessage("Content-Length together with Transfer-Encoding, expected one of them",
                              section="RFC 9112 6.1", spot=_name_spot(fields.block, b"transfer-encoding"))

@@ -31,7 +31,8 @@ def _end_of_input(size: int) -> bytes:
 
 
 class Source:
-    __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head", "_repeats", "_heads", "_received")
+    __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head", "_repeats", "_heads",
+                 "_received")  # fmt: skip
 
     _END = re.compile(rb"\r\n\r\n")  # of a head
     # What no head contains: a control character, or a line that ends without CR (RFC 9112 2.2).

@@ -22,7 +22,7 @@ class Line(NamedTuple):
 class BodyText:
     """``coding`` is its Content-Encoding: of such a body only the size is told.
 
-    ``masks``: nobody can tell what this is, so it may be a head with secrets; ``hides_more``: it begins in the midst of one.
+    ``masks``: it may be a head with secrets, as its framing was broken; ``hides_more``: it begins in the midst of one.
     """
 
     def __init__(self, limit: int, *, coding: str = "", charset: str = "", masks: bool = False,

@@ -1,7 +1,7 @@
 """python -m blockingio.wire_view URL: make one request and show it.
 
-Ends with status 0 once a response came, whatever it says; 2, with a line on stderr, for bad arguments, where nobody can
-be reached, and where no whole response comes.
+Ends with status 0 once a response came, whatever it says; 2, with a line on stderr, for bad arguments, where the
+server cannot be reached, and where no whole response comes.
 """
 
 from __future__ import annotations
@@ -41,17 +41,18 @@ def _parser() -> _Parser:
     parser.add_argument("url", metavar="URL", help="http://127.0.0.1:8000/ or https://...; without a scheme it is http")
     parser.add_argument("-X", "--request", metavar="METHOD", help="GET, and POST where there is data, unless given")
     parser.add_argument("-H", "--header", action="append", default=[], metavar="LINE",
-                        help="'Name: value'; 'Name:' leaves one away, 'Name;' sends it empty; more than once for several")
+                        help="'Name: value'; 'Name:' leaves one away, 'Name;' sends it empty; more than once for "
+                             "several")
     parser.add_argument("-d", "--data", action="append", default=[], metavar="DATA",
-                        help="the body, of type application/x-www-form-urlencoded unless -H says otherwise; @FILE without "
-                             "its line ends, @- from stdin; several are joined by &")
+                        help="the body, of type application/x-www-form-urlencoded unless -H says otherwise; @FILE "
+                             "without its line ends, @- from stdin; several are joined by &")
     parser.add_argument("-k", "--insecure", action="store_true", help="take any certificate")
-    parser.add_argument("--secrets", action="store_true", help="show credentials and cookies as they are, also in a HAR")
+    parser.add_argument("--secrets", action="store_true", help="show credentials and cookies as they are, also in HAR")
     parser.add_argument("--body-limit", type=_number, default=1024, metavar="NUMBER",
                         help="characters of a body that are shown (1024)")
     parser.add_argument("--har", metavar="FILE", help="write the exchange as HAR 1.2 instead; - for stdout")
-    parser.add_argument("--curl", action="store_true", help="print the command of curl that repeats it instead, secrets "
-                                                            "included")
+    parser.add_argument("--curl", action="store_true",
+                        help="print the command of curl that repeats it instead, secrets included")
     return parser
 
 

@@ -46,7 +46,8 @@ class _Head:
 
     def values(self, name: bytes) -> list[bytes]:
         """The members of a list."""
-        return [part.strip(b" \t").lower() for field, value in self.fields if field == name for part in value.split(b",")]
+        return [part.strip(b" \t").lower() for field, value in self.fields if field == name
+                for part in value.split(b",")]
 
     def length(self) -> int | None:
         """None: none that makes sense."""
@@ -227,7 +228,7 @@ class Reader:
             yield from self._body.feed(data)
 
     def _begin_unknown(self) -> None:
-        """Nobody can tell any more where what ends: it is shown as text."""
+        """The framing is broken, or of another protocol: what comes is shown as text."""
         self._body = BodyText(self._limit, masks=not self._secrets, hides_more=self._head.hides_more)
         self._step = self._read_to_the_end
 

@@ -9,7 +9,8 @@ import re
 
 # A line that begins with the name of a field with a secret in it, however broken it is: blanks and control characters
 # may stand before the name, or a CR and more before those, and the colon may be missing.
-_SECRET = re.compile(rb"(?:\A|[\x00-\x08\x0a-\x1f\x7f-\xff])[\x00-\x20]*+(?i:proxy-authorization|authorization|(?:set-)?cookie2?)"
+_SECRET = re.compile(rb"(?:\A|[\x00-\x08\x0a-\x1f\x7f-\xff])[\x00-\x20]*+"
+                     rb"(?i:proxy-authorization|authorization|(?:set-)?cookie2?)"
                      rb"(?![!#$%&'*+\-.^_`|~0-9A-Za-z])[\x00-\x20]*+:?+[ \t]*+")
 
 # What stands before the host in a URL may be a password.

@@ -45,7 +45,7 @@ class WireView:
         if not isinstance(body_limit, int) or body_limit < 0:
             raise ValueError(f"body_limit cannot be {body_limit!r}, expected a number of characters")
         self._body_limit = body_limit
-        # Guards the rest.  Reentrant: the garbage collector may close a connection, and so tell of it, in the midst of it.
+        # Guards the rest.  Reentrant: the garbage collector may close a connection, and so tell of it, meanwhile.
         self._lock = RLock()
         self._waiting: deque[WireRecord] = deque()
         self._is_writing = False

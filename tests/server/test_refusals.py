@@ -132,7 +132,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., object]) 
 
 
 @pytest.mark.parametrize("handler", [reading, with_bodies, WsgiHandler(application)], ids=["read", "bodies", "wsgi"])
-def test_whoever_reads_the_body(handler: Callable[[HttpRequest], object]) -> None:
+def test_each_way_to_read_a_body(handler: Callable[[HttpRequest], object]) -> None:
     assert explained(visit(handler, CHUNKED + b"-1\r\n").body.decode())[1:3] == ("-1", "'-'")
 
 

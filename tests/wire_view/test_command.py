@@ -181,6 +181,14 @@ def test_the_command_of_curl_repeats_it(server: HttpServer, site: Site, capsys: 
         assert data == body
 
 
+def test_what_curl_would_make_something_else_of(server: HttpServer, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"http://127.0.0.1:{server.port}/.a?b={{c}}"
+    assert main([url, "-X", "HEAD", "--curl"]) == 0
+    words = shlex.split(capsys.readouterr().out)
+    assert {"--head", "--path-as-is"} <= set(words) and "--request" not in words
+    assert ("--globoff" in words) == any(letter in words[-1] for letter in "[]{}")
+
+
 BAD = [
     (["http://127.0.0.1:1/"], "http://127.0.0.1:1/ cannot be reached: "),
     (["http://me:5e6cre7@127.0.0.1:1/"], "http://***@127.0.0.1:1/ cannot be reached: "),
