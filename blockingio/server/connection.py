@@ -48,7 +48,7 @@ class Connection:
     __slots__ = ("state", "channel", "source", "certificate", "broken", "idle_since", "opened_at", "hands_over", "writing",
                  "is_last", "is_cut", "may_read_ahead", "head_due", "client_closes", "closed_by_response", "relay",
                  "detached", "speaks_plain_http", "rest_of_plain", "peer", "accepted_at", "is_shaking_hands",
-                 "handshake_due", "body", "pace", "send_queue", "_reason", "_family", "_linger_timer")  # fmt: skip
+                 "handshake_due", "body", "pace", "send_queue", "_reason", "_linger_timer")  # fmt: skip
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state
@@ -60,7 +60,6 @@ class Connection:
         self.idle_since = self.opened_at = self.accepted_at = monotonic()
         self.hands_over = False  # close() waits for its end: no request comes on the queue behind the close
         self.peer = peer  # its address as the socket module has it
-        self._family = sock.family
         self.source = Source(self.channel.receive)
         self.writing = threading.Lock()
         # Written by response_done before it frees writing, read by this thread once it has it.
@@ -101,7 +100,7 @@ class Connection:
     def info(self) -> HttpConnectionInfo | None:
         if not self.peer:
             return None
-        return HttpConnectionInfo.from_socket_addresses(self._family, self.peer, ("", self.state.port))
+        return HttpConnectionInfo.from_socket_addresses(self.channel.socket.family, self.peer, ("", self.state.port))
 
     @property
     def remote(self) -> str:
