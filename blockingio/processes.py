@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from types import FrameType
 from typing import Any, NoReturn
@@ -260,8 +261,7 @@ class _Parent:
 
     def _give_birth(self) -> bool:
         """Fork one more; False where the system has no room for it."""
-        sys.stdout.flush()  # what is buffered here would else be written twice
-        sys.stderr.flush()
+        _flush()  # what is buffered here would else be written twice
         # A signal for the child waits until that has handlers of its own.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_END_SIGNALS, signal.SIGHUP, signal.SIGCHLD))
         place = min(set(range(len(self._load))) - set(self._places.values()))
@@ -342,7 +342,14 @@ class _Child:
 def _leave(status: int) -> NoReturn:
     """End this process, without what its parent has registered for its own end."""
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
     finally:
         os._exit(status)
+
+
+def _flush() -> None:
+    """Write what stdout and stderr hold.  Either may be closed, or have no reader: no reason not to serve."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError):
+                stream.flush()

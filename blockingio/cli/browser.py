@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import webbrowser
 from functools import partial
 
+from blockingio.cli.output import say
 from blockingio.stream.thread import Thread
 
 
@@ -29,4 +29,4 @@ def _open(url: str) -> None:
 
 
 def _tell_that_it_is_not_open(url: str) -> None:
-    print(f"No browser could be started: open {url} yourself", file=sys.stderr, flush=True)
+    say(f"No browser could be started: open {url} yourself", "stderr")

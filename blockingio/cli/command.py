@@ -19,6 +19,7 @@ from blockingio.cli.browser import open_browser
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
+from blockingio.cli.output import ensure_streams, say
 from blockingio.cli.share_limits import downloads_text, duration_text
 from blockingio.cli.shutdown import FAREWELL, GRACE, Ending, Shutdown
 from blockingio.cli.site import Site, SiteOptions
@@ -58,12 +59,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         text = explain(error, options)
         if text is None:
             parser.error(str(error.strerror or error))  # it names the address
-        print(f"{parser.prog}: {text}", file=sys.stderr)
+        say(f"{parser.prog}: {text}", "stderr")
         return 1
     for name in parser.unknown_variables:
-        print(f"{name} in the environment is no option, and changes nothing", file=sys.stderr)
+        say(f"{name} in the environment is no option, and changes nothing", "stderr")
     if inherited is not None:
-        print(INHERITED, file=sys.stderr)
+        say(INHERITED, "stderr")
     with server, inherited or nullcontext():
         try:
             log_file = None if options.log_file is None else LogFile(options.log_file)
@@ -80,9 +81,9 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
     _add_headers(server, options)
     urls = urls_of(server, options, scheme)
     with Shutdown() as shutdown:
-        print("\n".join(_greeting(options, urls, kept)), flush=True)
+        say("\n".join(_greeting(options, urls, kept)))
         for line in _warnings(server, options, kept):
-            print(line, file=sys.stderr)
+            say(line, "stderr")
         if options.processes > 1:
             return _serve_in_processes(server, options, urls, log_file)
         downloads = None if options.after is None else Downloads(partial(_end_after, options, shutdown))
@@ -97,7 +98,7 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
         finally:
             service.close()
     if ending.why:
-        print(ending.why, flush=True)
+        say(ending.why)
     return ending.status
 
 
@@ -212,6 +213,7 @@ def _security_context(certificate: Path | None, key: Path | None) -> SecurityCon
 
 def run() -> None:
     """The program: ``main`` with the command line's arguments; ends the process."""
+    ensure_streams()
     # A shell without job control starts what is in the background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

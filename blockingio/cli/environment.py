@@ -55,7 +55,9 @@ def _arguments(action: argparse.Action, option: str, name: str, text: str) -> It
         return
     if action.nargs != 0:
         several = isinstance(action.default, list)
-        yield from (f"{option}={value}" for value in (filter(None, text.splitlines()) if several else (text,)))
+        # Not splitlines(), to which other characters end a line too: a value would become two in silence.
+        values = filter(None, text.replace("\r\n", "\n").split("\n")) if several else (text,)
+        yield from (f"{option}={value}" for value in values)
         return
     word = text.lower()
     if word not in _TRUE | _FALSE:

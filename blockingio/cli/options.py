@@ -23,6 +23,9 @@ DEFAULT_PORT = 8000
 LAST_PORT = 65535
 _DEFAULT_WORKERS = 8
 
+#: Threads and processes that a command may be asked for: more is a slip, which would leave the system without room.
+MOST = {"workers": 10_000, "processes": 1_000}
+
 # What an answer says of its content and its connection: of another value not a single answer would be true.
 _OF_THE_ANSWER = frozenset((
     "connection", "content-encoding", "content-length", "content-range", "content-type", "date", "etag", "keep-alive",
@@ -193,6 +196,8 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
     for name in ("workers", "processes"):
         if not getattr(options, name):
             parser.error(f"argument --{name}: expected at least 1")
+        if getattr(options, name) > MOST[name]:
+            parser.error(f"argument --{name}: expected {MOST[name]:,} at most, found {getattr(options, name):,}")
     if options.processes > 1 and not hasattr(os, "fork"):
         parser.error("argument --processes: this system has no fork, so expected 1")
     _check_permission(parser, options)

@@ -22,6 +22,8 @@ from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
 from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, urls_of
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
+from blockingio.cli.options import MOST
+from blockingio.cli.output import ensure_streams, say
 from blockingio.cli.shutdown import FAREWELL
 from blockingio.cli.source_watch import SourceWatch
 from blockingio.processes import run as run_processes
@@ -69,6 +71,8 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
     for name in ("workers", "processes"):
         if getattr(options, name) < 1:
             parser.error(f"argument --{name}: expected at least 1, found {getattr(options, name)}")
+        if getattr(options, name) > MOST[name]:
+            parser.error(f"argument --{name}: expected {MOST[name]:,} at most, found {getattr(options, name):,}")
     if not 0 <= options.port <= 65535:
         parser.error(f"argument -p/--port: expected a number from 0 to 65535, found {options.port}")
     if options.reload and options.processes > 1:
@@ -108,13 +112,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         text = explain(error, options)
         if text is None:
             parser.error(str(error.strerror or error))  # it names the address
-        print(f"{parser.prog}: {text}", file=sys.stderr)
+        say(f"{parser.prog}: {text}", "stderr")
         return 1
     if inherited is not None:
-        print(INHERITED, file=sys.stderr)
+        say(INHERITED, "stderr")
     with server, inherited or nullcontext():
         server.trusted_proxies = options.trusted_proxies
-        print("\n".join(_greeting(server, options, kept)), flush=True)
+        say("\n".join(_greeting(server, options, kept)))
         work = partial(_serve_reloading, parent=os.getpid()) if options.reload else _serve
         run_processes(partial(work, parser=parser, options=options), server, options.processes,
                       grace=_RELOAD_GRACE if options.reload else _GRACE)
@@ -190,7 +194,7 @@ def _serve_reloading(server: HttpServer, *, parser: _Parser, options: argparse.N
         application = _not_there
 
     def start_again(path: str) -> None:
-        print(f"{os.path.relpath(path)} has changed: the application is started again", file=sys.stderr, flush=True)
+        say(f"{os.path.relpath(path)} has changed: the application is started again", "stderr")
         if os.getppid() == parent:  # else nobody is there to replace this one
             os.kill(parent, signal.SIGHUP)
 
@@ -207,6 +211,7 @@ def _not_there(environ: dict[str, Any], start_response: Callable[..., object]) -
 
 def run() -> None:
     """The program: ``main`` with the command line's arguments; ends the process."""
+    ensure_streams()
     # A shell without job control starts what is in the background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

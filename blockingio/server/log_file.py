@@ -23,6 +23,7 @@ class LogFile:
         """Raises OSError where the file cannot be opened or made."""
         self._path = path.absolute()
         self._fails = False
+        self._is_torn = False  # the last line has no end: the rest of it could not be written
         self._descriptor = os.open(self._path, _APPEND, 0o644)
 
     def write(self, text: str) -> None:
@@ -30,8 +31,12 @@ class LogFile:
         data = text.encode("ascii", "backslashreplace")
         try:
             self._follow()
+            if self._is_torn:
+                data = b"\n" + data  # else that line and the next one would be one, which no log reader understands
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                written = os.write(self._descriptor, data)
+                self._is_torn = not data.endswith(b"\n", 0, written)
+                data = data[written:]
         except OSError as error:
             if not self._fails:
                 log.warning("lines are missing in the access log: %s cannot be written: %s", self._path,
@@ -55,4 +60,5 @@ class LogFile:
             is_same = False
         if not is_same:
             self.close()
+            self._is_torn = False
             self._descriptor = os.open(self._path, _APPEND, 0o644)

@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from blockingio.cli.shutdown import GRACE
 from tests.cli.command import Command
 from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, Certificates, RawClient, eventually
+from tests.scripts import PYTHON_PATH, activated
 
 
 @pytest.fixture
@@ -201,6 +204,24 @@ def test_a_log_that_is_not_read_holds_nobody_up(directory: Path) -> None:
         command.process.send_signal(signal.SIGTERM)
         assert command.process.wait(PATIENCE) == 0
         assert command.end()[2] == ""
+
+
+@pytest.mark.parametrize(("arguments", "redirection"), [
+    ([], ">&- 2>&-"), ([], ">/dev/full 2>/dev/full"), (["--processes", "2"], ">&-"),
+])
+def test_it_serves_without_an_output(directory: Path, arguments: list[str], redirection: str) -> None:
+    """Closed, as service managers may leave it, or full, or with no reader any more; and ends as it does else."""
+    command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-W", "error", "-m", "blockingio",
+               *arguments, str(directory)]
+    with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
+            activated(command, [listener.fileno()]), pass_fds=[listener.fileno()], env=os.environ | {"PYTHONPATH": PYTHON_PATH}) as process:
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            assert requests.get(url + "hello.txt", timeout=PATIENCE).text == "Hello, world!"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
 
 
 def test_a_hangup_that_is_ignored(directory: Path) -> None:

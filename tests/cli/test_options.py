@@ -43,6 +43,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--port", "-1"], "argument -p/--port: expected a whole number, found '-1'"),
     (["--port", "65536"], "argument -p/--port: expected a number from 0 to 65535, found 65536"),
     (["--workers", "0"], "argument --workers: expected at least 1"),
+    (["--workers", "9999999999"], "argument --workers: expected 10,000 at most, found 9,999,999,999"),
+    (["--processes", "9999999999"], "argument --processes: expected 1,000 at most, found 9,999,999,999"),
     (["--cache", "1.5"], "argument --cache: expected a whole number, found '1.5'"),
     (["--auth", "me"], "argument --auth: expected USER:PASSWORD, found no colon"),
     (["--auth", ":secret"], "argument --auth: expected USER:PASSWORD, found no user"),
@@ -161,6 +163,12 @@ def test_the_command_line_goes_over_the_environment() -> None:
      "argument -p/--port: expected a whole number, found 'tcp://10.0.0.1:80' (BLOCKINGIO_PORT is set)"),
     ("UPLOAD", "maybe", [], "BLOCKINGIO_UPLOAD: expected 1 or 0, found 'maybe'"),
     ("WORKERS", "0", [], "argument --workers: expected at least 1 (BLOCKINGIO_WORKERS is set)"),
+    ("HEADER", "A: x\rB: y", [],
+     "argument --header: expected no control character but HTAB in a field value, found '\\r' at character 1 "
+     "(BLOCKINGIO_HEADER is set)"),
+    ("HEADER", "A: x\u2028B: y", [],
+     "argument --header: expected latin-1 text in a field value, found '\\u2028' at character 1 "
+     "(BLOCKINGIO_HEADER is set)"),
     ("PORT", "80", ["--unix", "s"],
      "argument --unix: a socket without ports, so expected no --port with it (BLOCKINGIO_PORT is set)"),
     ("OPEN", "1", ["--port", "x"], "argument -p/--port: expected a whole number, found 'x'"),

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 from typing import TextIO
 
@@ -187,6 +188,31 @@ def test_a_file_that_is_rotated_is_made_anew(tmp_path: Path) -> None:
             path.rename(tmp_path / f"log.{number}")
         log(record(404))
     assert [(tmp_path / name).read_text().split()[-3] for name in ("log.0", "log.1", "log")] == ["200", "200", "404"]
+
+
+def test_a_line_of_which_a_part_was_written_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk was full in the middle of it."""
+    path = tmp_path / "log"
+    file = LogFile(path)
+    room, write = 8, os.write
+
+    def write_what_has_room(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+        written = write(descriptor, data[:room])
+        room -= written
+        return written
+
+    monkeypatch.setattr("os.write", write_what_has_room)
+    file.write("first\nsecond\n")
+    assert path.read_text() == "first\nse"
+    file.write("third\n")
+    room = 100
+    file.write("fourth\n")
+    file.write("fifth\n")
+    assert path.read_text() == "first\nse\nfourth\nfifth\n"
+    file.close()
 
 
 def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
