@@ -1,4 +1,5 @@
 """blockingio: a handler for each socket; "hold" keeps the sockets, without a handler, for a broadcast each second."""
+import itertools
 import sys
 import threading
 import time
@@ -21,10 +22,10 @@ def hold(request: HttpRequest) -> None:
 
 
 def broadcast() -> None:
-    while True:
+    for number in itertools.count():
         time.sleep(1)
         for sock in list(sockets):
-            sock.add("tick")
+            sock.add(str(number))
 
 
 server = HttpServer.bind("127.0.0.1", 0, backlog=BACKLOG)
