@@ -14,10 +14,15 @@ import pytest
 
 from blockingio import (
     HttpClient, HttpClientBasicCredentials, HttpRequest, HttpServer, InternetAddress, InternetAddressType, WireRecord)
+from blockingio.wire.limits import LARGE_PIECE_SIZE
 from tests.client.servers import EMPTY, OK, Peer, answering, scripted
 from tests.client.test_proxies import Tunnel
 from tests.peers import RawClient, TlsContexts, eventually, serving
 from tests.server.visits import GET, get, post, running, small_window, tell
+
+
+#: Pieces of a body that are more than any system's buffers take.
+COUNT = 100
 
 
 class Told(list[WireRecord]):
@@ -117,6 +122,28 @@ def test_large_bodies_and_files_are_told_as_bytes(told: Told, tls_contexts: TlsC
         assert answer.body == upload + content * 2
         client.close()
         assert told.whole() == [("open", b""), ("in", post(upload)), ("out", answer.head + answer.body), ("close", b"")]
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_large_chunks_for_a_slow_client(told: Told, tls_contexts: TlsContexts, is_secure: bool) -> None:
+    """OpenSSL has to be given the same bytes again, in the same pieces, where it could not send them all."""
+    content = os.urandom(LARGE_PIECE_SIZE + 1)
+
+    def handler(request: HttpRequest) -> None:
+        for _ in range(COUNT):
+            request.response.write(content)
+        request.response.close()
+
+    context, clients = (tls_contexts.server, tls_contexts.client) if is_secure else (None, None)
+    with serving(handler, context=context, wire_log=told) as server, small_window(server.port, clients) as client:
+        client.send(GET)
+        eventually(lambda: "to take" in str(server.connections()))
+        answer = client.read_response()
+        assert answer.body == content * COUNT
+        client.close()
+        sent = dict(told.whole())["out"]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(content), content) for _ in range(COUNT))
+    assert sent == answer.head + chunks + b"0\r\n\r\n"
 
 
 def test_what_is_read_away_at_the_end_has_passed_too(told: Told) -> None:

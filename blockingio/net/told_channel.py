@@ -30,9 +30,6 @@ class _Told(NonBlockingChannel):
             self.tap.tell("out", data[:sent])
             return sent
 
-    def send_row_now(self, row: tuple[bytes, ...]) -> int:
-        return self.send_now(b"".join(row))
-
     def expect_new_owner(self) -> None:
         self.tap.tell_no_input()
 
@@ -57,6 +54,9 @@ class ToldChannel(_Told):
     def __init__(self, sock: socket.socket, tap: WireTap) -> None:
         super().__init__(sock)
         self.tap = tap
+
+    def send_row_now(self, row: tuple[bytes, ...]) -> int:
+        return self.send_now(b"".join(row))
 
     def _read_away(self) -> bytes:
         data = super()._read_away()
