@@ -18,10 +18,16 @@ from typing import Any
 from blockingio.check.cases import Seen
 from blockingio.check.questions import Question
 
-# Bytes of answers that are read of one row at most.
-_MOST = 4 << 20
+# What is read of one row at most, from a server that does not come to an end: bytes, and times the silence that is
+# waited for.
+_MOST = 8 << 20
+_LONGEST = 30
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
+# As large as they are anywhere; int() would take signs and blanks, and not take very many digits.
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+
 _FIELD = re.compile(rb"([^:\r\n]*):[ \t]*([^\r\n]*?)[ \t]*")
 
 # A row's targets and hosts, where they are at the beginning of a message: none in a chunk, and not what is hidden.
@@ -130,6 +136,8 @@ class Exchange:
         self._socket = target.connect()
         self._out = memoryview(b"")
         self._received = bytearray()
+        self._left = _MOST
+        self._last = monotonic() + target.patience * _LONGEST
         self.end = "open"
 
     def close(self) -> None:
@@ -165,15 +173,15 @@ class Exchange:
 
     def wait_for_end(self) -> None:
         """Read until the connection ends, or nothing comes any more."""
-        while self.end == "open" and len(self._received) < _MOST and self._receive():
+        while self.end == "open" and self._receive():
             pass
 
     def _receive(self) -> bool:
-        """Wait for some bytes, sending meanwhile; False at the end, or after so much silence."""
+        """Wait for some bytes, sending meanwhile; False at the end, after so much silence, or where it were too many."""
         deadline = monotonic() + self._target.patience
         while self.end == "open":
-            left = deadline - monotonic()
-            if left <= 0:
+            left = min(deadline, self._last) - monotonic()
+            if left <= 0 or self._left <= 0:
                 return False
             can_read, can_write, _ = select.select([self._socket], [self._socket] if self._out else [], [], left)
             if can_write and self._send_some():
@@ -206,6 +214,7 @@ class Exchange:
         if not data:
             self.end = "end"
         self._received += data
+        self._left -= len(data)
         return bool(data)
 
 
@@ -238,7 +247,7 @@ def _body_size(rest: bytes, answer: Answer, method: str) -> int | None:
     if "chunked" in answer.fields.get("transfer-encoding", "").lower():
         return _chunked_size(rest)
     length = answer.fields.get("content-length", "")
-    if not length.isdecimal():
+    if not _LENGTH.fullmatch(length):
         return None
     return int(length) if len(rest) >= int(length) else None
 
@@ -249,10 +258,10 @@ def _chunked_size(rest: bytes) -> int | None:
         line_end = rest.find(b"\r\n", at)
         if line_end < 0:
             return None
-        try:
-            size = int(rest[at:line_end].partition(b";")[0], 16)
-        except ValueError:
+        match = _CHUNK_SIZE.fullmatch(rest, at, line_end)
+        if match is None:
             return None
+        size = int(match[1], 16)
         at = line_end + 2
         if not size:
             break

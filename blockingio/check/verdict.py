@@ -52,8 +52,10 @@ def baseline_of(target: Target) -> Baseline:
             if answer is not None:
                 statuses[method] = answer.status
             elif method == "GET":
-                found = exchange.rubbish or exchange.end
-                raise NoHttp(f"expected an answer of HTTP/1.1 to GET {target.path}, found {found!r}")
+                found = repr(exchange.rubbish or exchange.end)
+                if found == "'open'":
+                    found = "none that came to its end"
+                raise NoHttp(f"expected an answer of HTTP/1.1 to GET {target.path}, found {found}")
         finally:
             exchange.close()
     return Baseline(statuses)

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from blockingio import HttpRequest
+from blockingio.check import exchange
 from blockingio.check.cases import Refused, Seen
 from blockingio.check.command import main, target_of
 from blockingio.check.questions import AREAS, MUST, QUESTIONS, REFUSED, SHOULD, TAKEN
@@ -282,3 +283,34 @@ def test_what_speaks_no_http_is_one_clear_line(says: bytes, capsys: pytest.Captu
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
         f"python -m blockingio.check: expected an answer of HTTP/1.1 to GET /, found {found}\n")
+
+
+@pytest.mark.parametrize(("once", "for_ever", "pause"), [
+    (b"", b"", 0.0),
+    (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 10_000, 0.0),
+    (b"HTTP/1.1 200 OK\r\n\r\n", bytes(65536), 0.0),
+    (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3_000, 0.0),
+    (b"HTTP/1.1 200 OK\r\nX: ", b"y", 0.02),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-6\r\n", b"", 0.0),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", b"", 0.0),
+], ids=["silence", "fields", "body", "interim", "drops", "negative chunk", "long length"])
+def test_what_comes_to_no_end_is_one_clear_line(once: bytes, for_ever: bytes, pause: float,
+                                                capsys: pytest.CaptureFixture[str],
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_MOST", 1 << 20)
+    gone = threading.Event()
+
+    def behave(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        with suppress(OSError):  # it has had enough
+            connection.sendall(once)
+            while for_ever:
+                connection.sendall(for_ever)
+                gone.wait(pause)
+            connection.recv(1)
+
+    with scripted(behave) as port, pytest.raises(SystemExit) as ended:
+        main([f"http://127.0.0.1:{port}/", "--patience", "0.05"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "python -m blockingio.check: expected an answer of HTTP/1.1 to GET /, found none that came to its end\n")
