@@ -94,6 +94,11 @@ def urls_of(server: HttpServer, options: argparse.Namespace, scheme: str) -> lis
     return server_urls(scheme, options.bind, server.address, server.port)
 
 
+def socket_text(path: object) -> str:
+    """A Unix-domain socket's path for a terminal; an abstract name with "@" for its NUL, as ss(8) shows it."""
+    return str(path).replace("\0", "@", 1)
+
+
 def certificate_hosts(options: argparse.Namespace) -> list[str]:
     """Whom the certificate of --https is for: this machine, by its names and by the addresses that it is bound to.
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
-from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, urls_of
+from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, socket_text, urls_of
 from blockingio.cli.browser import open_browser
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
@@ -175,7 +175,7 @@ def _greeting(options: argparse.Namespace, urls: Sequence[str], kept: KeptCertif
     for url in urls:
         yield f"Listening on {url}"
     if options.unix is not None:
-        yield f"Listening on {options.unix}"
+        yield f"Listening on {socket_text(options.unix)}"
     if options.after is not None or options.time is not None:
         limits = [] if options.after is None else [downloads_text(options.after)]
         limits += [] if options.time is None else [duration_text(options.time)]

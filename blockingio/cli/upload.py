@@ -143,7 +143,8 @@ class Uploads:
     def _free_number(self, name: str, first: int, directory: int) -> int:
         """One from ``first`` on whose name is free, _MAX_COPIES where none was found.
 
-        It is the first one where there are no gaps behind it.  Not one after the other: a form may bring thousands of one name.
+        It is the first one where there are no gaps behind it.  Not one after the other: a form may bring thousands of
+        one name.
         """
         def is_taken(number: int) -> bool:
             candidate = _numbered(name, number)

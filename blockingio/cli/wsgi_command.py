@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
-from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, urls_of
+from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, socket_text, urls_of
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import MOST
 from blockingio.cli.output import ensure_streams, say
@@ -130,7 +130,7 @@ def _greeting(server: HttpServer, options: argparse.Namespace, kept: KeptCertifi
     for url in urls_of(server, options, "http" if kept is None else "https"):
         yield f"Listening on {url}"
     if options.unix is not None:
-        yield f"Listening on {options.unix}"
+        yield f"Listening on {socket_text(options.unix)}"
     if kept is not None:
         yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
 

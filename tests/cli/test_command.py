@@ -207,7 +207,8 @@ def test_a_log_that_is_not_read_holds_nobody_up(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "redirection"), [
-    ([], ">&- 2>&-"), ([], ">/dev/full 2>/dev/full"), (["--processes", "2"], ">&-"),
+    ([], ">&- 2>&-"), ([], ">/dev/full 2>/dev/full"),
+    pytest.param(["--processes", "2"], ">&-", marks=pytest.mark.needs("os.fork")),
 ])
 def test_it_serves_without_an_output(directory: Path, arguments: list[str], redirection: str) -> None:
     """Closed, as service managers may leave it, or full, or with no reader any more; and ends as it does else."""

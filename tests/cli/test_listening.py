@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from blockingio import HttpServer
+from blockingio.cli.binding import socket_text
 from blockingio.cli.command import main
 from tests.cli.command import PROJECT, Command
 from tests.cli.sites import make_directory
@@ -123,3 +124,8 @@ def test_open_without_a_browser(directory: Path, tmp_path: Path) -> None:
         assert command.process.stderr
         assert command.line(command.process.stderr.fileno()) == f"No browser could be started: open {url} yourself"
         assert command.interrupt() == (0, "", "")
+
+
+def test_an_abstract_name_is_shown_without_its_nul() -> None:
+    assert socket_text("\0name") == "@name"
+    assert socket_text(Path("/run/name")) == "/run/name"
