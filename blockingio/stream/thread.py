@@ -66,6 +66,7 @@ class Thread(threading.Thread):
         self._claim: list[tuple[Callable[[], object], Callable[[Exception], object] | None]] = [(task, lost)]
         self._is_given_up = False
         self._overdue_at = 0.0
+        self._process = 0  # that it was started in: a fork takes only the thread that calls it along
         # A Python whose threads have another way to say that they are there needs, we hope, none of this.
         self._has_come_up = _Started()
         if isinstance(getattr(self, "_started", None), threading.Event):
@@ -74,6 +75,7 @@ class Thread(threading.Thread):
     def start(self) -> None:
         """Raises RuntimeError or MemoryError where the system has no thread; then the task is not called."""
         self._overdue_at = monotonic() + START_TIME
+        self._process = os.getpid()
         _starting.add(self)
         try:
             super().start()
@@ -86,12 +88,14 @@ class Thread(threading.Thread):
 
     def give_up(self, error: BaseException | None = None) -> bool:
         """Do not wait for it any more: where it has not come up yet, ``lost`` is called now, and it does nothing
-        if it still does.  False where the task has been called, or it was given up before."""
+        if it still does.  False where the task has been called, or it was given up before.
+
+        In a forked child the parent's threads are not there, and not lost: there nothing is called."""
         claim = self._take()
         if claim is None:
             return False
         _, lost = claim
-        if lost is not None:
+        if lost is not None and self._process == os.getpid():
             failure = RuntimeError(f"the thread {self.name!r} did not come up")
             failure.__cause__ = error
             lost(failure)

@@ -1,6 +1,7 @@
 """Threads whose start is not waited for: they run, fail to start, or are given up, and nobody hangs."""
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -145,6 +146,22 @@ def test_one_that_comes_up_when_nobody_waits_any_more(monkeypatch: pytest.Monkey
 
 
 # ------------------------------------------------------------------- all that start one
+
+@pytest.mark.needs("os.fork")
+def test_one_that_has_not_come_up_is_not_lost_in_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the parent's, where it may still come up."""
+    lost: list[Exception] = []
+    never_up(monkeypatch, NAME, silently=True)
+    thread = Thread(lambda: None, name=NAME, lost=lost.append)
+    thread.start()
+    pid = os.fork()
+    if not pid:
+        thread.end()
+        os._exit(len(lost))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    thread.end()
+    assert len(lost) == 1
+
 
 def test_a_reader_with_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """It gets the error; the next one gets the event."""
