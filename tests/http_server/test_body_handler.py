@@ -16,7 +16,7 @@ import requests
 
 from blockingio import HttpClient, HttpException, HttpRequest, HttpServer
 from blockingio.http_server import HttpBodyFileUpload, HttpBodyHandler, HttpRequestBody
-from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
+from tests.peers import PATIENCE, RawClient, RawResponse, collecting, eventually, serving
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
@@ -357,7 +357,7 @@ def test_as_a_transformer_it_passes_over_what_is_broken() -> None:
 def test_as_a_transformer_it_keeps_no_request() -> None:
     """One that is dropped unanswered is closed for the user while the next is awaited."""
     def use(server: HttpServer) -> None:
-        with pytest.warns(ResourceWarning, match="dropped without close"):
+        with pytest.warns(ResourceWarning, match="dropped without close"), collecting():
             for body in HttpBodyHandler(default_encoding="latin-1").bind(server):
                 assert body.body == "ü"
                 del body

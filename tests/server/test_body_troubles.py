@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blockingio import HttpException, HttpRequest, HttpServer, StateError
-from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.peers import PATIENCE, RawClient, collecting, eventually, serving
 from tests.server.visits import get, post, post_chunks, raw_answer, reading, tell, visit
 
 KIB = 1024
@@ -170,10 +170,11 @@ def test_a_broken_body_of_a_request_that_is_dropped() -> None:
             request.read()
 
     head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with warnings.catch_warnings(), serving(swallow) as server, RawClient(server.port) as client:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        assert client.send(head + b"zz\r\n").read_response().status == 400
-        assert client.is_ended()
+        with collecting(), serving(swallow) as server, RawClient(server.port) as client:
+            assert client.send(head + b"zz\r\n").read_response().status == 400
+            assert client.is_ended()
 
 
 def test_a_broken_body_that_nobody_reads_ends_the_connection() -> None:
