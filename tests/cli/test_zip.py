@@ -130,7 +130,7 @@ def test_what_changes_while_it_is_written(directory: Path) -> None:
     def entries(folder: Opened, names: Sequence[str]) -> list[Entry]:
         if names[-1:] == ("locked",):
             raise PermissionError(errno.EACCES, "locked")
-        found = sorted(os.listdir(folder.descriptor))
+        found = sorted(os.listdir(directory.joinpath(*names)))
         return [Entry(name, name in ("sub", "deep", "locked"), 0, 0) for name in found]
 
     output = io.BytesIO()
