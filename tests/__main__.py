@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import IO
 
 # Processes at a time.  A process waits for about half of its time, for deadlines and for its clients.
-AT_ONCE = 3
+AT_ONCE = 4
 
 # Modules in one process: more, and the last process works alone for long; fewer, and each one's start costs.
 MODULES = 14
 
 # What takes longest is begun first; the folders that are not named come after it.
-LONGEST = ["client", "server", "conformance", "http_server", "cli", "tutorials"]
+LONGEST = ["tests", "websocket", "cli", "server", "client", "conformance", "http_server"]
 
 PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-p", "no:cacheprovider"]
 

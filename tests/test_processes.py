@@ -357,5 +357,6 @@ def test_one_that_has_fewer_connections_gets_the_next_ones() -> None:
         with stopped(one):
             assert connect(16) == [other] * 16
         eventually(lambda: pid_at(ours.port) == one)  # now it runs
-        # Where the system does not let it run for long, some go to the other one after all.
-        assert connect(16).count(one) >= 12
+        # In the end both have as many, or nearly: where the system does not let one run, a few go to the other.
+        pids = [pid for _ in range(40) for pid in connect(1)]
+        assert pids.count(one) >= 16 + pids.count(other) - 4

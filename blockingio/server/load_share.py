@@ -1,8 +1,9 @@
 """How processes that accept from one socket share the connections: one that has more lets the others go first.
 
 The system wakes all of them for a connection, and the first to ask gets it, and the next ones too: without this one
-process may have all.  Each has a cell in memory that all see, with the number of its connections.  A cell is written by its
-own process alone, and by the parent once that has ended; a process reads those of the others as they are at that moment.
+process may have all.  Each has a cell in memory that all see, with the number of its connections, and one that counts
+how often that has changed.  A cell is written by its own process alone, and by the parent once that has ended; a process
+reads those of the others as they are at that moment.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ class LoadShare:
 
     def __init__(self, places: int) -> None:
         self._cells = memoryview(mmap(-1, places * _CELL)).cast("I")
+        # Signs of life.  Two threads of a process may write at once: one of two changes may not be counted.
+        self._changes = memoryview(mmap(-1, places * _CELL)).cast("I")
         self._place = 0  # of this process
-        # The accept thread's: how long it waits for others, and what they had when it last did so in vain.
+        # The accept thread's: how long it waits for others, and their changes when it last did so in vain.
         self._patience = _COURTESY
-        self._were: list[int] = []
+        self._seen: list[int] = []
         for place in range(places):
             self.leave(place)
 
@@ -52,6 +55,7 @@ class LoadShare:
     def note(self, connections: int) -> None:
         """This process accepts, and has so many."""
         self._cells[self._place] = connections
+        self._changes[self._place] = (self._changes[self._place] + 1) & 0xFFFFFFFF
 
     def let_others_go_first(self, connections: Sized, is_over: Callable[[], bool]) -> None:
         """Where another process that accepts has fewer connections than these, give it a moment to take the next one.
@@ -59,15 +63,15 @@ class LoadShare:
         On the accept thread; until ``is_over``.
         """
         end = 0.0
-        while min(others := self._others()) < len(connections) and not is_over():
+        while min(self._others()) < len(connections) and not is_over():
             if not end:
-                if others != self._were:
+                if self._changes_of_others() != self._seen:
                     self._patience = _COURTESY  # they do something
                 end = monotonic() + self._patience
             if monotonic() >= end:
                 # It is busy, or stuck.  Those in the backlog are not to wait for it one by one: each half as long.
                 self._patience = self._patience / 2 if self._patience > _GLANCE else 0
-                self._were = others
+                self._seen = self._changes_of_others()
                 return
             sleep(_GLANCE)
 
@@ -75,3 +79,8 @@ class LoadShare:
         cells = list(self._cells)
         cells[self._place] = _ABSENT
         return cells
+
+    def _changes_of_others(self) -> list[int]:
+        changes = list(self._changes)
+        changes[self._place] = 0
+        return changes
