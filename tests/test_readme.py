@@ -47,6 +47,7 @@ def running(title: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[HttpS
     finally:
         made[0].close(force=True)
         thread.join(PATIENCE)
+        eventually(lambda: not made[0].connections_info().total)  # what they print at their end is printed
     assert not thread.is_alive()
 
 

@@ -140,6 +140,7 @@ def test_one_that_is_compressed_on_its_way(directory: Path) -> None:
         shared.downloads.close()
 
 
+@pytest.mark.needs("fcntl")  # by which the system tells what a client has confirmed
 def test_over_tls(directory: Path, tls_contexts: TlsContexts) -> None:
     shared = Share(directory)
     try:
