@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from threading import Lock
 from weakref import finalize
 
@@ -126,12 +127,14 @@ DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 HAS_SENDMSG = hasattr(socket.socket, "sendmsg")
 
 if sys.platform == "win32":
+    @lru_cache(maxsize=64)
     def _time_value(milliseconds: int) -> bytes:
         return struct.pack("@I", milliseconds)
 
     # SO_LINGER: what has not been sent is dropped, at once.
     RESET_ON_CLOSE = struct.pack("@HH", 1, 0)
 else:
+    @lru_cache(maxsize=64)  # each connection begins with the same one
     def _time_value(milliseconds: int) -> bytes:
         return struct.pack("@ll", milliseconds // 1000, milliseconds % 1000 * 1000)
 

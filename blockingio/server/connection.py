@@ -19,7 +19,6 @@ from blockingio.net.channel import Channel, DuplexChannel
 from blockingio.net.told_channel import ToldChannel, ToldTlsChannel
 from blockingio.net.tls_channel import DuplexTlsChannel
 from blockingio.net.x509 import X509Certificate
-from blockingio.server.connection_record import Ended
 from blockingio.server.state import ServerState, log
 from blockingio.server.proxies import first_member
 from blockingio.server.relay import Relay
@@ -52,7 +51,8 @@ class Connection:
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state
-        tap = state.wire_logs.tap(peer, is_tls=state.tls is not None)
+        logs = state.wire_logs
+        tap = None if logs.listener is None else logs.tap(peer, is_tls=state.tls is not None)
         self.channel: Channel = DuplexChannel(sock) if tap is None else ToldChannel(sock, tap)
         self.certificate: X509Certificate | None = None
         self.broken = False  # the client is known to be gone
@@ -169,8 +169,8 @@ class Connection:
         state = self.state
         requests, received = self.source.counts()
         is_detached = self.detached or self.relay is not None
-        state.ended.append(Ended(self.peer, self.accepted_at, monotonic(), is_detached, requests, received,
-                                 self.channel.sent, self._reason or "the client closed"))
+        state.ended.append((self.peer, self.accepted_at, monotonic(), is_detached, requests, received,
+                            self.channel.sent, self._reason or "the client closed"))
         state.connections.discard(self)
 
     def abandon(self, error: BaseException | None = None) -> None:

@@ -10,7 +10,7 @@ from time import monotonic
 
 from blockingio.net.wire_log import shown_peer
 from blockingio.server.connection import Connection
-from blockingio.server.connection_record import ConnectionRecord, ConnectionTable
+from blockingio.server.connection_record import ConnectionRecord, ConnectionTable, Ended
 from blockingio.server.state import ServerState
 from blockingio.wire.limits import LINGER_TIME
 
@@ -18,7 +18,7 @@ from blockingio.wire.limits import LINGER_TIME
 def connection_table(state: ServerState) -> ConnectionTable:
     """Those that are open, oldest first, then those that have ended, in the order in which they did."""
     connections = list(state.connections)
-    ended = state.ended.copy()
+    ended = [Ended(*values) for values in state.ended.copy()]
     # One that ends between the two looks is in both.
     over = {(one.peer, one.accepted_at) for one in ended}
     now = monotonic()

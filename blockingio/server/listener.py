@@ -183,6 +183,8 @@ class Listener(socketserver.ThreadingTCPServer):
         self.socket = sock
         self.state = state
         self._timeout = sock.gettimeout()
+        # Once: as properties family and type make an enum's member of a number at each look.
+        self._kind = sock.family, sock.type, sock.proto
         self._wake_up, self._woken = socket.socketpair()
         self._woken.setblocking(False)
         self._wake_up.setblocking(False)
@@ -350,7 +352,7 @@ class Listener(socketserver.ThreadingTCPServer):
             return listening.accept()
         descriptor, peer = listening._accept()  # type: ignore[attr-defined]
         try:
-            return socket.socket(listening.family, listening.type, listening.proto, fileno=descriptor), peer
+            return socket.socket(*self._kind, descriptor), peer
         except BaseException:
             socket.close(descriptor)
             raise
@@ -368,7 +370,8 @@ class Listener(socketserver.ThreadingTCPServer):
                 request.setblocking(True)
             connection = Connection(state, request, client_address)
             state.connections.add(connection)
-            self._note_load()
+            if state.load is not None:
+                self._note_load()
             if state.closing:
                 connection.cut("the server was closed")  # close() may have looked at the connections before
             state.threads.run(ConnectionLoop(connection).run, connection.abandon)
@@ -393,7 +396,8 @@ class Listener(socketserver.ThreadingTCPServer):
 
     def _room_was_made(self) -> None:
         """A connection has ended: on its thread."""
-        self._note_load()
+        if self.state.load is not None:
+            self._note_load()
         if self._waits_for_room:
             self._wake()
 

@@ -169,6 +169,8 @@ def cookie_lines(cookies: Iterable[Cookie]) -> bytes:
 
 
 def _connection_line(asked: RequestHead, status: int, options: Sequence[str], keep: bool) -> bytes:
+    if not options and not keep and status >= 200:
+        return b"connection: close\r\n"
     options = [option for option in options if option.lower() not in ("close", "keep-alive")]
     if status >= 200 and not keep:
         options.append("close")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from blockingio.errors import BadMessage
 from blockingio.net.wire_log import WireLogs
 from blockingio.server.budget import Budget
-from blockingio.server.connection_record import ENDED_COUNT, Ended
+from blockingio.server.connection_record import ENDED_COUNT
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request_queue import RequestQueue
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import ssl
 
     from blockingio.server.access import AccessRecord
+    from blockingio.server.connection_record import EndedValues
     from blockingio.server.load_share import LoadShare
 
 log = logging.getLogger("blockingio")
@@ -100,7 +101,7 @@ class ServerState:
         self.connections: set[Any] = set()
         # The last connections that have ended.  Each is appended by the thread that ended it, and all are read by
         # copy(): each one step, also without the GIL, where list() of a deque is none.
-        self.ended: deque[Ended] = deque(maxlen=ENDED_COUNT)
+        self.ended: deque[EndedValues] = deque(maxlen=ENDED_COUNT)
         self.threads = ThreadPool(f"blockingio {self.name}")
         self.timer_thread = TimerThread(f"blockingio timer {self.name}")
         self.sessions = Sessions(self.timer_thread, session_timeout, max_sessions)

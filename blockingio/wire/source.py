@@ -56,11 +56,10 @@ class Source:
         repeats = self._repeats
         return self._heads + repeats, self._received + repeats * len(self._last_chunk or b"")
 
-    def _remember(self, chunk: bytes | None, head: bytes) -> None:
-        """What is to be known again, where it comes again."""
+    def _count_repeats(self) -> None:
+        """Before another chunk than the last one is to be known again."""
         self._heads, self._received = self.counts()
         self._repeats = 0
-        self._last_chunk, self._last_head = chunk, head
 
     @property
     def pending(self) -> bytes:
@@ -163,7 +162,9 @@ class Source:
         self._at = end + 4
         head = data[at:end]
         if at == 0 and len(data) == end + 4:
-            self._remember(data, head)
+            if self._repeats:
+                self._count_repeats()
+            self._last_chunk, self._last_head = data, head
         self._heads += 1
         return head
 
@@ -327,7 +328,8 @@ class LenientSource(Source):
     def _with_crlf(self, head: bytes) -> bytes:
         """The head as it should be; what was taken too far, up to a later CRLF CRLF, is pending again."""
         self.is_lax = True
-        self._remember(None, b"")
+        self._count_repeats()
+        self._last_chunk, self._last_head = None, b""
         found = self._END.search(head + b"\r\n\r\n")
         assert found is not None
         self._at -= len(head) + 4 - found.end()
