@@ -77,7 +77,8 @@ class KeptFile:
         ``begun``: the headers that it has so far; ``asked``: the request's, None where nothing is compressed.
         """
         answers = self._answers
-        kind = begun.encode(), content.coding, None if asked is None else accepts_gzip(asked)
+        section = begun.kept_section or begun.section()
+        kind = section.data, content.coding, None if asked is None else accepts_gzip(asked)
         answer = answers.get(kind)
         if answer is None:
             answer = WholeAnswer(content, begun, bool(self.neighbours), asked)

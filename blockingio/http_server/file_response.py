@@ -15,6 +15,7 @@ from blockingio.http_server.conditional import NOT_MODIFIED, PROCEED, evaluate, 
 from blockingio.http_server.ranges import RangeNotSatisfiable, parse_range
 from blockingio.http_server.representation import SMALL_FILE, Representation
 from blockingio.server.compression import add_vary, gzip_compressor, negotiate
+from blockingio.server.response_writer import STARTED
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
@@ -103,7 +104,7 @@ class WholeAnswer:
         if asked is not None and negotiate(200, headers, asked, len(body)) and body:
             compressor = gzip_compressor(len(body))
             body = compressor.compress(body) + compressor.flush()
-        headers.freeze("the headers of a file that is kept serve several answers")
+        headers.freeze(STARTED)  # by the first answer that has them, of several
         self._headers = headers
         self._body = body
 

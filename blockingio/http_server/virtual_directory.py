@@ -212,7 +212,7 @@ class VirtualDirectory:
         neighbours = kept.neighbours
         asked = request.headers
         begun = response.headers_so_far
-        if not (response.is_usual and request.method == "GET" and _SPECIAL_FIELDS.isdisjoint(asked.by_name)
+        if not (response.is_usual and _SPECIAL_FIELDS.isdisjoint(asked.by_name)
                 and FRAMING_NAMES.isdisjoint(begun.by_name)):
             self._answer(kept.plain, neighbours, request)
             return

@@ -352,7 +352,7 @@ class Listener(socketserver.ThreadingTCPServer):
             return listening.accept()
         descriptor, peer = listening._accept()  # type: ignore[attr-defined]
         try:
-            return socket.socket(*self._kind, descriptor), peer
+            return socket.socket(*self._kind, fileno=descriptor), peer
         except BaseException:
             socket.close(descriptor)
             raise

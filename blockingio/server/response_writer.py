@@ -303,8 +303,9 @@ class ResponseWriter(IOSink):
 
     @property
     def is_usual(self) -> bool:
-        """Whether it is a 200 that has not begun, and nothing but headers was said of it."""
-        return (self.phase == OPEN and self._status_code == 200 and not self._cookies and self._reason_phrase is None)
+        """Whether it is a 200 to a GET that has not begun, and nothing but headers was said of it."""
+        return (self.phase == OPEN and self._status_code == 200 and self._asked.method == "GET" and not self._cookies
+                and self._reason_phrase is None)
 
     @property
     def headers_so_far(self) -> HttpHeaders:
@@ -329,13 +330,13 @@ class ResponseWriter(IOSink):
         self._is_as_given = True
 
     def send_whole(self, headers: HttpHeaders, body: bytes) -> None:
-        """Answer with this header section instead of the default one, and close; for a response as it was given.
-
-        ``headers`` may serve several answers at once: they are not changed any more.
-        """
-        self._headers = headers
-        self._is_as_given = True
-        self._add(body)
+        """Answer what ``is_usual`` with these headers, and close.  They frame nothing, and were frozen for STARTED: so
+        they may serve several answers at once."""
+        self._headers, self._is_as_given, self.phase = headers, True, BUFFERING
+        if self.buffer_output:
+            self._parts, self._size = [body], len(body)
+        else:
+            self._add(body)
         self.close()
 
     def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
