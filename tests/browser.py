@@ -36,6 +36,14 @@ FLAGS = [
 ]
 
 
+# WebDriver's errors for an element that the page has not, or has no more.
+_NOT_THERE = ("no such element", "stale element reference")
+
+
+class NotThere(AssertionError):
+    """The page has no such element at the moment."""
+
+
 class Browser:
     """One session of a browser."""
 
@@ -51,7 +59,8 @@ class Browser:
             session.trust_env = False  # no proxy on the way to this machine itself
             answer = session.request(method, self._url + path, json=body, timeout=seconds)
         value = answer.json()["value"]
-        assert answer.ok, value
+        if not answer.ok:
+            raise (NotThere if value["error"] in _NOT_THERE else AssertionError)(value)
         return value
 
     def open(self, url: str) -> None:
@@ -86,7 +95,11 @@ class Browser:
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
 
     def text(self, selector: str) -> str:
-        text: str = self._ask("GET", f"/element/{self.find(selector)}/text")
+        """"" also while there is no such element, as between two pages."""
+        try:
+            text: str = self._ask("GET", f"/element/{self.find(selector)}/text")
+        except NotThere:
+            return ""
         return text
 
     @property

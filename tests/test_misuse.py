@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -125,10 +126,38 @@ PORTS: list[Callable[[Any], object]] = [
 
 
 @pytest.mark.parametrize("use", PORTS, ids=range(len(PORTS)))
-@pytest.mark.parametrize("port", ["4040", "", "http", b"80"])
-def test_a_port_that_is_text(use: Callable[[Any], object], port: Any) -> None:
+@pytest.mark.parametrize("port", ["4040", "", "http", b"80", 40.0, None])
+def test_a_port_that_is_no_number(use: Callable[[Any], object], port: Any) -> None:
     with pytest.raises(TypeError, match=f"a port is an int, found the {type(port).__name__} {port!r}"):
         use(port)
+
+
+# ------------------------------------------------------------------ what a handler is called with, and how long is waited
+
+@pytest.mark.parametrize("action", [None, "handle"])
+def test_for_each_of_no_function(action: Any) -> None:
+    """As for_each(print()) is, where for_each(print) was meant."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        with pytest.raises(TypeError, match=f"expected a function that is called with each request, found {action!r}"):
+            server.for_each(action)
+
+
+@pytest.mark.parametrize("workers", ["8", None, 2.0])
+def test_workers_that_are_no_number(workers: Any) -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        for use in (server.for_each, server.listen):
+            with pytest.raises(TypeError, match=f"workers is {workers!r}, expected an int"):
+                use(print, workers=workers)
+
+
+@pytest.mark.parametrize("name", ["connection_timeout", "response_timeout"])
+@pytest.mark.parametrize("seconds", ["5", 0, -5, [5]])
+def test_a_time_that_is_none(name: str, seconds: Any) -> None:
+    with HttpClient() as client:
+        with pytest.raises(ValueError, match=re.escape(f"{name} cannot be {seconds!r}, expected seconds above zero")):
+            setattr(client, name, seconds)
+        setattr(client, name, 5)
+        assert getattr(client, name) == 5
 
 
 # ------------------------------------------------------------------ a dict that is written

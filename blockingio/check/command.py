@@ -85,8 +85,8 @@ def _print(row: Row, before: list[Row]) -> None:
 
 def target_of(url: str, patience: float = _PATIENCE, *, is_mine: bool = False) -> Target:
     """Where the server is.  Raises ValueError for what is no URL of a server of one's own, Unreachable."""
-    uri = Uri.parse(url)
-    if uri.scheme not in ("http", "https") or not uri.host:
+    uri = Uri.parse(url) if url.lower().startswith(("http://", "https://")) else None
+    if uri is None or not uri.host:
         raise ValueError(f"expected a URL that begins with http:// or https://, found {url!r}")
     tls = None
     if uri.scheme == "https":

@@ -108,7 +108,7 @@ def make_parser(environment: Mapping[str, str] = os.environ) -> Parser:
 def _add_address(add: _Add) -> None:
     add("-b", "--bind", default="127.0.0.1", metavar="ADDRESS",
         help="address or host name to listen on; 0.0.0.0 or :: for all (127.0.0.1: this computer alone)")
-    add("-p", "--port", type=_number, help="0 for any that is free (8000, or the next one that is free)")
+    add("-p", "--port", type=whole_number, help="0 for any that is free (8000, or the next one that is free)")
     add("--unix", type=Path, metavar="PATH", help="listen on a Unix-domain socket instead of an address and port")
     add("--host", action="append", default=[], metavar="NAME",
         help="answer for this name as well, or with *.NAME for all below it; without it, for IP addresses, localhost, "
@@ -154,20 +154,20 @@ def _add_https(add: _Add) -> None:
 
 def _add_end(add: _Add) -> None:
     add("--once", action="store_true", help="after one download that is complete: of a file, or of a folder as a ZIP")
-    add("--after", type=_number, metavar="NUMBER", help="after so many of them; one that was cut does not count")
+    add("--after", type=whole_number, metavar="NUMBER", help="after so many of them; one that was cut does not count")
     add("--for", dest="time", type=_duration, metavar="TIME", help="after this time, as 50m, 90s, 2h, 1h30m or 2d")
 
 
 def _add_answers(add: _Add) -> None:
-    add("--cache", type=_number, metavar="SECONDS",
+    add("--cache", type=whole_number, metavar="SECONDS",
         help="browsers may use what they have for so long without asking (they ask each time)")
     add("--gzip", action=argparse.BooleanOptionalAction, default=True,
         help="compress text and listings for clients that take it (on)")
     add("--header", action="append", default=[], type=_header, metavar="NAME:VALUE",
         help="send this with every answer, and not what is sent else under that name; may be given several times")
-    add("--workers", type=_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
+    add("--workers", type=whole_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
         help="requests that are worked on at once, in each process (8)")
-    add("--processes", type=_number, default=1, metavar="NUMBER",
+    add("--processes", type=whole_number, default=1, metavar="NUMBER",
         help="that share the port and the work; one that dies is replaced, and SIGHUP replaces all (1)")
 
 
@@ -269,7 +269,8 @@ def _size(text: str) -> int:
     return int(match[1]) * int(base ** power)
 
 
-def _number(text: str) -> int:
+def whole_number(text: str) -> int:
+    """For argparse: the number, or an error that says what was found."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):
         raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}")
     return int(text)

@@ -22,7 +22,7 @@ from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
 from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, socket_text, urls_of
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
-from blockingio.cli.options import MOST
+from blockingio.cli.options import MOST, whole_number
 from blockingio.cli.output import ensure_streams, say
 from blockingio.cli.shutdown import FAREWELL
 from blockingio.cli.source_watch import SourceWatch
@@ -48,10 +48,10 @@ def _parser() -> _Parser:
     parser = _Parser(prog="python -m blockingio.wsgi", description="Serve a WSGI application.", allow_abbrev=False)
     parser.add_argument("application", metavar="MODULE:APPLICATION", help="or MODULE:FACTORY() for what that returns")
     parser.add_argument("-b", "--bind", default="127.0.0.1", metavar="ADDRESS", help="to listen on (127.0.0.1)")
-    parser.add_argument("-p", "--port", type=int, default=8000, help="0 for any that is free (8000)")
-    parser.add_argument("--workers", type=int, default=8, metavar="NUMBER",
+    parser.add_argument("-p", "--port", type=whole_number, default=8000, help="0 for any that is free (8000)")
+    parser.add_argument("--workers", type=whole_number, default=8, metavar="NUMBER",
                         help="requests that a process works on at once (8)")
-    parser.add_argument("--processes", type=int, default=1, metavar="NUMBER",
+    parser.add_argument("--processes", type=whole_number, default=1, metavar="NUMBER",
                         help="that share the port; SIGHUP replaces them one after the other (1)")
     parser.add_argument("--trusted-proxies", metavar="ADDRESSES",
                         help="those in front that are believed, between commas: 127.0.0.1,10.0.0.0/8,unix")

@@ -30,6 +30,7 @@ from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_pr
 from blockingio.client.request import HttpClientRequest
 from blockingio.client.response import HttpClientResponse
 from blockingio.client.target import clean_method, host_field, http_uri
+from blockingio.client.timeout import Timeout
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import HttpException, shown_uri
 from blockingio.net.security import SecurityContext
@@ -86,13 +87,8 @@ class HttpClient:
         self.credentials = CredentialStore()
         self.proxy_credentials = CredentialStore()
         self._connector = Connector(ClientTls(context), self.proxy_credentials)
-        #: Seconds for all of connecting, a proxy and TLS included, but not name resolution, which is the
-        #: system's.  None: as long as the system tries.
-        self.connection_timeout: float | None = None
-        #: Seconds from the last byte of a request that was sent to the whole head of its response, and for each
-        #: gap in the response's body; HttpException then, which says which.  A redirect has its own; uploads do
-        #: not count.  None, as in dart:io: a server that is silent is waited for without end.
-        self.response_timeout: float | None = None
+        self.connection_timeout = None
+        self.response_timeout = None
         #: Whether bodies in gzip are decoded.
         self.auto_uncompress = True
         #: Asked with URL, scheme and realm when a server wants credentials; True: they have been added.
@@ -110,6 +106,14 @@ class HttpClient:
         self.user_agent = f"blockingio/{__version__}"
 
     # ------------------------------------------------------------ settings
+
+    connection_timeout = Timeout(
+        "Seconds for all of connecting, a proxy and TLS included, but not name resolution, which is the system's.  "
+        "None: as long as the system tries.")
+    response_timeout = Timeout(
+        "Seconds from the last byte of a request that was sent to the whole head of its response, and for each gap in "
+        "the response's body; HttpException then, which says which.  A redirect has its own; uploads do not count.  "
+        "None, as in dart:io: a server that is silent is waited for without end.")
 
     @property
     def idle_timeout(self) -> float | None:

@@ -66,6 +66,10 @@ class Workers:
     def __init__(self, state: ServerState, begin: Callable[[], RequestQueue], action: Callable[[HttpRequest], object],
                  count: int, on_error: Callable[[Exception], object] | None = None,
                  on_done: Callable[[], object] | None = None, cancel_on_error: bool = False) -> None:
+        if not callable(action):
+            raise TypeError(f"expected a function that is called with each request, found {action!r}")
+        if not isinstance(count, int):
+            raise TypeError(f"workers is {count!r}, expected an int")
         if count < 1:
             raise ValueError(f"workers is {count}, expected at least 1")
         self._state = state

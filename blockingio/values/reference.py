@@ -93,8 +93,8 @@ def clean_query(query: str | None) -> str | None:
 
 
 def check_port(port: object) -> None:
-    """TypeError for a port that is text, which could only be found out late, or never."""
-    if isinstance(port, (str, bytes)):
+    """TypeError for a port that is no int, which could only be found out late, or never."""
+    if not hasattr(port, "__index__"):
         raise TypeError(f"a port is an int, found the {type(port).__name__} {port!r}")
 
 

@@ -206,6 +206,7 @@ def test_half_closes_and_resets_are_read_as_servers_mean_them(how: str, came: st
     (["http://192.0.2.1/"], r"192\.0\.2\.1 is 192\.0\.2\.1, on no loopback or private address: .*--yes-it-is-mine"),
     (["http://8.8.8.8:80/"], "on no loopback or private address"),
     (["https://[2001:db8::1]/"], "on no loopback or private address"),
+    (["127.0.0.1:4040"], "expected a URL that begins with http:// or https://, found '127.0.0.1:4040'"),
     (["ftp://127.0.0.1/"], "expected a URL that begins with http:// or https://, found 'ftp://127.0.0.1/'"),
     (["127.0.0.1:80"], ""),
     (["http://127.0.0.1/", "--only", "frames"], "invalid choice: 'frames'"),

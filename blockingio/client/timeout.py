@@ -1,0 +1,30 @@
+"""Settings of a client that are a time: what is no time is told at once, and not by the request that meets it."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+
+class Timeout:
+    """An attribute that is a number of seconds above zero, or None."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Timeout: ...
+    @overload
+    def __get__(self, client: object, owner: type) -> float | None: ...
+    def __get__(self, client: object | None, owner: type) -> Timeout | float | None:
+        if client is None:
+            return self
+        seconds: float | None = vars(client)[self._name]
+        return seconds
+
+    def __set__(self, client: object, seconds: Any) -> None:
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+            raise ValueError(f"{self._name} cannot be {seconds!r}, expected seconds above zero, or None")
+        vars(client)[self._name] = seconds
