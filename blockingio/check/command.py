@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         target = target_of(options.url, options.patience, is_mine=options.yes_it_is_mine)
         baseline = baseline_of(target)
-        rows = []
+        rows: list[Row] = []
         for row in checked(target, baseline, options.only or AREAS):
             if not options.json:
                 _print(row, rows)

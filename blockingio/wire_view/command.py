@@ -102,7 +102,7 @@ class _Log:
                 self._view(record)
             except BrokenPipeError:  # behind ``| head``, say
                 self._view = None
-                sys.stdout = None  # type: ignore[assignment]  # which would be flushed, and complain, at the end
+                sys.stdout = None  # which would be flushed, and complain, at the end
 
 
 def _exchange(url: str, options: argparse.Namespace, fields: Sequence[tuple[str, str | None]], body: bytes | None,

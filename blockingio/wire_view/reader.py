@@ -173,9 +173,9 @@ class Reader:
             yield "from here on it is another protocol"
         if status < 200:
             return
-        method = self._talk.methods.popleft() if self._talk.methods else ""
-        is_tunnel = method == "CONNECT" and status < 300
-        may_have = not (method == "HEAD" or status in (204, 304) or is_tunnel)
+        asked = self._talk.methods.popleft() if self._talk.methods else ""
+        is_tunnel = asked == "CONNECT" and status < 300
+        may_have = not (asked == "HEAD" or status in (204, 304) or is_tunnel)
         yield from self._begin_body(head, may_have=may_have, until_close=True)
         is_old = found is not None and found[1] == b"HTTP/1.0"
         if is_old and not is_tunnel and b"keep-alive" not in head.values(b"connection"):
