@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from blockingio.net.address import InternetAddress
@@ -24,15 +25,17 @@ _UNIX = "unix"
 # An address as proxies write it: IPv6 bare or in brackets, and in these or behind IPv4 a port; one that is
 # hidden begins with "_" (RFC 7239 6.2).  Groups: in brackets, IPv4, IPv6.
 _PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._\-]++))?+"
-_NODE_RE = re.compile(rf"\[([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~\-]++)?+)\]{_PORT}|([0-9.]++){_PORT}"
-                      r"|([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~\-]++)?+)")
+_NODE = (rf"\[([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~\-]++)?+)\]{_PORT}|([0-9.]++){_PORT}"
+         r"|([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~\-]++)?+)")
 
 # A member of Forwarded is pairs between semicolons, none twice; members stand between commas, which may
 # be quoted too (RFC 7239 4).  Unquoted, as many write it, an IPv6 address is no token.
 _PAIR = rf"({TOKEN})=(?:{QUOTED_STRING}|([^\s\",;]*+))"
-_PAIR_RE = re.compile(_PAIR)
-_MEMBER_RE = re.compile(rf"(?:{_PAIR})?+(?:[ \t]*+;[ \t]*+(?:{_PAIR})?+)*+")
-_MEMBERS_RE = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+")++')
+_MEMBER = rf"(?:{_PAIR})?+(?:[ \t]*+;[ \t]*+(?:{_PAIR})?+)*+"
+_MEMBERS = r'(?:[^",]|"(?:[^"\\]|\\.)*+")++'
+
+# Most servers have no proxy in front: each is compiled when it is first asked for.
+_compiled = lru_cache(maxsize=None)(re.compile)
 
 _IPV4, _IPV6 = 32, 128  # bits
 _MAPPED = 0xFFFF  # the first 96 bits of an IPv4 address in IPv6 (RFC 4291 2.5.5.2)
@@ -200,24 +203,24 @@ def _stripped(text: str) -> str:
 
 def _members(line: str) -> list[str]:
     """The members of a Forwarded line; one that can be none of them where a mark is left open."""
-    members = _MEMBERS_RE.split(line)
+    members = _compiled(_MEMBERS).split(line)
     if any(between.strip(",") for between in members):
         return ['"']
-    return [member for member in map(_stripped, _MEMBERS_RE.findall(line)) if member]
+    return [member for member in map(_stripped, _compiled(_MEMBERS).findall(line)) if member]
 
 
 def _for(member: str) -> str:
     """What a member names as its client, "" where it does not, or breaks the grammar."""
-    if not _MEMBER_RE.fullmatch(member):
+    if not _compiled(_MEMBER).fullmatch(member):
         return ""
-    found = [re.sub(r"\\(.)", r"\1", quoted) or token for name, quoted, token in _PAIR_RE.findall(member)
+    found = [re.sub(r"\\(.)", r"\1", quoted) or token for name, quoted, token in _compiled(_PAIR).findall(member)
              if name.lower() == "for"]
     return found[0] if len(found) == 1 else ""
 
 
 def _address(node: str) -> str | None:
     """The canonical address in an entry, without its port; None where it is none."""
-    match = _NODE_RE.fullmatch(node)
+    match = _compiled(_NODE).fullmatch(node)
     found = InternetAddress.try_parse(match[1] or match[2] or match[3]) if match is not None else None
     if found is None or (match is not None and match[1] and ":" not in match[1]):
         return None
