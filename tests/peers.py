@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import trustme
 
@@ -112,13 +112,13 @@ class RawClient:
         self._received = bytearray()
 
     @classmethod
-    def on(cls, sock: socket.socket, *, seconds: float = PATIENCE) -> RawClient:
+    def on(cls, sock: socket.socket, *, seconds: float = PATIENCE) -> Self:
         """A client on a socket that is connected already: one of a pair, a Unix-domain one."""
         client = cls.__new__(cls)
         client.socket, client.seconds, client._received = sock, seconds, bytearray()
         return client
 
-    def send(self, data: bytes) -> RawClient:
+    def send(self, data: bytes) -> Self:
         self.socket.settimeout(self.seconds)
         self.socket.sendall(data)
         return self

@@ -72,7 +72,7 @@ class Model:
 def pieces(generator: random.Random, data: bytes) -> list[bytes]:
     most = generator.choice([1, 3, 50, 5000, 10 ** 9])
     large = generator.randrange(PIECES)
-    found = []
+    found: list[bytes] = []
     at = 0
     while at < len(data):
         size = generator.randint(1, most)

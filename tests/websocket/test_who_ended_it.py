@@ -143,7 +143,9 @@ def test_after_our_own_close_nothing_can_be_added(close: str, answer: str, serve
             elif answer == "broken":
                 raw.send(frame(FIN | 3, masked=raw.masks))
             raw.finish_sending()
-        for add in (lambda: sock.add("x"), lambda: sock.add_utf8_text(b"x"), lambda: sock.add_stream(["x"])):
+        ways: list[Callable[[], object]] = [
+            lambda: sock.add("x"), lambda: sock.add_utf8_text(b"x"), lambda: sock.add_stream(["x"])]
+        for add in ways:
             with pytest.raises(StateError, match="closed"):
                 add()
 

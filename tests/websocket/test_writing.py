@@ -81,7 +81,7 @@ class Interrupted(Channel):
 def test_a_pong_goes_with_the_next_release(send: Callable[[Writer], object], opcode: int, count: int) -> None:
     """The thread that reads leaves it to the one that has the lock: a message, our own Ping, another Pong."""
     ours, theirs = socket.socketpair()
-    with ours, RawSocket.on(theirs) as raw:  # type: ignore[attr-defined]
+    with ours, RawSocket.on(theirs) as raw:
         channel = Interrupted(ours)
         channel.writer = Writer(channel, masks=False, deflater=None)
         channel.pongs = [b"%d" % number for number in reversed(range(count))]
@@ -95,7 +95,7 @@ def test_a_pong_goes_with_the_next_release(send: Callable[[Writer], object], opc
 def test_a_pong_behind_what_the_clock_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ping comes while the clock's thread has the lock, to send the rest of an earlier Pong."""
     ours, theirs = socket.socketpair()
-    with ours, RawSocket.on(theirs) as raw:  # type: ignore[attr-defined]
+    with ours, RawSocket.on(theirs) as raw:
         channel = Interrupted(ours)
         channel.pongs = []
         channel.writer = Writer(channel, masks=False, deflater=None)
@@ -144,7 +144,7 @@ def test_keys_are_the_systems_random_bytes(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("os.urandom", urandom)
     ours, theirs = socket.socketpair()
     sock = WebSocket.from_upgraded_socket(ours, server_side=False)
-    with RawSocket.on(theirs) as raw:  # type: ignore[attr-defined]
+    with RawSocket.on(theirs) as raw:
         for number in range(1, 4):
             sock.add("Hello")
             assert raw.read_exactly(11)[2:6] == bytes(range(number, number + 4))
