@@ -48,7 +48,7 @@ def test_a_url_where_a_host_belongs(client: HttpClient, name: str, url: str | Ur
 def test_a_url_in_open(client: HttpClient) -> None:
     for arguments in (("http://a/",), ("GET", "http://a/"), ("GET", "http://a/", 80, "/")):
         with pytest.raises((TypeError, ValueError), match=r"open\(\) takes a host.*: open_url\(\) takes a URL"):
-            client.open(*arguments)  # type: ignore[arg-type]
+            client.open(*arguments)
 
 
 def test_a_password_in_such_a_url_is_shown_to_nobody(client: HttpClient) -> None:

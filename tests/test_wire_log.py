@@ -208,7 +208,7 @@ def test_none_ends_it_at_once_and_another_begins_with_the_next(told: Told, is_se
 def test_what_cannot_be_called(end: Any, log: object) -> None:
     with HttpServer.bind("127.0.0.1", 0) if end is HttpServer else HttpClient() as owner:
         with pytest.raises(ValueError, match="wire_log cannot be"):
-            owner.wire_log = log
+            owner.wire_log = log  # type: ignore[assignment]
         assert owner.wire_log is None
 
 
@@ -292,8 +292,12 @@ def test_a_tunnel_is_told_of_from_connect_on(told: Told, certificates: Any) -> N
     with scripted(tunnel, tunnel) as proxy, HttpClient(context=certificates.client_context()) as client:
         client.wire_log = told
         client.find_proxy = lambda url: f"PROXY 127.0.0.1:{proxy.port}"
-        client.authenticate_proxy = lambda host, port, scheme, realm: client.add_proxy_credentials(
-            host, port, "x", HttpClientBasicCredentials("a", "b")) is None
+
+        def authenticate(host: str, port: int, scheme: str, realm: str | None) -> bool:
+            client.add_proxy_credentials(host, port, "x", HttpClientBasicCredentials("a", "b"))
+            return True
+
+        client.authenticate_proxy = authenticate
         client.get_url("https://localhost:8443/x").close().read()
         client.close()
     refused, taken = tunnel.connects

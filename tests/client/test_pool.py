@@ -32,6 +32,9 @@ class Wire:
     def close(self) -> None:
         self.is_closed = True
 
+    def leave(self, reason: str) -> None:
+        self.reason = reason
+
     def cut(self, reason: str) -> None:
         self.reason = reason
 

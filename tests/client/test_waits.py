@@ -194,7 +194,7 @@ def test_a_slow_upload_does_not_count(site: Site) -> None:
 def test_the_time_of_a_user_between_write_and_close_does_not_count(site: Site) -> None:
     site.client.response_timeout = SHORT
     with site.serve(answering(OK)) as server:
-        server._scripts[0].server = server  # type: ignore[attr-defined]
+        server._scripts[0].server = server
         request = site.open(server, method="POST")
         request.write("x")
         request.flush()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from blockingio.http_server import safe_open
+from blockingio.net.system import CAN_OPEN_BELOW
 from tests.http_server.sites import site
 from tests.peers import eventually
 
@@ -39,7 +40,7 @@ LINKS = [
 @pytest.fixture(params=[True, False], ids=["by descriptor", "by path"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways to open: the second, for systems without openat(), follows no link."""
-    by_descriptor: bool = request.param and safe_open.CAN_OPEN_BELOW
+    by_descriptor: bool = request.param and CAN_OPEN_BELOW
     if not by_descriptor:
         monkeypatch.setattr(safe_open, "CAN_OPEN_BELOW", False)
     return by_descriptor

@@ -158,8 +158,9 @@ def test_what_is_not_read_is_passed_over() -> None:
 
 
 def test_what_holds_nothing_of_a_boundary_is_not_copied() -> None:
-    pieces = [b"--b\r\n\r\n", b"x" * 1000, b"y" * 1000, b"z" * 1000 + b"\r", bytearray(b"u" * 1000), b"v", b"\r\n--b--"]
-    part, = (list(part) for part in MimeMultipartTransformer("b").bind(pieces))
+    pieces: list[bytes | bytearray] = [
+        b"--b\r\n\r\n", b"x" * 1000, b"y" * 1000, b"z" * 1000 + b"\r", bytearray(b"u" * 1000), b"v", b"\r\n--b--"]
+    part, = (list(part) for part in MimeMultipartTransformer("b").bind(pieces))  # type: ignore[arg-type]
     assert part[1] is pieces[2]  # the first came behind the part's head
     assert b"".join(part) == b"".join(pieces[1:6])
     assert {type(chunk) for chunk in part} == {bytes}

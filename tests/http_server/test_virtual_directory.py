@@ -17,6 +17,7 @@ import requests
 
 from blockingio import HttpRequest, HttpServer, Uri
 from blockingio.http_server import VirtualDirectory, virtual_directory
+from blockingio.http_server.listing import read_entries
 from tests.http_server.sites import bound_by_permissions, send, site
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
@@ -444,8 +445,12 @@ def test_a_listing_is_kept_for_a_moment_only(root: Path, monkeypatch: pytest.Mon
     """As in a folder that has not changed for long."""
     monkeypatch.setattr("blockingio.http_server.listing_cache.SETTLED_AFTER", -PATIENCE)
     looks: list[object] = []
-    read = virtual_directory.read_entries
-    monkeypatch.setattr(virtual_directory, "read_entries", lambda *given: looks.append(given) or read(*given))
+
+    def looked(*given: Any) -> object:
+        looks.append(given)
+        return read_entries(*given)
+
+    monkeypatch.setattr(virtual_directory, "read_entries", looked)
     with site(root, allow_directory_listing=True) as client:
         began = time.monotonic()
         first = sizes(client)
@@ -468,9 +473,10 @@ def _listing(root: Path) -> VirtualDirectory:
     return directory
 
 
-ENTRIES = [{"name": "sub", "type": "folder", "url": "sub/", "size": None},
-           {"name": "hello.txt", "type": "file", "url": "hello.txt", "size": 13},
-           {"name": "index.html", "type": "file", "url": "index.html", "size": 20}]
+ENTRIES: list[dict[str, Any]] = [
+    {"name": "sub", "type": "folder", "url": "sub/", "size": None},
+    {"name": "hello.txt", "type": "file", "url": "hello.txt", "size": 13},
+    {"name": "index.html", "type": "file", "url": "index.html", "size": 20}]
 
 
 @pytest.mark.parametrize(("target", "accept", "is_json"), [
@@ -487,7 +493,7 @@ def test_a_listing_as_json(root: Path, target: str, accept: str, is_json: bool) 
             for entry in found["entries"]:
                 assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry.pop("modified"))
                 entry["size"] = entry["size"] and (root / entry["name"]).stat().st_size
-            assert found["entries"] == [entry | {"size": entry["size"] and (root / str(entry["name"])).stat().st_size}
+            assert found["entries"] == [entry | {"size": entry["size"] and (root / entry["name"]).stat().st_size}
                                         for entry in ENTRIES]
             assert (found["path"], found["folders"], found["files"], found["page"], found["pages"]) == ("/", 1, 2, 1, 1)
 

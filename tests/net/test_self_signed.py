@@ -38,9 +38,10 @@ def test_what_it_says() -> None:
     context = SecurityContext.self_signed(["a.example", "*.B.example", "bücher.example", "192.0.2.7", "2001:DB8::1"],
                                           days=7)
     certificate = parsed(context)
-    constraints, usage, extended, names = (
-        certificate.extensions.get_extension_for_class(kind)
-        for kind in (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName))
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
+    extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     assert (constraints.critical, constraints.value.ca) == (True, False)
     assert usage.critical and usage.value == x509.KeyUsage(True, *[False] * 8)
     assert list(extended.value) == [ExtendedKeyUsageOID.SERVER_AUTH]

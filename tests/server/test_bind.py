@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def test_only_an_ipv6_address_can_be_v6_only(address: str | InternetAddress, tls
                                              monkeypatch: pytest.MonkeyPatch) -> None:
     if address == "four.example":
         resolves_to(monkeypatch, "127.0.0.1")
-    for bind in (HttpServer.bind, lambda *args, **named: HttpServer.bind_secure(*args, tls_contexts.server, **named)):
+    ways: list[Callable[..., HttpServer]] = [HttpServer.bind, partial(HttpServer.bind_secure, context=tls_contexts.server)]
+    for bind in ways:
         with pytest.raises(ValueError, match="v6_only is for an IPv6 address, got "):
             bind(address, 0, v6_only=True)
 
@@ -193,7 +195,9 @@ def killed_server(path: Path) -> None:
 def test_the_file_of_a_server_that_was_killed_is_taken_over(tmp_path: Path, tls_contexts: TlsContexts) -> None:
     path = tmp_path / "server"
     address = InternetAddress(str(path), InternetAddressType.UNIX)
-    for bind in (lambda: HttpServer.bind(address, 0), lambda: HttpServer.bind_secure(address, 0, tls_contexts.server)):
+    ways: list[Callable[[], HttpServer]] = [
+        lambda: HttpServer.bind(address, 0), lambda: HttpServer.bind_secure(address, 0, tls_contexts.server)]
+    for bind in ways:
         killed_server(path)
         with bind() as server, pytest.raises(OSError, match="server") as caught:
             HttpServer.bind(address, 0)

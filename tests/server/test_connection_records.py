@@ -51,7 +51,9 @@ def in_state(server: HttpServer, state: str) -> ConnectionRecord:
 
 def last_end(server: HttpServer, number: int = 1) -> ConnectionRecord:
     """The last connection that has ended, once so many have."""
-    return eventually(lambda: [record for record in server.connections() if record.ended][number - 1 :])[-1]
+    ended: list[ConnectionRecord] = eventually(
+        lambda: [record for record in server.connections() if record.ended][number - 1 :])
+    return ended[-1]
 
 
 def test_from_idle_to_idle() -> None:
@@ -113,9 +115,14 @@ def test_requests_and_bytes_are_counted_as_http_has_them(is_secure: bool, tls_co
         assert (record.requests, record.bytes_in, record.bytes_out) == (count, sent, received)
 
 
+def large(request: HttpRequest) -> None:
+    """More than the kernel's buffers hold."""
+    request.response.write(b"x" * MIB * 8)
+    request.response.close()
+
+
 def test_a_client_that_does_not_take_its_response() -> None:
-    with serving(lambda request: (request.response.write(b"x" * MIB * 8), request.response.close()),
-                 body_timeout=30) as server, small_window(server.port) as client:
+    with serving(large, body_timeout=30) as server, small_window(server.port) as client:
         client.send(GET)
         record = eventually(lambda: [record for record in server.connections() if "to take" in record.waits_for])[0]
         assert record.state == "response" and record.due is not None and 0 < record.due <= 30
@@ -165,6 +172,11 @@ def leave(client: RawClient) -> None:
     client.close()
 
 
+def leave_with_the_response(client: RawClient) -> None:
+    client.read_response()
+    client.close()
+
+
 def stay(client: RawClient) -> None:
     """Until the server ends it; it need not wait longer for this end, then."""
     client.read_until_eof()
@@ -173,7 +185,7 @@ def stay(client: RawClient) -> None:
 
 ENDS: list[tuple[str, Callable[[HttpRequest], object], bytes, Callable[[RawClient], object], dict[str, Any]]] = [
     ("the client closed", tell, b"", leave, {}),
-    ("the client closed", tell, GET, lambda client: (client.read_response(), client.close()), {}),
+    ("the client closed", tell, GET, leave_with_the_response, {}),
     ("the client reset the connection", tell, b"", RawClient.reset, {}),
     ("the client reset the connection", tell, GET[:9], RawClient.reset, {}),
     ("the client closed in the middle of a head", tell, GET[:9], leave, {}),
@@ -227,8 +239,7 @@ def test_the_server_ends_them() -> None:
 
 
 def test_a_client_that_takes_nothing_in_time() -> None:
-    with serving(lambda request: (request.response.write(b"x" * MIB * 8), request.response.close()),
-                 body_timeout=SOON) as server, small_window(server.port) as client:
+    with serving(large, body_timeout=SOON) as server, small_window(server.port) as client:
         client.send(GET)
         assert last_end(server).ended == f"the client took nothing of the response for {SOON:g} s"
 

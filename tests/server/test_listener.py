@@ -236,8 +236,8 @@ def test_a_thread_that_never_comes_up(name: str, serve: Callable[[HttpServer], o
         else:
             raise left.pop()
 
-    patched = Thread if silently else threading.Thread
-    original = patched._bootstrap  # type: ignore[attr-defined]
+    patched: Any = Thread if silently else threading.Thread
+    original = patched._bootstrap
     monkeypatch.setattr(patched, "_bootstrap", bootstrap)
     monkeypatch.setattr(thread_module, "START_TIME", 0.1)
     with HttpServer.bind("127.0.0.1", 0) as server, in_background(lambda: serve(server)):

@@ -194,7 +194,7 @@ def test_a_client_on_loopback_is_told(address: str) -> None:
 
 def test_behind_a_trusted_proxy_the_client_counts_too() -> None:
     """One whose head could not be read is not known."""
-    proxies = {"trusted_proxies": ["127.0.0.1"]}
+    proxies: dict[str, Any] = {"trusted_proxies": ["127.0.0.1"]}
     assert visit(reading, BAD_HEAD, **proxies).body == SHORT_HEAD
     assert visit(reading, bad_body(b"X-Forwarded-For: 192.0.2.1"), **proxies).body == SHORT_BODY
     explained(visit(reading, bad_body(b"X-Forwarded-For: 127.0.0.1"), **proxies).body.decode())

@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_plain_http_is_told_so(raw: str, location: str | None, tls_contexts: Tls
     seen: list[HttpRequest] = []
     records: list[AccessRecord] = []
     caplog.set_level(logging.INFO, "blockingio")
-    settings = {"access_log": records.append, "allowed_hosts": ["a.example", "a", "::1"]}
+    settings: dict[str, Any] = {"access_log": records.append, "allowed_hosts": ["a.example", "a", "::1"]}
     with serving(answering("x", seen), context=tls_contexts.server, **settings) as server:
         with RawClient(server.port) as client:
             response = client.send(raw.encode("latin-1")).read_response()

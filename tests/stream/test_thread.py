@@ -247,7 +247,8 @@ def test_a_detached_socket(silently: bool, monkeypatch: pytest.MonkeyPatch) -> N
     """The second of the threads that pass on does not come up: its owner and the client see an end."""
     def handler(request: HttpRequest) -> None:
         if request.uri.path != "/":
-            return tell(request) and None
+            tell(request)
+            return
         left.append(never_up(monkeypatch, "blockingio 127", silently=silently))
         with request.response.detach_socket() as sock:
             sock.settimeout(PATIENCE)
