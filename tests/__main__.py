@@ -27,7 +27,8 @@ PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-p", "no:cac
 def main() -> int:
     if sys.argv[1:]:
         return subprocess.call([*PYTEST, *sys.argv[1:]])
-    waiting, running, status = parts(), [], 0
+    waiting, status = parts(), 0
+    running: list[Part] = []
     try:
         while waiting or running:
             while waiting and len(running) < AT_ONCE:
@@ -73,7 +74,8 @@ class Part:
         sys.stdout.buffer.write(self._output.read())
         sys.stdout.buffer.flush()
         self._output.close()
-        return abs(self._process.returncode)
+        status: int = self._process.returncode
+        return abs(status)
 
     def kill(self) -> None:
         self._process.terminate()

@@ -124,10 +124,10 @@ def serve_flask() -> None:
     serving = importlib.import_module("werkzeug.serving")
     app = flask.Flask("peer")
 
-    @app.route("/", methods=["GET", "POST", "PUT"])
     def hello() -> str:
         return str(len(flask.request.get_data()))
 
+    app.add_url_rule("/", view_func=hello, methods=["GET", "POST", "PUT"])
     server = serving.make_server("127.0.0.1", 0, app, threaded=True)
     importlib.import_module("logging").getLogger("werkzeug").disabled = True
     announce(server.server_port, f"Flask {version('flask')} (Werkzeug {version('werkzeug')})")

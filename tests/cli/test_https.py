@@ -132,13 +132,18 @@ def test_it_is_made_anew_when_it_ends(cache: Path, monkeypatch: pytest.MonkeyPat
     assert second != first and kept(cache) == second
 
 
+def become_a_fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
 @pytest.mark.parametrize("spoil", [
     lambda file: file.write_text("nonsense"), lambda file: file.write_bytes(b""), lambda file: file.write_bytes(b"\xff"),
     lambda file: file.write_text(file.read_text().replace("PRIVATE KEY", "PUBLIC KEY")),
     lambda file: file.write_text(file.read_text().replace("MI", "XX", 1)),
     lambda file: file.chmod(0o644), lambda file: file.chmod(0o620),
     lambda file: (file.rename(file.with_name("elsewhere")), file.symlink_to("elsewhere")),
-    lambda file: (file.unlink(), os.mkfifo(file))])
+    become_a_fifo])
 def test_what_is_spoilt_or_open_to_others_is_not_used(cache: Path, spoil: object) -> None:
     first = kept(cache)
     file = cache / "blockingio" / "https.pem"

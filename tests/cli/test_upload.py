@@ -349,7 +349,12 @@ def test_many_of_one_name_are_found_a_name_in_few_steps(directory: Path, monkeyp
     """All uploads wait meanwhile; and the numbers have no gaps."""
     looks: list[str] = []
     exists = upload_module._exists
-    monkeypatch.setattr(upload_module, "_exists", lambda name, directory: looks.append(name) or exists(name, directory))
+
+    def looked(name: str, directory: int) -> bool:
+        looks.append(name)
+        return exists(name, directory)
+
+    monkeypatch.setattr(upload_module, "_exists", looked)
     with site(directory, upload=True) as client:
         assert send(client, "POST", "/", FORM, body=form(*(("same.txt", b"") for _ in range(200)))).status == 303
     assert sorted(name for name in os.listdir(directory) if name.startswith("same")) == sorted(

@@ -94,7 +94,7 @@ def test_a_delay_and_a_rate_leave_the_message_whole(secure: bool) -> None:
             assert time.monotonic() - began >= 0.1
             began = time.monotonic()
             client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-            pieces = []
+            pieces: list[bytes] = []
             while not pieces or not b"".join(pieces).endswith(b"\r\n\r\n" + BODY * 3):
                 pieces.append(client.socket.recv(65536))
             assert time.monotonic() - began >= 30 / 200

@@ -104,7 +104,7 @@ def test_a_mistake_in_a_rule_is_raised_where_it_is_written(arguments: dict[str, 
             server.on(**{"method": "GET", "path": "/", **arguments})
         for wrong in ({"json": object()}, {"body": 3}, {"action": 3}, {"fault": True}):
             with pytest.raises(TypeError):
-                server.on("GET", "/", **wrong)  # type: ignore[arg-type]
+                server.on("GET", "/", **wrong)
 
 
 @pytest.mark.parametrize("arguments", [{"delay": -1}, {"delay": float("nan")}, {"rate": 0}, {"cut_after": -1}])

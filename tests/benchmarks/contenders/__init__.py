@@ -42,7 +42,7 @@ def listening_socket() -> socket.socket:
     return listener
 
 
-def announce(port: int, worker: subprocess.Popen[bytes] | None = None) -> None:
+def announce(port: int, worker: subprocess.Popen[Any] | None = None) -> None:
     """Say where the server listens; from now on the end of standard input ends the process and its worker."""
     def end_with_parent() -> None:
         os.read(0, 1)
