@@ -124,7 +124,8 @@ def test_only_an_ipv6_address_can_be_v6_only(address: str | InternetAddress, tls
                                              monkeypatch: pytest.MonkeyPatch) -> None:
     if address == "four.example":
         resolves_to(monkeypatch, "127.0.0.1")
-    ways: list[Callable[..., HttpServer]] = [HttpServer.bind, partial(HttpServer.bind_secure, context=tls_contexts.server)]
+    ways: list[Callable[..., HttpServer]] = [
+        HttpServer.bind, partial(HttpServer.bind_secure, context=tls_contexts.server)]
     for bind in ways:
         with pytest.raises(ValueError, match="v6_only is for an IPv6 address, got "):
             bind(address, 0, v6_only=True)
