@@ -1,7 +1,8 @@
 """Where a command listens: the port that it was given, or the first that is free; a Unix-domain socket; or a socket
 that a service manager has opened for it (systemd's socket activation).
 
-``bind`` raises OSError as HttpServer.bind does, ``explain`` puts it into the user's words.
+``open_server`` is for a command: it tells its user what is wrong.  ``bind`` raises OSError as HttpServer.bind does,
+``explain`` puts it into the user's words.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import argparse
 import socket
 from collections.abc import Sequence
 from errno import EACCES, EADDRINUSE, EINVAL, EPERM
+from typing import NamedTuple
 
 from blockingio import HttpServer, InternetAddress, InternetAddressType, SecurityContext
 from blockingio.cli.addresses import own_addresses, server_urls
+from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT, LAST_PORT
+from blockingio.cli.output import say
 from blockingio.cli.permission import machine_names
 from blockingio.net.self_signed import canonical_hosts
 from blockingio.processes import inherited_sockets
@@ -23,6 +27,36 @@ INHERITED = "A socket was inherited (LISTEN_FDS), and is served: --bind and --po
 
 # Ports that are tried where none was asked for: 8000 to 8009.
 _TRIES = 10
+
+
+class Opened(NamedTuple):
+    """What a command serves."""
+
+    server: HttpServer
+    inherited: socket.socket | None  # that the server listens on; it is the caller's to close
+    kept: KeptCertificate | None  # of --https
+
+
+def open_server(parser: argparse.ArgumentParser, options: argparse.Namespace,
+                context: SecurityContext | None = None) -> Opened | None:
+    """Bound where the options say, with ``context`` or with --https; None where that does not go, which is said.
+
+    Raises SystemExit where the address itself is wrong.
+    """
+    kept = None
+    try:
+        inherited = inherited_socket(options)
+        if options.https:
+            kept = kept_certificate(certificate_hosts(options))
+            context = kept.context
+        server = bind(options, context, inherited)
+    except OSError as error:
+        text = explain(error, options)
+        if text is None:
+            parser.error(str(error.strerror or error))  # it names the address
+        say(f"{parser.prog}: {text}", "stderr")
+        return None
+    return Opened(server, inherited, kept)
 
 
 def inherited_socket(options: argparse.Namespace) -> socket.socket | None:

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
-from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, socket_text, urls_of
+from blockingio.cli.binding import INHERITED, open_server, socket_text, urls_of
 from blockingio.cli.browser import open_browser
 from blockingio.cli.downloads import Downloads
-from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
+from blockingio.cli.kept_certificate import KeptCertificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
 from blockingio.cli.output import ensure_streams, say
 from blockingio.cli.share_limits import downloads_text, duration_text
@@ -48,19 +48,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (OSError, ValueError) as error:
         parser.error(f"cannot use --certificate {options.certificate}"
                      f"{f' with --key {options.key}' if options.key else ''}: {error}")
-    kept = None
-    try:
-        inherited = inherited_socket(options)
-        if options.https:
-            kept = kept_certificate(certificate_hosts(options))
-            context = kept.context
-        server = bind(options, context, inherited)
-    except OSError as error:
-        text = explain(error, options)
-        if text is None:
-            parser.error(str(error.strerror or error))  # it names the address
-        say(f"{parser.prog}: {text}", "stderr")
+    opened = open_server(parser, options, context)
+    if opened is None:
         return 1
+    server, inherited, kept = opened
     for name in parser.unknown_variables:
         say(f"{name} in the environment is no option, and changes nothing", "stderr")
     if inherited is not None:
@@ -70,7 +61,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             log_file = None if options.log_file is None else LogFile(options.log_file)
         except OSError as error:
             parser.error(f"argument --log-file: cannot write {options.log_file}: {error.strerror or error}")
-        return _serve(server, options, "http" if context is None else "https", kept, log_file)
+        return _serve(server, options, "https" if context or kept else "http", kept, log_file)
 
 
 def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: KeptCertificate | None,

@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 
 from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
-from blockingio.cli.binding import INHERITED, bind, certificate_hosts, explain, inherited_socket, socket_text, urls_of
-from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
+from blockingio.cli.binding import INHERITED, open_server, socket_text, urls_of
+from blockingio.cli.kept_certificate import KeptCertificate
 from blockingio.cli.options import MOST, whole_number
 from blockingio.cli.output import ensure_streams, say
 from blockingio.cli.shutdown import FAREWELL
@@ -102,18 +102,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     # A second is all that compiled files tell of their source's age: too little for two changes in one.
     sys.dont_write_bytecode = sys.dont_write_bytecode or options.reload
     _do_in_a_child(partial(_load_or_exit, parser, options.application))
-    kept = None
-    try:
-        inherited = inherited_socket(options)
-        if options.https:
-            kept = kept_certificate(certificate_hosts(options))
-        server = bind(options, None if kept is None else kept.context, inherited)
-    except OSError as error:
-        text = explain(error, options)
-        if text is None:
-            parser.error(str(error.strerror or error))  # it names the address
-        say(f"{parser.prog}: {text}", "stderr")
+    opened = open_server(parser, options)
+    if opened is None:
         return 1
+    server, inherited, kept = opened
     if inherited is not None:
         say(INHERITED, "stderr")
     with server, inherited or nullcontext():
