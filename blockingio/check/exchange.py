@@ -36,7 +36,7 @@ _REQUEST_LINE = re.compile(
 
 
 class Unreachable(Exception):
-    """Nobody takes a connection; the message is the system's."""
+    """No connection is taken; the message is the system's."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Standard output and error of the commands: where nobody can read them any more, serving goes on.
+"""Standard output and error of the commands: where they cannot be written any more, serving goes on.
 
 A service may be started with either of them closed, into a pipe whose reader ends first, or onto a disk that is full.
 """

@@ -33,7 +33,7 @@ class OwnHosts:
 
     @staticmethod
     def refusal(request: HttpRequest) -> str:
-        """What to tell whoever asked for another one: two sentences."""
+        """What to tell a client that asked for another one: two sentences."""
         name = re.sub(r":[0-9]*\Z", "", request.asked_host)
         return f"This server does not answer for {name}. To let that name in, start it with --host {name}"
 
@@ -76,6 +76,6 @@ def machine_names() -> Iterator[str]:
         try:
             AllowedHosts([candidate])
         except ValueError:
-            continue  # nobody can ask for such a name
+            continue  # such a name cannot be asked for
         if not candidate.startswith("*"):
             yield candidate

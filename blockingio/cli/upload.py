@@ -1,7 +1,7 @@
 """Files from a form into a directory, never over another.
 
 A file is written under a name of its own, hidden, as it comes, and linked to its real one when
-it is whole; so nobody sees half a file, and neither one that fails nor the end of the program
+it is whole; so half a file is never seen, and neither one that fails nor the end of the program
 leaves any.  Everything happens relative to an open directory: renaming or linking it elsewhere
 meanwhile changes nothing.
 """
@@ -97,7 +97,7 @@ class Uploads:
         with self._lock:
             self._closed = True
             for directory, temporary in self._half:
-                with suppress(OSError):  # somebody else was so kind
+                with suppress(OSError):  # it is gone already
                     os.unlink(temporary, dir_fd=directory)
 
     def _save(self, content: Iterable[bytes], name: str, directory: int, most: int) -> Saved:
@@ -187,7 +187,7 @@ def _take_name(temporary: str, name: str, directory: int) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # The name is taken with an empty file first: renaming would replace somebody else's.
+        # The name is taken with an empty file first: renaming would replace another's.
         try:
             os.close(os.open(name, _WRITE, 0o666, dir_fd=directory))
         except FileExistsError:

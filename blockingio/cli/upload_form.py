@@ -1,4 +1,4 @@
-"""Forms with files, received on threads of their own: a client that sends slowly holds up nobody else.
+"""Forms with files, received on threads of their own: a client that sends slowly holds up no other request.
 
 Takes a request and the open directory that it is for, and closes both.
 """

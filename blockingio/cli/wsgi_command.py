@@ -187,7 +187,7 @@ def _serve_reloading(server: HttpServer, *, parser: _Parser, options: argparse.N
 
     def start_again(path: str) -> None:
         say(f"{os.path.relpath(path)} has changed: the application is started again", "stderr")
-        if os.getppid() == parent:  # else nobody is there to replace this one
+        if os.getppid() == parent:  # else no process is left to replace this one
             os.kill(parent, signal.SIGHUP)
 
     watch.tell_once(start_again)

@@ -151,7 +151,7 @@ class HttpClient:
     def wire_log(self) -> Callable[[WireRecord], object] | None:
         """Called with a WireRecord for all bytes that pass, before encryption and in order, those to a proxy too.
 
-        None: nobody is told, and nothing spent on it.  A callable that is set counts from the next connection on, None
+        None: nothing is told, and nothing spent on it.  A callable that is set counts from the next connection on, None
         at once.  The first exception in it is logged on "blockingio"; it goes on being told.  ValueError for what
         cannot be called.
         """

@@ -135,7 +135,7 @@ class Channel:
     def wait_until_taken(self, seconds: float) -> bool:
         """Until the peer's system has confirmed all that was sent; False where the time is up.
 
-        By looking again and again: the kernel wakes nobody for it.
+        By looking again and again: the kernel has no event for it.
         """
         end = monotonic() + seconds
         while left := self.unsent():
@@ -294,10 +294,10 @@ class Channel:
             self.socket.close()
 
     def expect_new_owner(self) -> None:
-        """What comes in from here on is for somebody else, to whom the connection is about to be handed over."""
+        """What comes in from here on is for the next owner, to which the connection is about to be handed over."""
 
     def let_go(self) -> None:
-        """What passes from here on is somebody else's, who uses this channel as a mere socket."""
+        """What passes from here on is the next owner's, which uses this channel as a mere socket."""
 
     def detach(self) -> socket.socket:
         """The socket, without timeouts; the channel lets go of it."""

@@ -87,7 +87,7 @@ class SecurityContext:
         self._client_authorities: list[bytes] = []  # DER
         self._alpn_protocols: dict[bool, list[str]] = {True: [], False: []}  # by is_server
         self._made: dict[str, ssl.SSLContext] = {}  # emptied by every change
-        # What the context shows, while self_signed made that: set before anybody else has the context.
+        # What the context shows, while self_signed made that: set before any other thread has the context.
         self._self_signed: X509Certificate | None = None
 
     def _begin_anew(self) -> None:

@@ -211,7 +211,7 @@ O_READ: int = (
 def open_itself(path: str | os.PathLike[str], flags: int, mode: int = 0o777) -> int:
     """os.open of a file that is no link; OSError where it is one.
 
-    Without O_NOFOLLOW it is looked at before: that is for folders in which nobody else may write.
+    Without O_NOFOLLOW it is looked at before: that is for folders in which no other user may write.
     """
     if not O_NOFOLLOW and os.path.islink(path):
         raise OSError(errno.ELOOP, "expected a file, found a link", path)

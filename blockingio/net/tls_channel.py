@@ -108,7 +108,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         """As a plain socket's, and nothing of TLS goes out any more: the reset is all that the peer gets.
 
         To OpenSSL an end of input without close_notify is a fault, of which it tells the peer by an alert at once.
-        So nobody is inside it while the reading half ends, and nobody enters it after that.
+        So no thread is inside it while the reading half ends, and none enters it after that.
         """
         with self._inside:
             super().abort()

@@ -44,9 +44,9 @@ class Writer(Protocol):
 class Connection:
     """One client.  ``loop`` is what its thread does; the rest may be called from others where it says so."""
 
-    __slots__ = ("state", "channel", "source", "certificate", "broken", "idle_since", "opened_at", "hands_over", "writing",
-                 "is_last", "is_cut", "may_read_ahead", "head_due", "client_closes", "closed_by_response", "relay",
-                 "detached", "speaks_plain_http", "rest_of_plain", "peer", "accepted_at", "is_shaking_hands",
+    __slots__ = ("state", "channel", "source", "certificate", "broken", "idle_since", "opened_at", "hands_over",
+                 "writing", "is_last", "is_cut", "may_read_ahead", "head_due", "client_closes", "closed_by_response",
+                 "relay", "detached", "speaks_plain_http", "rest_of_plain", "peer", "accepted_at", "is_shaking_hands",
                  "handshake_due", "body", "pace", "send_queue", "_reason", "_linger_timer")  # fmt: skip
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
@@ -74,7 +74,7 @@ class Connection:
         self.speaks_plain_http = False  # on a port for TLS; and what came behind its first five bytes
         self.rest_of_plain = b""
         self.relay: Relay | None = None  # set by detach(); then this thread only passes on
-        # For who looks at it, on any thread.  Written by this thread, send_queue by the response's.
+        # For a look at it, on any thread.  Written by this thread, send_queue by the response's.
         self.is_shaking_hands = state.tls is not None
         self.handshake_due: float | None = None
         self.body: Body | None = None  # the last request's that had one, and how slowly it may come
@@ -116,7 +116,7 @@ class Connection:
     def is_on_this_machine(self, fields: Fields | None) -> bool:
         """Whether a request's client is: its peer, and for whom that asks where it is one of the trusted proxies.
 
-        ``fields`` None: they could not be read, so nobody knows for whom a proxy asks.
+        ``fields`` None: they could not be read, so for whom a proxy asks is unknown.
         """
         peer = self.peer[0] if isinstance(self.peer, tuple) else ""
         proxies = self.state.trusted_proxies
@@ -165,7 +165,7 @@ class Connection:
             self._reason = reason
 
     def forget(self) -> None:
-        """It has ended, or is somebody else's from now on.  By the one thread that found that."""
+        """It has ended, or its socket has another owner from now on.  By the one thread that found that."""
         state = self.state
         requests, received = self.source.counts()
         is_detached = self.detached or self.relay is not None

@@ -235,7 +235,8 @@ class ConnectionLoop:
                 location: str | None = None) -> None:
         """Answer what was no request, whole and valid, once the last response is done; the connection ends.
 
-        ``fields``: the request's, None where they are not known.  An answer to HEAD says how long its content would be, and has none (RFC 9110 9.3.2).
+        ``fields``: the request's, None where they are not known.  An answer to HEAD says how long its content would
+        be, and has none (RFC 9110 9.3.2).
         """
         connection, state = self._connection, self._state
         connection.writing.acquire()

@@ -2,8 +2,8 @@
 
 The system wakes all of them for a connection, and the first to ask gets it, and the next ones too: without this one
 process may have all.  Each has a cell in memory that all see, with the number of its connections, and one that counts
-how often that has changed.  A cell is written by its own process alone, and by the parent once that has ended; a process
-reads those of the others as they are at that moment.
+how often that has changed.  A cell is written by its own process alone, and by the parent once that has ended; a
+process reads those of the others as they are at that moment.
 """
 
 from __future__ import annotations

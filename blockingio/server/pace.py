@@ -22,7 +22,7 @@ class BodyPace:
 
     def __init__(self, channel: Channel, gap: float | None, rate: int | None, received: int) -> None:
         """``gap`` in seconds, ``rate`` in bytes a second, None: any; ``received``: bytes that came with the head."""
-        # For who looks at the connection, on any thread.
+        # For a look at the connection, on any thread.
         self.is_waiting = False
         self.due: float | None = None  # when that wait ends, on the monotonic clock; None: never
         self._channel = channel

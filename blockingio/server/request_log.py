@@ -17,7 +17,7 @@ from blockingio.stream.thread import Thread
 # By the status' first digit, as SGR parameters: green, cyan, yellow, red.
 _COLOURS = {2: "32", 3: "36", 4: "33", 5: "1;31"}
 
-# Answers that are given before anybody has looked at a password, or because it was wrong.
+# Answers that are given before the password was looked at, or because it was wrong.
 _UNCHECKED = (401, 421)
 
 # Lines that wait for the log's reader at most: some seconds of a busy server, and about a megabyte.

@@ -247,7 +247,7 @@ class ResponseWriter(IOSink):
         """
         return body.finished or not (body.failed or body.left > DRAIN_SIZE or body.held_back)
 
-    # ---------------------------------------------------------------- framed by somebody else
+    # ---------------------------------------------------------------- framed by the caller
 
     def head_with(self, framing: bytes) -> bytes:
         """The head, with these lines in place of those that frame a body and of Connection; the response has begun.
@@ -262,7 +262,7 @@ class ResponseWriter(IOSink):
         return b"%b%b%b\r\n" % (start, fields, framing)
 
     def send_as_it_is(self, data: bytes) -> bool:
-        """Send bytes that nobody frames, and wait until the system has taken them; False once the client is gone."""
+        """Send bytes without framing, and wait until the system has taken them; False once the client is gone."""
         if self.phase == OPEN:
             self._freeze_headers()
         self.phase = STREAMING

@@ -57,7 +57,7 @@ class SendQueue:
         self._is_stalled = False  # the client was waited for, and took next to nothing
         self._sending = False
         self._then: Callable[[bool], None] | None = None
-        # For who looks at the connection, on any thread: when the wait for the client ends, on the monotonic clock.
+        # For a look at the connection, on any thread: when the wait for the client ends, on the monotonic clock.
         self.due: float | None = None
         self.failure = ""  # why it failed, as far as is known; written by the sending thread
         self.sent = 0  # bytes of the body that the kernel has taken from here; the sending thread's to write

@@ -197,7 +197,7 @@ class HttpServer(Stream[HttpRequest]):
     @property
     def wire_log(self) -> Callable[[WireRecord], object] | None:
         """Called with a WireRecord for all bytes that pass, before encryption and in order, on the threads on which
-        they do: the connection goes on once it returns.  None: nobody is told, and nothing spent on it.
+        they do: the connection goes on once it returns.  None: nothing is told, and nothing spent on it.
 
         A callable that is set counts from the next connection on, None at once.  The first exception in it is logged
         on "blockingio"; it goes on being told.  ValueError for what cannot be called.

@@ -46,7 +46,7 @@ class ThreadPool:
     """Daemon threads by demand, without an upper bound: the callers of ``run`` keep one.
 
     Nothing here is locked.  ``_idle`` is shared, and its append, pop and remove are each one
-    step, also without the GIL: whoever gets a worker out of it owns that worker's ``task``.
+    step, also without the GIL: the thread that gets a worker out of it owns that worker's ``task``.
     """
 
     def __init__(self, name: str) -> None:

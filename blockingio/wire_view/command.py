@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Log:
-    """Keeps what it is told, and shows it where there is a view and somebody reads it."""
+    """Keeps what it is told, and shows it where there is a view and its output is read."""
 
     def __init__(self, view: WireView | None) -> None:
         self.records: list[WireRecord] = []

@@ -97,7 +97,7 @@ class WsgiAnswer:
             self._begin()
             self._send(piece)
             if not self._response.is_connected or not self._has_content():
-                break  # nobody is there for the rest of it, which may be without end
+                break  # the client has gone: the rest may be without end
         if not self._begun:
             self._send_whole(b"")
             return
