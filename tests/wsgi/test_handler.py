@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import os
 import logging
 import threading
 import tracemalloc
@@ -155,17 +156,25 @@ def test_pieces_go_out_as_they_come_and_close_is_called_once() -> None:
 
 
 def test_a_file_from_where_it_stands(tmp_path: Path) -> None:
+    """And it is not read: the system sends it, by offsets, so that the position in it stays where it was."""
     path = tmp_path / "file"
-    path.write_bytes(b"0123456789" * 1000)
+    path.write_bytes(b"0123456789" * 100_000)
+    same = -1
 
     def application(environ: Environ, start_response: Any) -> Any:
+        nonlocal same
         file = path.open("rb")
         file.seek(5)
+        same = os.dup(file.fileno())  # one position for both
         start_response("200 OK", [])
         return environ["wsgi.file_wrapper"](file)
 
-    response = visit(application)
-    assert response.body == path.read_bytes()[5:] and response.header("content-length") == "9995"
+    try:
+        response = visit(application)
+        assert response.body == path.read_bytes()[5:] and response.header("content-length") == "999995"
+        assert os.lseek(same, 0, os.SEEK_CUR) == 5
+    finally:
+        os.close(same)
 
 
 @pytest.mark.parametrize("raw, length", [(False, None), (True, None), (True, "5")])
