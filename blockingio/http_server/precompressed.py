@@ -31,7 +31,7 @@ def choose(plain: Representation, neighbours: Sequence[Representation], headers:
     """The one of these that a request with these headers is answered with."""
     if not neighbours:
         return plain
-    values = headers.texts_of("accept-encoding")
+    values = headers.by_name.get("accept-encoding")
     if values is None:
         return plain
     accepted = _weights(", ".join(values))

@@ -10,8 +10,8 @@ next pull.  Any number of threads may pull: each event goes to one of them.
     HookReader      over a stream that waits by itself (``Stream._timed_iterator``)
 
 No frame in here holds an event while the next one is awaited: a server notices by its
-references that a request was dropped.  Knows nothing of Stream but two names on it,
-``_stream_reader`` and ``_timed_iterator``, and where to note what is kept for it.
+references that a request was dropped.  Knows nothing of Stream but its ``_stream_reader``, and
+where to note what is kept for it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from blockingio.stream.waiting import Turn, Wait, WaitCancelled
 from blockingio.stream.thread import Thread
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 # Seconds that a helper thread waits for more work before it ends.  A thread for each event would
 # cost ten times the event; a longer wait would be a thread that is left behind.
@@ -318,12 +317,6 @@ class TimedIterator(Protocol[T]):
         """Give the stream back what came last, for another reader; False where there is no place for it."""
 
 
-class Waitable(Protocol[T]):
-    """The part of a stream that waits by itself."""
-
-    def _timed_iterator(self) -> TimedIterator[T]: ...
-
-
 class HookReader(_Keeping[T]):
     """Over a stream that supplies ``_timed_iterator``, which any number of threads may read.
 
@@ -332,11 +325,11 @@ class HookReader(_Keeping[T]):
     stream, or keeps it.
     """
 
-    __slots__ = ("_stream", "_own")
+    __slots__ = ("_new_iterator", "_own")
 
-    def __init__(self, stream: Waitable[T]) -> None:
-        super().__init__(stream)
-        self._stream = stream
+    def __init__(self, new_iterator: Callable[[], TimedIterator[T]], home: object) -> None:
+        super().__init__(home)
+        self._new_iterator = new_iterator
         self._own = local()
 
     def pull(self, wait: Wait | None) -> T:
@@ -371,7 +364,7 @@ class HookReader(_Keeping[T]):
         try:
             return cast("TimedIterator[T]", self._own.iterator)
         except AttributeError:
-            iterator = self._own.iterator = self._stream._timed_iterator()
+            iterator = self._own.iterator = self._new_iterator()
             return iterator
 
     def __del__(self) -> None:

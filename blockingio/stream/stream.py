@@ -83,7 +83,7 @@ class Stream(Generic[T]):
 
     def _stream_reader(self) -> Reader[T]:
         if type(self)._timed_iterator is not Stream._timed_iterator and not getattr(self, "_kept_readers", ()):
-            return HookReader(self)
+            return HookReader(self._timed_iterator, home=self)
         iterator = iter(self)
         return iterator if isinstance(iterator, Reader) else IteratorReader(iterator, home=self)
 
@@ -132,7 +132,7 @@ class Stream(Generic[T]):
 
     def async_expand(self, convert: Callable[[T], Iterable[S] | None]) -> Stream[S]:
         """Like ``expand``, but ``convert`` may give None for no events, and a Future, which is awaited."""
-        return self._view(lambda source: ExpandReader(AsyncMapReader(source, convert), _same, True))
+        return self._view(lambda source: ExpandReader(AsyncMapReader(source, convert), _or_no_events))
 
     def cast(self, type_: type[S]) -> Stream[S]:
         """The same events; TypeError, from the iteration, for one that is not of that type."""
@@ -213,11 +213,11 @@ class Stream(Generic[T]):
 
     def any(self, test: Callable[[T], bool]) -> bool:
         """Whether ``test`` is true for an event; reads up to that one."""
-        return self._first_where(test) is not _NOTHING
+        return any(map(test, self))
 
     def every(self, test: Callable[[T], bool]) -> bool:
         """Whether ``test`` is true for all events; reads up to the first for which it is not."""
-        return self._first_where(lambda event: not test(event)) is _NOTHING
+        return all(map(test, self))
 
     def contains(self, needle: object) -> bool:
         """Whether an event equals ``needle``; reads up to that one."""
@@ -242,7 +242,11 @@ class Stream(Generic[T]):
 
         Raises StateError without one.
         """
-        return _found(self._first_where(test), "no element passes the test", or_else)
+        for event in self:
+            if test(event):
+                return event
+            del event
+        return _found(cast(T, _NOTHING), "no element passes the test", or_else)
 
     def last_where(self, test: Callable[[T], bool], *, or_else: Callable[[], T] | None = None) -> T:
         """The last event for which ``test`` is true, else what ``or_else`` gives.
@@ -270,7 +274,7 @@ class Stream(Generic[T]):
 
     def is_empty(self) -> bool:
         """Whether no more events come; where one does, that one is gone, as in dart:async."""
-        return self._first_where(_always) is _NOTHING
+        return next(iter(self), _NOTHING) is _NOTHING
 
     def length(self) -> int:
         """How many events there are."""
@@ -344,13 +348,6 @@ class Stream(Generic[T]):
 
     def _view(self, view: Callable[[Reader[T]], Reader[S]]) -> Stream[S]:
         return _View(lambda: view(self._stream_reader()), is_broadcast=self.is_broadcast)
-
-    def _first_where(self, test: Callable[[T], bool]) -> T:
-        for event in self:
-            if test(event):
-                return event
-            del event
-        return cast(T, _NOTHING)
 
     def _last_where(self, test: Callable[[T], bool]) -> T:
         found: T = _NOTHING
@@ -427,5 +424,5 @@ def _always(event: object) -> bool:
     return True
 
 
-def _same(event: T) -> T:
-    return event
+def _or_no_events(events: Iterable[T] | None) -> Iterable[T]:
+    return () if events is None else events

@@ -102,17 +102,11 @@ class StreamSubscription(Generic[T]):
         The stream stays as it is, and a server open.  Futures of ``as_future`` are cancelled.  An
         on_data that has begun, or is about to, is not held up.
         """
-        with self._lock:
-            if self._state != _LISTENING:
-                return
-            self._state = _CANCELLED
-            self._is_settled = True
-            self._pauses = 0
-            self._wait.end()
-        self._resumed.notify()
+        if not self._end(_CANCELLED):
+            return
         if self._on_cancel is not None:
             self._on_cancel()
-        for future, _ in self._take_futures():
+        for future, _ in self._last_futures():
             future.cancel()
 
     def as_future(self, future_value: Any = None) -> Future[Any]:
@@ -171,17 +165,11 @@ class StreamSubscription(Generic[T]):
 
     def finish(self) -> None:
         """The end of the stream: on_done, then the futures.  Nothing where it is over already."""
-        with self._lock:
-            if self._state != _LISTENING:
-                return
-            self._state = _DONE
-            self._pauses = 0
-        self._resumed.notify()
+        if not self._end(_DONE):
+            return
         if self._on_done is not None:
             self._call(self._on_done)
-        with self._lock:
-            self._is_settled = True
-        for future, value in self._take_futures():
+        for future, value in self._last_futures():
             if future.set_running_or_notify_cancel():
                 future.set_result(value)
 
@@ -190,21 +178,13 @@ class StreamSubscription(Generic[T]):
 
         False where nothing was told of it: neither a callback nor a future is there.
         """
-        with self._lock:
-            if self._state != _LISTENING:
-                return True
-            self._state = _CANCELLED
-            self._pauses = 0
-            self._error = self._error or error
-            self._wait.end()
-        self._resumed.notify()
+        if not self._end(_CANCELLED, error):
+            return True
         if self._on_error is not None:
             self._call(self._on_error, error)
-        is_taken = _settle(self._take_futures(), error)
+        is_taken = _settle(self._last_futures(), error)
         if self._on_done is not None:
             self._call(self._on_done)
-        with self._lock:
-            self._is_settled = True
         return is_taken or self._on_error not in (None, has_been_logged)
 
     def start(self, reader: Reader[T]) -> None:
@@ -251,8 +231,21 @@ class StreamSubscription(Generic[T]):
         if is_taken or self._cancel_on_error:
             self.cancel()
 
-    def _take_futures(self) -> list[tuple[Future[Any], Any]]:
+    def _end(self, state: str, error: BaseException | None = None) -> bool:
+        """From now on it is in that state; False where it was over already."""
         with self._lock:
+            if self._state != _LISTENING:
+                return False
+            self._state = state
+            self._pauses = 0
+            self._error = self._error or error
+            self._wait.end()
+        self._resumed.notify()
+        return True
+
+    def _last_futures(self) -> list[tuple[Future[Any], Any]]:
+        with self._lock:
+            self._is_settled = True
             futures, self._futures = self._futures, []
         return futures
 

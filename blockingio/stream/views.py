@@ -105,7 +105,7 @@ class _View(_InTurn[S], Generic[T, S]):
         self._source = source
 
     def _release(self) -> None:
-        """It asks for nothing more: a server has one reader less."""
+        """It is at its end and asks for nothing more: a server has one reader less."""
         self._source = InstantReader(iter(()))
 
 
@@ -115,10 +115,10 @@ class TakeReader(_View[T, T]):
     def __init__(self, source: Reader[T], count: int) -> None:
         super().__init__(source)
         self._left = count
+        if not count:
+            self._release()
 
     def _advance(self, wait: Wait | None) -> T:
-        if self._left <= 0:
-            raise StopIteration
         event = self._source.pull(wait)
         self._left -= 1
         if not self._left:
@@ -147,15 +147,13 @@ class TakeWhileReader(_View[T, T]):
 
     def __init__(self, source: Reader[T], test: Callable[[T], bool]) -> None:
         super().__init__(source)
-        self._test: Callable[[T], bool] | None = test  # None once it was false
+        self._test = test
 
     def _advance(self, wait: Wait | None) -> T:
-        if self._test is not None:
-            event = self._source.pull(wait)
-            if self._test(event):
-                return event
-            self._test = None
-            self._release()
+        event = self._source.pull(wait)
+        if self._test(event):
+            return event
+        self._release()
         raise StopIteration
 
 
@@ -201,25 +199,17 @@ class DistinctReader(_View[T, T]):
 
 
 class ExpandReader(_View[T, S]):
-    """``convert`` may give None for no events, where ``skips_none``."""
+    __slots__ = ("_convert", "_inner")
 
-    __slots__ = ("_convert", "_skips_none", "_inner")
-
-    def __init__(self, source: Reader[T], convert: Callable[[T], Iterable[S] | None],
-                 skips_none: bool = False) -> None:  # fmt: skip
+    def __init__(self, source: Reader[T], convert: Callable[[T], Iterable[S]]) -> None:
         super().__init__(source)
         self._convert = convert
-        self._skips_none = skips_none
         self._inner: Reader[S] | None = None  # over what the last event became
 
     def _advance(self, wait: Wait | None) -> S:
         while True:
             if self._inner is None:
-                events = self._convert(self._source.pull(wait))
-                if events is None and self._skips_none:
-                    events = ()
-                self._inner = reader_of(cast("Iterable[S]", events))
-                del events
+                self._inner = reader_of(self._convert(self._source.pull(wait)))
             try:
                 return self._inner.pull(wait)
             except StopIteration:
@@ -245,7 +235,7 @@ class AsyncMapReader(_View[T, S]):
             if not isinstance(result, Future):
                 return result
             future = self._awaited = result
-        waiting = Wait() if wait is None else wait
+        waiting = wait or Wait()
         future.add_done_callback(lambda _: waiting.notify())
         while not future.done():
             waiting.block()

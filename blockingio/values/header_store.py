@@ -97,10 +97,6 @@ class HeaderStore(MutableMapping[str, str]):
         """From now on every change raises HttpException with this message."""
         self._locked = reason
 
-    def texts_of(self, lower: str) -> list[str] | None:
-        """The values of the field with this lower-case name, None where it is absent; not to be changed."""
-        return self.by_name.get(lower)
-
     def set_trusted(self, lower: str, text: str) -> None:
         """Set a field to text that the library made: a lower-case name, nothing is checked."""
         self._put_texts(lower, [text])

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from blockingio.values.grammar import (
     AUTHORITY, IPV6_LITERAL, IPV_FUTURE, PATH_CHARACTERS, PERCENT_ENCODED, QUERY_CHARACTERS,
     REFERENCE, REG_NAME, REG_NAME_CHARACTERS, SCHEME, UNRESERVED, USER_INFO_CHARACTERS)
-from blockingio.values.percent import escape
+from blockingio.values.percent import encode, escape
 
 # The schemes whose ports are known, as in dart's Uri.
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -129,15 +129,11 @@ def clean_host(host: str) -> str:
         if bare is not host and re.fullmatch(IPV_FUTURE, bare):
             return host.lower()
         raise ValueError(f"expected an IPv6 address, found {_shown(bare)}")
-    host = re.sub(PERCENT_ENCODED, _decode_unreserved, re.sub(r"[^\x00-\x7f]", _octets, host.lower()))
+    host = re.sub(PERCENT_ENCODED, _decode_unreserved, encode(host.lower(), r"\x00-\x7f"))
     if not re.fullmatch(REG_NAME, host):
         odd = re.search(f"[^{REG_NAME_CHARACTERS}]", re.sub(PERCENT_ENCODED, "", host))
         raise ValueError(f"expected a host, found {_shown(host)}" + (f" with {odd[0]!r}" if odd else ""))
     return host
-
-
-def _octets(match: re.Match[str]) -> str:
-    return "".join([f"%{octet:02X}" for octet in match[0].encode()])
 
 
 def _decode_unreserved(match: re.Match[str]) -> str:

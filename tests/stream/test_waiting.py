@@ -90,7 +90,7 @@ def test_what_is_kept_the_moment_that_a_reader_opens_the_stream() -> None:
             return super()._timed_iterator()
 
     stream = Unlucky()
-    reader = HookReader[int](stream)
+    reader = HookReader[int](stream._timed_iterator, stream)
     assert reader.pull(None) == 5
     stream.queue.put(6)
     assert reader.pull(None) == 6
