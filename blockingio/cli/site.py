@@ -29,7 +29,7 @@ from blockingio.http_server.listing_page import PLAIN
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.precompressed import neighbours_of
 from blockingio.http_server.representation import media_type_of
-from blockingio.http_server.safe_open import Opened, open_below
+from blockingio.http_server.safe_open import Opened
 from blockingio.http_server.virtual_directory import VirtualDirectory, prefers_json
 from blockingio.server.request import HttpRequest
 from blockingio.server.state import log
@@ -233,9 +233,6 @@ class Site(VirtualDirectory):
         response.headers.content_type = ContentType.JSON
         response.write(text)
         response.close()
-
-    def _open_below(self, names: Sequence[str]) -> Opened:
-        return open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
 
     def _say_if_gone(self) -> None:
         """A line in the log when the directory itself is no longer there, and not again until it has come back."""

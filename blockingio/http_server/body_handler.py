@@ -210,7 +210,9 @@ def _process(chunks: Iterable[bytes], headers: HttpHeaders, default_encoding: st
         # RFC 8259 8.1: UTF-8, whatever the default is.
         return "json", _parse_json(gather_text(chunks, content_type.charset or "utf-8"))
     if primary == "application" and sub == "x-www-form-urlencoded":
-        return "form", _parse_urlencoded(gather_bytes(chunks), form_encoding(charset))
+        # What stands there raw is as good as percent-encoded, as it is in a request's target.
+        encoded = percent.encode_bytes(gather_bytes(chunks), "\0-\x7f")
+        return "form", percent.decode_query(encoded, form_encoding(charset))
     return "binary", gather_bytes(chunks)
 
 
@@ -223,11 +225,6 @@ def _parse_json(text: str) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
-
-
-def _parse_urlencoded(data: bytes, encoding: str) -> dict[str, str]:
-    # What stands there raw is as good as percent-encoded, as it is in a request's target.
-    return percent.decode_query(percent.encode_bytes(data, "\0-\x7f"), encoding)
 
 
 def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: str,

@@ -43,8 +43,8 @@ _MOST_ANSWERS = 4
 _MAX_KEY = 512
 
 # What of a stat shows a change: which file it is, of what kind, and when it or its content changed.
-_Identity = tuple[int, int, int, int, int, int]
-_Witness = tuple[str, _Identity]
+Identity = tuple[int, int, int, int, int, int]
+_Witness = tuple[str, Identity]
 _Kind = tuple[bytes, str | None, bool | None]
 
 
@@ -95,11 +95,11 @@ class KeptFile:
         now = monotonic()
         try:
             for path, identity in self._witnesses:
-                if _identity(os.lstat(path)) != identity:
+                if identity_of(os.lstat(path)) != identity:
                     return False
             if now >= self._look_again:
                 path, identity = self._root_witness
-                if _identity(os.lstat(path)) != identity:
+                if identity_of(os.lstat(path)) != identity:
                     return False
                 self._look_again = now + ROOT_LOOKED_AT_EVERY
         except OSError:
@@ -152,7 +152,7 @@ class FileCache:
                 content.load()
         except (HttpException, OSError):
             return  # it is changing right now; the answer meets that as well
-        root_witness, *witnesses = [(path, _identity(status)) for path, status in found]
+        root_witness, *witnesses = [(path, identity_of(status)) for path, status in found]
         kept = KeptFile(root, plain, neighbours, root_witness, witnesses)
         self._forget(target)
         with self._lock:
@@ -168,6 +168,6 @@ class FileCache:
                 self._size -= kept.size
 
 
-def _identity(status: os.stat_result) -> _Identity:
+def identity_of(status: os.stat_result) -> Identity:
     return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode,
             status.st_dev)

@@ -61,17 +61,15 @@ def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
         if verdict != PROCEED:
             return verdict
         # Range is defined for GET alone (RFC 9110 14.2).
-        if "range" in fields and request.method == "GET":
-            if range_applies(fields, content.etag, content.modified, time()):
-                try:
-                    ranges = parse_range(", ".join(fields["range"]), content.size)
-                except RangeNotSatisfiable:
-                    headers.set("content-range", f"bytes */{content.size}")
-                    return 416
-        _describe(headers, content)
-    headers.set_trusted("content-type", content.media_type)
-    if content.coding is not None:
-        headers.set_trusted("content-encoding", content.coding)
+        if ("range" in fields and request.method == "GET"
+                and range_applies(fields, content.etag, content.modified, time())):
+            try:
+                ranges = parse_range(", ".join(fields["range"]), content.size)
+            except RangeNotSatisfiable:
+                headers.set("content-range", f"bytes */{content.size}")
+                return 416
+        _set_validators(headers, content)
+    _set_type(headers, content)
     try:
         if ranges is not None:
             _send_ranges(response, content, ranges)
@@ -96,10 +94,8 @@ class WholeAnswer:
         headers = begun.copy()
         if varies:
             add_vary(headers)
-        _describe(headers, content)
-        headers.set_trusted("content-type", content.media_type)
-        if content.coding is not None:
-            headers.set_trusted("content-encoding", content.coding)
+        _set_validators(headers, content)
+        _set_type(headers, content)
         body = content.load()
         if asked is not None and negotiate(200, headers, asked, len(body)) and body:
             compressor = gzip_compressor(len(body))
@@ -112,11 +108,17 @@ class WholeAnswer:
         response.send_whole(self._headers, self._body)
 
 
-def _describe(headers: HttpHeaders, content: Representation) -> None:
-    """Set what a 200 or 206 says of a representation, but for its type and coding."""
+def _set_validators(headers: HttpHeaders, content: Representation) -> None:
+    """For a 200 or 206: what later requests may refer to."""
     headers.set_trusted("etag", content.etag)
     headers.set_trusted("last-modified", content.last_modified)
     headers.set_trusted("accept-ranges", "bytes")
+
+
+def _set_type(headers: HttpHeaders, content: Representation) -> None:
+    headers.set_trusted("content-type", content.media_type)
+    if content.coding is not None:
+        headers.set_trusted("content-encoding", content.coding)
 
 
 def _send_whole(response: HttpResponse, content: Representation) -> None:
@@ -152,8 +154,7 @@ def _send_ranges(response: HttpResponse, content: Representation, ranges: list[t
     heads = [f"{head}{first}-{last}/{size}\r\n\r\n".encode("latin-1") for first, last in ranges]
     end = f"\r\n--{boundary}--\r\n".encode("latin-1")
     response.headers.set_trusted("content-type", f"multipart/byteranges; boundary={boundary}")
-    content_length = sum(map(len, heads)) + sum(last - first + 1 for first, last in ranges) + len(end)
-    response.content_length = content_length
+    response.content_length = sum(map(len, heads)) + sum(last - first + 1 for first, last in ranges) + len(end)
     for text, (first, last) in zip(heads, ranges):
         response.add(text)
         _send_stretch(response, content, first, last)

@@ -17,6 +17,7 @@ from blockingio.http_server.multipart import MimeMultipart
 from blockingio.stream.stream import Stream
 from blockingio.values.grammar import OWS, TCHAR
 from blockingio.values.header_value import ContentType, HeaderValue
+from blockingio.values.percent import decode_bytes
 
 # Encodings that leave the bytes as they are; RFC 7578 4.7 wants no others.
 _TRANSPARENT = frozenset(("7bit", "8bit", "binary"))
@@ -38,7 +39,6 @@ _EXT_VALUE = (
     r"(?P<charset>[0-9A-Za-z!#$%&+\-^_`{}~]++)'[0-9A-Za-z\-]*+'"
     r"(?P<value>(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z!#$&+.^_`|~\-])*+)"
 )
-_PERCENT = rb"%([0-9A-Fa-f]{2})"
 
 
 class HttpMultipartFormData(Stream[Any]):
@@ -130,7 +130,9 @@ def _parse_disposition(text: str) -> HeaderValue:
                              f"and semicolons, found {text[at:at + 80]!r}")
         name, assigned, quoted, plain = match.groups()
         if assigned is not None or name:
-            parameters[name.lower()] = plain.rstrip(OWS) if plain is not None else quoted and _unquoted(quoted)
+            # curl and others double a backslash.
+            parameters[name.lower()] = (plain.rstrip(OWS) if plain is not None
+                                        else quoted and _QUOTED_PAIR_RE.sub(r"\1", quoted))
         at = match.end()
     for name in ("name", "filename"):
         value = parameters.get(name)
@@ -146,18 +148,12 @@ def _parse_disposition(text: str) -> HeaderValue:
         raise BadMessage(f"a part has a broken Content-Disposition field: {error}") from error
 
 
-def _unquoted(text: str) -> str:
-    """What a quoted value stands for; curl and others double a backslash."""
-    return _QUOTED_PAIR_RE.sub(r"\1", text) if "\\" in text else text
-
-
 def _decode_ext_value(text: str | None) -> str | None:
     """An RFC 8187 value's text; None where it is none, so that the plain parameter is taken (4.2)."""
     match = re.fullmatch(_EXT_VALUE, text) if text else None
     if match is None:
         return None
-    data = re.sub(_PERCENT, lambda pair: bytes((int(pair[1], 16),)), match["value"].encode("ascii"))
     try:
-        return decode(data, match["charset"])
+        return decode(decode_bytes(match["value"]), match["charset"])
     except BadMessage:
         return None

@@ -10,7 +10,7 @@ import os
 from collections.abc import Hashable
 from time import monotonic, time
 
-from blockingio.http_server.file_cache import SETTLED_AFTER
+from blockingio.http_server.file_cache import SETTLED_AFTER, Identity, identity_of
 
 # Seconds for which sizes and times of files are taken to be as they were.
 KEPT_FOR = 1.0
@@ -19,20 +19,18 @@ KEPT_FOR = 1.0
 _MOST = 16
 _LONGEST = 1_000_000
 
-_Identity = tuple[int, int, int, int]
-
 
 class ListingCache:
     """Texts by what they were made of.  Any thread may call: each use of the dict is one step,
     also without the GIL; some threads at once may keep some more than _MOST."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, tuple[_Identity, float, str]] = {}
+        self._kept: dict[Hashable, tuple[Identity, float, str]] = {}
 
     def find(self, key: Hashable, folder: os.stat_result) -> str | None:
         """What was kept for an open folder; None where there is nothing, or nothing that still holds."""
         kept = self._kept.get(key)
-        if kept is None or kept[0] != _identity(folder) or monotonic() > kept[1]:
+        if kept is None or kept[0] != identity_of(folder) or monotonic() > kept[1]:
             return None
         return kept[2]
 
@@ -45,8 +43,4 @@ class ListingCache:
             return
         if len(self._kept) >= _MOST:
             self._kept.clear()
-        self._kept[key] = (_identity(folder), asked_at + KEPT_FOR, text)
-
-
-def _identity(status: os.stat_result) -> _Identity:
-    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        self._kept[key] = (identity_of(folder), asked_at + KEPT_FOR, text)

@@ -11,15 +11,11 @@ import re
 from collections.abc import Sequence
 
 from blockingio.http_server.safe_open import is_name
-
-# pct-encoded (RFC 3986 2.1)
-_PERCENT_RE = re.compile(rb"%([0-9A-Fa-f]{2})")
-
-# pchar = unreserved / pct-encoded / sub-delims / ":" / "@" (RFC 3986 3.3)
-_NO_PCHAR_RE = re.compile(rb"[^0-9A-Za-z\-._~!$&'()*+,;=:@]")
+from blockingio.values.grammar import PCHAR
+from blockingio.values.percent import decode_bytes, encode_bytes
 
 # Names that need no decoding and have nothing special about them, one after the other.
-_PLAIN_RE = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[0-9A-Za-z\-._~!$&'()*+,;=:@]++)++")
+_PLAIN_RE = re.compile(rf"(?:/(?!\.{{1,2}}(?:/|\Z))[{PCHAR}]++)++")
 
 
 def decode_path(path: str) -> tuple[tuple[str, ...], bool] | None:
@@ -30,21 +26,23 @@ def decode_path(path: str) -> tuple[tuple[str, ...], bool] | None:
     """
     if os.name != "nt" and _PLAIN_RE.fullmatch(path):
         return tuple(path[1:].split("/")), False
-    segments = path.split("/")
     names = []
-    for segment in segments:
-        name = _decode_segment(segment)
+    for segment in path.split("/"):
+        try:
+            name = os.fsdecode(decode_bytes(segment))
+        except UnicodeError:
+            return None
         if name in ("", "."):
             continue
-        if name is None or not is_name(name):
+        if not is_name(name):
             return None
         names.append(name)
-    return tuple(names), _decode_segment(segments[-1]) in ("", ".")
+    return tuple(names), name in ("", ".")
 
 
 def encode_name(name: str) -> str:
     """A name as a path segment."""
-    return _NO_PCHAR_RE.sub(lambda found: b"%%%02X" % found[0][0], os.fsencode(name)).decode("ascii")
+    return encode_bytes(os.fsencode(name), PCHAR)
 
 
 def encode_path(names: Sequence[str]) -> str:
@@ -55,11 +53,3 @@ def encode_path(names: Sequence[str]) -> str:
 def shown(name: str) -> str:
     """A name as text for people: bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _decode_segment(segment: str) -> str | None:
-    try:
-        data = segment.encode("latin-1")
-        return os.fsdecode(_PERCENT_RE.sub(lambda found: bytes((int(found[1], 16),)), data))
-    except UnicodeError:
-        return None

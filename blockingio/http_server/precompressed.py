@@ -6,7 +6,7 @@ likes equally the smallest file wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from blockingio.http_server.mime import coding_of_name
@@ -18,6 +18,9 @@ from blockingio.values.headers import HttpHeaders
 ENDINGS = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 
 _ALL = tuple(ENDINGS.values())
+
+# Browsers send a handful of different fields.
+_kept_weights = lru_cache(maxsize=64)(weights)
 
 
 def neighbours_of(name: str) -> Iterator[tuple[str, str]]:
@@ -34,13 +37,7 @@ def choose(plain: Representation, neighbours: Sequence[Representation], headers:
     values = headers.by_name.get("accept-encoding")
     if values is None:
         return plain
-    accepted = _weights(", ".join(values))
+    accepted = _kept_weights(", ".join(values))
     best = max(neighbours, key=lambda neighbour: (weight_of(neighbour.coding or "", accepted), -neighbour.size))
     weight = weight_of(best.coding or "", accepted)
     return best if weight > 0 and weight >= weight_of("identity", accepted) else plain
-
-
-# Browsers send a handful of different ones.
-@lru_cache(maxsize=64)
-def _weights(field: str) -> Mapping[str, float]:
-    return weights(field)

@@ -6,12 +6,12 @@ no descriptor any more.
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 
 from blockingio.errors import HttpException
 from blockingio.http_server.mime import SNIFF_SIZE, sniff, type_of_extension
 from blockingio.http_server.safe_open import Opened
+from blockingio.net import system
 from blockingio.values.date import HttpDate
 
 # Bytes up to which a file is read and sent in one write with its head: less than the response's
@@ -66,9 +66,8 @@ def media_type_of(name: str, opened: Opened) -> str:
 
 def read_at(descriptor: int, offset: int, count: int) -> bytes:
     """``count`` bytes from there, fewer only at the end of the file."""
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    data = os.read(descriptor, count)
-    while len(data) < count and (more := os.read(descriptor, count - len(data))):
+    data = system.read_at(descriptor, count, offset)
+    while len(data) < count and (more := system.read_at(descriptor, count - len(data), offset + len(data))):
         data += more
     return data
 

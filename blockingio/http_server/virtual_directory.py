@@ -58,8 +58,8 @@ class VirtualDirectory:
     Never serves outside ``root`` while ``jail_root`` is set, whatever the URI's encoding or the
     links on disk.  ``path_prefix`` is what paths have to begin with; it is left out below the
     root.  The root need not exist: what is not there is 404.  A precompressed ``name.br``,
-    ``name.zst`` or ``name.gz`` beside ``name`` is sent to clients that take that coding.  Any number of threads may serve from one object.
-    Follows package:http_server's VirtualDirectory.
+    ``name.zst`` or ``name.gz`` beside ``name`` is sent to clients that take that coding.  Any
+    number of threads may serve from one object.  Follows package:http_server's VirtualDirectory.
     """
 
     def __init__(self, root: str | Path, *, path_prefix: str | None = None) -> None:
@@ -165,7 +165,7 @@ class VirtualDirectory:
     def _open(self, names: Sequence[str], request: HttpRequest) -> Opened | None:
         """What the names lead to; None where that is refused, and has been."""
         try:
-            return open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
+            return self._open_below(names)
         except PermissionError:
             status = 403
         except OSError as error:
@@ -174,6 +174,9 @@ class VirtualDirectory:
             status = 404  # NUL, or what the file system's encoding cannot write
         self._refuse(request, status)
         return None
+
+    def _open_below(self, names: Sequence[str]) -> Opened:
+        return open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
 
     def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest,
                       target: str = "") -> None:
@@ -228,8 +231,7 @@ class VirtualDirectory:
             if not os.access(os.path.join(self.root, *directory, neighbour), os.R_OK):
                 continue
             try:
-                opened = open_below(str(self.root), (*directory, neighbour),
-                                    follow_links=self.follow_links, jail=self.jail_root)
+                opened = self._open_below((*directory, neighbour))
             except OSError:
                 continue
             if stat.S_ISREG(opened.stat.st_mode):
@@ -278,8 +280,7 @@ class VirtualDirectory:
         """What is in an open directory, and may be seen."""
         def look_behind(name: str) -> os.stat_result | None:
             try:
-                with closing(open_below(str(self.root), (*names, name),
-                                        follow_links=self.follow_links, jail=self.jail_root)) as opened:
+                with closing(self._open_below((*names, name))) as opened:
                     return opened.stat
             except OSError as error:
                 if error.errno in _NOTHING_THERE:

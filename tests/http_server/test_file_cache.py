@@ -11,6 +11,7 @@ import pytest
 
 from blockingio import AccessRecord, HttpRequest, HttpServer
 from blockingio.http_server import VirtualDirectory, file_response
+from blockingio.net import system
 from blockingio.server.compression import gzip_compressor
 from blockingio.server.response_writer import ResponseWriter
 from blockingio.wire.sink import Compressor
@@ -299,14 +300,14 @@ def test_a_kept_file_is_logged_like_any_other(root: Path) -> None:
 
 @pytest.mark.usefixtures("settled")
 def test_a_file_that_shrinks_while_it_is_to_be_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reading = os.read
+    reading = system.read_at
 
-    def shrink(descriptor: int, count: int) -> bytes:
+    def shrink(descriptor: int, count: int, offset: int) -> bytes:
         os.truncate(root / "hello.txt", 3)
-        return reading(descriptor, count)
+        return reading(descriptor, count, offset)
 
     with site(root) as client:
-        monkeypatch.setattr(os, "read", shrink)
+        monkeypatch.setattr(system, "read_at", shrink)
         client.send(b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.is_ended()
         monkeypatch.undo()

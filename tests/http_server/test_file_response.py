@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from blockingio.http_server import VirtualDirectory
+from blockingio.net import system
 from tests.http_server.sites import send, site
 from tests.peers import RawClient, TlsContexts, eventually, serving
 
@@ -456,28 +457,28 @@ def test_a_file_that_shrinks_ends_the_connection(root: Path, large: bytes) -> No
 @pytest.mark.parametrize("fields", [(), ("Range: bytes=0-10",)])
 def test_a_small_file_that_shrinks_before_it_is_read(root: Path, monkeypatch: pytest.MonkeyPatch,
                                                      fields: tuple[str, ...]) -> None:
-    reading = os.read
+    reading = system.read_at
 
-    def shrink(descriptor: int, count: int) -> bytes:
+    def shrink(descriptor: int, count: int, offset: int) -> bytes:
         os.truncate(root / "hello.txt", 3)
-        return reading(descriptor, count)
+        return reading(descriptor, count, offset)
 
     with site(root) as client:
-        monkeypatch.setattr(os, "read", shrink)
+        monkeypatch.setattr(system, "read_at", shrink)
         client.send("\r\n".join(["GET /hello.txt HTTP/1.1", "Host: localhost", *fields, "", ""]).encode())
         assert client.is_ended()
         monkeypatch.undo()
 
 
 def test_a_file_that_grows_is_sent_as_it_was_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reading = os.read
+    reading = system.read_at
 
-    def grow(descriptor: int, count: int) -> bytes:
+    def grow(descriptor: int, count: int, offset: int) -> bytes:
         with open(root / "hello.txt", "ab") as file:
             file.write(b"more")
-        return reading(descriptor, count)
+        return reading(descriptor, count, offset)
 
     with site(root) as client:
-        monkeypatch.setattr(os, "read", grow)
+        monkeypatch.setattr(system, "read_at", grow)
         assert client.get("/hello.txt").body == b"Hello, world!"
         monkeypatch.undo()

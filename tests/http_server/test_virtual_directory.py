@@ -213,6 +213,11 @@ def test_a_prefix_of_several_segments(root: Path) -> None:
         assert client.get("/a/b%20c/sub").header("location") == "/a/b%20c/sub/"
 
 
+def test_a_prefix_beyond_ascii(root: Path) -> None:
+    with site(root, path_prefix="/bücher") as client:
+        assert client.get("/b%C3%BCcher/hello.txt").status == 200
+
+
 def test_a_prefix_that_can_be_none(root: Path) -> None:
     with pytest.raises(ValueError, match="path_prefix"):
         VirtualDirectory(root, path_prefix="/a/../b")
