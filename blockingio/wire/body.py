@@ -19,7 +19,7 @@ from blockingio.errors import BadMessage
 from blockingio.wire.head import TOKEN, Fields, check_field_lines, field_list, is_field_line
 from blockingio.wire.limits import (
     CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, HEAD_RECEIVE_SIZE, Limits)
-from blockingio.wire.source import LenientSource, Source, Truncated
+from blockingio.wire.source import END_OF_CHUNKS, LenientSource, Source, Truncated
 from blockingio.wire.spot import Spot, field_spots, reach
 
 # chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ), the latter a token or a
@@ -35,10 +35,9 @@ _CHUNK_LINE_PARTS = [re.compile(rb"[0-9A-Fa-f]{1,16}+"), re.compile(rb"(?:%b)*+"
 # With blanks behind it, as servers write that leave room for the size before they know it.
 _PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTENSION)
 
-# Between two chunks, and before the first one; without extensions, as nearly all are.  And the end, without trailers.
+# Between two chunks, and before the first one; without extensions, as nearly all are.
 _NEXT_CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,16}+\r\n")
 _FIRST_CHUNK = re.compile(rb"[0-9A-Fa-f]{1,16}+\r\n")
-_END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 
 # Fields that must not come as trailers, since by then it is decided what they change (RFC 9110 6.5.1): framing,
 # routing, modifiers of the request, authentication, cookies.  What describes the content may come late: trailers
@@ -82,7 +81,7 @@ class Body:
         self.length = length
         self.finished = length == 0
         self.held_back = False  # the client waits for 100 (Continue) before it sends
-        self.is_here = False  # all of it has come, and is out of the connection's way: it has a source of its own
+        self.is_here = False  # all of it has come, and is out of the connection's way
         self.trailers: list[tuple[str, str]] = []
         self._source = source
         # What a BadMessage is made of, not the error itself: by its traceback it would hold the request.
@@ -111,7 +110,7 @@ class Body:
     @property
     def rest(self) -> bytes:
         """Of one that ``is_here``: what of it was not read, as it came."""
-        return self._source.pending if self.is_here else b""
+        return b""
 
     @property
     def failed(self) -> bool:
@@ -185,7 +184,7 @@ class ChunkedBody(Body):
             raise Truncated("the connection ended in the middle of a chunk")
         self._chunk -= len(data)
         if not self._chunk:
-            self.finished = self._source.take(_END_OF_CHUNKS)  # where it is here: no further step is needed to find it
+            self.finished = self._source.take(END_OF_CHUNKS)  # where it is here: no further step is needed to find it
         return data
 
     def _small_chunks(self, limit: int) -> bytes:
@@ -304,6 +303,52 @@ class UntilCloseBody(Body):
         return data
 
 
+class ReceivedBody(Body):
+    """One that has come with its head, whole: no source is behind it.
+
+    ``came`` is all of it as it came, ``pieces`` its content without the framing, each with where in ``came`` it ends.
+    They are given one by one.
+    """
+
+    __slots__ = ("_came", "_pieces", "_begin")
+
+    def __init__(self, length: int, came: bytes, pieces: list[tuple[bytes, int]]) -> None:
+        # Body's, set here: a call of its own would cost each request one more frame.
+        self.lock = Lock()
+        self.length = length
+        self.finished = self.held_back = False
+        self.is_here = True
+        self.trailers = []
+        self._failure = None
+        self._came = came
+        self._pieces = pieces  # that were not read
+        self._begin = 0  # where in what came the rest begins
+
+    @property
+    def left(self) -> int:
+        return sum([len(data) for data, _ in self._pieces])
+
+    @property
+    def rest(self) -> bytes:
+        return b"" if self.finished else self._came[self._begin :]
+
+    def read_some(self, limit: int) -> bytes:
+        pieces = self._pieces
+        if not pieces:
+            self.finished = True
+            return b""
+        data, end = pieces[0]
+        size = len(data)
+        if size <= limit:
+            del pieces[0]
+            self._begin = end
+            self.finished = not pieces
+            return data
+        pieces[0] = data[limit:], end
+        self._begin = end - size + limit
+        return data[:limit]
+
+
 class AgainBody(Body):
     """What has been read of a body, to be read a second time; no source is behind it."""
 
@@ -328,28 +373,30 @@ class AgainBody(Body):
 def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
     """The body that a request has, None where it has none (RFC 9112 6.3).
 
-    One that has come with its head gets a source of its own, so that the next request can be read from ``source``.
+    One that has come with its head is taken off ``source``, so that the next request can be read from there.
 
     Transfer-Encoding beside Content-Length, and any coding but chunked, were refused with the head.
     """
     body: Body
-    part = None
+    size = fields.content_length
+    most = limits.max_body_size
     if fields.chunked:
-        most = HEAD_RECEIVE_SIZE if limits.max_body_size is None else min(HEAD_RECEIVE_SIZE, limits.max_body_size)
-        if not fields.expects_continue and (size := source.size_of_chunks(most, CHUNKS_ALONE)):
-            part = source.part(size)
-        body = ChunkedBody(part or source, limits)
-    elif fields.content_length <= 0:
+        if not fields.expects_continue:
+            here = source.take_chunks(HEAD_RECEIVE_SIZE if most is None else min(HEAD_RECEIVE_SIZE, most), CHUNKS_ALONE)
+            if here is not None:
+                return ReceivedBody(-1, *here)
+        body = ChunkedBody(source, limits)
+    elif size <= 0:
         return None
-    elif limits.max_body_size is not None and fields.content_length > limits.max_body_size:
-        raise BadMessage(
-            f"the body has {fields.content_length} bytes, expected no more than {limits.max_body_size}", 413,
-            "RFC 9110 15.5.14", field_spots(fields.block, b"content-length")[0])
+    elif most is not None and size > most:
+        raise BadMessage(f"the body has {size} bytes, expected no more than {most}", 413, "RFC 9110 15.5.14",
+                         field_spots(fields.block, b"content-length")[0])
     else:
-        if fields.content_length <= HEAD_RECEIVE_SIZE and not fields.expects_continue:
-            part = source.part(fields.content_length)
-        body = FixedBody(part or source, fields.content_length)
-    body.is_here = part is not None
+        if size <= HEAD_RECEIVE_SIZE and not fields.expects_continue:
+            data = source.take_received(size)
+            if data is not None:
+                return ReceivedBody(size, data, [(data, size)])
+        body = FixedBody(source, size)
     body.held_back = fields.expects_continue
     return body
 

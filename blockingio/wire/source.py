@@ -24,10 +24,8 @@ class Truncated(BadMessage):
 
 # A chunk's first line, without extensions (RFC 9112 7.1).
 _PLAIN_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n")
-
-
-def _end_of_input(size: int) -> bytes:
-    return b""
+# Behind the last chunk's data, without extensions and trailers.
+END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 
 
 class Source:
@@ -80,38 +78,48 @@ class Source:
         self._data, self._at = b"", 0
         return data
 
-    def part(self, size: int) -> Source | None:
-        """The next ``size`` bytes as a source of their own, which then count as read here; None where they are not
-        all here already."""
+    def take_received(self, size: int) -> bytes | None:
+        """The next ``size`` bytes, which then count as read; None where they are not all here already."""
         at = self._at
         end = at + size
         if end > len(self._data):
             return None
-        part = Source(_end_of_input)
-        part._data = self._data[at:end]
         self._at = end
-        return part
+        return self._data[at:end]
 
-    def size_of_chunks(self, limit: int, most: int) -> int:
-        """Bytes of a chunked body that is all here already, of at most ``limit`` bytes of data in ``most`` chunks.
+    def take_chunks(self, limit: int, most: int) -> tuple[bytes, list[tuple[bytes, int]]] | None:
+        """A chunked body that is all here already, of at most ``limit`` bytes of data in ``most`` chunks: its bytes,
+        which then count as read, and the data of each chunk with where in them it ends.
 
-        0 where it is not, or has extensions or trailers.  Nothing counts as read.
+        None where it is not, or has extensions or trailers; nothing counts as read then.
         """
         data = self._data
         at = begin = self._at
-        for _ in range(most):
+        chunks: list[tuple[bytes, int]] = []
+        for _ in range(most + 1):
             found = _PLAIN_CHUNK_SIZE.match(data, at)
             if found is None:
-                return 0
+                return None
+            start = found.end()
             size = int(found[1], 16)
             limit -= size
-            at = found.end() + size
-            if limit < 0 or data[at : at + 2] != b"\r\n":
-                return 0
+            if limit < 0:
+                return None
+            at = start + size
+            if size:
+                if len(chunks) == most:
+                    return None
+                chunks.append((data[start:at], at - begin))
+                if data.startswith(END_OF_CHUNKS, at):  # nearly all have one chunk, and the last one as it is here
+                    self._at = at = at + len(END_OF_CHUNKS)
+                    return data[begin:at], chunks
+            if not data.startswith(b"\r\n", at):
+                return None
             at += 2
             if not size:
-                return at - begin
-        return 0
+                self._at = at
+                return data[begin:at], chunks
+        return None
 
     def unread_head(self, head: bytes) -> None:
         """The head that was read last counts as not read, and so do empty lines before it.

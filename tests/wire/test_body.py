@@ -9,7 +9,7 @@ from blockingio.errors import BadMessage
 from blockingio.wire.body import (
     Body, ChunkedBody, FixedBody, LenientChunkedBody, UntilCloseBody, request_body, response_body)
 from blockingio.wire.head import parse_fields
-from blockingio.wire.limits import CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, DEFAULT_LIMITS, Limits
+from blockingio.wire.limits import CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, DEFAULT_LIMITS, Limits
 from blockingio.wire.source import LenientSource, Source, Truncated
 from tests.wire.feeding import TRAILING, WAYS, Feed, rest_of, source_in, source_of, sources
 
@@ -333,12 +333,32 @@ CHUNKED = b"Transfer-Encoding: chunked"
     (CHUNKED, b"0\r\n\r\n", b""),
     (CHUNKED, b"3\r\nabc\r\n0\r\n\r\n", b"abc"),
     (CHUNKED, b"3\r\nabc\r\n00a\r\n\r\n0\r\n\r\n678\r\n0\r\n\r\n", b"abc\r\n0\r\n\r\n678"),
+    (CHUNKED, b"3\r\nabc\r\n00\r\n\r\n", b"abc"),
+    (CHUNKED, b"1\r\na\r\n" * CHUNKS_ALONE + b"0\r\n\r\n", b"a" * CHUNKS_ALONE),
+    (CHUNKED, b"1\r\na\r\n" * CHUNKS_ALONE + b"00\r\n\r\n", b"a" * CHUNKS_ALONE),
 ])
 @pytest.mark.parametrize("trailing", [b"", TRAILING])
 def test_a_body_that_came_with_its_head_is_out_of_the_way(block: bytes, raw: bytes, data: bytes, trailing: bytes) -> None:
     source, body = received(block, raw + trailing)
     assert body.is_here and source.pending == trailing and body.rest == raw
     assert all_of(body) == data and body.rest == b"" and source.pending == trailing
+
+
+def test_a_body_that_came_with_its_head_is_read_in_the_chunks_that_it_came_in() -> None:
+    """And what of it was not read is there as it came, for one that takes the connection over."""
+    raw = b"3\r\nabc\r\n04\r\ndefg\r\n0\r\n\r\n"
+    _, body = received(CHUNKED, raw)
+    assert (body.length, body.left, body.rest) == (-1, 7, raw)
+    for limit, data, left, rest in [(2, b"ab", 5, raw[5:]), (9, b"c", 4, raw[6:]), (1, b"d", 3, raw[13:])]:
+        assert (body.read_some(limit), body.finished, body.left, body.rest) == (data, False, left, rest)
+    assert (body.read_some(9), body.finished, body.left, body.rest) == (b"efg", True, 0, b"")
+    assert body.read_some(9) == b"" and body.trailers == []
+
+
+@pytest.mark.parametrize("limit, is_read", [(6, False), (7, True)])
+def test_a_body_that_came_with_its_head_can_be_read_away(limit: int, is_read: bool) -> None:
+    _, body = received(CHUNKED, b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
+    assert body.discard(limit) is is_read is body.finished
 
 
 @pytest.mark.parametrize("block, raw, limits", [
@@ -352,7 +372,11 @@ def test_a_body_that_came_with_its_head_is_out_of_the_way(block: bytes, raw: byt
     (CHUNKED, b"3\nabc\r\n0\r\n\r\n", DEFAULT_LIMITS),
     (CHUNKED, b"3\r\nabcd\r\n0\r\n\r\n", DEFAULT_LIMITS),
     (CHUNKED, b"3\r\nabc\r\n0\r\n\r\n", Limits(max_body_size=2)),
-    (CHUNKED, b"1\r\na\r\n" * 100 + b"0\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED, b"1\r\na\r\n" * (CHUNKS_ALONE + 1) + b"0\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED, b"1\r\na\r\n" * (CHUNKS_ALONE + 1) + b"00\r\n\r\n", DEFAULT_LIMITS),
+    (CHUNKED, b"3\r\nabc\r\n0\r\n\rX", DEFAULT_LIMITS),
+    (CHUNKED, b"3\r\nabc\r\n00\r\n\rX", DEFAULT_LIMITS),
+    (CHUNKED, b"fffffffffffffff\r\nabc\r\n0\r\n\r\n", DEFAULT_LIMITS),
     (CHUNKED + b"\r\nExpect: 100-continue", b"0\r\n\r\n", DEFAULT_LIMITS),
 ])
 def test_any_other_body_is_read_from_the_connection(block: bytes, raw: bytes, limits: Limits) -> None:
