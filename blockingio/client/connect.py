@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from blockingio.net.address import host_for_system
+
 # Seconds that an address has for itself before the next one is tried as well (RFC 8305 8).
 _ATTEMPT_DELAY = 0.25
 
@@ -53,7 +55,7 @@ class Holder(Protocol):
 def connect(host: str, port: int, deadline: Deadline, holder: Holder) -> socket.socket:
     """A socket that is connected to ``host``; it stays with ``holder``."""
     try:
-        addresses = socket.getaddrinfo(_for_system(host), port, 0, socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host_for_system(host), port, 0, socket.SOCK_STREAM)
         return _connect_any(addresses, deadline, holder)
     except OSError as error:
         raise named(error, host, port) from None
@@ -74,14 +76,6 @@ def peer_of(sock: socket.socket) -> Any:
         return sock.getpeername()
     except OSError:
         return ""
-
-
-def _for_system(host: str) -> bytes:
-    """The host as the resolver takes it; one that cannot exist is the resolver's own "not known"."""
-    try:
-        return host.encode("ascii") if host.isascii() else host.encode("idna")
-    except UnicodeError:
-        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
 
 
 def _connect_any(addresses: Iterable[tuple[Any, ...]], deadline: Deadline, holder: Holder) -> socket.socket:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 
 from blockingio.client.challenge import Challenge, quoted
+from blockingio.values.percent import encode
 
 # The algorithms of RFC 7616 6.1 in upper case -> hashlib's names, strongest last.
 _ALGORITHMS = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
@@ -21,7 +21,7 @@ _STRENGTHS = {name: strength for strength, name in enumerate(_ALGORITHMS)}
 _CNONCE_SIZE = 16  # bytes from the system: as many as no one can guess or meet twice
 
 # attr-char of an ext-value (RFC 8187 3.2.1); all others are percent-encoded.
-_NOT_ATTR_CHAR = re.compile(rb"[^!#$&+\-.^_`|~0-9A-Za-z]")
+_ATTR_CHARACTERS = r"!#$&+\-.^_`|~0-9A-Za-z"
 
 
 def strength(challenge: Challenge) -> int | None:
@@ -92,8 +92,7 @@ class DigestSession:
             return [f"username={quoted(hashed)}", "userhash=true"]
         if username.isascii():
             return [f"username={quoted(username)}"]
-        encoded = _NOT_ATTR_CHAR.sub(lambda found: b"%%%02X" % found[0][0], username.encode())
-        return [f"username*=UTF-8''{encoded.decode('ascii')}"]
+        return [f"username*=UTF-8''{encode(username, _ATTR_CHARACTERS)}"]
 
     def _hash(self, data: bytes) -> str:
         return hashlib.new(self._hash_name, data, usedforsecurity=False).hexdigest()

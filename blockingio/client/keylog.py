@@ -24,7 +24,6 @@ class KeyLog:
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._lock = Lock()
-        self._is_named = context.keylog_filename is not None
         if context.keylog_filename is not None:
             # The user logs into a file already: what is added to it is read there.
             self._descriptor = os.open(context.keylog_filename, O_READ)

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from blockingio.client.auth import Attempt, CredentialStore, StoredCredentials
 from blockingio.client.connection import Connection
-from blockingio.client.kept_body import KEPT_SIZE, KeptBody
 from blockingio.client.lease import Lease
 from blockingio.client.proxy import Proxy
 from blockingio.client.redirects import (
@@ -22,7 +21,7 @@ from blockingio.errors import RedirectException, StateError, shown_uri
 from blockingio.values.redirect_info import RedirectInfo
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
-from blockingio.wire.limits import Limits
+from blockingio.wire.limits import KIB, Limits
 
 # Methods that may be sent again where it is not known whether they have been done (RFC 9110 9.2.2).
 IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"))
@@ -35,6 +34,9 @@ MOST_INTERIM = 100
 
 # dart:io's HttpClientRequest.maxRedirects.
 MAX_REDIRECTS = 5
+
+# Bytes of an upload that are kept: most forms and JSON documents; before a larger one Expect: 100-continue is better.
+KEPT_SIZE = 256 * KIB
 
 
 class Opener(Protocol):
@@ -58,6 +60,36 @@ class Opener(Protocol):
 
     def redirect_to(self, prepared: PreparedRequest) -> Any:
         """The HttpClientResponse to it, further redirects and challenges followed."""
+
+
+class KeptBody:
+    """A request's body, kept while it is sent, in case that the server wants the request again.
+
+    Takes the pieces as they go out, before their framing; gives the whole, or nothing: half a body is never sent.
+    """
+
+    __slots__ = ("size", "_data")
+
+    def __init__(self) -> None:
+        self.size = 0  # of all that was written
+        self._data = bytearray()
+
+    def add(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.is_lost:
+            self._data.clear()
+        else:
+            self._data += data
+
+    @property
+    def is_lost(self) -> bool:
+        """It was more than is kept."""
+        return self.size > KEPT_SIZE
+
+    def whole(self) -> bytes:
+        """All of it, for as often as it is wanted; not for one that is lost."""
+        assert not self.is_lost
+        return bytes(self._data)
 
 
 class PreparedRequest:

@@ -16,8 +16,7 @@ from weakref import ref
 
 from blockingio.client.exchange import Exchange
 from blockingio.client.follow import follow
-from blockingio.client.kept_body import KeptBody
-from blockingio.client.prepared_request import EXPECTS_CONTENT, PreparedRequest
+from blockingio.client.prepared_request import EXPECTS_CONTENT, KeptBody, PreparedRequest
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo

@@ -141,7 +141,7 @@ class HttpClientResponse(Stream[bytes]):
     # ------------------------------------------------------------ the body
 
     def __iter__(self) -> Iterator[bytes]:
-        """The chunks of the body that are still to come, of 64 KiB at most."""
+        """The chunks of the body that are still to come, each of 256 KiB at most."""
         return iter(self._next_chunk, b"")
 
     def _next_chunk(self) -> bytes:

@@ -170,7 +170,7 @@ class InternetAddress:
         if not isinstance(host, str):
             raise TypeError(f"a host is a str, not {host.__class__.__name__}")
         try:
-            found = socket.getaddrinfo(_host_for_system(host), None, _FAMILIES[type], socket.SOCK_STREAM)
+            found = socket.getaddrinfo(host_for_system(host), None, _FAMILIES[type], socket.SOCK_STREAM)
         except OSError as error:
             raise _naming(error, f"no address for host {host!r}") from None
         addresses = dict.fromkeys(InternetAddress.from_socket_address(family, address)
@@ -262,7 +262,7 @@ def _check_path(path: str) -> None:
         raise ValueError(f"not the path of a Unix-domain socket: {path!r}")
 
 
-def _host_for_system(host: str) -> bytes:
+def host_for_system(host: str) -> bytes:
     """The host as the resolver takes it; a host that cannot exist is the resolver's own "not known"."""
     unknown = socket.gaierror(socket.EAI_NONAME, "not a host name")
     if not host or "\0" in host:

@@ -11,7 +11,6 @@ It signs this one thing, once: every signature of a handshake is made by OpenSSL
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
 import secrets
@@ -21,6 +20,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.net.x509 import BIT_STRING, GENERALIZED_TIME, INTEGER, SEQUENCE, SET, UTC_TIME, pem
 
 # The curve y^2 = x^3 - 3x + b over the integers modulo P; its generator has the order N (SEC 2 2.4.2).
 _P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
@@ -32,14 +32,8 @@ _WINDOW: Final = 4  # bits of the factor that are taken at once: 15 multiples in
 
 # Identifier octets (X.690 8.1.2).
 _BOOLEAN: Final = 0x01
-_INTEGER: Final = 0x02
-_BIT_STRING: Final = 0x03
 _OCTET_STRING: Final = 0x04
 _UTF8_STRING: Final = 0x0C
-_UTC_TIME: Final = 0x17
-_GENERALIZED_TIME: Final = 0x18
-_SEQUENCE: Final = 0x30
-_SET: Final = 0x31
 _CONTEXT: Final = 0x80  # [0] of a primitive type, [1] is one more and so on
 _CONTEXT_CONSTRUCTED: Final = 0xA0
 
@@ -90,13 +84,12 @@ def make_self_signed(hosts: Sequence[str], days: int) -> SelfSigned:
     x, y = _affine(_times_generator(key))
     public = b"\4" + x.to_bytes(32) + y.to_bytes(32)
     signed = _to_be_signed(names, now - _BEFORE, end, public)
-    algorithm = _sequence(_oid("1.2.840.10045.4.3.2"))  # ecdsa-with-SHA256
-    certificate = _sequence(signed, algorithm, _bits(_signature(key, signed)))
+    certificate = _sequence(signed, _ECDSA_WITH_SHA256, _bits(_signature(key, signed)))
     return SelfSigned(certificate, _private_key(key, public))
 
 
 def canonical_hosts(hosts: Iterable[str]) -> list[str]:
-    """The hosts as they stand in a certificate, each once: names in lower case by IDNA, addresses as the system has them.
+    """The hosts as they stand in a certificate, each once: names by IDNA in lower case, addresses as the system has them.
 
     Raises what ``make_self_signed`` does.
     """
@@ -135,22 +128,21 @@ def _to_be_signed(names: Sequence[str], start: datetime, end: datetime, public: 
     if len(names[0]) <= _MAX_COMMON_NAME:
         subject += _attribute("2.5.4.3", names[0])
     name = _sequence(subject)
-    key_algorithm = _sequence(_oid("1.2.840.10045.2.1"), _oid("1.2.840.10045.3.1.7"))  # ecPublicKey, prime256v1
     return _sequence(
         _der(_CONTEXT_CONSTRUCTED, _integer(2)),  # version 3
         _integer(serial),
-        _sequence(_oid("1.2.840.10045.4.3.2")),
+        _ECDSA_WITH_SHA256,
         name,
         _sequence(_time(start), _time(end)),
         name,
-        _sequence(key_algorithm, _bits(public)),
+        _sequence(_EC_KEY_ON_P256, _bits(public)),
         _der(_CONTEXT_CONSTRUCTED + 3, _sequence(*_extensions(names, public))))
 
 
 def _extensions(names: Sequence[str], public: bytes) -> Iterable[bytes]:
     key_id = hashlib.sha256(public).digest()[:20]  # RFC 7093 2 (1)
     yield _extension("2.5.29.19", _sequence(), critical=True)  # basicConstraints: no authority
-    yield _extension("2.5.29.15", _der(_BIT_STRING, b"\7\x80"), critical=True)  # keyUsage: digitalSignature
+    yield _extension("2.5.29.15", _der(BIT_STRING, b"\7\x80"), critical=True)  # keyUsage: digitalSignature
     yield _extension("2.5.29.37", _sequence(_oid("1.3.6.1.5.5.7.3.1")))  # extKeyUsage: serverAuth
     yield _extension("2.5.29.17", _sequence(*map(_general_name, names)))  # subjectAltName
     yield _extension("2.5.29.14", _der(_OCTET_STRING, key_id))  # subjectKeyIdentifier
@@ -170,18 +162,15 @@ def _general_name(name: str) -> bytes:
 
 
 def _attribute(kind: str, value: str) -> bytes:
-    return _der(_SET, _sequence(_oid(kind), _der(_UTF8_STRING, value.encode("utf-8"))))
+    return _der(SET, _sequence(_oid(kind), _der(_UTF8_STRING, value.encode("utf-8"))))
 
 
 def _private_key(key: int, public: bytes) -> str:
     """PrivateKeyInfo (RFC 5958) around ECPrivateKey (RFC 5915), as PEM."""
     inner = _sequence(_integer(1), _der(_OCTET_STRING, key.to_bytes(32)),
                       _der(_CONTEXT_CONSTRUCTED + 1, _bits(public)))
-    algorithm = _sequence(_oid("1.2.840.10045.2.1"), _oid("1.2.840.10045.3.1.7"))
-    document = _sequence(_integer(0), algorithm, _der(_OCTET_STRING, inner))
-    text = binascii.b2a_base64(document, newline=False).decode("ascii")
-    lines = [text[start:start + 64] for start in range(0, len(text), 64)]
-    return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+    document = _sequence(_integer(0), _EC_KEY_ON_P256, _der(_OCTET_STRING, inner))
+    return pem(document, "PRIVATE KEY")
 
 
 # ---------------------------------------------------------------- DER (X.690)
@@ -196,16 +185,16 @@ def _der(tag: int, contents: bytes) -> bytes:
 
 
 def _sequence(*parts: bytes) -> bytes:
-    return _der(_SEQUENCE, b"".join(parts))
+    return _der(SEQUENCE, b"".join(parts))
 
 
 def _integer(number: int) -> bytes:
     """One that is not negative: a first bit of 1 would say that it is."""
-    return _der(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1))
+    return _der(INTEGER, number.to_bytes(number.bit_length() // 8 + 1))
 
 
 def _bits(octets: bytes) -> bytes:
-    return _der(_BIT_STRING, b"\0" + octets)
+    return _der(BIT_STRING, b"\0" + octets)
 
 
 def _oid(text: str) -> bytes:
@@ -221,8 +210,13 @@ def _oid(text: str) -> bytes:
 
 def _time(date: datetime) -> bytes:
     if date.year < _FIRST_GENERALIZED_YEAR:
-        return _der(_UTC_TIME, f"{date:%y%m%d%H%M%S}Z".encode("ascii"))
-    return _der(_GENERALIZED_TIME, f"{date:%Y%m%d%H%M%S}Z".encode("ascii"))
+        return _der(UTC_TIME, f"{date:%y%m%d%H%M%S}Z".encode("ascii"))
+    return _der(GENERALIZED_TIME, f"{date:%Y%m%d%H%M%S}Z".encode("ascii"))
+
+
+# AlgorithmIdentifier of the signature, and of the key: ecPublicKey on prime256v1 (RFC 5758 3.2, RFC 5480 2.1).
+_ECDSA_WITH_SHA256: Final = _sequence(_oid("1.2.840.10045.4.3.2"))
+_EC_KEY_ON_P256: Final = _sequence(_oid("1.2.840.10045.2.1"), _oid("1.2.840.10045.3.1.7"))
 
 
 # ---------------------------------------------------------------- the signature (FIPS 186-5 6.4)

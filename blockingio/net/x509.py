@@ -15,13 +15,13 @@ from datetime import datetime, timezone
 from typing import Final
 
 # Identifier octets (X.690 8.1.2) of what a certificate is made of.
-_INTEGER: Final = 0x02
-_BIT_STRING: Final = 0x03
+INTEGER: Final = 0x02
+BIT_STRING: Final = 0x03
 _OBJECT_IDENTIFIER: Final = 0x06
-_UTC_TIME: Final = 0x17
-_GENERALIZED_TIME: Final = 0x18
-_SEQUENCE: Final = 0x30
-_SET: Final = 0x31
+UTC_TIME: Final = 0x17
+GENERALIZED_TIME: Final = 0x18
+SEQUENCE: Final = 0x30
+SET: Final = 0x31
 _VERSION: Final = 0xA0  # [0] EXPLICIT Version, absent from a version 1 certificate
 
 # The string types of DirectoryString and their kin.  T.61 is what its users made of it: Latin-1.
@@ -110,23 +110,23 @@ class X509Certificate:
 
     def _read_certificate(self, document: _Reader) -> None:
         # Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }
-        certificate = document.enter(_SEQUENCE)
+        certificate = document.enter(SEQUENCE)
         document.expect_end()
-        signed = certificate.enter(_SEQUENCE)
-        certificate.read(_SEQUENCE)
-        certificate.read(_BIT_STRING)
+        signed = certificate.enter(SEQUENCE)
+        certificate.read(SEQUENCE)
+        certificate.read(BIT_STRING)
         certificate.expect_end()
         # TBSCertificate: version, serialNumber, signature, issuer, validity, subject, and more not read here
         if signed.next_tag() == _VERSION:
             signed.read(_VERSION)
-        signed.read(_INTEGER)
-        signed.read(_SEQUENCE)
-        self._issuer = _name(signed.enter(_SEQUENCE))
-        validity = signed.enter(_SEQUENCE)
+        signed.read(INTEGER)
+        signed.read(SEQUENCE)
+        self._issuer = _name(signed.enter(SEQUENCE))
+        validity = signed.enter(SEQUENCE)
         self._start_validity = _time(validity)
         self._end_validity = _time(validity)
         validity.expect_end()
-        self._subject = _name(signed.enter(_SEQUENCE))
+        self._subject = _name(signed.enter(SEQUENCE))
 
     @property
     def der(self) -> bytes:
@@ -136,9 +136,7 @@ class X509Certificate:
     @property
     def pem(self) -> str:
         """The certificate as text between BEGIN CERTIFICATE and END CERTIFICATE lines (RFC 7468)."""
-        text = binascii.b2a_base64(self._der, newline=False).decode("ascii")
-        lines = [text[start:start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
-        return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
+        return pem(self._der, "CERTIFICATE")
 
     @property
     def sha1(self) -> bytes:
@@ -235,14 +233,21 @@ class _Reader:
         return position + len(octets), length
 
 
+def pem(der: bytes, label: str) -> str:
+    """DER as text between BEGIN and END lines with this label (RFC 7468)."""
+    text = binascii.b2a_base64(der, newline=False).decode("ascii")
+    lines = [text[start:start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
+
+
 def _name(names: _Reader) -> str:
     """Name ::= SEQUENCE OF SET OF SEQUENCE { type, value }, as one line."""
     line = []
     while names.next_tag() is not None:
-        attributes = names.enter(_SET)
+        attributes = names.enter(SET)
         separator = "/"
         while attributes.next_tag() is not None:
-            attribute = attributes.enter(_SEQUENCE)
+            attribute = attributes.enter(SEQUENCE)
             kind = ".".join(map(str, _numbers(attribute.read(_OBJECT_IDENTIFIER))))
             line.append(f"{separator}{_ATTRIBUTE_NAMES.get(kind, kind)}={_text(attribute)}")
             attribute.expect_end()
@@ -290,8 +295,8 @@ def _escaped(char: str) -> str:
 
 def _time(validity: _Reader) -> datetime:
     """Time ::= CHOICE { utcTime, generalTime } (RFC 5280 4.1.2.5)."""
-    is_utc_time = validity.next_tag() == _UTC_TIME
-    contents = validity.read(_UTC_TIME if is_utc_time else _GENERALIZED_TIME)
+    is_utc_time = validity.next_tag() == UTC_TIME
+    contents = validity.read(UTC_TIME if is_utc_time else GENERALIZED_TIME)
     match = (_UTC_TIME_RE if is_utc_time else _GENERALIZED_TIME_RE).fullmatch(contents)
     if match is None:
         raise ValueError(f"no date of the form that RFC 5280 allows: {contents!r}")
