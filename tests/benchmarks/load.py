@@ -117,6 +117,7 @@ class _Connection:
 def drive(port: int, target: str, connections: int, seconds: float, close: bool) -> Load:
     """The generator: bare sockets that do not block, and one request at a time on each.
 
+    It goes on for so many seconds, and until one request is answered or has failed.
     With `close` the server has to end the connection, and the request took until then.
     """
     message = request(target, close)
@@ -137,7 +138,7 @@ def drive(port: int, target: str, connections: int, seconds: float, close: bool)
         for _ in range(connections):
             open_one()
         begin = now = time.perf_counter()
-        while now - begin < seconds:
+        while now - begin < seconds or not times and not errors:
             ready = selector.select(_STUCK)
             if not ready:
                 errors += len(opened)

@@ -89,7 +89,7 @@ class _Connection:
 
 
 def drive(port: int, connections: int, size: int, seconds: float) -> float:
-    """Echoes a second.  Large messages are sent and received at the same time."""
+    """Echoes a second, of so many seconds and at least one echo.  Large messages are sent and received at the same time."""
     frame = message(size)
     unmasked = len(frame) - 4
     count = 0
@@ -114,7 +114,7 @@ def drive(port: int, connections: int, size: int, seconds: float) -> float:
             selector.register(connection.socket, selectors.EVENT_READ, connection)
             begin(connection)
         start = now = time.perf_counter()
-        while now - start < seconds:
+        while now - start < seconds or not count:
             ready = selector.select(_STUCK)
             assert ready, "nobody answers"
             for key, events in ready:

@@ -256,14 +256,41 @@ def test_several_threads_iterate() -> None:
         assert sorted(heard, key=lambda text: int(str(text))) == [str(number) for number in range(100)]
 
 
-def test_pings_at_intervals() -> None:
+class Beats:
+    """The clock of a heartbeat, which beats when the test says: on a busy machine an answer may take any time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        self._due: list[Callable[[], object]] = []
+        monkeypatch.setattr("blockingio.websocket.link.clock", self)
+
+    def schedule(self, seconds: float, action: Callable[[], object]) -> Beats:
+        self.seconds = seconds
+        self._due.append(action)
+        return self
+
+    def cancel(self) -> None:
+        self._due.clear()
+
+    def prune(self) -> None:
+        pass
+
+    def beat(self) -> None:
+        self._due.pop()()
+
+
+def test_pings_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    beats = Beats(monkeypatch)
     with pair() as (sock, raw):
         assert sock.ping_interval is None
-        sock.ping_interval = 0.05
+        sock.ping_interval = 20
         for _ in range(4):
+            assert beats.seconds == 20
+            beats.beat()
             found = raw.read_frame()
             assert found.opcode == PING
-            raw.send_frame(FIN | PONG, found.payload)
+            raw.send_frame(FIN | PONG, found.payload).send_frame(FIN | TEXT, b"behind the Pong")
+            assert sock.first() == "behind the Pong"
         sock.ping_interval = None
         raw.send_frame(FIN | TEXT, b"still open")
         assert sock.first() == "still open" and sock.ready_state == WebSocket.OPEN
@@ -282,14 +309,17 @@ def test_a_ping_without_its_pong(answer: bytes | None) -> None:
         assert (sock.close_code, sock.ready_state) == (1001, WebSocket.CLOSED)
 
 
-def test_a_pong_that_waits_in_a_full_inbox_is_none_that_is_missing() -> None:
+def test_a_pong_that_waits_in_a_full_inbox_is_none_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    beats = Beats(monkeypatch)
     with pair() as (sock, raw):
         sock.max_message_size = 100
         raw.send(frame(FIN | BINARY, bytes(100)) * 10)
         eventually(lambda: sock._link.inbox.is_full)
-        sock.ping_interval = 0.05
+        sock.ping_interval = 20
+        beats.beat()
         raw.send_frame(FIN | PONG, raw.read_frame().payload)
-        time.sleep(0.3)
+        for _ in range(5):
+            beats.beat()
         sock.ping_interval = None
         assert sock.ready_state == WebSocket.OPEN and sock.take(10).length() == 10
         raw.send_close(1000)
