@@ -33,14 +33,16 @@ _ILLEGIBLE_HEAD = RequestHead("HEAD", "*", "1.1", Fields(b"", "1.1"))
 class ConnectionLoop:
     """``run`` is the thread's; all that is here is its own."""
 
-    __slots__ = ("_connection", "_state", "_seen", "_head", "_known", "_body")
+    __slots__ = ("_connection", "_state", "_seen", "_head", "_made_with", "_settings", "_body")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._state = connection.state
         self._seen = b""  # the last head ...
         self._head = _ILLEGIBLE  # ... and what was made of it: clients repeat themselves
-        self._known: object = None  # the settings that this was made with
+        self._made_with: object = None  # the settings then
+        # Those that this connection keeps to; None: what it waits for next has another limit than an idle one.
+        self._settings: object = None
         self._body: Body | None = None  # the last request's
 
     def run(self) -> None:
@@ -73,38 +75,45 @@ class ConnectionLoop:
             state.made_room()
 
     def _serve(self) -> None:
+        self._take_settings()
         receive, hand_over = self._receive, self._hand_over
-        while (head := receive()) is not None:
-            if not hand_over(head) or not (self._connection.may_read_ahead or self._wait(head)):
-                return
+        while (head := receive()) is not None and hand_over(head):
+            pass
+
+    def _take_settings(self) -> None:
+        """They have changed since the last request, or what was waited for had a limit of its own."""
+        connection, state = self._connection, self._state
+        self._settings = state.known_fields
+        if self._made_with is not self._settings:
+            self._made_with = self._settings
+            self._seen = b""
+        connection.head_due = None
+        connection.channel.set_receive_timeout(state.idle_timeout)
 
     # ---------------------------------------------------------------- receive
 
     def _receive(self) -> RequestHead | None:
         """The next request's head; None where none comes any more."""
         connection, state = self._connection, self._state
-        channel, source = connection.channel, connection.source
-        wait = state.idle_timeout
         while True:
-            if wait != channel.receive_timeout:
-                channel.set_receive_timeout(wait)
             data = None
             try:
-                data = source.head(state.limits, self._before_wait)
+                data = connection.source.head(state.limits, self._before_wait)
                 if data is None:
                     return None
-                if data != self._seen or state.known_fields is not self._known:
-                    self._known = state.known_fields
+                if self._settings is not state.known_fields:
+                    self._take_settings()
+                if data != self._seen:
                     self._head = state.parse_head(data)
                     self._seen = data
                 head = self._head
-                self._body = request_body(source, head.fields, state.limits) if head.has_body else None
+                self._body = request_body(connection.source, head.fields, state.limits) if head.has_body else None
+                return head
             except BadMessage as error:
                 self._end_unread(data, error)
                 return None
             except TIMED_OUT:
-                wait = self._idle_time_left()
-                if wait is None or wait > 0:
+                if self._waits_on():
                     continue
                 connection.end_because(f"idle for {state.idle_timeout:g} s")
                 return None
@@ -112,8 +121,6 @@ class ConnectionLoop:
                 connection.end_because(reason_of(error))
                 connection.broken = True
                 return None
-            connection.head_due = None
-            return head
 
     def _end_unread(self, data: bytes | None, error: BadMessage) -> None:
         """What came is no request."""
@@ -138,35 +145,44 @@ class ConnectionLoop:
 
     def _hand_over(self, head: RequestHead) -> bool:
         """Once the last response is closed; False where this thread is done."""
-        connection, state = self._connection, self._state
+        connection, state, body = self._connection, self._state, self._body
         connection.writing.acquire()
         connection.hands_over = True
         if connection.is_last or connection.is_cut or state.closing:
-            connection.hands_over = False
-            connection.end_because("the server was closed")
-            connection.source.unread_head(self._seen)  # for a relay; else it is answered by the close
-            connection.writing.release()
+            self._keep_unanswered()
             return False
         # Ahead only where nothing of this request is left to read, and nothing but a request can come.
-        body = self._body
-        rest_follows = body is not None and not body.is_here
-        connection.may_read_ahead = head.is_followed and not rest_follows
-        if body is not None and rest_follows:
+        connection.may_read_ahead = reads_ahead = head.is_followed and (body is None or body.is_here)
+        if not reads_ahead:
+            self._note_end(head, body)
+        # No variable here ever holds the request: its handler is to be the only holder, at once.
+        state.requests.hand_over(HttpRequest(connection, head, body, HttpResponse(connection, head, body)))
+        connection.hands_over = False
+        return reads_ahead or (not connection.closed_by_response and self._wait(head, body))
+
+    def _keep_unanswered(self) -> None:
+        """A request has come behind the end of the server, or of this connection."""
+        connection = self._connection
+        connection.hands_over = False
+        connection.end_because("the server was closed")
+        connection.source.unread_head(self._seen)  # for a relay; else it is answered by the close
+        connection.writing.release()
+
+    def _note_end(self, head: RequestHead, body: Body | None) -> None:
+        """Where the request that is handed over next ends: its body is yet to come, or nothing comes behind it."""
+        connection = self._connection
+        if body is not None and not body.is_here:
             self._set_pace(body)
         elif head.is_last and not connection.source.pending:
             # The client sends nothing more, so this thread is done: the thread that closes the response closes the
             # socket.
             connection.closed_by_response = connection.client_closes = True
-        # No variable here ever holds the request: its handler is to be the only holder, at once.
-        state.requests.hand_over(HttpRequest(connection, head, body, HttpResponse(connection, head, body)))
-        connection.hands_over = False
-        return not connection.closed_by_response
 
     # ---------------------------------------------------------------- wait
 
-    def _wait(self, head: RequestHead) -> bool:
+    def _wait(self, head: RequestHead, body: Body | None) -> bool:
         """Until the response is closed, and what it left of the body is read; False where this thread is done."""
-        connection, body = self._connection, self._body
+        connection = self._connection
         connection.writing.acquire()
         connection.writing.release()
         if connection.is_last:
@@ -181,6 +197,7 @@ class ConnectionLoop:
                     connection.is_last = True
                     return False
                 connection.source.receive_from(connection.channel.receive)
+                connection.channel.set_receive_timeout(self._state.idle_timeout)
                 connection.body = connection.pace = None
         return True
 
@@ -197,6 +214,7 @@ class ConnectionLoop:
         """A head is on its way: from its first byte on it has header_timeout."""
         if self._connection.relay is not None:
             raise Truncated("the socket was handed over")  # what has come is its new owner's
+        self._settings = None
         now = monotonic()
         limit = self._state.header_timeout
         if self._connection.head_due is None:
@@ -208,14 +226,19 @@ class ConnectionLoop:
         else:
             raise BadMessage(f"a request head was not whole within {limit:g} seconds", 408, "RFC 9110 15.5.9")
 
-    def _idle_time_left(self) -> float | None:
-        """Nothing came in time.  How long to wait on: a response is open, or was until lately; 0: no longer."""
-        limit = self._state.idle_timeout
-        if self._connection.is_last or self._connection.is_cut:
-            return 0
-        if limit is None or self._connection.writing.locked():
-            return limit
-        return max(self._connection.idle_since + limit - monotonic(), 0)
+    def _waits_on(self) -> bool:
+        """Nothing came in time.  Whether to wait on: a response is open, or was until lately."""
+        connection, limit = self._connection, self._state.idle_timeout
+        if connection.is_last or connection.is_cut:
+            return False
+        left = limit
+        if limit is not None and not connection.writing.locked():
+            left = connection.idle_since + limit - monotonic()
+            if left <= 0:
+                return False
+        self._settings = None
+        connection.channel.set_receive_timeout(left)
+        return True
 
     # ---------------------------------------------------------------- refuse
 

@@ -151,16 +151,17 @@ class Source:
         at = self._at
         data = self._data
         if at >= len(data):
+            known = self._last_chunk
+            if data is not known:
+                self._data, self._at = b"", 0  # hold nothing more while waiting
             at = 0
-            self._data = b""  # hold nothing while waiting
             data = self._receive(HEAD_RECEIVE_SIZE)
-            if data == self._last_chunk:
-                self._data = data
-                self._at = len(data)
+            if data == known:
+                if self._data is not known:
+                    self._data, self._at = data, len(data)
                 self._repeats += 1
                 return self._last_head
             if not data:
-                self._at = 0
                 return None
             self._received += len(data)
         end = data.find(b"\r\n\r\n", at)

@@ -282,6 +282,18 @@ def test_an_idle_connection_ends_quietly(before: bytes) -> None:
         eventually(lambda: not server.connections_info().total)
 
 
+@pytest.mark.parametrize("pieces", [
+    (get("/")[:10], get("/")[10:]), (post(b"abc")[:-1], b"c"), (post(b"abc")[:10], post(b"abc")[10:]),
+], ids=["a head", "a body", "a head before a body"])
+def test_what_was_waited_for_without_a_limit_leaves_it_its_own(pieces: tuple[bytes, bytes]) -> None:
+    with serving(tell, idle_timeout=SOON, header_timeout=None, body_timeout=None) as server:
+        with RawClient(server.port) as client:
+            client.send(pieces[0])
+            eventually(lambda: [record.bytes_in for record in server.connections()] == [len(pieces[0])])
+            assert client.send(pieces[1]).read_response().status == 200
+            assert client.is_ended()
+
+
 def test_without_a_limit_it_stays() -> None:
     with serving(tell, idle_timeout=None, header_timeout=None, body_timeout=None) as server:
         with RawClient(server.port) as client:
