@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import argparse
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from errno import EACCES, EADDRINUSE, EINVAL, EPERM
 from typing import NamedTuple
 
 from blockingio import HttpServer, InternetAddress, InternetAddressType, SecurityContext
 from blockingio.cli.addresses import own_addresses, server_urls
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
-from blockingio.cli.options import DEFAULT_PORT, LAST_PORT
+from blockingio.cli.options import DEFAULT_PORT
 from blockingio.cli.output import say
 from blockingio.cli.permission import machine_names
 from blockingio.net.self_signed import canonical_hosts
 from blockingio.processes import inherited_sockets
+from blockingio.values.reference import LAST_PORT
 
-# What is said where a socket was inherited.
-INHERITED = "A socket was inherited (LISTEN_FDS), and is served: --bind and --port are ignored"
 
 # Ports that are tried where none was asked for: 8000 to 8009.
 _TRIES = 10
@@ -56,6 +55,8 @@ def open_server(parser: argparse.ArgumentParser, options: argparse.Namespace,
             parser.error(str(error.strerror or error))  # it names the address
         say(f"{parser.prog}: {text}", "stderr")
         return None
+    if inherited is not None:
+        say("A socket was inherited (LISTEN_FDS), and is served: --bind and --port are ignored", "stderr")
     return Opened(server, inherited, kept)
 
 
@@ -69,7 +70,7 @@ def inherited_socket(options: argparse.Namespace) -> socket.socket | None:
         other.close()
     if not sockets:
         return None
-    [inherited] = sockets[:1]
+    inherited = sockets[0]
     if inherited.type != socket.SOCK_STREAM or not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         inherited.close()
         raise OSError(EINVAL, "the first descriptor of LISTEN_FDS is no stream socket that listens")
@@ -83,7 +84,7 @@ def inherited_socket(options: argparse.Namespace) -> socket.socket | None:
 
 def bind(options: argparse.Namespace, context: SecurityContext | None,
          inherited: socket.socket | None = None) -> HttpServer:
-    """A server that listens where the options say, or on the socket that was inherited; with TLS where there is a context."""
+    """A server that listens where the options say, or on the inherited socket; with TLS where there is a context."""
     if inherited is not None:
         return HttpServer.listen_on(inherited, context=context)
     if options.unix is not None:
@@ -128,6 +129,14 @@ def urls_of(server: HttpServer, options: argparse.Namespace, scheme: str) -> lis
     return server_urls(scheme, options.bind, server.address, server.port)
 
 
+def listening_lines(urls: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
+    """What the user is told: these URLs, or the path of the Unix-domain socket."""
+    for url in urls:
+        yield f"Listening on {url}"
+    if options.unix is not None:
+        yield f"Listening on {socket_text(options.unix)}"
+
+
 def socket_text(path: object) -> str:
     """A Unix-domain socket's path for a terminal; an abstract name with "@" for its NUL, as ss(8) shows it."""
     return str(path).replace("\0", "@", 1)
@@ -146,12 +155,12 @@ def certificate_hosts(options: argparse.Namespace) -> list[str]:
         elif InternetAddress.ANY_IP_V4 in bound:
             bound += [address for address in own_addresses() if address.type is InternetAddressType.IPV4]
         hosts += [options.bind, *(address.address for address in bound)]
-    return [host for host in hosts if _can_stand_in_a_certificate([host])]
+    return [host for host in hosts if _can_stand_in_a_certificate(host)]
 
 
-def _can_stand_in_a_certificate(hosts: Sequence[str]) -> bool:
+def _can_stand_in_a_certificate(host: str) -> bool:
     try:
-        canonical_hosts(hosts)
+        canonical_hosts([host])
     except ValueError:
         return False  # a link-local address with its zone, or a machine's name that can be none
     return True

@@ -1,12 +1,12 @@
 """python -m blockingio [DIRECTORY]: serve a directory.
 
-Ends with status 0 on Ctrl-C or SIGTERM, or when what was to be shared has been, 2 after a wrong option or directory, 1 where the port cannot be had.
+Ends with status 0 on Ctrl-C or SIGTERM, or when what was to be shared has been; 2 after a wrong option or directory;
+1 where the port cannot be had.
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
-from blockingio.cli.binding import INHERITED, open_server, socket_text, urls_of
+from blockingio.cli.binding import listening_lines, open_server, urls_of
 from blockingio.cli.browser import open_browser
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.kept_certificate import KeptCertificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
-from blockingio.cli.output import ensure_streams, say
+from blockingio.cli.output import run_program, say
 from blockingio.cli.share_limits import downloads_text, duration_text
 from blockingio.cli.shutdown import FAREWELL, GRACE, Ending, Shutdown
 from blockingio.cli.site import Site, SiteOptions
@@ -32,14 +32,8 @@ from blockingio.wire_view import WireView
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM; the exit status.  Raises SystemExit for what is wrong with the arguments."""
-    try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        return 0  # as asked
-
-
-def _run(arguments: Sequence[str] | None) -> int:
+    """Serve until Ctrl-C or SIGTERM; the exit status.  Raises SystemExit for what is wrong with the arguments, and
+    KeyboardInterrupt."""
     parser = make_parser()
     options = parser.parse(arguments)
     check(parser, options)
@@ -54,8 +48,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     server, inherited, kept = opened
     for name in parser.unknown_variables:
         say(f"{name} in the environment is no option, and changes nothing", "stderr")
-    if inherited is not None:
-        say(INHERITED, "stderr")
     with server, inherited or nullcontext():
         try:
             log_file = None if options.log_file is None else LogFile(options.log_file)
@@ -124,9 +116,8 @@ class _Service:
                  downloads: Downloads | None = None) -> None:
         self.site = Site(options.directory, SiteOptions(
             listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
-            cache=options.cache, reload=options.reload, upload=options.upload, drop=options.drop, max_upload=options.max_upload,
-            auth=options.auth, upload_auth=options.upload_auth,
-            dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
+            cache=options.cache, reload=options.reload, upload=options.upload, drop=options.drop,
+            max_upload=options.max_upload, auth=options.auth, upload_auth=options.upload_auth, dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
             headers=frozenset(name.lower() for name, _ in options.header)), downloads)
         self._server = server
         self._downloads = downloads
@@ -163,10 +154,7 @@ def _open_log(options: argparse.Namespace, file: LogFile | None) -> RequestLog |
 def _greeting(options: argparse.Namespace, urls: Sequence[str], kept: KeptCertificate | None) -> Iterator[str]:
     """What is served, where, and with --https how its certificate is recognised."""
     yield f"Serving {options.directory.resolve()}"
-    for url in urls:
-        yield f"Listening on {url}"
-    if options.unix is not None:
-        yield f"Listening on {socket_text(options.unix)}"
+    yield from listening_lines(urls, options)
     if options.after is not None or options.time is not None:
         limits = [] if options.after is None else [downloads_text(options.after)]
         limits += [] if options.time is None else [duration_text(options.time)]
@@ -204,8 +192,4 @@ def _security_context(certificate: Path | None, key: Path | None) -> SecurityCon
 
 def run() -> None:
     """The program: ``main`` with the command line's arguments; ends the process."""
-    ensure_streams()
-    # A shell without job control starts what is in the background with Ctrl-C ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    run_program(main)

@@ -18,13 +18,13 @@ from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.log_format import LOG_FORMATS
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.reference import LAST_PORT
 
 DEFAULT_PORT = 8000
-LAST_PORT = 65535
 _DEFAULT_WORKERS = 8
 
-#: Threads and processes that a command may be asked for: more is a slip, which would leave the system without room.
-MOST = {"workers": 10_000, "processes": 1_000}
+# Threads and processes that a command may be asked for: more is a slip, which would leave the system without room.
+_MOST = {"workers": 10_000, "processes": 1_000}
 
 # What an answer says of its content and its connection: of another value not a single answer would be true.
 _OF_THE_ANSWER = frozenset((
@@ -191,13 +191,7 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
         parser.error(f"cannot serve {directory}: it {what}{hint}")
     if not os.access(directory, os.R_OK | os.X_OK):
         parser.error(f"cannot serve {directory}: it may not be read")
-    if options.port is not None and options.port > LAST_PORT:
-        parser.error(f"argument -p/--port: expected a number from 0 to {LAST_PORT}, found {options.port}")
-    for name in ("workers", "processes"):
-        if not getattr(options, name):
-            parser.error(f"argument --{name}: expected at least 1")
-        if getattr(options, name) > MOST[name]:
-            parser.error(f"argument --{name}: expected {MOST[name]:,} at most, found {getattr(options, name):,}")
+    check_numbers(parser, options)
     if options.processes > 1 and not hasattr(os, "fork"):
         parser.error("argument --processes: this system has no fork, so expected 1")
     _check_permission(parser, options)
@@ -216,6 +210,18 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
         parser.error("argument --open: no browser opens a Unix-domain socket, so expected no --unix with it")
     if options.unix is not None and AF_UNIX is None:
         parser.error("argument --unix: this system has no Unix-domain sockets (AF_UNIX)")
+
+
+def check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Of --port, --workers and --processes, which are whole numbers already."""
+    if options.port is not None and options.port > LAST_PORT:
+        parser.error(f"argument -p/--port: expected a number from 0 to {LAST_PORT}, found {options.port}")
+    for name, most in _MOST.items():
+        number = getattr(options, name)
+        if not number:
+            parser.error(f"argument --{name}: expected at least 1")
+        if number > most:
+            parser.error(f"argument --{name}: expected {most:,} at most, found {number:,}")
 
 
 def _check_permission(parser: Parser, options: argparse.Namespace) -> None:

@@ -1,19 +1,30 @@
-"""Standard output and error of the commands: where they cannot be written any more, serving goes on.
+"""What the commands have in common: how they begin and end, and their standard output and error.
 
-A service may be started with either of them closed, into a pipe whose reader ends first, or onto a disk that is full.
+A service may be started with either of them closed, into a pipe whose reader ends first, or onto a disk that is full:
+where they cannot be written any more, serving goes on.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 
-def ensure_streams() -> None:
-    """Give the process a stdout and a stderr where the interpreter found none open; at its start."""
+def run_program(main: Callable[[], int]) -> NoReturn:
+    """Call ``main``, which takes the command line's arguments, and end the process with the status that it gives."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        if getattr(sys, name) is None:  # the interpreter found it closed
             setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))
+    # A shell without job control starts what is in the background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(0)  # as asked
 
 
 def say(text: str, name: str = "stdout") -> None:

@@ -69,7 +69,7 @@ def with_script_allowed(policy: str) -> str:
     """A Content-Security-Policy that lets the script run and connect, and nothing else that it did not."""
     directives = {}
     for directive in policy.split(";"):
-        name, *sources = directive.split()[:1] + directive.split()[1:] or [""]
+        name, *sources = directive.split() or [""]
         if name and name.lower() not in directives:  # of two with one name the first counts (CSP 3, 2.2.1)
             directives[name.lower()] = sources
     _allow(directives, ("script-src-elem", "script-src", "default-src"), SCRIPT.source)

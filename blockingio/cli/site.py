@@ -34,7 +34,6 @@ from blockingio.http_server.virtual_directory import VirtualDirectory, prefers_j
 from blockingio.server.request import HttpRequest
 from blockingio.server.state import log
 from blockingio.server.workers import answer_error
-from blockingio.values.header_value import ContentType
 from blockingio.values.percent import decode_lenient
 
 INDEX = "index.html"
@@ -227,12 +226,6 @@ class Site(VirtualDirectory):
             super()._send_error(request, sentence, link)
             return
         self._send_json(request, json.dumps({"status": status, "message": sentence}, ensure_ascii=False) + "\n")
-
-    def _send_json(self, request: HttpRequest, text: str) -> None:
-        response = request.response
-        response.headers.content_type = ContentType.JSON
-        response.write(text)
-        response.close()
 
     def _say_if_gone(self) -> None:
         """A line in the log when the directory itself is no longer there, and not again until it has come back."""

@@ -20,10 +20,10 @@ from typing import Any, NoReturn
 
 from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
-from blockingio.cli.binding import INHERITED, open_server, socket_text, urls_of
+from blockingio.cli.binding import listening_lines, open_server, urls_of
 from blockingio.cli.kept_certificate import KeptCertificate
-from blockingio.cli.options import MOST, whole_number
-from blockingio.cli.output import ensure_streams, say
+from blockingio.cli.options import check_numbers, whole_number
+from blockingio.cli.output import run_program, say
 from blockingio.cli.shutdown import FAREWELL
 from blockingio.cli.source_watch import SourceWatch
 from blockingio.processes import run as run_processes
@@ -68,13 +68,7 @@ def _parser() -> _Parser:
 
 def _check(parser: _Parser, options: argparse.Namespace) -> None:
     """Raise SystemExit, with a line on stderr, for values that do not go, or not together."""
-    for name in ("workers", "processes"):
-        if getattr(options, name) < 1:
-            parser.error(f"argument --{name}: expected at least 1, found {getattr(options, name)}")
-        if getattr(options, name) > MOST[name]:
-            parser.error(f"argument --{name}: expected {MOST[name]:,} at most, found {getattr(options, name):,}")
-    if not 0 <= options.port <= 65535:
-        parser.error(f"argument -p/--port: expected a number from 0 to 65535, found {options.port}")
+    check_numbers(parser, options)
     if options.reload and options.processes > 1:
         parser.error("argument --reload: it is for development, in one process, so expected no --processes with it")
     if options.trusted_proxies is not None:
@@ -86,14 +80,8 @@ def _check(parser: _Parser, options: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM; the exit status.  Raises SystemExit for what is wrong with the arguments."""
-    try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        return 0  # as asked
-
-
-def _run(arguments: Sequence[str] | None) -> int:
+    """Serve until Ctrl-C or SIGTERM; the exit status.  Raises SystemExit for what is wrong with the arguments, and
+    KeyboardInterrupt."""
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
@@ -106,8 +94,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     if opened is None:
         return 1
     server, inherited, kept = opened
-    if inherited is not None:
-        say(INHERITED, "stderr")
     with server, inherited or nullcontext():
         server.trusted_proxies = options.trusted_proxies
         say("\n".join(_greeting(server, options, kept)))
@@ -119,10 +105,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _greeting(server: HttpServer, options: argparse.Namespace, kept: KeptCertificate | None) -> Iterator[str]:
     yield f"Serving {options.application}"
-    for url in urls_of(server, options, "http" if kept is None else "https"):
-        yield f"Listening on {url}"
-    if options.unix is not None:
-        yield f"Listening on {socket_text(options.unix)}"
+    yield from listening_lines(urls_of(server, options, "http" if kept is None else "https"), options)
     if kept is not None:
         yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
 
@@ -203,8 +186,4 @@ def _not_there(environ: dict[str, Any], start_response: Callable[..., object]) -
 
 def run() -> None:
     """The program: ``main`` with the command line's arguments; ends the process."""
-    ensure_streams()
-    # A shell without job control starts what is in the background with Ctrl-C ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    run_program(main)

@@ -267,14 +267,11 @@ class VirtualDirectory:
                 root = os.path.basename(os.path.realpath(self.root))
                 text = listing_page(root, names, listing, view, self._extra, self._script)
             self._listings.keep(key, directory.stat, began, text)
-        response = request.response
-        response.headers.add("vary", "Accept")
-        if not is_json:
+        request.response.headers.add("vary", "Accept")
+        if is_json:
+            self._send_json(request, text)
+        else:
             self._send_page(request, text, self._script)
-            return
-        response.headers.content_type = ContentType.JSON
-        response.write(text)
-        response.close()
 
     def _entries(self, directory: Opened, names: Sequence[str]) -> list[Entry]:
         """What is in an open directory, and may be seen."""
@@ -314,11 +311,18 @@ class VirtualDirectory:
 
     def _send_html(self, request: HttpRequest, html: str, policy: str) -> None:
         """``policy`` is the page's Content-Security-Policy."""
-        response = request.response
-        response.headers.content_type = ContentType.HTML
-        response.headers.set("content-security-policy", policy)
-        response.write(html)
-        response.close()
+        request.response.headers.set("content-security-policy", policy)
+        _send_text(request, html, ContentType.HTML)
+
+    def _send_json(self, request: HttpRequest, text: str) -> None:
+        _send_text(request, text, ContentType.JSON)
+
+
+def _send_text(request: HttpRequest, text: str, content_type: ContentType) -> None:
+    response = request.response
+    response.headers.content_type = content_type
+    response.write(text)
+    response.close()
 
 
 @lru_cache(maxsize=64)

@@ -5,8 +5,7 @@ from tests.conformance import model
 from blockingio.check.cases import Case, Cut, Ignored, Refused, Seen
 from tests.conformance.judge import Summary
 from tests.conformance.mutator import Mutator
-from blockingio.check.requests_table import REQUESTS
-from tests.conformance.test_wire import read_requests
+from tests.conformance.test_wire import REQUESTS, read_requests
 
 SEED = 5
 INPUTS = 6000

@@ -14,7 +14,7 @@ from blockingio import HttpRequest
 from blockingio.check.cases import Case, Cut, Ignored, Outcome, Refused, Seen
 from tests.conformance.echo import Echo, echoing
 from tests.conformance.judge import differences
-from blockingio.check.requests_table import GROUPS
+from blockingio.check.questions import GROUPS
 from tests.peers import RawClient, RawResponse, serving
 
 GOOD = b"GET /good HTTP/1.1\r\nHost: good.example\r\nConnection: close\r\n\r\n"

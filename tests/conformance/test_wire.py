@@ -11,7 +11,7 @@ from blockingio.wire.source import Source, Truncated
 from blockingio.check.cases import (MAX_BODY_SIZE, MAX_HEADER_COUNT, MAX_HEADER_SIZE, MAX_TARGET_LENGTH,
                                      Case, Cut, Ignored, Refused, Seen)
 from tests.conformance.judge import Summary, differences, grouped
-from blockingio.check.requests_table import REQUESTS
+from blockingio.check.questions import GROUPS
 
 LIMITS = Limits(MAX_HEADER_SIZE, MAX_HEADER_COUNT, MAX_TARGET_LENGTH, MAX_BODY_SIZE)
 
@@ -97,6 +97,7 @@ def cuts(raw: bytes) -> Iterable[int]:
     return sorted({at + shift for at in ends for shift in (0, 1)} - {0, len(raw)})
 
 
+REQUESTS = [(f"{group}: {row.name}", row) for group, rows in GROUPS.items() for row in rows]
 ROWS = pytest.mark.parametrize("row", [row for _, row in REQUESTS], ids=[name for name, _ in REQUESTS])
 
 
