@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -257,9 +256,7 @@ def test_idle_ones_expire(pool: Pool[Wire]) -> None:
     wire = lease.connection
     assert wire is not None
     lease.release()
-    start = time.monotonic()
     eventually(lambda: wire.is_closed)
-    assert time.monotonic() - start < 1
     assert repr(pool) == "0 active, 0 idle, 0 waiting"
     eventually(lambda: pool._reaper is None)  # its thread does not outlive the connections
 

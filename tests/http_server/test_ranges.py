@@ -76,7 +76,7 @@ def test_nothing_of_it_is_there(field: str, length: int) -> None:
 
 
 def test_a_hostile_field_is_refused_cheaply() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("0-," * 20000, "-" * 60000, "1" * 60000, " " * 60000):
         assert parse_range(f"bytes={text}", 10) is None
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -220,10 +222,23 @@ def timer_thread() -> TimerThread:
     return TimerThread("test pool timer")
 
 
+@contextmanager
+def kept_busy(timer_thread: TimerThread) -> Iterator[None]:
+    """Nothing else is called until the end of the block, however long that takes."""
+    go_on = threading.Event()
+    timer_thread.schedule(0, lambda: go_on.wait(PATIENCE))
+    eventually(lambda: timer_thread._due == [])
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
 def test_calls_come_in_the_order_of_their_time(timer_thread: TimerThread) -> None:
     called: list[int] = []
-    for number in (3, 1, 2):
-        timer_thread.schedule(number * 0.02, lambda number=number: called.append(number))  # type: ignore[misc]
+    with kept_busy(timer_thread):
+        for number in (3, 1, 2):  # all are due when the thread comes to them
+            timer_thread.schedule(10 * (number - 4), lambda number=number: called.append(number))  # type: ignore[misc]
     eventually(lambda: len(called) == 3)
     assert called == [1, 2, 3]
     eventually(lambda: not names())
@@ -248,9 +263,10 @@ def test_one_that_is_due_sooner_is_not_kept_waiting(timer_thread: TimerThread) -
 
 def test_a_cancelled_call_does_not_come(timer_thread: TimerThread) -> None:
     called: list[str] = []
-    first = timer_thread.schedule(0.02, lambda: called.append("cancelled"))
-    first.cancel()
-    timer_thread.schedule(0.04, lambda: called.append("kept"))
+    with kept_busy(timer_thread):
+        first = timer_thread.schedule(0, lambda: called.append("cancelled"))
+        first.cancel()
+        timer_thread.schedule(0, lambda: called.append("kept"))
     eventually(lambda: called)
     assert called == ["kept"]
     first.cancel()
@@ -290,16 +306,17 @@ def test_a_very_long_time(timer_thread: TimerThread, seconds: float) -> None:
 def test_cancelled_calls_do_not_pile_up(timer_thread: TimerThread) -> None:
     """Never more than half of what is kept is cancelled, in whatever order that was; the others come in theirs."""
     called: list[int] = []
-    kept = [timer_thread.schedule(0.2 + number * 0.01, lambda number=number: called.append(number))  # type: ignore[misc]
-            for number in (3, 1, 2)]
-    for cancelled in range(1, 2001):
-        timer_thread.schedule(3600 - cancelled % 7, lambda: called.append(-1)).cancel()
-        assert len(timer_thread._due) <= 2 * len(kept) + 1
-    many = [timer_thread.schedule(3600 + number % 11, lambda: called.append(-1)) for number in range(1000)]
-    for number in (*range(0, 1000, 2), *range(999, 0, -2)):
-        many[number].cancel()
-        many[number].cancel()
-        assert len(timer_thread._due) <= 2 * len(timer_thread._entries)
+    with kept_busy(timer_thread):
+        kept = [timer_thread.schedule(10 * (number - 4), lambda number=number: called.append(number))  # type: ignore[misc]
+                for number in (3, 1, 2)]
+        for cancelled in range(1, 2001):
+            timer_thread.schedule(3600 - cancelled % 7, lambda: called.append(-1)).cancel()
+            assert len(timer_thread._due) <= 2 * len(kept) + 1
+        many = [timer_thread.schedule(3600 + number % 11, lambda: called.append(-1)) for number in range(1000)]
+        for number in (*range(0, 1000, 2), *range(999, 0, -2)):
+            many[number].cancel()
+            many[number].cancel()
+            assert len(timer_thread._due) <= 2 * len(timer_thread._entries)
     eventually(lambda: len(called) == 3)
     assert called == [1, 2, 3]
     kept[0].cancel()

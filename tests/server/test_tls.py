@@ -17,7 +17,7 @@ from tests.server.visits import (
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
-SOON = 0.2
+SOON = 0.5
 
 
 # ---------------------------------------------------------------------- contexts
@@ -131,7 +131,7 @@ def test_an_idle_connection_ends_cleanly(tls_contexts: TlsContexts) -> None:
             began = time.monotonic()
             assert client.get("/x").body == b"/x"
             assert client.read_until_eof() == b""
-            assert SOON * 0.8 < time.monotonic() - began < PATIENCE
+            assert SOON * 0.9 < time.monotonic() - began < SOON + PATIENCE
 
 
 @pytest.mark.parametrize("size", [0, 1, 16384, 5 * MIB])
@@ -256,7 +256,7 @@ def test_close_with_idle_connections(force: bool, tls_contexts: TlsContexts) -> 
             eventually(lambda: server.connections_info().total == 2)
             began = time.monotonic()
             server.close(force=force)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < PATIENCE
             assert stuck.is_ended()
             try:
                 assert client.read_until_eof() == b""

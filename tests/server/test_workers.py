@@ -245,6 +245,7 @@ def test_pause_leaves_requests_until_resume() -> None:
             subscription.pause()
             subscription.pause()
             assert subscription.is_paused
+            queued(server, 0)
             client.send(get("/paused"))
             queued(server, 1)
             subscription.resume()
@@ -338,6 +339,7 @@ def test_a_request_that_a_paused_view_gave_back_is_answered_once() -> None:
         with asking(server, "/1") as [client]:
             assert client.read_response().body == b"heard"
             subscription.pause()
+            queued(server, 0)
             client.send(get("/2"))
             queued(server, 1)
             subscription.resume()

@@ -511,10 +511,9 @@ def test_closing_between_two_messages() -> None:
             for text in (b"1", b"2", b"close"):
                 raw.send_frame(FIN | TEXT, text)
                 time.sleep(0.01)
-            began = time.monotonic()
             assert raw.read_frame().code == 1000
             raw.send_close(1000)
-        assert sock.close_code == 1000 and time.monotonic() - began < 4
+        assert sock.close_code == 1000  # 1006 where it was waited for in vain
 
 
 def test_no_message_is_lost_or_overtakes_another() -> None:
