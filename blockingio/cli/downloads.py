@@ -74,24 +74,22 @@ class Downloads:
                 if is_complete:
                     unconfirmed.append(request)
                 else:
-                    self._add_part(request, request.response.body_sent)
+                    self._add_part(request)
                 del answer, request
             unconfirmed = [request for request in unconfirmed if not self._judge(request)]
 
     def _judge(self, request: HttpRequest) -> bool:
         """Whether it is known how a download ended that the system has taken whole; it is counted where that is so."""
-        is_confirmed = request.response.is_confirmed
-        if is_confirmed and self._is_whole(request):
+        response = request.response
+        is_confirmed = response.is_confirmed
+        if is_confirmed and (response.status_code == 200 or self._add_part(request)):
             self._count += 1
             self._on_complete(self._count)
         return is_confirmed is not None
 
-    def _is_whole(self, request: HttpRequest) -> bool:
-        """Whether nothing of the file is missing at the client any more."""
-        return request.response.status_code == 200 or self._add_part(request, request.response.body_sent)
-
-    def _add_part(self, request: HttpRequest, sent: int) -> bool:
-        """Remember that a client has so many bytes of an answer; whether it now has all of the file."""
+    def _add_part(self, request: HttpRequest) -> bool:
+        """Remember that a client has what was sent of an answer; whether it now has all of the file."""
+        sent = request.response.body_sent
         extent = _extent(request.response)
         if extent is None or not sent:
             return False

@@ -31,6 +31,7 @@ from blockingio.http_server.precompressed import neighbours_of
 from blockingio.http_server.representation import media_type_of
 from blockingio.http_server.safe_open import Opened
 from blockingio.http_server.virtual_directory import VirtualDirectory, prefers_json
+from blockingio.server.compression import weights
 from blockingio.server.request import HttpRequest
 from blockingio.server.state import log
 from blockingio.server.workers import answer_error
@@ -49,10 +50,6 @@ _ABOUT_THE_CLIENT = (401, 421)
 
 # Seconds for which a browser need not ask again before a request of another origin.
 _PREFLIGHT_MAX_AGE = 600
-
-# A member of Accept that names text/html, and one that is not wanted at all (RFC 9110 12.4.2).
-_HTML_RE = re.compile(r"text/html[ \t]*(?:;|\Z)")
-_REFUSED_RE = re.compile(r";[ \t]*q=0(?:\.0*)?[ \t]*(?:;|\Z)")
 
 
 class SiteOptions(NamedTuple):
@@ -369,10 +366,10 @@ def _wants_page(request: HttpRequest) -> bool:
     Accept names text/html then (RFC 9110 12.5.1).  Where it says nothing, the path tells: a name with an
     extension is a file's.
     """
-    accepted = [member.strip().lower() for member in request.headers.get("accept", "").split(",") if member.strip()]
-    if any(_HTML_RE.match(member) and not _REFUSED_RE.search(member) for member in accepted):
+    accepted = weights(request.headers.get("accept", "*/*"))
+    if accepted.get("text/html", 0) > 0:
         return True
-    if any(member.partition(";")[0].rstrip() != "*/*" for member in accepted):
+    if accepted.keys() - {"*/*", ""}:
         return False
     name = decode_lenient(request.uri.path.rpartition("/")[2])
     return not os.path.splitext(name)[1]

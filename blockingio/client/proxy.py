@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from blockingio.client.auth import user_authorization
 from blockingio.client.target import host_key
 from blockingio.errors import HttpException
+from blockingio.net.address import InternetAddress, unmapped
 from blockingio.values.grammar import UNRESERVED
 from blockingio.values.percent import escape
 from blockingio.values.uri import Uri
@@ -173,14 +173,8 @@ def _is_within(address: bytes, entry: str) -> bool:
 
 def _address(host: str) -> bytes | None:
     """The bytes of an IP address, those of IPv4 where it is mapped into IPv6; None for a name."""
-    try:
-        if ":" not in host:
-            return socket.inet_pton(socket.AF_INET, host)
-        raw = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    except (OSError, ValueError):  # the latter for what cannot be a C string
-        return None
-    mapped = raw[:12] == bytes(10) + b"\xff\xff"
-    return raw[12:] if mapped else raw
+    address = InternetAddress.try_parse(host)
+    return None if address is None else unmapped(address)
 
 
 def _authorization(user_info: str | None) -> str | None:

@@ -7,8 +7,8 @@ that no name server can be asked for, and for a method that is none (RFC 9110 7.
 from __future__ import annotations
 
 import re
-from socket import AF_INET6, inet_ntop, inet_pton
 
+from blockingio.net.address import InternetAddress
 from blockingio.values.grammar import ORIGIN_FORM_RE, REG_NAME_CHARACTERS, TOKEN_RE
 from blockingio.values.percent import decode_strict
 from blockingio.values.reference import check_port
@@ -75,12 +75,9 @@ def host_key(host: str) -> str:
     if _PLAIN_HOST.fullmatch(host):
         return host.removesuffix(".")
     if ":" in host:
-        number, percent, zone = host.strip("[]").replace("%25", "%").partition("%")
-        try:
-            number = inet_ntop(AF_INET6, inet_pton(AF_INET6, number))
-        except (OSError, ValueError):  # the latter for what cannot be a C string
-            pass
-        return f"{number}{percent}{zone}"
+        host = host.strip("[]").replace("%25", "%")
+        address = InternetAddress.try_parse(host)
+        return host if address is None else address.address
     try:
         host = decode_strict(host).encode("idna").decode("ascii").lower()
     except ValueError:

@@ -8,7 +8,6 @@ of it.  Everything from the opening on goes by descriptor, never again by path.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -31,6 +30,7 @@ from blockingio.http_server.precompressed import ENDINGS, choose, neighbours_of
 from blockingio.http_server.refusal import sentence_for
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
+from blockingio.server.compression import weights
 from blockingio.stream.stream import Stream, StreamSubscription
 from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.header_value import ContentType
@@ -188,7 +188,9 @@ class VirtualDirectory:
             others = [(coding, stack.enter_context(closing(other))) for coding, other in self._open_neighbours(names)]
             neighbours = [Representation(other, media_type, coding, now) for coding, other in others]
             if target and opened.direct and all(other.direct for _, other in others):
-                self._keep(target, names, plain, neighbours, [opened, *(other for _, other in others)])
+                path = os.path.join(self.root, *names)
+                files = [(path, opened.stat), *((path + ENDINGS[coding], other.stat) for coding, other in others)]
+                self._keep(target, names, plain, neighbours, files)
             self._answer(plain, neighbours, request)
 
     def _answer(self, plain: Representation, neighbours: Sequence[Representation], request: HttpRequest) -> None:
@@ -197,17 +199,11 @@ class VirtualDirectory:
             self._refuse(request, status)
 
     def _keep(self, target: str, names: Sequence[str], plain: Representation, neighbours: Sequence[Representation],
-              opened: Sequence[Opened]) -> None:
-        """``opened`` are the files of all of them, in this order."""
-        if any(content.size > SMALL_FILE for content in (plain, *neighbours)):
-            return
-        directories = [str(self.root)]
-        for name in names[:-1]:
-            directories.append(os.path.join(directories[-1], name))
-        path = os.path.join(directories[-1], names[-1])
-        endings = ("", *(ENDINGS[neighbour.coding] for neighbour in neighbours if neighbour.coding is not None))
-        files = [(path + ending, one.stat) for ending, one in zip(endings, opened)]
-        self._cache.keep(target, self.root, directories, plain, neighbours, files)
+              files: Sequence[tuple[str, os.stat_result]]) -> None:
+        """``files`` are those of all of them, each with its stat when it was opened."""
+        if all(content.size <= SMALL_FILE for content in (plain, *neighbours)):
+            directories = [os.path.join(self.root, *names[:depth]) for depth in range(len(names))]
+            self._cache.keep(target, self.root, directories, plain, neighbours, files)
 
     def _serve_kept(self, kept: KeptFile, request: HttpRequest) -> None:
         """Answer from memory; a plain GET with fields and bytes that were made for another one like it."""
@@ -328,6 +324,5 @@ def _send_text(request: HttpRequest, text: str, content_type: ContentType) -> No
 @lru_cache(maxsize=64)
 def prefers_json(accept: str) -> bool:
     """Whether Accept names application/json, with a weight, and no page (RFC 9110 12.5.1)."""
-    names = [re.sub("[ \t]+", "", member).lower().partition(";") for member in accept.split(",")]
-    wanted = [name for name, _, parameters in names if not re.fullmatch(r"(.*;)?q=0(\.0*)?", parameters)]
-    return "application/json" in wanted and not {"text/html", "application/xhtml+xml"} & set(wanted)
+    wanted = {name for name, weight in weights(accept).items() if weight > 0}
+    return "application/json" in wanted and wanted.isdisjoint(("text/html", "application/xhtml+xml"))

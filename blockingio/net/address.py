@@ -123,13 +123,13 @@ class InternetAddress:
         The mapped form counts because it is what a dual-stack server sees of an IPv4 client; so it
         does for the two properties below.  False for a Unix-domain socket, as in dart:io.
         """
-        raw = self._significant()
+        raw = unmapped(self)
         return raw[0] == 127 if len(raw) == 4 else raw == _RAW_LOOPBACK_IP_V6
 
     @property
     def is_link_local(self) -> bool:
         """Whether it holds on one link only: 169.254.0.0/16 (RFC 3927), fe80::/10 (RFC 4291 2.5.6)."""
-        raw = self._significant()
+        raw = unmapped(self)
         if len(raw) == 4:
             return raw[:2] == b"\xa9\xfe"
         return len(raw) == 16 and raw[0] == 0xFE and raw[1] & 0xC0 == 0x80
@@ -137,7 +137,7 @@ class InternetAddress:
     @property
     def is_multicast(self) -> bool:
         """Whether it names a group: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 2.7)."""
-        raw = self._significant()
+        raw = unmapped(self)
         if len(raw) == 4:
             return raw[0] & 0xF0 == 0xE0
         return len(raw) == 16 and raw[0] == 0xFF
@@ -205,13 +205,6 @@ class InternetAddress:
         named._host = host
         return named
 
-    def _significant(self) -> bytes:
-        """The raw address with IPv4 taken out of its IPv6 mapping; nothing for a Unix-domain socket."""
-        if self._type is InternetAddressType.UNIX:
-            return b""
-        raw = self.raw_address
-        return raw[12:] if raw.startswith(_MAPPED_PREFIX) else raw
-
 
 class HttpConnectionInfo:
     """The peer's address and port, and the local port; for UNIX the ports are 0."""
@@ -234,6 +227,14 @@ class HttpConnectionInfo:
     def __repr__(self) -> str:
         return (f"<HttpConnectionInfo remote_address={self.remote_address!r}"
                 f" remote_port={self.remote_port} local_port={self.local_port}>")
+
+
+def unmapped(address: InternetAddress) -> bytes:
+    """The raw address, of IPv4 that is mapped into IPv6 its four bytes; nothing for a Unix-domain socket."""
+    if address.type is InternetAddressType.UNIX:
+        return b""
+    raw = address.raw_address
+    return raw[12:] if raw.startswith(_MAPPED_PREFIX) else raw
 
 
 def _canonical(text: str) -> tuple[str, InternetAddressType]:

@@ -35,6 +35,9 @@ S = TypeVar("S")
 
 _NOTHING: Any = object()
 
+_EMPTY = "no element: the stream is empty"
+_NONE_PASSES = "no element passes the test"
+
 
 def _resuming(own: Callable[[Any], Iterator[T]]) -> Callable[[Any], Iterator[T]]:
     @wraps(own)
@@ -225,42 +228,36 @@ class Stream(Generic[T]):
 
     def first(self) -> T:
         """The next event.  Raises StateError at the end."""
-        for event in self:
-            return event
-        raise StateError("no element: the stream is empty")
+        return _found(self._next(), _EMPTY)
 
     def last(self) -> T:
         """The last event.  Raises StateError where there is none."""
-        return _found(self._last_where(_always), "no element: the stream is empty")
+        return _found(self._last(), _EMPTY)
 
     def single(self) -> T:
         """The only event.  Raises StateError where there is none, or a second one, which is gone then."""
-        return _found(self._single_where(_always), "no element: the stream is empty")
+        return _found(self._single(), _EMPTY)
 
     def first_where(self, test: Callable[[T], bool], *, or_else: Callable[[], T] | None = None) -> T:
         """The first event for which ``test`` is true, else what ``or_else`` gives.
 
         Raises StateError without one.
         """
-        for event in self:
-            if test(event):
-                return event
-            del event
-        return _found(cast(T, _NOTHING), "no element passes the test", or_else)
+        return _found(self.where(test)._next(), _NONE_PASSES, or_else)
 
     def last_where(self, test: Callable[[T], bool], *, or_else: Callable[[], T] | None = None) -> T:
         """The last event for which ``test`` is true, else what ``or_else`` gives.
 
         Raises StateError without one.
         """
-        return _found(self._last_where(test), "no element passes the test", or_else)
+        return _found(self.where(test)._last(), _NONE_PASSES, or_else)
 
     def single_where(self, test: Callable[[T], bool], *, or_else: Callable[[], T] | None = None) -> T:
         """The only event for which ``test`` is true, else what ``or_else`` gives.
 
         Raises StateError without one, and where there are two.
         """
-        return _found(self._single_where(test), "no element passes the test", or_else)
+        return _found(self.where(test)._single(), _NONE_PASSES, or_else)
 
     def element_at(self, index: int) -> T:
         """The event behind ``index`` others.  Raises ValueError below 0, IndexError past the end."""
@@ -274,7 +271,7 @@ class Stream(Generic[T]):
 
     def is_empty(self) -> bool:
         """Whether no more events come; where one does, that one is gone, as in dart:async."""
-        return next(iter(self), _NOTHING) is _NOTHING
+        return self._next() is _NOTHING
 
     def length(self) -> int:
         """How many events there are."""
@@ -299,7 +296,7 @@ class Stream(Generic[T]):
         for event in events:
             value = combine(value, event)
             del event
-        return _found(value, "no element: the stream is empty")
+        return _found(value, _EMPTY)
 
     def join(self, separator: str = "") -> str:
         """The events as strings, one behind the other."""
@@ -349,21 +346,23 @@ class Stream(Generic[T]):
     def _view(self, view: Callable[[Reader[T]], Reader[S]]) -> Stream[S]:
         return _View(lambda: view(self._stream_reader()), is_broadcast=self.is_broadcast)
 
-    def _last_where(self, test: Callable[[T], bool]) -> T:
+    # Each gives _NOTHING where there is none.
+
+    def _next(self) -> T:
+        return next(iter(self), _NOTHING)
+
+    def _last(self) -> T:
         found: T = _NOTHING
-        for event in self:
-            if test(event):
-                found = event
-            del event
+        for found in self:
+            pass
         return found
 
-    def _single_where(self, test: Callable[[T], bool]) -> T:
+    def _single(self) -> T:
         found: T = _NOTHING
         for event in self:
-            if test(event):
-                if found is not _NOTHING:
-                    raise StateError(f"expected one element, found {found!r} and {event!r}")
-                found = event
+            if found is not _NOTHING:
+                raise StateError(f"expected one element, found {found!r} and {event!r}")
+            found = event
             del event
         return found
 
@@ -418,10 +417,6 @@ def _found(event: T, otherwise: str, or_else: Callable[[], T] | None = None) -> 
     if or_else is None:
         raise StateError(otherwise)
     return or_else()
-
-
-def _always(event: object) -> bool:
-    return True
 
 
 def _or_no_events(events: Iterable[T] | None) -> Iterable[T]:

@@ -118,12 +118,8 @@ class RunningServer:
                 self._changed.wait_for(lambda: not self._acting, _GRACE)
         self.server.close(force=True)
         if not is_acting:
-            self._wait_for_workers()
+            self._working.as_future().result()
             self.verify()
-
-    def _wait_for_workers(self) -> None:
-        future = self._working.as_future()
-        future.result()
 
     def __enter__(self) -> RunningServer:
         return self
