@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, ClassVar, ParamSpec, Self
 
@@ -24,19 +24,19 @@ from blockingio.client.connector import Connector, ConnectSettings
 from blockingio.client.exchange import Exchange
 from blockingio.client.follow import follow, run
 from blockingio.client.lease import Lease
+from blockingio.client.origins import Origins
 from blockingio.client.prepared_request import PreparedRequest
 from blockingio.client.pool import Pool
 from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_proxies
 from blockingio.client.request import HttpClientRequest
 from blockingio.client.response import HttpClientResponse
-from blockingio.client.target import clean_method, host_field, http_uri
+from blockingio.client.target import clean_method, http_uri
 from blockingio.client.timeout import Timeout
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import HttpException, shown_uri
 from blockingio.net.security import SecurityContext
 from blockingio.net.wire_log import WireLogs
 from blockingio.net.x509 import X509Certificate
-from blockingio.values.headers import HttpHeaders
 from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
 from blockingio.values.written import written_uri
@@ -136,16 +136,11 @@ class HttpClient:
     @property
     def user_agent(self) -> str | None:
         """The User-Agent of new requests; None: none."""
-        return self._template.value("user-agent")
+        return self._origins.user_agent
 
     @user_agent.setter
     def user_agent(self, user_agent: str | None) -> None:
-        template = HttpHeaders()
-        template.set_trusted("host", "")  # comes first (RFC 9110 7.2), with its value for each request
-        if user_agent is not None:
-            template.set("user-agent", user_agent)
-        template.set_trusted("accept-encoding", "gzip")
-        self._template = template
+        self._origins = Origins(user_agent)
 
     @property
     def wire_log(self) -> Callable[[WireRecord], object] | None:
@@ -179,16 +174,7 @@ class HttpClient:
     def max_header_count(self, most: int) -> None:
         self._limits = self._limits.changed("max_header_count", most)
 
-    @staticmethod
-    def find_proxy_from_environment(url: Uri, *, environment: Mapping[str, str] | None = None) -> str:
-        """What http_proxy, https_proxy and no_proxy say of a URL: "PROXY host:port" or "DIRECT".
-
-        ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080;
-        no_proxy lists names (with all below them), addresses, networks and "*", each perhaps with a
-        port.  HTTP_PROXY counts for nothing in a CGI program.  A name and a password come percent-encoded.
-        HttpException for a variable that names a proxy by another scheme than http, https too, or that is none.
-        """
-        return find_proxy_from_environment(url, environment)
+    find_proxy_from_environment = staticmethod(find_proxy_from_environment)
 
     # ------------------------------------------------------------ requests
 
@@ -209,16 +195,11 @@ class HttpClient:
         """
         uri = written_uri(url)
         method = clean_method(method)
-        if uri.scheme not in ("http", "https"):
-            raise ValueError(f"expected an http or https URL, found {shown_uri(uri)!r}")
-        if not uri.host:
-            raise ValueError(f"expected a URL with a host, found {shown_uri(uri)!r}")
+        origin, headers = self._origins.of(uri)
         self._pool.check_open()
-        headers = self._template.copy()
-        prepared = PreparedRequest(self, method, uri, headers, self._limits)
+        prepared = PreparedRequest(self, method, uri, origin, headers.copy(), self._limits)
         prepared.response_timeout = self.response_timeout
         prepared.tunnels = tunnel
-        headers.set_trusted("host", host_field(uri, prepared.host))
         return HttpClientRequest(prepared, self.begin(prepared))
 
     @_or_url
@@ -324,7 +305,7 @@ class HttpClient:
         try:
             if entry is not None or prepared.uri.user_info or not self.credentials.is_empty:
                 self._authorize(prepared, entry)
-            if prepared.is_absolute:
+            if prepared.proxy is not None and prepared.is_absolute:
                 self._authorize_to_proxy(prepared, proxy_entry)
         except BaseException:
             lease.discard()
@@ -349,13 +330,12 @@ class HttpClient:
         return self._lease_through(last, prepared, is_fresh)
 
     def _lease_through(self, proxy: Proxy | None, prepared: PreparedRequest, is_fresh: bool) -> Lease[Connection]:
-        uri = prepared.uri
-        lease = self._pool.acquire((uri.scheme, prepared.host, uri.port, proxy, prepared.tunnels), is_fresh=is_fresh)
+        lease = self._pool.acquire((prepared.origin, proxy, prepared.tunnels), is_fresh=is_fresh)
         if lease.connection is None:
             try:
                 connection = Connection()
                 lease.attach(connection)
-                self._connector.open(connection, uri, proxy, self._connect_settings(), tunnels=prepared.tunnels)
+                self._connector.open(connection, prepared.uri, proxy, self._connect_settings(), tunnels=prepared.tunnels)
             except BaseException:
                 lease.discard()
                 raise

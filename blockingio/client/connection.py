@@ -212,13 +212,16 @@ class Connection:
                 else:
                     _shut_down(sock)
 
-    def detach(self) -> socket.socket:
-        """The socket, for another owner; its first bytes are those that were read too far."""
+    def detach(self, rest: bytes) -> socket.socket:
+        """The socket, for another owner; its first bytes are those that were read too far.
+
+        ``rest``: what of the response's body came with its head, and was not read.
+        """
         with self._guard:
             self._held.clear()
             sock = self.channel.detach()
         self._tell_the_end()
-        return with_bytes_ahead(sock, self.source.take_pending() + b"".join(self.ahead))
+        return with_bytes_ahead(sock, rest + self.source.take_pending() + b"".join(self.ahead))
 
     def __repr__(self) -> str:
         return f"<Connection {self._held!r}{' cut' if self.cut_reason else ''}>"

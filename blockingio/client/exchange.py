@@ -34,23 +34,20 @@ _SURELY_TAKEN = 16 * KIB
 
 
 class Exchange:
-    __slots__ = ("prepared", "lease", "cut_reason", "_record", "_record_size", "_has_sent", "_upload")
+    __slots__ = ("prepared", "lease", "connection", "cut_reason", "_record", "_record_size", "_has_sent", "_upload")
 
     def __init__(self, prepared: PreparedRequest, lease: Lease[Connection]) -> None:
+        connection = lease.connection
+        assert connection is not None  # an exchange is only given a lease that has one
         self.prepared = prepared
         self.lease = lease
+        self.connection = connection
         self.cut_reason: str | None = None
         # What has been sent, to send it again; None where that will not be done.
         self._record: list[bytes] | None = [] if lease.is_reused and prepared.method in IDEMPOTENT else None
         self._record_size = 0
         self._has_sent = False
         self._upload: Upload | None = None  # for what is more than a little
-
-    @property
-    def connection(self) -> Connection:
-        connection = self.lease.connection
-        assert connection is not None  # an exchange is only given a lease that has one
-        return connection
 
     def send(self, data: bytes) -> None:
         """Send all of it; nothing any more once the server's answer stops it."""
@@ -95,7 +92,7 @@ class Exchange:
         is_kept = (
             (self._upload is None or self._upload.is_clean)
             and fields.keep_alive
-            and prepared.headers.persistent_connection
+            and ("connection" not in prepared.headers.by_name or prepared.headers.persistent_connection)
             and not (version == "1.0" and fields.chunked)  # RFC 9112 6.1: its framing is faulty
             and not self.connection.source.is_lax
         )
@@ -211,6 +208,8 @@ class Exchange:
             raise self._failure(f"the server ended the connection before its response came{cause}") from error
         self.lease.discard()
         self.lease = self.prepared.client.lease(self.prepared, is_fresh=True)
+        assert self.lease.connection is not None
+        self.connection = self.lease.connection
         self._has_sent = False
         self._upload = None
         if self.cut_reason is not None:

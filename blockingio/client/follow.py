@@ -22,14 +22,15 @@ from blockingio.errors import RedirectException
 def follow(response: HttpClientResponse, on_exchange: Callable[[Exchange], None]) -> HttpClientResponse:
     """Send what the response asks for, and so on; ``on_exchange`` is told of each request before it goes."""
     tries_left = MOST_TRIES
-    while True:
+    while response.status_code >= 300:
         exchange = _redirect(response)
         if exchange is None and tries_left:
             tries_left -= 1
             exchange = _answer_challenge(response)
         if exchange is None:
-            return response
+            break
         response = run(exchange, on_exchange)
+    return response
 
 
 def run(exchange: Exchange, on_exchange: Callable[[Exchange], None]) -> HttpClientResponse:

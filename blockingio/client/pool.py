@@ -88,7 +88,7 @@ class Pool(Generic[C]):
         self._max_per_host: int | None = None
         self._lock = Lock()
         self._guard = _Guard(self)
-        # All below is guarded by _lock, which is taken by _guard; but _notes' ends are safe without.
+        # All below is guarded by _lock, and who leaves it reads the notes, as _guard does; _notes' ends are safe without.
         self._hosts: dict[Hashable, _Host[C]] = {}
         self._active: set[C] = set()
         self._is_closed = False
@@ -130,25 +130,29 @@ class Pool(Generic[C]):
         lease = Lease(self, key)
         too_many: C | None = None
         waiter: _Waiter[C] | None = None
-        with self._guard:
-            if self._is_cut:
-                raise HttpException(_CUT)
-            host = self._hosts.get(key)
-            if host is None:
-                host = self._hosts[key] = _Host()
-            if host.idle and not is_fresh:
-                lease.connection = host.idle.pop()
-                lease.is_settled = False
-                self._active.add(lease.connection)
-            elif self._max_per_host is None or host.places < self._max_per_host:
-                host.places += 1
-                lease.is_settled = False
-            elif host.idle:
-                too_many = host.idle.pop(0)
-                lease.is_settled = False
-            else:
-                waiter = _Waiter()
-                host.waiting.append(waiter)
+        try:  # as _guard, without its calls: this and release() are each request's
+            with self._lock:
+                if self._is_cut:
+                    raise HttpException(_CUT)
+                host = self._hosts.get(key)
+                if host is None:
+                    host = self._hosts[key] = _Host()
+                if host.idle and not is_fresh:
+                    lease.connection = host.idle.pop()
+                    lease.is_settled = False
+                    self._active.add(lease.connection)
+                elif self._max_per_host is None or host.places < self._max_per_host:
+                    host.places += 1
+                    lease.is_settled = False
+                elif host.idle:
+                    too_many = host.idle.pop(0)
+                    lease.is_settled = False
+                else:
+                    waiter = _Waiter()
+                    host.waiting.append(waiter)
+        finally:
+            if self._notes:
+                self._read_notes()
         if too_many is not None:
             too_many.close()
         if waiter is not None:
@@ -221,10 +225,14 @@ class Pool(Generic[C]):
     # ------------------------------------------------------------ giving back
 
     def release(self, key: Hashable, connection: C | None) -> None:
-        with self._guard:
-            is_kept = connection is not None and self._take_back(key, connection)
-            if not is_kept:
-                self._forget(key, connection)
+        try:
+            with self._lock:
+                is_kept = connection is not None and self._take_back(key, connection)
+                if not is_kept:
+                    self._forget(key, connection)
+        finally:
+            if self._notes:
+                self._read_notes()
         if not is_kept and connection is not None:
             connection.close()
 

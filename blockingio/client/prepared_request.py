@@ -16,7 +16,7 @@ from blockingio.client.proxy import Proxy
 from blockingio.client.redirects import (
     SEE_OTHER, carry_over, is_same_origin, is_trusted, next_method, resolve)
 from blockingio.client.target import (
-    absolute_form, authority_form, clean_method, host_field, host_name, origin_form)
+    Origin, absolute_form, authority_form, clean_method, host_field, origin_form, origin_of)
 from blockingio.errors import RedirectException, StateError, shown_uri
 from blockingio.values.redirect_info import RedirectInfo
 from blockingio.values.headers import HttpHeaders
@@ -95,17 +95,18 @@ class KeptBody:
 class PreparedRequest:
     """A request, and as much of its body as is kept."""
 
-    __slots__ = ("client", "method", "uri", "host", "headers", "body", "follow_redirects", "max_redirects",
+    __slots__ = ("client", "method", "uri", "origin", "headers", "body", "follow_redirects", "max_redirects",
                  "tunnels", "limits", "response_timeout", "first_uri", "redirects", "proxy", "attempt",
                  "proxy_attempt")  # fmt: skip
 
-    def __init__(self, client: Opener, method: str, uri: Uri, headers: HttpHeaders, limits: Limits) -> None:
+    def __init__(self, client: Opener, method: str, uri: Uri, origin: Origin, headers: HttpHeaders, limits: Limits
+                 ) -> None:
         self.client = client
         self.limits = limits  # what its response may take ...
         self.response_timeout: float | None = None  # ... and how long, in seconds
         self.method = method
         self.uri = uri
-        self.host = host_name(uri)  # as name servers have it
+        self.origin = origin  # of the URI: what it is to be connected to
         self.headers = headers
         self.body: KeptBody | None = None  # None: nothing was written
         self.tunnels = False  # a proxy is asked for a tunnel by CONNECT, for http as for https
@@ -119,7 +120,7 @@ class PreparedRequest:
 
     def again(self) -> PreparedRequest:
         """A copy to change, with fields that can be changed, and without credentials of the library's own."""
-        prepared = PreparedRequest(self.client, self.method, self.uri, self.headers.copy(), self.limits)
+        prepared = PreparedRequest(self.client, self.method, self.uri, self.origin, self.headers.copy(), self.limits)
         prepared.body = self.body
         prepared.tunnels = self.tunnels
         prepared.response_timeout = self.response_timeout
@@ -147,7 +148,7 @@ class PreparedRequest:
         prepared = self.again()
         prepared.method = next_method(self.method, status) if method is None else clean_method(method)
         prepared.uri = uri
-        prepared.host = host_name(uri)
+        prepared.origin = origin_of(uri)
         prepared.redirects.append(RedirectInfo(status, prepared.method, uri))
         if prepared.method != self.method or method is None and status == SEE_OTHER:
             prepared.body = None
@@ -155,7 +156,7 @@ class PreparedRequest:
             raise StateError(f"the request's body is not kept any more: expected {KEPT_SIZE} bytes at most")
         has_content = prepared.method == self.method and (prepared.body is not None or self.body is None)
         carry_over(prepared.headers, is_trusted=is_trusted(uri, self.first_uri), has_content=has_content)
-        prepared.headers.set_trusted("host", host_field(uri, prepared.host))
+        prepared.headers.set_trusted("host", host_field(uri, prepared.origin[1]))
         return prepared
 
     @property
@@ -178,7 +179,7 @@ class PreparedRequest:
     @property
     def takes_over(self) -> bool:
         """Whether the connection may change its protocol after the response: CONNECT, Upgrade."""
-        return self.method == "CONNECT" or "upgrade" in self.headers
+        return self.method == "CONNECT" or "upgrade" in self.headers.by_name
 
     def head(self) -> bytes:
         """The request line, the fields as they are now, and the blank line."""

@@ -79,13 +79,14 @@ def parse_proxies(answer: str) -> list[Proxy | None]:
     return proxies
 
 
-def find_proxy_from_environment(url: Uri, environment: Mapping[str, str] | None = None) -> str:
-    """The PAC form of what http_proxy, https_proxy and no_proxy say of a URL.
+def find_proxy_from_environment(url: Uri, *, environment: Mapping[str, str] | None = None) -> str:
+    """What http_proxy, https_proxy and no_proxy say of a URL: "PROXY host:port" or "DIRECT".
 
-    ``environment`` None: this process's.  Lower case goes before upper case.  HTTP_PROXY counts for
-    nothing where REQUEST_METHOD is set: in a CGI program it holds what a client sent as a Proxy field.
-    The proxy's name and password come percent-encoded.  HttpException, which names the variable, for one that
-    is not spoken with in plain HTTP, or is none.
+    ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080;
+    no_proxy lists names (with all below them), addresses, networks and "*", each perhaps with a
+    port.  HTTP_PROXY counts for nothing in a CGI program, where it holds what a client sent as a Proxy field.  A name
+    and a password come percent-encoded.  HttpException for a variable that names a proxy by another scheme than http,
+    https too, or that is none.
     """
     if environment is None:
         environment = os.environ
@@ -93,15 +94,20 @@ def find_proxy_from_environment(url: Uri, environment: Mapping[str, str] | None 
     names = _VARIABLES.get(scheme)
     if names is None:
         return "DIRECT"
-    lower, upper = names
-    # os.environ is slow to look into, and slowest for what is not there: this is asked for each request.
-    if lower in environment:
-        name = lower
-    elif upper in environment and not (scheme == "http" and "REQUEST_METHOD" in environment):
+    name, upper = names
+    # This is asked for each request, and os.environ is slow to look into, slowest for what is not there: two calls of
+    # Python each with ``in`` and ``get``, one like this.
+    try:
+        text = environment[name]
+    except KeyError:
+        try:
+            text = environment[upper]
+        except KeyError:
+            return "DIRECT"
+        if scheme == "http" and "REQUEST_METHOD" in environment:
+            return "DIRECT"
         name = upper
-    else:
-        return "DIRECT"
-    text = environment[name].strip()
+    text = text.strip()
     if not text:
         return "DIRECT"
     no_proxy = environment.get("no_proxy")

@@ -40,6 +40,9 @@ after_fork_in_child(_renew_lock)
 
 _ABORTED = "the request was aborted"
 
+# threading.RLock is a function that calls it.
+_ReentrantLock = type(RLock())
+
 
 class HttpClientRequest(IOSink):
     """A request: set its headers, write its body, ``close`` it for the response.
@@ -51,10 +54,18 @@ class HttpClientRequest(IOSink):
     __slots__ = ("_plan", "_exchange", "_cookies", "_working", "_response", "_failure", "_done")
 
     def __init__(self, prepared: PreparedRequest, exchange: Exchange) -> None:
-        super().__init__()
+        # IOSink's, set here: a call of its own would cost each request one more frame.
+        self.phase = OPEN
+        self._parts = []
+        self._size = self._written = 0
+        self._declared = -1
+        self._framing = COUNTED
+        self._codec = self._encoder = self.compressor = None
+        self._is_as_given = self.buffer_output = True
+
         self._plan = prepared
         self._cookies: list[Cookie] | None = None
-        self._working = RLock()  # held by the owner during I/O, so that abort() knows whether to clean up
+        self._working = _ReentrantLock()  # held by the owner during I/O, so that abort() knows whether to clean up
         # Guarded by _ending: the exchange that can be cut, and how it ended.
         self._exchange = exchange
         self._response: ref[HttpClientResponse] | None = None  # weak: a dropped response must be noticed
@@ -155,7 +166,7 @@ class HttpClientRequest(IOSink):
             if self.phase == CLOSED:
                 return self._ended()
             try:
-                if "transfer-encoding" in self.headers and self.phase != STREAMING:
+                if "transfer-encoding" in self._plan.headers.by_name and self.phase != STREAMING:
                     self.flush()  # it is to be chunked, though it may fit the buffer
                 self._send_rest()
                 self.phase = CLOSED
@@ -235,7 +246,7 @@ class HttpClientRequest(IOSink):
             pairs = headers.get_all("cookie") + [cookie.pair() for cookie in self._cookies]
             headers.set_trusted("cookie", "; ".join(pairs))
         headers.freeze("the request's headers have been sent, or stand since its first write")
-        self._declared = headers.content_length
+        self._declared = headers.content_length if "content-length" in headers.by_name else -1
         self.phase = BUFFERING
 
     def _begin(self, length: int, body: bytes = b"") -> bytes:

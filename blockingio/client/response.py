@@ -254,7 +254,7 @@ class HttpClientResponse(Stream[bytes]):
         if lease.is_settled:
             raise StateError("the response has been read, and its connection is in use elsewhere or closed")
         self._connection.lift_limit()
-        sock = self._connection.detach()
+        sock = self._connection.detach(b"" if self._body is None else self._body.rest)
         lease.take_out()
         return sock
 
@@ -273,7 +273,7 @@ class HttpClientResponse(Stream[bytes]):
         """The body has been read."""
         if self._body is not None and self._body.is_doubtful:
             self._is_kept = False
-        if self._is_kept and not self._connection.source.pending:
+        if self._is_kept and not self._connection.source.pending_size:
             if self._connection.is_limited:
                 self._connection.lift_limit()
             self._lease.release()

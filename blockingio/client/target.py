@@ -65,6 +65,15 @@ def host_name(uri: Uri) -> str:
     return name
 
 
+#: Scheme, host as name servers have it, and port: what a connection is to.
+Origin = tuple[str, str, int]
+
+
+def origin_of(uri: Uri) -> Origin:
+    """ValueError where the host is none that can be looked up."""
+    return uri.scheme, host_name(uri), uri.port
+
+
 def host_key(host: str) -> str:
     """One spelling of a host, to compare it with another: two that lead to the same place are equal.
 

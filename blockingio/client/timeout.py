@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 
 class Timeout:
-    """An attribute that is a number of seconds above zero, or None."""
+    """An attribute that is a number of seconds above zero, or None.
+
+    It has no __get__: to look at the attribute is to look into the object's own dictionary, which costs no call.
+    """
 
     def __init__(self, doc: str) -> None:
         self.__doc__ = doc
@@ -14,15 +17,12 @@ class Timeout:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    @overload
-    def __get__(self, client: None, owner: type) -> Timeout: ...
-    @overload
-    def __get__(self, client: object, owner: type) -> float | None: ...
-    def __get__(self, client: object | None, owner: type) -> Timeout | float | None:
-        if client is None:
-            return self
-        seconds: float | None = vars(client)[self._name]
-        return seconds
+    if TYPE_CHECKING:
+        @overload
+        def __get__(self, client: None, owner: type) -> Timeout: ...
+        @overload
+        def __get__(self, client: object, owner: type) -> float | None: ...
+        def __get__(self, client: object | None, owner: type) -> Timeout | float | None: ...
 
     def __set__(self, client: object, seconds: Any) -> None:
         if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):

@@ -114,7 +114,7 @@ class HeaderStore(MutableMapping[str, str]):
 
     def encode(self) -> bytes:
         """"name: value\\r\\n" for every field, without the blank line."""
-        return self.section().data
+        return (self.kept_section or self.section()).data
 
     def encode_without(self, names: frozenset[str]) -> bytes:
         """``encode()`` without the fields of these lower-case names."""

@@ -25,9 +25,12 @@ def written_uri(uri: Uri | str) -> Uri:
     if isinstance(uri, Uri):
         return uri
     if isinstance(uri, str):
+        try:
+            return Uri.parse(uri)  # which lets no CR, LF or NUL through
+        except ValueError:
+            pass
         check_one_line(uri)
-        parsed = Uri.try_parse(uri)
-        return Uri.parse(_escaped(uri)) if parsed is None else parsed
+        return Uri.parse(_escaped(uri))
     raise TypeError(f"expected a Uri or a str, not {type(uri).__name__}")
 
 

@@ -411,16 +411,19 @@ def has_body(method: str, status: int) -> bool:
 def response_body(source: LenientSource, fields: Fields, limits: Limits, *, method: str, status: int) -> Body | None:
     """The body that a response has, None where it has none; the steps of RFC 9112 6.3.
 
-    Raises BadMessage where its end cannot be told.
+    One that has come with its head is taken off ``source``.  Raises BadMessage where its end cannot be told.
     """
     if not has_body(method, status):  # 1. and 2.
         return None
     if fields.fault:  # 3. to 5.
         raise BadMessage(fields.fault)
     if fields.chunked:  # 4.
-        return LenientChunkedBody(source, limits)
-    if fields.content_length == 0:  # 6.
+        here = source.take_chunks(HEAD_RECEIVE_SIZE, CHUNKS_ALONE) if limits.max_body_size is None else None
+        return LenientChunkedBody(source, limits) if here is None else ReceivedBody(-1, *here)
+    size = fields.content_length
+    if size == 0:  # 6.
         return None
-    if fields.content_length > 0:
-        return FixedBody(source, fields.content_length)
+    if size > 0:
+        data = source.take_received(size) if size <= HEAD_RECEIVE_SIZE else None
+        return FixedBody(source, size) if data is None else ReceivedBody(size, data, [(data, size)])
     return UntilCloseBody(source)  # 8.

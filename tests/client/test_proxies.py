@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -310,6 +311,33 @@ def test_the_environment_is_the_default(client: HttpClient, monkeypatch: pytest.
         assert client.get_url("http://a.example/x").close().read() == b"ok"
         client.close()
     assert proxy.asked[0].target == "http://a.example/x"
+
+
+def test_the_environment_counts_the_moment_that_it_changes(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    with scripted(answering(*[OK] * 3)) as server, scripted(answering(*[OK] * 4)) as proxy:
+        url, named = server.url("/x"), {"http_proxy": f"http://127.0.0.1:{proxy.port}/"}
+
+        def ask() -> None:
+            assert client.get_url(url).close().read() == b"ok"
+
+        ask()
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, named["http_proxy"])
+            ask()
+            monkeypatch.delenv(name)
+        ask()
+        with monkeypatch.context() as replaced:
+            replaced.setattr(os, "environ", dict(named))
+            ask()
+        ask()
+        os.environ.update(named)
+        ask()
+        monkeypatch.delenv("http_proxy")
+        client.close()
+    assert [asked.target for asked in server.asked] == ["/x"] * 3
+    assert [asked.target for asked in proxy.asked] == [url] * 4
 
 
 # ------------------------------------------------------------------ http: absolute-form

@@ -10,6 +10,7 @@ import pytest
 
 import blockingio
 from blockingio import Cookie, HttpClient, HttpClientRequest, HttpException, InternetAddress, StateError, Uri
+from blockingio.client.origins import Origins
 from blockingio.testing import serving
 from tests.client.servers import EMPTY, OK, Asked, answering, scripted
 
@@ -227,6 +228,35 @@ def test_the_user_agent_can_be_changed_and_left_out(client: HttpClient) -> None:
     assert client.user_agent is None
     with pytest.raises(ValueError):
         client.user_agent = "a\r\nb: c"
+
+
+def test_each_origin_has_its_own_host_field(client: HttpClient) -> None:
+    """Also where one client asks many, or changes the fields of a request to one."""
+    hosts = {80: "a.example", 8080: "a.example:8080"}
+    with scripted(answering(*[EMPTY] * 3), answering(*[EMPTY] * 3)) as server:
+        client.find_proxy = lambda url: f"PROXY 127.0.0.1:{server.port}"
+        for port in hosts:
+            changed = client.get_url(f"http://a.example:{port}/")
+            changed.headers.set("host", "b.example")
+            changed.close()
+            client.get_url(f"http://a.example:{port}/").close()
+            client.get_url(f"http://a.example:{port}/").close()
+        client.close()
+    for number, host in enumerate(hosts.values()):
+        fields = [asked.header("host") for asked in server.asked[3 * number : 3 * number + 3]]
+        assert fields == ["b.example", host, host]
+
+
+def test_what_is_known_of_origins_is_bounded() -> None:
+    origins = Origins("Mine/1")
+    for number in 2 * [*range(150)]:
+        uri = Uri.parse(f"HTTP://H{number}.example:{number + 1}/{number}?{number}")
+        origin, headers = origins.of(uri)
+        assert origin == ("http", f"h{number}.example", number + 1)
+        assert list(headers.items()) == [
+            ("host", f"h{number}.example" + (f":{number + 1}" if number != 79 else "")), ("user-agent", "Mine/1"),
+            ("accept-encoding", "gzip")]
+        assert 1 <= len(origins) <= 100
 
 
 def test_headers_are_the_users_until_the_first_write(client: HttpClient) -> None:

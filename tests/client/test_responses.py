@@ -325,6 +325,24 @@ def test_what_was_read_too_far_comes_first_from_a_detached_socket(client: HttpCl
                 assert file.read() == b"! and more"
 
 
+@pytest.mark.parametrize("head, raw, rest", [
+    (b"Content-Length: 5", b"Test!", b"st!"),
+    (b"Transfer-Encoding: chunked", b"5\r\nTest!\r\n0\r\n\r\n", b"st!\r\n0\r\n\r\n"),
+    (b"Transfer-Encoding: chunked", b"2\r\nTe\r\n3\r\nst!\r\n0\r\n\r\n", b"\r\n3\r\nst!\r\n0\r\n\r\n"),
+])
+def test_what_was_not_read_of_a_body_comes_first_from_a_detached_socket(client: HttpClient, head: bytes, raw: bytes,
+                                                                        rest: bytes) -> None:
+    """As it came: with its head, or behind it."""
+    for pieces in ([b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b and more" % (head, raw)],
+                   [b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % head, raw, b" and more"]):
+        with Answered(client, *pieces) as response:
+            assert response.read(2) == b"Te"
+            with response.detach_socket() as sock:
+                sock.settimeout(PATIENCE)
+                with sock.makefile("rb") as file:
+                    assert file.read() == rest + b" and more"
+
+
 def test_what_was_read_too_far_over_tls(certificates: Any) -> None:
     with (
         scripted(answering(b"HTTP/1.1 200 OK\r\n\r\nTest!"), context=certificates.server_context()) as server,
