@@ -62,6 +62,7 @@ def test_uploads_and_zips_are_measured(tmp_path: Path) -> None:
     with Contender("files.command", str(tmp_path)) as contender:
         assert command.upload(contender, tmp_path / "source.bin", tmp_path / "inbox").rate > 0
         assert command.zip_folder(contender, "/").rate > 0
+    assert command.receive_by_cat(tmp_path / "source.bin", tmp_path / "copy.bin").rate > 0
 
 
 @pytest.mark.parametrize("kind, words", [("get", ["plain"]), ("post", ["read"]), ("tls", ["plain", "tls"])])

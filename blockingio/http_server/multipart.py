@@ -193,10 +193,7 @@ class _Reader(Iterator[MimeMultipart]):
                 if last:
                     yield last
                 return
-            # A boundary that has not come whole begins with a CR among the last few bytes.
-            at = buffer.find(b"\r", max(at, len(buffer) - len(delimiter) + 1))
-            if at < 0:
-                at = len(buffer)
+            at = self._end_of_content(buffer, at)
             if at > begin:
                 data = bytes(buffer[begin:at])
                 del buffer[:at]
@@ -218,8 +215,16 @@ class _Reader(Iterator[MimeMultipart]):
 
     def _may_have_boundary(self, chunk: bytes) -> bool:
         """Whether one is in it, or begins at its end."""
+        return self._delimiter in chunk or self._end_of_content(chunk, 0) < len(chunk)
+
+    def _end_of_content(self, data: bytes | bytearray, start: int) -> int:
+        """Where, from ``start`` on, a boundary begins that has not come whole; the end where none does.
+
+        CR is in a delimiter once, at its beginning: only the last one can be it.
+        """
         delimiter = self._delimiter
-        return delimiter in chunk or chunk.find(b"\r", max(0, len(chunk) - len(delimiter) + 1)) >= 0
+        at = data.rfind(b"\r", max(start, len(data) - len(delimiter) + 1))
+        return at if at >= 0 and delimiter.startswith(data[at:]) else len(data)
 
     def _end_of_boundary(self, found: int) -> int:
         """Where the CRLF is that ends the boundary's line; -1 where the line is longer, so is content."""

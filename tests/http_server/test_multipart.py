@@ -166,6 +166,16 @@ def test_what_holds_nothing_of_a_boundary_is_not_copied() -> None:
     assert {type(chunk) for chunk in part} == {bytes}
 
 
+@pytest.mark.parametrize("end", [b"\r.", b"\r\n", b"\r\n-", b"\r\n--", b"\r\n--a-bound", b"\r\r\n--", b"\r\n-a"])
+def test_only_what_is_the_beginning_of_a_boundary_is_held_back(end: bytes) -> None:
+    """Of content of any bytes every sixth piece has a CR near its end, which is the beginning of nothing."""
+    is_beginning = b"\r\n--a-boundary".startswith(end[end.rindex(b"\r"):])
+    pieces = [b"--a-boundary\r\n\r\n", b"x" * 1000, b"y" * 1000 + end, b"z" * 1000, b"\r\n--a-boundary--"]
+    part, = (list(part) for part in MimeMultipartTransformer("a-boundary").bind(pieces))
+    assert (part[1] is pieces[2]) is not is_beginning
+    assert b"".join(part) == b"".join(pieces[1:4])
+
+
 def test_memory_does_not_grow_with_a_part() -> None:
     longest = 0
     part: MimeMultipart
