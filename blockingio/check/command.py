@@ -24,7 +24,7 @@ from blockingio.check.verdict import NoHttp, baseline_of
 # Where a server of one's own is (RFC 1918, 4193, 3927, 4291): not all that ipaddress calls private.
 _OWN = [ipaddress.ip_network(text) for text in (
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "169.254.0.0/16",
-    "fe80::/10")]  # fmt: skip
+    "fe80::/10")]
 
 _PATIENCE = 2.0  # seconds
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession, strength
-from blockingio.net.forks import register
 from blockingio.client.target import host_key
+from blockingio.net.system import begin_anew_in_child
 from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
 
@@ -170,7 +170,7 @@ class CredentialStore:
     def __init__(self) -> None:
         self._lock = Lock()
         self._entries: list[StoredCredentials] = []  # guarded by _lock
-        register(self, CredentialStore._begin_anew)
+        begin_anew_in_child(self, CredentialStore._begin_anew)
 
     def _begin_anew(self) -> None:
         """This is a forked child: another thread of the parent's may have had the lock."""

@@ -27,7 +27,7 @@ from blockingio.wire.source import LenientSource
 class Connection:
     __slots__ = ("idle_until", "cut_reason", "channel", "source", "info", "seen_line", "seen_status",
                  "seen_fields", "seen_limits", "_der", "_certificate", "_guard", "_held", "_wait_for_input", "ahead",
-                 "ahead_size", "is_limited", "_own_timeout", "tap", "send", "send_some")  # fmt: skip
+                 "ahead_size", "is_limited", "_own_timeout", "tap", "send", "send_some")
 
     channel: Channel  # these from begin() on
     source: LenientSource

@@ -34,7 +34,7 @@ class GzipReader:
     """
 
     __slots__ = ("_read_some", "_decoder", "_input", "_at", "_is_begun", "_is_full", "_is_ended",
-                 "_has_content", "_failure")  # fmt: skip
+                 "_has_content", "_failure")
 
     def __init__(self, read_some: Callable[[int], bytes]) -> None:
         self._read_some = read_some

@@ -23,9 +23,9 @@ from collections.abc import Hashable
 from threading import Condition, Lock, current_thread
 from typing import Any, Final, Generic
 
-from blockingio.net.forks import register
 from blockingio.client.lease import C, Lease
 from blockingio.errors import HttpException, StateError
+from blockingio.net.system import begin_anew_in_child
 from blockingio.stream.thread import Thread
 
 # Seconds; dart:io's HttpClient.idleTimeout.
@@ -98,7 +98,7 @@ class Pool(Generic[C]):
         self._wake_reaper = Condition(self._lock)
         # What was dropped: a key, its connection, and whether that can go on; None: the client itself.
         self._notes: deque[tuple[Hashable, C | None, bool] | None] = deque()
-        register(self, Pool._begin_anew)
+        begin_anew_in_child(self, Pool._begin_anew)
 
     @property
     def max_per_host(self) -> int | None:

@@ -97,7 +97,7 @@ class PreparedRequest:
 
     __slots__ = ("client", "method", "uri", "origin", "headers", "body", "follow_redirects", "max_redirects",
                  "tunnels", "limits", "response_timeout", "first_uri", "redirects", "proxy", "attempt",
-                 "proxy_attempt")  # fmt: skip
+                 "proxy_attempt")
 
     def __init__(self, client: Opener, method: str, uri: Uri, origin: Origin, headers: HttpHeaders, limits: Limits
                  ) -> None:

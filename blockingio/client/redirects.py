@@ -22,7 +22,7 @@ _NOT_OF_A_URI = re.compile(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})")
 
 # What is for one server's eyes.
 _SENSITIVE = frozenset(("authorization", "cookie", "cookie2", "proxy-authenticate", "proxy-authorization",
-                        "www-authenticate"))  # fmt: skip
+                        "www-authenticate"))
 # What delimits a body, and describes it; the former is made anew where it is sent again.
 _FRAMING = ("content-length", "transfer-encoding", "trailer", "expect")
 _CONTENT = ("content-encoding", "content-language", "content-location", "content-type")

@@ -339,6 +339,6 @@ class _OfTheResponse:
 
 
 _RESPONSE_NAMES = frozenset(name for name in dir(HttpClientResponse)
-                            if name[0] != "_" and not hasattr(HttpClientRequest, name))  # fmt: skip
+                            if name[0] != "_" and not hasattr(HttpClientRequest, name))
 for _name in _RESPONSE_NAMES:
     setattr(HttpClientRequest, _name, _OfTheResponse(_name))

@@ -60,7 +60,7 @@ class HttpClientResponse(Stream[bytes]):
 
     __slots__ = ("status_code", "reason_phrase", "compression_state", "prepared", "_lease", "_connection",
                  "_fields", "_body", "_read_body", "_is_kept", "_cookies", "_kept_readers",
-                 "__weakref__")  # fmt: skip
+                 "__weakref__")
 
     def __init__(self, prepared: PreparedRequest, lease: Lease[Connection], status: int, reason: str, fields: Fields, *,
                  is_kept: bool) -> None:

@@ -21,8 +21,8 @@ from blockingio.client.connection import Connection
 from blockingio.client.connect import Deadline, named
 from blockingio.client.keylog import key_log_of
 from blockingio.net.channel import TlsChannel
-from blockingio.net.forks import register
 from blockingio.net.security import SecurityContext
+from blockingio.net.system import begin_anew_in_child
 from blockingio.net.x509 import X509Certificate
 
 
@@ -44,7 +44,7 @@ class ClientTls:
         # The rest is guarded by _lock: what the SecurityContext gave last, and one like it of our own.
         self._shared: ssl.SSLContext | None = None
         self._own: ssl.SSLContext | None = None
-        register(self, ClientTls._begin_anew)
+        begin_anew_in_child(self, ClientTls._begin_anew)
 
     def _begin_anew(self) -> None:
         """This is a forked child: another thread of the parent's may have had the lock."""

@@ -55,7 +55,7 @@ class KeptFile:
     """
 
     __slots__ = ("root", "plain", "neighbours", "size", "_answers", "_root_witness", "_witnesses", "_look_again",
-                 "_looked_at")  # fmt: skip
+                 "_looked_at")
 
     def __init__(self, root: object, plain: Representation, neighbours: Sequence[Representation],
                  root_witness: _Witness, witnesses: list[_Witness]) -> None:

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from blockingio.net.forks import register
 from blockingio.net.self_signed import make_self_signed
+from blockingio.net.system import begin_anew_in_child
 from blockingio.net.x509 import X509Certificate
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class SecurityContext:
         self._with_trusted_roots = with_trusted_roots
         # All below is guarded by the lock.
         self._lock = threading.RLock()
-        register(self, SecurityContext._begin_anew)
+        begin_anew_in_child(self, SecurityContext._begin_anew)
         self._chain: _Chain | None = None
         self._key: _Secret | None = None
         self._key_in_chain: _Secret | None = None

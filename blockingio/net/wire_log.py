@@ -91,7 +91,7 @@ class WireTap:
     """
 
     __slots__ = ("lock", "is_tls", "_logs", "_era", "_listener", "_number", "_peer", "_opened_at", "_begun", "_ended",
-                 "_is_deaf")  # fmt: skip
+                 "_is_deaf")
 
     def __init__(self, logs: WireLogs, listener: _Listener, number: int, peer: str, is_tls: bool) -> None:
         self.lock = RLock()

@@ -27,7 +27,7 @@ class Broadcast(Generic[T]):
     """
 
     def __init__(self, open_source: Callable[[], Reader[T]], on_listen: Callable[..., None] | None,
-                 on_cancel: Callable[..., None] | None) -> None:  # fmt: skip
+                 on_cancel: Callable[..., None] | None) -> None:
         self._open_source = open_source
         self._on_listen = on_listen
         self._on_cancel = on_cancel

@@ -161,7 +161,7 @@ class _Helper:
     __slots__ = ("_iterator", "_note", "_keep", "_lock", "_orders", "_idle")
 
     def __init__(self, iterator: Iterator[Any], note: Callable[[], None],
-                 keep: Callable[[Outcome], None]) -> None:  # fmt: skip
+                 keep: Callable[[Outcome], None]) -> None:
         self._iterator = iterator
         self._note = note
         self._keep = keep

@@ -26,7 +26,7 @@ from blockingio.stream.subscription import StreamSubscription
 from blockingio.stream.views import (
     AsyncMapReader, DistinctReader, EventSink, ExpandReader, HandleErrorReader, MapReader, PeriodicReader,
     SkipReader, SkipWhileReader, TakeReader, TakeWhileReader, TimeoutReader, WhereReader,
-)  # fmt: skip
+)
 
 __all__ = ["EventSink", "Stream", "StreamSubscription", "StreamTransformer"]
 
@@ -170,7 +170,7 @@ class Stream(Generic[T]):
         return self._view(lambda source: TakeWhileReader(source, test))
 
     def handle_error(self, on_error: Callable[[Exception], None],
-                     test: Callable[[Exception], bool] | None = None) -> Stream[T]:  # fmt: skip
+                     test: Callable[[Exception], bool] | None = None) -> Stream[T]:
         """Errors for which ``test`` is true (all, without one) go to ``on_error`` instead of up.
 
         The next event is asked for then: a generator that has failed is at its end.
@@ -178,7 +178,7 @@ class Stream(Generic[T]):
         return self._view(lambda source: HandleErrorReader(source, on_error, test))
 
     def timeout(self, time_limit: float,
-                on_timeout: Callable[[EventSink[T]], None] | None = None) -> Stream[T]:  # fmt: skip
+                on_timeout: Callable[[EventSink[T]], None] | None = None) -> Stream[T]:
         """The same events; TimeoutError where one takes longer than ``time_limit`` seconds to come.
 
         Iterating again waits again.  With ``on_timeout`` that is called instead, once until the next
@@ -194,14 +194,14 @@ class Stream(Generic[T]):
         return self._view(lambda source: TimeoutReader(source, limit, on_timeout))
 
     def transform(self, transformer: StreamTransformer[T, S] | Callable[[Stream[T]], Iterable[S]]
-                  ) -> Stream[S]:  # fmt: skip
+                  ) -> Stream[S]:
         """What ``transformer.bind(self)`` gives, or ``transformer(self)`` where it has no bind."""
         bind: Any = getattr(transformer, "bind", transformer)
         bound: Iterable[S] = bind(self)
         return bound if isinstance(bound, Stream) else Stream.from_iterable(bound)
 
     def as_broadcast_stream(self, *, on_listen: Callable[..., None] | None = None,
-                            on_cancel: Callable[..., None] | None = None) -> Stream[T]:  # fmt: skip
+                            on_cancel: Callable[..., None] | None = None) -> Stream[T]:
         """A stream for any number of readers, each of whom sees every event from its iter() on.
 
         A reader asks for an event when it needs one, and the others get it too; what a slow one
@@ -329,7 +329,7 @@ class Stream(Generic[T]):
     def listen(self, on_data: Callable[[T], object] | None, *,
                on_error: Callable[[Exception], object] | None = None,
                on_done: Callable[[], object] | None = None,
-               cancel_on_error: bool = False) -> StreamSubscription[T]:  # fmt: skip
+               cancel_on_error: bool = False) -> StreamSubscription[T]:
         """Call ``on_data`` with each event, on a background thread of its own.
 
         ``on_error`` gets what the stream raises, and on_data; without it that is logged on
@@ -337,7 +337,7 @@ class Stream(Generic[T]):
         at the end, but not once cancelled.
         """
         subscription = StreamSubscription(on_data, on_error=on_error, on_done=on_done,
-                                          cancel_on_error=cancel_on_error)  # fmt: skip
+                                          cancel_on_error=cancel_on_error)
         subscription.start(self._stream_reader())
         return subscription
 

@@ -46,13 +46,13 @@ class StreamSubscription(Generic[T]):
 
     __slots__ = ("_on_data", "_on_error", "_on_done", "_on_cancel", "_cancel_on_error", "_wait",
                  "_resumed", "_lock", "_pauses", "_state", "_error", "_futures", "_is_settled",
-                 "__weakref__")  # fmt: skip
+                 "__weakref__")
 
     def __init__(self, on_data: Callable[[T], object] | None, *,
                  on_error: Callable[[Exception], object] | None = None,
                  on_done: Callable[[], object] | None = None,
                  cancel_on_error: bool = False,
-                 on_cancel: Callable[[], object] | None = None) -> None:  # fmt: skip
+                 on_cancel: Callable[[], object] | None = None) -> None:
         self._on_data = on_data
         self._on_error = on_error
         self._on_done = on_done

@@ -59,7 +59,7 @@ class HandleErrorReader(Reader[T]):
     __slots__ = ("_source", "_on_error", "_test")
 
     def __init__(self, source: Reader[T], on_error: Callable[[Exception], None],
-                 test: Callable[[Exception], bool] | None) -> None:  # fmt: skip
+                 test: Callable[[Exception], bool] | None) -> None:
         self._source = source
         self._on_error = on_error
         self._test = test
@@ -321,7 +321,7 @@ class TimeoutReader(Reader[T]):
     __slots__ = ("_source", "_limit", "_on_timeout", "_outcomes", "_is_closed", "_is_silent")
 
     def __init__(self, source: Reader[T], limit: float,
-                 on_timeout: Callable[[EventSink[T]], None] | None) -> None:  # fmt: skip
+                 on_timeout: Callable[[EventSink[T]], None] | None) -> None:
         self._source = source
         self._limit = limit
         self._on_timeout = on_timeout

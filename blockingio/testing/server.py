@@ -51,7 +51,7 @@ class RunningServer:
         self._unexpected: list[str] = []
         self._described = ""  # the rules at the first of those
         self.server = (HttpServer.bind(_HOST, 0) if self.context is None
-                       else HttpServer.bind_secure(_HOST, 0, self.context))  # fmt: skip
+                       else HttpServer.bind_secure(_HOST, 0, self.context))
         try:
             self._working = self.server.listen(self._serve, workers=workers)
         except BaseException:

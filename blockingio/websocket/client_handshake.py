@@ -42,7 +42,7 @@ def http_uri(url: Uri | str) -> Uri:
 
 
 def _ask(client: HttpClient, uri: Uri, protocols: tuple[str, ...], headers: Mapping[str, object],
-         compression: CompressionOptions) -> Shaken:  # fmt: skip
+         compression: CompressionOptions) -> Shaken:
     key = b64encode(os.urandom(16)).decode("ascii")
     try:
         request = client.open_url("GET", uri, tunnel=True)
@@ -69,7 +69,7 @@ def _ask(client: HttpClient, uri: Uri, protocols: tuple[str, ...], headers: Mapp
 
 
 def _set_headers(request: HttpClientRequest, key: str, protocols: tuple[str, ...], headers: Mapping[str, object],
-                 compression: CompressionOptions) -> None:  # fmt: skip
+                 compression: CompressionOptions) -> None:
     fields = request.headers
     fields.remove_all("accept-encoding")
     try:

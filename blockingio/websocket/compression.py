@@ -42,7 +42,7 @@ class CompressionOptions:
     COMPRESSION_OFF: ClassVar[CompressionOptions]
 
     __slots__ = ("client_no_context_takeover", "server_no_context_takeover", "client_max_window_bits",
-                 "server_max_window_bits", "enabled")  # fmt: skip
+                 "server_max_window_bits", "enabled")
 
     client_no_context_takeover: bool
     server_no_context_takeover: bool
@@ -52,12 +52,12 @@ class CompressionOptions:
 
     def __init__(self, *, client_no_context_takeover: bool = False, server_no_context_takeover: bool = False,
                  client_max_window_bits: int | None = None, server_max_window_bits: int | None = None,
-                 enabled: bool = True) -> None:  # fmt: skip
+                 enabled: bool = True) -> None:
         for name, bits in (("client", client_max_window_bits), ("server", server_max_window_bits)):
             if bits is not None and (type(bits) is not int or not MIN_BITS <= bits <= MAX_BITS):
                 raise ValueError(f"{name}_max_window_bits is {bits!r}, expected None or 8 to 15")
         values = (bool(client_no_context_takeover), bool(server_no_context_takeover), client_max_window_bits,
-                  server_max_window_bits, bool(enabled))  # fmt: skip
+                  server_max_window_bits, bool(enabled))
         for name, value in zip(self.__slots__, values):
             object.__setattr__(self, name, value)
 
@@ -162,7 +162,7 @@ class Inflater:
                 data = state.decompress(left, _STEP)
             except zlib.error as error:
                 raise Violation(WebSocketStatus.INVALID_FRAME_PAYLOAD_DATA,
-                                f"a compressed message is no deflate data: {error}") from None  # fmt: skip
+                                f"a compressed message is no deflate data: {error}") from None
             if data:
                 self._remember(data)
                 yield data
@@ -179,7 +179,7 @@ class Inflater:
         yield from self.expand(_TAIL)
         if self._state is not None and not _is_between_blocks(self._state):
             raise Violation(WebSocketStatus.INVALID_FRAME_PAYLOAD_DATA,
-                            "a compressed message ends in the middle of its deflate data")  # fmt: skip
+                            "a compressed message ends in the middle of its deflate data")
         if self._forgets:
             self._state = None
             self._recent.clear()

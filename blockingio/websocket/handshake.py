@@ -129,7 +129,7 @@ def _accept(offer: Extension, options: CompressionOptions) -> Agreement | None:
     return Agreement(
         bool(asked.get("client_no_context_takeover")) or options.client_no_context_takeover,
         bool(asked.get("server_no_context_takeover")) or options.server_no_context_takeover,
-        client_bits, server_bits)  # fmt: skip
+        client_bits, server_bits)
 
 
 def make_offer(options: CompressionOptions) -> str:
@@ -138,7 +138,7 @@ def make_offer(options: CompressionOptions) -> str:
     if not options.enabled or own_bits is not None and own_bits < MIN_OWN_BITS:
         return ""
     offer = str(Agreement(options.client_no_context_takeover, options.server_no_context_takeover, own_bits,
-                          options.server_max_window_bits))  # fmt: skip
+                          options.server_max_window_bits))
     # Without a value: the server may name any.
     return offer if own_bits is not None else f"{offer}; client_max_window_bits"
 
@@ -166,7 +166,7 @@ def check_answer(answers: list[Extension], options: CompressionOptions) -> Agree
         "client_no_context_takeover" in chosen or options.client_no_context_takeover,
         "server_no_context_takeover" in chosen,
         _least(chosen.get("client_max_window_bits"), options.client_max_window_bits),
-        chosen.get("server_max_window_bits"))  # fmt: skip
+        chosen.get("server_max_window_bits"))
 
 
 def _values(extension: Extension, *, is_offer: bool) -> dict[str, int]:
@@ -182,7 +182,7 @@ def _values(extension: Extension, *, is_offer: bool) -> dict[str, int]:
             values[name] = int(value)
         else:
             raise ValueError(f"{DEFLATE} has the parameter {name}={value}, expected one of RFC 7692 7.1, with bits of "
-                             f"{MIN_BITS} to {MAX_BITS}")  # fmt: skip
+                             f"{MIN_BITS} to {MAX_BITS}")
     return values
 
 

@@ -14,9 +14,8 @@ from blockingio.websocket.compression import Inflater
 from blockingio.websocket.frames import (
     BINARY, CLOSE, CONTINUATION, FIN, MASKED, MAX_CONTROL_SIZE, PING, PONG, RESERVED, RSV1, TEXT, Close, Ping, Pong)
 from blockingio.websocket.masking import apply_mask, rotate
-from blockingio.websocket.message import Message
+from blockingio.websocket.message import Message, decode
 from blockingio.websocket.status import Violation, WebSocketStatus, is_code_to_receive
-from blockingio.websocket.utf8 import decode
 
 Event: TypeAlias = "str | bytes | Ping | Pong | Close | Violation"
 
@@ -27,7 +26,7 @@ _WHOLE_BINARY = FIN | BINARY
 
 class Inbound:
     __slots__ = ("max_size", "left", "_is_masked", "_bit", "_inflater", "_part", "_key", "_opcode", "_is_fin",
-                 "_control", "_message", "_is_closed")  # fmt: skip
+                 "_control", "_message", "_is_closed")
 
     def __init__(self, *, is_masked: bool, inflater: Inflater | None, max_size: int | None) -> None:
         self.max_size = max_size  # bytes of a message, None: any; may be changed by any thread between two frames
@@ -74,7 +73,7 @@ class Inbound:
                 first, size = data[at], data[at + 1] ^ bit
                 start = at + 6 if bit else at + 2
                 is_usual = (size < 126 and start + size <= end and self._message is None
-                            and (self.max_size is None or size <= self.max_size))  # fmt: skip
+                            and (self.max_size is None or size <= self.max_size))
                 if is_usual and (first == _WHOLE_TEXT or first == _WHOLE_BINARY):
                     at = start + size
                     payload = data[start:at]
@@ -134,7 +133,7 @@ class Inbound:
             raise _broken("a frame has RSV2 or RSV3 set, and no extension that says why")
         if first & RSV1 and (self._inflater is None or opcode not in (TEXT, BINARY)):
             raise _broken("a frame has RSV1 set, which is for the first frame of a compressed message"
-                          if self._inflater else "a frame has RSV1 set, and no extension that says why")  # fmt: skip
+                          if self._inflater else "a frame has RSV1 set, and no extension that says why")
         if opcode >= CLOSE:
             if first < FIN:
                 raise _broken("a control frame is fragmented")

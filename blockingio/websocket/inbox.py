@@ -136,7 +136,7 @@ class Inbox:
             left = max(deadline - monotonic(), 0)
             try:
                 message = self._count_out(
-                    _NUDGE if self._returned else self._queue.get(timeout=in_one_go(min(left, nap))))  # fmt: skip
+                    _NUDGE if self._returned else self._queue.get(timeout=in_one_go(min(left, nap))))
             except Empty:
                 if deadline <= monotonic():
                     raise TimeoutError(f"no message came within {seconds:g} seconds") from None

@@ -25,14 +25,13 @@ from blockingio.net.system import AF_UNIX, schedule_as_batch
 from blockingio.net.tls_channel import DuplexTlsChannel
 from blockingio.server.timer import Timer
 from blockingio.stream.thread import Thread
-from blockingio.websocket.clock import clock
 from blockingio.websocket.compression import Agreement
 from blockingio.websocket.frames import Close
 from blockingio.websocket.inbound import Inbound
 from blockingio.websocket.inbox import Inbox
 from blockingio.websocket.reading import Reading
 from blockingio.websocket.status import MAX_REASON_SIZE, Violation, WebSocketException, WebSocketStatus, of_peer
-from blockingio.websocket.watch import watch
+from blockingio.websocket.watch import clock, watch
 from blockingio.websocket.writer import Writer
 from blockingio.wire.source import TIMED_OUT
 
@@ -59,13 +58,13 @@ class Link:
         self._channel = _channel_on(sock)
         self._is_server = is_server
         self.writer = Writer(self._channel, masks=not is_server,
-                             deflater=agreement.deflater(is_server) if agreement else None)  # fmt: skip
+                             deflater=agreement.deflater(is_server) if agreement else None)
         self.inbound = Inbound(is_masked=is_server, max_size=DEFAULT_SIZE,
-                               inflater=agreement.inflater(is_server) if agreement else None)  # fmt: skip
+                               inflater=agreement.inflater(is_server) if agreement else None)
         self.inbox = Inbox(DEFAULT_SIZE)
         self.heartbeat = Heartbeat(self)
         self.reading = Reading(self._channel, self.inbound, self.inbox, on_ping=self.writer.pong,
-                               on_pong=self.heartbeat.hear)  # fmt: skip
+                               on_pong=self.heartbeat.hear)
         # Written by the thread of ``run``, but where it says otherwise.
         self.close_code: int | None = None
         self.close_reason: str | None = None

@@ -6,9 +6,10 @@ take many times the bytes that they have.
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
+
 from blockingio.websocket.compression import Inflater
 from blockingio.websocket.status import Violation, WebSocketStatus
-from blockingio.websocket.utf8 import Utf8Check, decode
 
 # Bytes from which on a piece is kept as an object of its own: the object's overhead is small then.
 _LARGE = 4096
@@ -63,4 +64,39 @@ class Message:
     def _check_size(self, size: int) -> None:
         if self._max_size is not None and size > self._max_size:
             raise Violation(WebSocketStatus.MESSAGE_TOO_BIG,
-                            f"a message has {size} bytes or more, expected at most {self._max_size}")  # fmt: skip
+                            f"a message has {size} bytes or more, expected at most {self._max_size}")
+
+
+class Utf8Check:
+    """Whether what is here of a text can be the beginning of UTF-8 (RFC 3629); for one message, piece by piece.
+
+    Python's incremental decoder refuses a byte as soon as no text can have it there, but for one kind: of a surrogate
+    it waits for the third byte, though the second says it all.
+    """
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self) -> None:
+        self._decoder = getincrementaldecoder("utf-8")()
+
+    def add(self, piece: bytes | bytearray) -> None:
+        """Raises Violation where it cannot be text."""
+        try:
+            self._decoder.decode(piece)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error.reason) from None
+        begun = self._decoder.getstate()[0]
+        if begun[:1] == b"\xed" and begun[1:] > b"\x9f":
+            raise _not_utf8("a surrogate")
+
+
+def decode(data: bytes | bytearray) -> str:
+    """A whole text.  Raises Violation."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error.reason) from None
+
+
+def _not_utf8(reason: str) -> Violation:
+    return Violation(WebSocketStatus.INVALID_FRAME_PAYLOAD_DATA, f"a text is no UTF-8: {reason}")

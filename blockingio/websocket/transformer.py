@@ -20,7 +20,7 @@ class WebSocketTransformer(StreamTransformer[HttpRequest, WebSocket]):
     """
 
     def __init__(self, *, protocol_selector: Callable[[list[str]], str | None] | None = None,
-                 compression: CompressionOptions = CompressionOptions.COMPRESSION_DEFAULT) -> None:  # fmt: skip
+                 compression: CompressionOptions = CompressionOptions.COMPRESSION_DEFAULT) -> None:
         self._protocol_selector = protocol_selector
         self._compression = compression
 
@@ -31,7 +31,7 @@ class WebSocketTransformer(StreamTransformer[HttpRequest, WebSocket]):
     def _sockets(self, request: HttpRequest) -> list[WebSocket]:
         try:
             return [WebSocketTransformer.upgrade(request, protocol_selector=self._protocol_selector,
-                                                 compression=self._compression)]  # fmt: skip
+                                                 compression=self._compression)]
         except WebSocketException:
             return []
 
@@ -43,7 +43,7 @@ class WebSocketTransformer(StreamTransformer[HttpRequest, WebSocket]):
     @staticmethod
     def upgrade(request: HttpRequest, *, protocol_selector: Callable[[list[str]], str | None] | None = None,
                 compression: CompressionOptions = CompressionOptions.COMPRESSION_DEFAULT,
-                allowed_origins: Iterable[str] | None = None) -> WebSocket:  # fmt: skip
+                allowed_origins: Iterable[str] | None = None) -> WebSocket:
         """Answer with 101; the connection is the WebSocket's.  Fields set on ``request.response`` go out with it.
 
         ``allowed_origins``: such as "https://example.org"; a browser's page from another origin is answered 403.  A

@@ -10,7 +10,10 @@ from __future__ import annotations
 from threading import Lock
 from typing import Protocol
 
-from blockingio.websocket.clock import clock
+from blockingio.server.timer import TimerThread
+
+#: The one timer of all WebSockets of this process: its thread is only there while something is due.
+clock = TimerThread("blockingio websocket clock")
 
 # Seconds between two ticks.
 TICK = 0.05

@@ -46,7 +46,7 @@ class WebSocket(Stream[str | bytes]):
     CLOSED: ClassVar[int] = 3
 
     __slots__ = ("_link", "_protocol", "_extensions", "_max_message_size", "_done", "_done_lock", "_kept_readers",
-                 "__weakref__")  # fmt: skip
+                 "__weakref__")
 
     def __init__(self, socket: sockets.socket, *, server_side: bool, protocol: str | None,
                  agreement: Agreement | None) -> None:

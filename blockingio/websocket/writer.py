@@ -13,9 +13,9 @@ from threading import Lock
 from time import monotonic
 
 from blockingio.net.channel import Channel
-from blockingio.websocket.clock import clock
 from blockingio.websocket.compression import Deflater
 from blockingio.websocket.frames import CLOSE, FIN, PING, PONG, RSV1, close_payload, make_frame
+from blockingio.websocket.watch import clock
 
 # Seconds after which what the kernel did not take of a Ping or Pong is tried again.
 _RETRY = 0.05
@@ -25,7 +25,7 @@ _PIECE = 256 * 1024
 
 class Writer:
     __slots__ = ("is_closed", "is_broken", "progress", "_channel", "_masks", "_deflater", "_lock", "_rest", "_ping",
-                 "_pong", "_is_retrying")  # fmt: skip
+                 "_pong", "_is_retrying")
 
     def __init__(self, channel: Channel, *, masks: bool, deflater: Deflater | None) -> None:
         self.is_closed = False  # nothing more is sent: Close has been, or the socket broke; written under _lock

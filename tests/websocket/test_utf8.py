@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from blockingio.websocket.status import Violation
-from blockingio.websocket.utf8 import Utf8Check
+from blockingio.websocket.message import Utf8Check
 
 TAIL = range(0x80, 0xC0)
 # UTF8-octets: the bytes that may follow each first byte.
