@@ -27,8 +27,8 @@ import trustme
 
 import blockingio
 
-# Seconds: far more than anything on loopback takes, so that only what never comes runs into it.
-PATIENCE = 5.0
+# Seconds: far more than anything on loopback takes, on a busy machine too; so only what never comes runs into it.
+PATIENCE = 10.0
 
 _STATUS_LINE = re.compile(rb"HTTP/(\d\.\d) (\d{3}) ([^\r\n]*)\Z")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*\Z")

@@ -70,7 +70,7 @@ class Script:
         line = self._read_line().split()
         if line[:1] != ["ready"]:
             raise AssertionError(f"the script did not begin: {line} {self.process.communicate()}")
-        self.port = int(line[1])
+        self.port = int(line[1]) if line[1:] else 0
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -486,7 +486,7 @@ def test_a_socket_with_a_timeout_of_its_own(client: HttpClient) -> None:
     """Nothing in the contract limits the wait for a response, but who makes the socket may."""
 
     def factory(*args: object) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", server.port), 0.05)
+        return socket.create_connection(("127.0.0.1", server.port), 0.5)
 
     def silent(peer: Peer) -> None:
         peer.demand()

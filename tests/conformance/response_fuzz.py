@@ -11,6 +11,7 @@ from blockingio import HttpClient, HttpException
 from tests.conformance import response_mutator
 from tests.conformance.response_model import read_response
 from tests.conformance.stage import Stage
+from tests.peers import PATIENCE
 
 
 class ResponseCampaign:
@@ -45,7 +46,7 @@ def _try_input(stage: Stage, fuzz: response_mutator.FuzzedResponse) -> list[str]
     with HttpClient() as client:
         began = time.monotonic()
         status, body = _fetch(client, stage.port, fuzz.method)
-        if time.monotonic() - began > 2:
+        if time.monotonic() - began > PATIENCE:
             problems.append(f"it took {time.monotonic() - began:.1f} s")
         if body is None:
             if expected.body is not None and not expected.unsure:

@@ -3,9 +3,6 @@ from __future__ import annotations
 
 import resource
 import select
-import signal
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
@@ -16,6 +13,7 @@ import pytest
 
 from blockingio import WebSocket
 from tests.peers import PATIENCE, eventually
+from tests.scripts import Script
 from tests.websocket.raw import (
     BINARY, CLOSE, FIN, OFF, PING, PONG, TEXT, Frame, RawSocket, background, frame, handling, pair, upgraded)
 
@@ -340,7 +338,9 @@ def test_intervals_that_are_none(value: float) -> None:
 CTRL_C = """
 import signal, socket
 from blockingio import WebSocket
+from blockingio.websocket import link
 signal.signal(signal.SIGINT, signal.default_int_handler)
+link.CLOSE_TIME = 3600.0
 
 def loop(sock):
     print("ready", flush=True)
@@ -358,20 +358,19 @@ try:
         loop(sock)
 except KeyboardInterrupt:
     print("interrupted", sock, theirs.recv(100), flush=True)
+theirs.close()
+sock.done.result()
 """
 
 
 def test_ctrl_c_ends_a_loop() -> None:
     """At once, also where the peer does not answer the Close that the end of a with block sends."""
-    with subprocess.Popen([sys.executable, "-c", CTRL_C], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        began = time.monotonic()
+    with Script(CTRL_C, preface="") as script:
         for state in ("<WebSocket open>", f"<WebSocket closing> {bytes.fromhex('880203f3')!r}"):
-            assert process.stdout.readline() == "ready\n"
-            process.send_signal(signal.SIGINT)
-            assert process.stdout.readline() == f"interrupted {state}\n"
-        assert process.communicate(timeout=PATIENCE)[0] == ""
-        assert process.returncode == 0 and time.monotonic() - began < PATIENCE
+            assert script.interrupt() == f"interrupted {state}\n"
+            if "open" in state:
+                assert script.line() == "ready"
+        assert script.end() == (0, "", "")
 
 
 def test_a_chat() -> None:
