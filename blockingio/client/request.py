@@ -64,6 +64,7 @@ class HttpClientRequest(IOSink):
         self._is_as_given = self.buffer_output = True
 
         self._plan = prepared
+        self._headers = prepared.headers
         self._cookies: list[Cookie] | None = None
         self._working = _ReentrantLock()  # held by the owner during I/O, so that abort() knows whether to clean up
         # Guarded by _ending: the exchange that can be cut, and how it ended.
@@ -273,12 +274,12 @@ class HttpClientRequest(IOSink):
         head = self._plan.head()
         return head + body if self._framing == COUNTED else head
 
-    def _take_buffered(self) -> bytes:
-        data = super()._take_buffered()
-        if self._plan.body is None:
-            self._plan.body = KeptBody()
-        self._plan.body.add(data)
-        return data
+    def _add(self, data: bytes) -> None:
+        super()._add(data)
+        if data:
+            if self._plan.body is None:
+                self._plan.body = KeptBody()
+            self._plan.body.add(data)
 
     def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
         with self._working:

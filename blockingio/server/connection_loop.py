@@ -270,9 +270,12 @@ class ConnectionLoop:
             headers = state.error_headers()
             if location is not None:
                 headers.set("location", location)
-            answer, _, _ = make_head(state.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None,
-                                     headers, None, len(body), len(body), False, body)
-            sent, head_size = 0, len(answer) - (0 if is_head else len(body))
+            start, fields, framing, _, _ = make_head(
+                state.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None, headers, len(body),
+                True, False)
+            head = b"%b%b%b\r\n" % (start, fields, framing)
+            answer = head if is_head else head + body
+            sent, head_size = 0, len(head)
             try:
                 sent = connection.channel.send_now(answer)
                 while sent < len(answer):

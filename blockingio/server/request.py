@@ -46,14 +46,13 @@ class HttpRequest(Stream[bytes]):
     ``read`` makes it a binary file: ``json.load(request)`` works.  Follows dart:io's HttpRequest.
     """
 
-    __slots__ = ("response", "_head", "_body", "_connection", "_uri", "_cookies", "_kept_readers", "__weakref__")
+    __slots__ = ("response", "_head", "_body", "_connection", "_cookies", "_kept_readers", "__weakref__")
 
     def __init__(self, connection: Connection, head: RequestHead, body: Body | None, response: HttpResponse) -> None:
         self.response = response
         self._connection = connection
         self._head = head
         self._body = body
-        self._uri: Uri | None = None
         self._cookies: list[Cookie] | None = None
 
     def __repr__(self) -> str:
@@ -99,9 +98,7 @@ class HttpRequest(Stream[bytes]):
     @property
     def uri(self) -> Uri:
         """The request target as it came: for most requests a path and perhaps a query (RFC 9112 3.2)."""
-        if self._uri is None:
-            self._uri = Uri.from_target(self._head.target)
-        return self._uri
+        return self._head.uri
 
     @property
     def requested_uri(self) -> Uri:

@@ -15,17 +15,22 @@ from blockingio.net.address import HttpConnectionInfo
 from blockingio.server.response_writer import STARTED, ResponseWriter
 from blockingio.server.deadline import Deadline
 from blockingio.server.refusal import refusal
-from blockingio.server.response_head import make_detached_head
+from blockingio.server.response_head import cookie_lines, make_detached_head
 from blockingio.server.session import SESSION_COOKIE, Sessions
 from blockingio.values.cookie import Cookie, SameSite
 from blockingio.values.grammar import FIELD_VALUE_RE
+from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.values.written import written_uri
-from blockingio.wire.sink import BUFFERING, CLOSED, OPEN, UNTAKEN
+from blockingio.wire.sink import BUFFERING, CLOSED, OPEN, STREAMING, UNTAKEN
 
 if TYPE_CHECKING:
     import socket
+
+
+# Seconds that a client's system gets to confirm what was sent before a reset, which would make ours forget the rest.
+_CONFIRM_TIME = 2.0
 
 
 class HttpResponse(ResponseWriter):
@@ -228,6 +233,45 @@ class HttpResponse(ResponseWriter):
         self.phase = CLOSED
         self._settle()
         return sock
+
+    # ---------------------------------------------------------------- framed by the caller
+
+    def head_with(self, framing: bytes) -> bytes:
+        """The head, with these lines in place of those that frame a body and of Connection; the response has begun.
+
+        With ``send_as_it_is`` and ``end_as_it_is``: for an answer that is to break HTTP, as tests of clients want it.
+        """
+        if self.phase == OPEN:
+            self._freeze_headers()
+        headers, starts = self.headers, self._connection.state.head_starts
+        start = starts.made_for(self._status_code, self._reason_phrase, headers)
+        fields = headers.encode_without(FRAMING_NAMES) + cookie_lines(self._cookies or ())
+        return b"%b%b%b\r\n" % (start, fields, framing)
+
+    def send_as_it_is(self, data: bytes) -> bool:
+        """Send bytes without framing, and wait until the system has taken them; False once the client is gone."""
+        if self.phase == OPEN:
+            self._freeze_headers()
+        self.phase = STREAMING
+        self._transmit(data, len(data))
+        if self._send_queue is not None and not self._send_queue.wait():
+            self._gone = True
+        return not self._gone
+
+    def end_as_it_is(self, *, reset: bool = False) -> None:
+        """No more of the answer comes, and the connection ends: orderly, or by a reset behind all that was sent."""
+        if self.phase == CLOSED:
+            return
+        if reset:
+            self._connection.channel.wait_until_taken(_CONFIRM_TIME)
+            self._connection.channel.abort()
+            self.give_up()
+            return
+        self.phase = CLOSED
+        self._keep = False
+        self._finish(not self._gone)
+
+    # ---------------------------------------------------------------- its end
 
     def explain(self, error: BadMessage) -> None:
         """Write what was wrong with the request's framing, to a client on this machine; to others nothing."""

@@ -7,6 +7,7 @@ There is one way to make one, whatever the handler has said:
     cookies    a Set-Cookie line each
     framing    Connection, and Content-Length or Transfer-Encoding
 
+ResponseWriter joins them, and says how long its body is where that is all there is to say; ``make_head`` knows the rest.
 Takes values, gives values; knows neither the connection nor the response.
 """
 
@@ -26,8 +27,8 @@ from blockingio.wire.sink import CHUNKED, COUNTED, NO_BODY, UNTIL_CLOSE
 # Different status codes whose start is kept: more than any program answers with.
 _STARTS_KEPT = 64
 
-# Final status codes whose answers have no content, or none to speak of.
-_WITHOUT_CONTENT = frozenset((204, 205, 304))
+# Status codes whose answers have no content, or none to speak of.
+WITHOUT_CONTENT = frozenset((*range(100, 200), 204, 205, 304))
 
 _NO_OPTIONS: Sequence[str] = ()
 
@@ -35,31 +36,27 @@ _NO_OPTIONS: Sequence[str] = ()
 class HeadStarts:
     """The first lines of a server's answers.
 
-    Any thread may ask.  ``_kept`` is replaced as a whole for each second, its dict grows by single steps, and what two
+    Any thread may ask.  ``kept`` is replaced as a whole for each second, its dict grows by single steps, and what two
     threads make at once is equal: so also without the GIL.
     """
 
-    __slots__ = ("_server_line", "_kept")
+    __slots__ = ("_server_line", "kept")
 
     def __init__(self, server_header: str | None) -> None:
         self._server_line = b"" if server_header is None else b"server: %b\r\n" % server_header.encode("latin-1")
-        # What was made in one second; its beginning and its end.
-        self._kept: tuple[int, int, dict[int, bytes]] = (0, 0, {})
+        # What was made in one second, by status; its beginning and its end, in floats to be compared with time().
+        self.kept: tuple[float, float, dict[int, bytes]] = (0.0, 0.0, {})
 
     def of(self, status: int) -> bytes:
         """Status line with the registered phrase, Server and Date."""
-        now = time()
-        begin, end, starts = self._kept
-        if begin <= now < end and status in starts:
-            return starts[status]
-        return self._make(status, int(now))
-
-    def _make(self, status: int, second: int) -> bytes:
-        begin, _, starts = self._kept
+        second = int(time())
+        begin, _, starts = self.kept
         if begin != second or len(starts) >= _STARTS_KEPT:
             starts = {}
-            self._kept = second, second + 1, starts
-        start = starts[status] = status_line(status, phrase_of(status)) + self._server_line + date_line(second)
+            self.kept = float(second), second + 1.0, starts
+        start = starts.get(status)
+        if start is None:
+            start = starts[status] = status_line(status, phrase_of(status)) + self._server_line + date_line(second)
         return start
 
     def made_for(self, status: int, reason: str | None, headers: HttpHeaders) -> bytes:
@@ -87,38 +84,29 @@ def phrase_of(status: int) -> str:
 
 
 def make_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,
-              cookies: Sequence[Cookie] | None, length: int, written: int, may_keep: bool,
-              body: bytes) -> tuple[bytes, int, bool]:
-    """The head in front of a body of ``length`` bytes (-1: more may come), with ``body`` behind it where it is COUNTED;
-    the body's framing (one of wire.sink's), and whether the connection is kept.
+              length: int, has_body: bool, may_keep: bool) -> tuple[bytes, bytes, bytes, int, bool]:
+    """Start, fields and framing of a body of ``length`` bytes (-1: more may come), each as its lines; how the body is
+    delimited (one of wire.sink's), and whether the connection is kept.
 
-    ``reason`` None is the registered phrase.  ``written``: bytes that the handler has written so far, which for HEAD
-    says what GET would send.  ``may_keep``: nothing but the headers speaks against using the connection again.
+    ``reason`` None is the registered phrase.  ``has_body``: the handler has written one, so that what GET would send
+    is known for HEAD.  ``may_keep``: nothing but the headers speaks against using the connection again.
     """
-    section = headers.kept_section or headers.section()
-    fields = section.data
-    options: Sequence[str] = _NO_OPTIONS
-    if length >= 0 and asked.is_usual and not section.has_framing and 200 <= status not in _WITHOUT_CONTENT:
-        framing, framing_line = COUNTED, b"content-length: %d\r\n" % length
-    else:
-        if section.has_framing:
-            fields = headers.encode_without(FRAMING_NAMES)
-            options = _options(headers)
-            may_keep = may_keep and not any(option.lower() == "close" for option in options)
-        framing, framing_line = _frame(asked, status, headers, length, written > 0)
-        if framing != COUNTED:
-            body = b""
-        if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
-            may_keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
+    section = headers.section()
+    fields, options = section.data, _NO_OPTIONS
+    if section.has_framing:
+        fields = headers.encode_without(FRAMING_NAMES)
+        options = _options(headers)
+        may_keep = may_keep and not any(option.lower() == "close" for option in options)
+    framing, line = _frame(asked, status, headers, length, has_body)
+    if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
+        may_keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
     if reason is None and not section.has_origin:
         start = starts.of(status)
     else:
         start = starts.made_for(status, reason, headers)
-    if cookies:
-        fields += cookie_lines(cookies)
     if not may_keep or options or asked.version == "1.0":
-        fields += _connection_line(asked, status, options, may_keep)
-    return b"".join((start, fields, framing_line, b"\r\n", body)), framing, may_keep
+        line = _connection_line(asked, status, options, may_keep) + line
+    return start, fields, line, framing, may_keep
 
 
 def make_detached_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str | None, headers: HttpHeaders,

@@ -18,24 +18,20 @@ from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
 from blockingio.server.piece import FilePart, Piece, pieces_of
 from blockingio.server.refusal import failure
-from blockingio.server.response_head import cookie_lines, make_head, phrase_of
+from blockingio.server.response_head import WITHOUT_CONTENT, cookie_lines, make_head, phrase_of
 from blockingio.server.session import HttpSession
 from blockingio.values.cookie import Cookie
-from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
 from blockingio.wire.sink import (
-    BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink,
+    BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
     from blockingio.server.deadline import Deadline
-
-# Seconds that a client's system gets to confirm what was sent before a reset, which would make ours forget the rest.
-_CONFIRM_TIME = 2.0
 
 STARTED = "the response has begun: headers are set before the first write, flush or close"
 
@@ -44,7 +40,7 @@ class ResponseWriter(IOSink):
     """What HttpResponse stands on; it supplies ``headers``."""
 
     __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
-                 "_headers", "_cookies", "_session", "_send_queue", "_done", "_deadline", "started_at", "_sent",
+                 "_cookies", "_session", "_send_queue", "_done", "_deadline", "started_at", "_sent",
                  "finished")  # fmt: skip
 
     def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
@@ -231,14 +227,30 @@ class ResponseWriter(IOSink):
         state = self._connection.state
         headers = self._headers
         if headers is None:
-            headers = state.default_response_headers if state.server_header is None else state.default_headers()
+            headers = state.default_response_headers
+        section = headers.kept_section or headers.section()
         asked = self._asked
-        may_keep = self._keep and asked.keep_alive and state.keeps_connections and (
-            self._body is None or self._is_body_worth_keeping(self._body))
-        data, self._framing, self._keep = make_head(
-            state.head_starts, asked, self._status_code, self._reason_phrase,
-            headers, self._cookies, length, self._written + self._size, may_keep, body)
-        return data
+        status = self._status_code
+        if not (asked.keep_alive and state.keeps_connections and (
+                self._body is None or self._is_body_worth_keeping(self._body))):
+            self._keep = False
+        if (length >= 0 and asked.is_usual and section.is_usual and status not in WITHOUT_CONTENT
+                and self._reason_phrase is None):
+            begin, end, starts = state.head_starts.kept
+            start = starts[status] if begin <= time() < end and status in starts else state.head_starts.of(status)
+            fields = section.data
+            framing = b"content-length: %d\r\n" % length
+            if not self._keep:
+                framing = b"connection: close\r\n" + framing
+        else:
+            start, fields, framing, self._framing, self._keep = make_head(
+                state.head_starts, asked, status, self._reason_phrase, self.headers_so_far, length,
+                self._written + self._size > 0, self._keep)
+            if self._framing != COUNTED:
+                body = b""
+        if self._cookies is not None:
+            fields += cookie_lines(self._cookies)
+        return b"".join((start, fields, framing, b"\r\n", body))
 
     def _is_body_worth_keeping(self, body: Body) -> bool:
         """Whether what is left of it can be read away, so that the connection goes on.
@@ -246,43 +258,6 @@ class ResponseWriter(IOSink):
         Not where it was not asked for (100-continue), has failed, or is more than a new connection costs.
         """
         return body.finished or not (body.failed or body.left > DRAIN_SIZE or body.held_back)
-
-    # ---------------------------------------------------------------- framed by the caller
-
-    def head_with(self, framing: bytes) -> bytes:
-        """The head, with these lines in place of those that frame a body and of Connection; the response has begun.
-
-        With ``send_as_it_is`` and ``end_as_it_is``: for an answer that is to break HTTP, as tests of clients want it.
-        """
-        if self.phase == OPEN:
-            self._freeze_headers()
-        headers, starts = self.headers, self._connection.state.head_starts
-        start = starts.made_for(self._status_code, self._reason_phrase, headers)
-        fields = headers.encode_without(FRAMING_NAMES) + cookie_lines(self._cookies or ())
-        return b"%b%b%b\r\n" % (start, fields, framing)
-
-    def send_as_it_is(self, data: bytes) -> bool:
-        """Send bytes without framing, and wait until the system has taken them; False once the client is gone."""
-        if self.phase == OPEN:
-            self._freeze_headers()
-        self.phase = STREAMING
-        self._transmit(data, len(data))
-        if self._send_queue is not None and not self._send_queue.wait():
-            self._gone = True
-        return not self._gone
-
-    def end_as_it_is(self, *, reset: bool = False) -> None:
-        """No more of the answer comes, and the connection ends: orderly, or by a reset behind all that was sent."""
-        if self.phase == CLOSED:
-            return
-        if reset:
-            self._connection.channel.wait_until_taken(_CONFIRM_TIME)
-            self._connection.channel.abort()
-            self.give_up()
-            return
-        self.phase = CLOSED
-        self._keep = False
-        self._finish(not self._gone)
 
     # ---------------------------------------------------------------- its bytes
 
@@ -346,9 +321,10 @@ class ResponseWriter(IOSink):
         """
         if self._gone:
             return
-        sent = 0
         queue = self._send_queue
-        if queue is None or not (queue.busy or queue.failed):
+        if queue is not None and (queue.busy or queue.failed):
+            sent = 0
+        else:
             try:
                 sent = self._connection.channel.send_now(data)
             except OSError as error:

@@ -33,13 +33,14 @@ FRAMING_NAMES: Final = frozenset(("connection", "content-length", "transfer-enco
 class Section:
     """The lines of a header section as bytes; immutable."""
 
-    __slots__ = ("data", "has_framing", "has_origin", "codec")
+    __slots__ = ("data", "has_framing", "has_origin", "is_usual", "codec")
 
     def __init__(self, lines: dict[str, str], content_types: list[str] | None) -> None:
         self.codec = DEFAULT_CODEC if content_types is None else codec_of_type(content_types[0])
         self.data = "".join(lines.values()).encode("latin-1")
         self.has_framing = "content-length" in lines or "transfer-encoding" in lines or "connection" in lines
         self.has_origin = "date" in lines or "server" in lines  # which a server else writes by itself
+        self.is_usual = not (self.has_framing or self.has_origin)
 
 
 class HeaderStore(MutableMapping[str, str]):

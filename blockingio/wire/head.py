@@ -13,6 +13,7 @@ from socket import AF_INET6, inet_pton
 
 from blockingio.errors import BadMessage
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.uri import Uri
 from blockingio.wire.limits import CONTENT_LENGTH_DIGITS, REQUEST_LINE_REST, Limits
 from blockingio.wire.spot import Spot, field_spots, reach, spot_in
 
@@ -88,7 +89,7 @@ class RequestHead:
     """A request's head, and what follows from it; immutable, so one serves every request that repeats it."""
 
     __slots__ = ("method", "target", "version", "fields", "keep_alive", "has_body", "is_usual", "is_last",
-                 "is_followed")  # fmt: skip
+                 "is_followed", "_uri")  # fmt: skip
 
     def __init__(self, method: str, target: str, version: str, fields: Fields) -> None:
         self.method = method
@@ -103,6 +104,15 @@ class RequestHead:
         # Behind it comes nothing at all; behind it and its body nothing but another request.
         self.is_last = only_http and not self.has_body and not self.keep_alive
         self.is_followed = only_http and self.keep_alive
+        self._uri: Uri | None = None
+
+    @property
+    def uri(self) -> Uri:
+        """The target as it came; a Uri is immutable, so one serves every request that repeats it."""
+        # Two threads that ask at once may each make one: they are equal, and the last one stays.
+        if self._uri is None:
+            self._uri = Uri.from_target(self.target)
+        return self._uri
 
     @property
     def host(self) -> str | None:

@@ -62,7 +62,7 @@ class IOSink:
     ``shutil.copyfileobj(f, sink)`` work.  Follows dart:io's IOSink.
     """
 
-    __slots__ = ("phase", "_parts", "_size", "_written", "_declared", "_framing", "_codec", "_encoder",
+    __slots__ = ("phase", "_parts", "_size", "_written", "_declared", "_framing", "_headers", "_codec", "_encoder",
                  "compressor", "_is_as_given", "buffer_output", "__weakref__")  # fmt: skip
 
     def __init__(self) -> None:
@@ -72,6 +72,7 @@ class IOSink:
         self._written = 0  # bytes of all that was sent before that
         self._declared = -1  # the content_length that was set, -1: none
         self._framing = COUNTED
+        self._headers: HttpHeaders | None = None  # the subclass's; None: those that cannot change anyway
         self._codec: str | None = None  # None: not looked up yet
         self._encoder: codecs.IncrementalEncoder | None = None  # for a codec that needs one
         self.compressor: Compressor | None = None
@@ -255,7 +256,10 @@ class IOSink:
 
     def _add(self, data: bytes) -> None:
         if self.phase == OPEN:
-            self._freeze_headers()
+            if self._headers is None:
+                self.phase = BUFFERING
+            else:
+                self._freeze_headers()
         elif self.phase == CLOSED:
             self._refuse_late_write()
             return
@@ -275,8 +279,7 @@ class IOSink:
         raise HttpException(message)
 
     def _take_buffered(self) -> bytes:
-        parts = self._parts
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        data = b"".join(self._parts)  # one piece alone is not copied
         self._written += self._size
         self._parts = []
         self._size = 0
@@ -309,28 +312,33 @@ class IOSink:
             self._freeze_headers()
         elif self._encoder is not None:
             self._add(self._encoder.encode("", True))
-        data = self._take_buffered() if self._size else b""
-        if self.phase == BUFFERING:
-            if not self._is_as_given:
-                compressor = self._choose_compressor(len(data))
-                if compressor is not None and data:
-                    self.compressor = compressor
-                    data = self._compress(data, _FINISH)
-            size = len(data)
-            is_small = size < LARGE_PIECE_SIZE
-            head = self._begin(size, data if is_small else b"")
-            if self._declared > 0:
-                self._check_complete()
-            self.phase = STREAMING
-            if is_small and self._framing == COUNTED:
-                self._transmit(head, size)
-            else:
-                self._send_last(head, data)
+        data = b"".join(self._parts)  # one piece alone is not copied
+        self._parts = []
+        if self.phase != BUFFERING:
+            self._check_complete()
+            if self.compressor is not None and self._framing != NO_BODY:
+                data = self._compress(data, _FINISH)
+            self._send_last(b"", data)
             return
-        self._check_complete()
-        if self.compressor is not None and self._framing != NO_BODY:
-            data = self._compress(data, _FINISH)
-        self._send_last(b"", data)
+        if not self._is_as_given:
+            data = self._compress_whole(data)
+        size = len(data)
+        body = data if size < LARGE_PIECE_SIZE else b""
+        head = self._begin(size, body)
+        if self._declared > 0:
+            self._check_complete()
+        self.phase = STREAMING
+        if self._framing == COUNTED and body is data:
+            self._transmit(head, size)
+        else:
+            self._send_last(head, data)
+
+    def _compress_whole(self, data: bytes) -> bytes:
+        compressor = self._choose_compressor(len(data))
+        if compressor is None or not data:
+            return data
+        self.compressor = compressor
+        return self._compress(data, _FINISH)
 
     def _compress(self, data: bytes, flush: int | None) -> bytes:
         assert self.compressor is not None
@@ -361,5 +369,6 @@ class IOSink:
             self._transmit(head)
 
     def _check_complete(self) -> None:
-        if self._declared > self._written and self._framing != NO_BODY:
-            self._fail_length(f"{self._written} bytes written, expected {self._declared} by content_length")
+        written = self._written + self._size
+        if self._declared > written and self._framing != NO_BODY:
+            self._fail_length(f"{written} bytes written, expected {self._declared} by content_length")

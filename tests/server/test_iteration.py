@@ -75,7 +75,16 @@ def test_timeout_in_a_loop() -> None:
         with pytest.raises(TimeoutError):
             next(iter(requests))
         with asking(server, "/1", "/2") as clients:
-            assert sorted(tell(request) for request in requests.take(2)) == ["/1", "/2"]
+            answered: set[str] = set()
+
+            def answer_next() -> bool:
+                try:
+                    answered.add(tell(next(iter(requests))))
+                except TimeoutError:  # a busy machine
+                    pass
+                return answered == {"/1", "/2"}
+
+            eventually(answer_next)
             for client in clients:
                 assert client.read_response().status == 200
         with pytest.raises(TimeoutError):
