@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import blockingio
+from blockingio import HttpClientRequest
 from tests.contract import BLOCKINGIO, FUNCTIONS, HTTP_SERVER, MORE, TESTING, WIRE_VIEW, WSGI
 
 PACKAGE = Path(blockingio.__file__).parent
@@ -113,6 +114,27 @@ def test_its_methods_are_as_agreed(agreed: Contract) -> None:
     found = exported(agreed)
     different = [what for name, parameters in agreed.methods.items() for what in differences(getattr(found, name), parameters)]
     assert not different
+
+
+@contract
+def test_help_tells_of_all_that_it_has(agreed: Contract) -> None:
+    """By a docstring of its own, or in that of its class; the names of constants speak for themselves."""
+    found = exported(agreed)
+    told = "\n".join(base.__doc__ or "" for base in found.__mro__ if base.__module__.startswith("blockingio"))
+    silent = []
+    for name in (*agreed.attributes, *agreed.methods):
+        static = inspect.getattr_static(found, name, None)
+        has_own = hasattr(static, "__get__") and not inspect.ismemberdescriptor(static) and bool(static.__doc__)
+        if not (has_own or name.isupper() or name.startswith("__") or re.search(rf"\b{name}\b", told)):
+            silent.append(name)
+    assert not silent
+
+
+def test_help_on_a_request_leaves_out_what_its_response_has() -> None:
+    names = dir(HttpClientRequest)
+    assert {"close", "write", "headers"} <= set(names) and not {"status_code", "read", "first_where"} & set(names)
+    with pytest.raises(AttributeError, match="call close"):
+        HttpClientRequest.status_code  # type: ignore[attr-defined]
 
 
 def functions() -> list[tuple[str, str, str]]:

@@ -75,6 +75,20 @@ class HttpClient:
     anything else.  Use as a context manager to close it on the way out.  Set ``response_timeout``, 60 say, and
     ``connection_timeout``, unless you would wait for a silent server for ever.  In a forked child it makes
     connections of its own; requests and responses from before the fork are the parent's.  Follows dart:io's HttpClient.
+
+        client = HttpClient()
+        response = client.get_url("http://127.0.0.1:4040/").close()
+        print(response.status_code, response.text())
+
+    Beside those below it has these settings, each of them None until set, but for the first and ``find_proxy``.
+    ``auto_uncompress``: whether bodies in gzip are decoded; True until set.
+    ``authenticate``: called with URL, scheme and realm (or None) when a server wants credentials; True says that they
+    have been added, and the request is sent again.  ``authenticate_proxy``: the same with a proxy's host and port.
+    ``bad_certificate_callback``: called with certificate, host and port when verification fails; True: go on.
+    ``connection_factory``: called with URL, and the proxy's host and port or None; makes the connected socket.
+    ``find_proxy``: called with a URL; says which proxies to try, as "PROXY host:port; DIRECT".  None: always direct.
+    Until set it is ``find_proxy_from_environment``.
+    ``key_log``: called with each line of the TLS key log; with these lines the connections can be read.
     """
 
     DEFAULT_HTTP_PORT: ClassVar[int] = 80
@@ -89,19 +103,12 @@ class HttpClient:
         self._connector = Connector(ClientTls(context), self.proxy_credentials)
         self.connection_timeout = None
         self.response_timeout = None
-        #: Whether bodies in gzip are decoded.
         self.auto_uncompress = True
-        #: Asked with URL, scheme and realm when a server wants credentials; True: they have been added.
         self.authenticate: Callable[[Uri, str, str | None], bool] | None = None
-        #: The same for a proxy, with its host and port.
         self.authenticate_proxy: Callable[[str, int, str, str | None], bool] | None = None
-        #: Asked with certificate, host and port when verification fails; True: go on all the same.
         self.bad_certificate_callback: Callable[[X509Certificate, str, int], bool] | None = None
-        #: Makes the connected socket for a URL, and the proxy's host and port, None without one.
         self.connection_factory: Callable[[Uri, str | None, int | None], socket.socket] | None = None
-        #: Says which proxies to try for a URL, as "PROXY host:port; DIRECT".  None: always direct.
         self.find_proxy: Callable[[Uri], str] | None = HttpClient.find_proxy_from_environment
-        #: Called with each line of the TLS key log; with these lines the connections can be read.
         self.key_log: Callable[[str], object] | None = None
         self.user_agent = f"blockingio/{__version__}"
 
@@ -117,7 +124,7 @@ class HttpClient:
 
     @property
     def idle_timeout(self) -> float | None:
-        """Seconds for which an idle connection is kept; None: for ever, 0: not at all."""
+        """Seconds for which an idle connection is kept; 15.  None: for ever, 0: not at all."""
         return self._pool.idle_timeout
 
     @idle_timeout.setter
@@ -135,7 +142,7 @@ class HttpClient:
 
     @property
     def user_agent(self) -> str | None:
-        """The User-Agent of new requests; None: none."""
+        """The User-Agent of new requests, "blockingio/" and the version until set; None: none (RFC 9110 10.1.5)."""
         return self._origins.user_agent
 
     @user_agent.setter
@@ -190,8 +197,10 @@ class HttpClient:
         """A request for an http or https URL, by a connection that is idle, awaited or made.
 
         What a URI cannot hold is percent-encoded in a str: blanks, quotes, letters beyond ASCII, a lone "%".
-        The URL's fragment is not sent, and its user information only as Basic credentials.  ``tunnel``: a proxy is asked
-        for a tunnel by CONNECT also for http, because what comes behind the response is no HTTP (RFC 6455 4.1).
+        The URL's fragment is not sent, and its user information only as Basic credentials.  ``tunnel``: a proxy is
+        asked for a tunnel by CONNECT also for http, because what comes behind the response is no HTTP (RFC 6455 4.1).
+        Raises ValueError for a URL or method that cannot be asked for, StateError once the client is closed, OSError
+        where connecting or TLS fails, HttpException where a proxy refuses or its configuration makes no sense.
         """
         uri = written_uri(url)
         method = clean_method(method)
@@ -296,7 +305,7 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"<HttpClient {self._pool!r}>"
 
-    # ------------------------------------------------------------ what plans ask for
+    # ------------------------------------------------------------ what a prepared request asks for
 
     def begin(self, prepared: PreparedRequest, *, entry: StoredCredentials | None = None,
               proxy_entry: StoredCredentials | None = None) -> Exchange:
@@ -313,7 +322,7 @@ class HttpClient:
         return Exchange(prepared, lease)
 
     def redirect_to(self, prepared: PreparedRequest) -> HttpClientResponse:
-        """The response to a prepared, further redirects and challenges followed."""
+        """The response to a prepared request, further redirects and challenges followed."""
         return follow(run(self.begin(prepared), _tell_nobody), _tell_nobody)
 
     def lease(self, prepared: PreparedRequest, *, is_fresh: bool) -> Lease[Connection]:

@@ -44,7 +44,14 @@ _ABORTED = "the request was aborted"
 _ReentrantLock = type(RLock())
 
 
-class HttpClientRequest(IOSink):
+class _WithoutTheResponses(type):
+    """Leaves out of dir(), and so of help(), the names that only say that the response has them."""
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if name not in _RESPONSE_NAMES]
+
+
+class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
     """A request: set its headers, write its body, ``close`` it for the response.
 
     The body goes with a Content-Length if one is set or all of it fits the buffer, else chunked.
@@ -92,14 +99,17 @@ class HttpClientRequest(IOSink):
 
     @property
     def cookies(self) -> list[Cookie]:
-        """Cookies to send, in addition to what a Cookie field says."""
+        """Cookies to send, in addition to what a Cookie field says; change the list before the first write."""
         if self._cookies is None:
             self._cookies = []
         return self._cookies
 
     @property
     def content_length(self) -> int:
-        """The body's length in bytes as announced, -1 where it is not known in advance."""
+        """The body's length in bytes as announced, -1 where it is not known in advance (RFC 9110 8.6).
+
+        Setting it after the first write: HttpException.
+        """
         return self._plan.headers.content_length
 
     @content_length.setter
@@ -108,7 +118,7 @@ class HttpClientRequest(IOSink):
 
     @property
     def persistent_connection(self) -> bool:
-        """Whether the connection may be used again."""
+        """Whether the connection may be used again (RFC 9112 9.3).  Setting it after the first write: HttpException."""
         return self._plan.headers.persistent_connection
 
     @persistent_connection.setter
@@ -126,7 +136,7 @@ class HttpClientRequest(IOSink):
 
     @property
     def max_redirects(self) -> int:
-        """How many of them, before it is a RedirectException."""
+        """How many redirects are followed, 5 until set; one more is a RedirectException."""
         return self._plan.max_redirects
 
     @max_redirects.setter
@@ -318,7 +328,7 @@ class HttpClientRequest(IOSink):
             done.set_exception(HttpException("the request was dropped without close()", self._plan.uri))
 
     def __dir__(self) -> list[str]:
-        return sorted(set(super().__dir__()) - _RESPONSE_NAMES)
+        return [name for name in super().__dir__() if name not in _RESPONSE_NAMES]
 
     def __repr__(self) -> str:
         state = "closed" if self.phase == CLOSED else "open" if self.phase == OPEN else "being sent"

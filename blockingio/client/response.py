@@ -54,8 +54,9 @@ class HttpClientResponseCompressionState(Enum):
 class HttpClientResponse(Stream[bytes]):
     """A response; iterating it yields the body in chunks as they come, decoded from chunked and gzip.
 
-    The head is here, the body is read as it is asked for.  One that is not read to its end keeps
-    its connection busy until it is dropped.  Follows dart:io's HttpClientResponse.
+    The head is here, with ``status_code`` and ``reason_phrase`` ("" where the server names none); the body
+    is read as it is asked for.  ``compression_state`` says whether that was compressed, and still is.  A response
+    that is not read to its end keeps its connection busy until it is dropped.  Follows dart:io's HttpClientResponse.
     """
 
     __slots__ = ("status_code", "reason_phrase", "compression_state", "prepared", "_lease", "_connection",

@@ -37,9 +37,6 @@ class HttpBody:
 
     __slots__ = ("type", "body")
 
-    type: str
-    body: Any
-
     def __init__(self, type: str, body: Any) -> None:
         self.type = type
         self.body = body
@@ -49,15 +46,13 @@ class HttpBody:
 
 
 class HttpRequestBody(HttpBody):
-    """A request's body, with the request that it came in.
+    """A request's body, with the ``request`` that it came in.
 
     A context manager where files were spooled: leaving it closes them, as ``close`` does.  Without
     it they are closed when the last reference to them goes, which the body itself has.
     """
 
     __slots__ = ("request",)
-
-    request: HttpRequest
 
     def __init__(self, request: HttpRequest, type: str, body: Any) -> None:
         super().__init__(type, body)
@@ -76,11 +71,9 @@ class HttpRequestBody(HttpBody):
 
 
 class HttpClientResponseBody(HttpBody):
-    """A response's body, with the response that it came in."""
+    """A response's body, with the ``response`` that it came in."""
 
     __slots__ = ("response",)
-
-    response: HttpClientResponse
 
     def __init__(self, response: HttpClientResponse, type: str, body: Any) -> None:
         super().__init__(type, body)
@@ -91,7 +84,7 @@ class HttpBodyFileUpload:
     """A file in a form.
 
     ``filename`` is what the client calls it, "" where it gives no name: not to be trusted as a
-    path.  ``content`` is a str for text/*, application/json and where no type is given, but
+    path.  ``content_type`` is what it says of it, or None.  ``content`` is a str for text/*, application/json and where no type is given, but
     bytes where the file is not in the charset that its type names (without one, the form's
     default), or that charset is not known; bytes for all other types.
 
@@ -102,10 +95,6 @@ class HttpBodyFileUpload:
     """
 
     __slots__ = ("filename", "content_type", "content")
-
-    filename: str
-    content_type: ContentType | None
-    content: str | bytes | BinaryIO
 
     def __init__(self, filename: str, content_type: ContentType | None,
                  content: str | bytes | BinaryIO) -> None:

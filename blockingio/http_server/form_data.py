@@ -44,22 +44,19 @@ _EXT_VALUE = (
 class HttpMultipartFormData(Stream[Any]):
     """A field of a form: as a stream its content, str where ``is_text``, else bytes.
 
-    Follows package:http_server's HttpMultipartFormData.
+    ``content_disposition`` is the part's field of that name, ``content_type`` and
+    ``content_transfer_encoding`` are None where the part has none.  ``charset`` is what text is in:
+    what the type names, else the default.  Follows package:http_server's HttpMultipartFormData.
     """
-
-    content_type: ContentType | None
-    content_disposition: HeaderValue
-    content_transfer_encoding: HeaderValue | None
 
     def __init__(self, multipart: MimeMultipart, content_disposition: HeaderValue,
                  content_type: ContentType | None,
                  content_transfer_encoding: HeaderValue | None, charset: str) -> None:
-        """Use ``parse``.  ``charset`` is for text."""
+        """Use ``parse``."""
         self._multipart = multipart
         self.content_disposition = content_disposition
         self.content_type = content_type
         self.content_transfer_encoding = content_transfer_encoding
-        #: What text is in: what the type names, else the default.
         self.charset = charset
         self._content: Iterator[Any] = decoded(multipart, charset) if self.is_text else iter(multipart)
 

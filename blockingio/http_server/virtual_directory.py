@@ -60,21 +60,23 @@ class VirtualDirectory:
     root.  The root need not exist: what is not there is 404.  A precompressed ``name.br``,
     ``name.zst`` or ``name.gz`` beside ``name`` is sent to clients that take that coding.  Any
     number of threads may serve from one object.  Follows package:http_server's VirtualDirectory.
+
+    ``allow_directory_listing``: a directory without a ``directory_handler`` is listed, else it is 404; False until set.
+    ``directory_handler``: called with a directory's path and the request, which it answers; None until set.
+    ``error_page_handler``: called with a request that is refused, whose response has its status; it writes the page.
+    ``jail_root``: links and ``serve_file`` do not lead outside the root; True until switched off.
+    ``follow_links``: links are followed, while ``jail_root`` is set only to what is below the root; True until switched
+    off.  Where the system cannot see to that (Windows has no os.open with dir_fd and O_NOFOLLOW) none is followed while
+    ``jail_root`` is set.
     """
 
     def __init__(self, root: str | Path, *, path_prefix: str | None = None) -> None:
         """ValueError for a ``path_prefix`` with ".." or what else can be no name in it."""
         self.root = Path(root)
-        #: Directories without a directory_handler are listed, else 404.
         self.allow_directory_listing = False
-        #: Links are followed, while jail_root is set only to what is below the root.  Where the system cannot see to
-        #: that (Windows has no os.open with dir_fd and O_NOFOLLOW) none is followed while jail_root is set.
         self.follow_links = True
-        #: Links and serve_file do not lead outside the root.
         self.jail_root = True
-        #: Answers for a directory, instead of a listing: called with its path and the request.
         self.directory_handler: Callable[[Path, HttpRequest], object] | None = None
-        #: Writes the page for what is refused; response.status_code is set when it is called.
         self.error_page_handler: Callable[[HttpRequest], object] | None = None
         self._add_to_listings(PLAIN)
         decoded = decode_path(path_prefix or "")

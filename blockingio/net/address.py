@@ -207,7 +207,10 @@ class InternetAddress:
 
 
 class HttpConnectionInfo:
-    """The peer's address and port, and the local port; for UNIX the ports are 0."""
+    """The two ends of a connection: ``remote_address`` (an InternetAddress), ``remote_port`` and ``local_port``.
+
+    On a Unix-domain socket the ports are 0.  Follows dart:io's HttpConnectionInfo.
+    """
 
     __slots__ = ("local_port", "remote_address", "remote_port")
 

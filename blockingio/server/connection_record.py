@@ -14,10 +14,11 @@ ENDED_COUNT = 100
 class ConnectionRecord:
     """One connection, at one moment; one that has ended, at its end.
 
-    ``state`` is "handshake", "head", "body", "response", "idle", "closing", "detached" or "ended"; ``age`` seconds since
-    it was accepted; ``bytes_in`` and ``bytes_out`` as HTTP has them, before encryption.  ``waits_for`` is what its next
-    step needs, "" where it has none, ``due`` seconds until that wait is given up, None: never.  ``ended`` says why it
-    ended, "" while it is open.
+    ``peer`` is "127.0.0.1:51234", "-" on a Unix-domain socket; ``state`` "handshake", "head", "body", "response",
+    "idle", "closing", "detached" or "ended"; ``age`` seconds since it was accepted; ``requests`` how many came on it;
+    ``bytes_in`` and ``bytes_out`` as HTTP has them, before encryption.  ``waits_for`` is what its next step needs, ""
+    where it has none, ``due`` seconds until that wait is given up, None: never.  ``ended`` says why it ended, "" while
+    it is open.
     """
 
     __slots__ = ("peer", "state", "age", "requests", "bytes_in", "bytes_out", "waits_for", "due", "ended")

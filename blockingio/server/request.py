@@ -43,7 +43,8 @@ _HOST_AND_PORT = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{
 class HttpRequest(Stream[bytes]):
     """A request; iterating it yields the body in chunks as they come, decoded from chunked.
 
-    ``read`` makes it a binary file: ``json.load(request)`` works.  Follows dart:io's HttpRequest.
+    ``response`` is the HttpResponse to it.  ``read`` makes it a binary file: ``json.load(request)`` works.
+    Follows dart:io's HttpRequest.
     """
 
     __slots__ = ("response", "_head", "_body", "_connection", "_cookies", "_kept_readers", "__weakref__")
@@ -235,6 +236,7 @@ class HttpRequest(Stream[bytes]):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def __iter__(self) -> Iterator[bytes]:
+        """The chunks of the body that are still to come, of 64 KiB at most; raises as read() does."""
         return self.pieces(BODY_RECEIVE_SIZE)
 
     def pieces(self, size: int) -> Iterator[bytes]:

@@ -58,47 +58,51 @@ class HttpServer(Stream[HttpRequest]):
     backlog.  Any number of threads may iterate one server: each request goes to one of them.
     An exception that leaves the loop answers its request with 500, where nothing was sent.  Should the
     server be unable to accept connections any more, iterating raises OSError.
+    ``address`` and ``port`` are what it is bound to, also after close(); the port of a Unix-domain socket is 0.
     Use as a context manager to close it on the way out.  Follows dart:io's HttpServer.
     """
 
     auto_compress: Setting[bool] = Setting(
-        "Whether responses are gzipped where the client takes it, by type and from 150 bytes on; False.")  # fmt: skip
+        "Whether responses are gzipped where the client takes it, by type and from 150 bytes on.  Default: False.")
     default_response_headers: Setting[HttpHeaders] = Setting(
         "What each response's headers begin with; change them before requests come.", is_headers)
     idle_timeout: Setting[float | None] = Setting(
-        "Seconds that a connection may wait without a request before it is closed; None: for ever.", is_duration)
-    server_header: Setting[str | None] = Setting(
-        "The Server field of each response (RFC 9110 10.2.4), over a default one; None: none.", is_field_value)
-    header_timeout: Setting[float | None] = Setting(
-        "Seconds in which a request head, once begun, is whole, else 408; a TLS handshake too.  None: any.",
+        "Seconds that a connection may wait without a request before it is closed.  None: for ever.  Default: 120.",
         is_duration)
+    server_header: Setting[str | None] = Setting(
+        "The Server field of each response (RFC 9110 10.2.4), over one in default_response_headers.  None: none.  "
+        "Default: None.", is_field_value)
+    header_timeout: Setting[float | None] = Setting(
+        "Seconds that a request head may take from its first byte to its last, else 408 (RFC 9110 15.5.9); a TLS "
+        "handshake too.  None: no limit.  Default: 20.", is_duration)
     body_timeout: Setting[float | None] = Setting(
-        "Seconds that no gap in a body is longer than, else 408 and HttpException from read(); nor in the taking of "
-        "a response, else the client counts as gone.  None: any.", is_duration)
+        "Seconds that a body may pause: a request's, else 408 and HttpException from read(); and the taking of a "
+        "response, else the client counts as gone.  None: no limit.  Default: 60.", is_duration)
     min_body_rate: Setting[int | None] = Setting(
-        "Bytes a second that a body has kept up, over the whole of it, at any time from its 20th second on, else 408 "
-        "and HttpException from read(); time that a handler takes before it reads on does not count.  None: any.",
-        is_count)
-    max_header_size: Limit[int] = Limit("Bytes of a header section, else 431.")
-    max_header_count: Limit[int] = Limit("Fields of a header section, else 431.")
-    max_target_length: Limit[int] = Limit("Bytes of a request target, else 414.")
+        "Bytes a second that a request's body keeps up, measured over the whole of it from its 20th second on, else "
+        "408 and HttpException from read().  Time that a handler takes before it reads on does not count.  None: any "
+        "rate.  Default: 240.", is_count)
+    max_header_size: Limit[int] = Limit("Bytes of a request's header section, else 431.  Default: 64 KiB.")
+    max_header_count: Limit[int] = Limit("Fields of a request's header section, else 431.  Default: 128.")
+    max_target_length: Limit[int] = Limit("Bytes of a request target, else 414.  Default: 16 KiB.")
     max_body_size: Limit[int | None] = Limit(
-        "Bytes of a body, else 413; where a chunked body passes it, HttpException from read(), and 413 unless the "
-        "handler answers otherwise.  None: any.")  # fmt: skip
+        "Bytes of a request's body, else 413; where a chunked body passes it, HttpException from read(), and 413 "
+        "unless the handler answers otherwise.  None: no limit.  Default: None.")
     max_connections: Setting[int | None] = Setting(
-        "Connections at once; for one more the longest idle one is closed, else it waits in the backlog.  None: any.",
-        is_count)
+        "Connections at once.  For one more the longest idle one is closed; where none is idle, the new one waits in "
+        "the backlog.  None: any number.  Default: 10,000.", is_count)
     allowed_hosts = ListSetting(
-        'Names ("localhost", "*.example" for those below it) and addresses that a request may be for, without port; '
-        "others get 421 (RFC 9110 15.5.20), also where a target names the host.  A request that names none, as no "
-        "browser sends it, is let in.  Against DNS rebinding.  None: any.", AllowedHosts)
+        'Names ("localhost", "*.example" for all below it) and addresses, without ports, that requests may be for, by '
+        "Host or by their target; for another one the answer is 421 (RFC 9110 15.5.20).  This is for servers that DNS "
+        "rebinding must not reach.  A request that names no host is let in: no browser sends one.  None: any host.  "
+        "Default: None.", AllowedHosts)
     trusted_proxies = ListSetting(
         'Addresses and networks ("127.0.0.1", "10.0.0.0/8", "unix") of the proxies in front, which alone are believed '
         "in X-Forwarded-For, Forwarded, X-Forwarded-Proto and X-Forwarded-Host.  None: as in dart:io X-Forwarded-Proto "
-        "and -Host are believed from every peer, and the others from none.", TrustedProxies)
+        "and -Host are believed from every peer, and the others from none.  Default: None.", TrustedProxies)
     access_log: Setting[Callable[[AccessRecord], object] | logging.Logger | None] = Setting(
         "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
-        "its line at INFO.  None: nothing is logged, and nothing spent on it.", is_log)
+        "its line at INFO.  None: nothing is logged, and nothing spent on it.  Default: None.", is_log)
 
     def __init__(self, sock: socket.socket, address: InternetAddress, *, tls: ssl.SSLContext | None = None,
                  owns_socket: bool = True, shared: bool = False) -> None:

@@ -27,12 +27,14 @@ MAX_SESSIONS = 100_000
 class HttpSession(MutableMapping[Any, Any]):
     """A dict that the same client finds again with its next request; follows dart:io's HttpSession.
 
+    ``id`` is what the cookie BLOCKINGIOSESSID has.  ``is_new``: the client has not sent it back yet.  ``on_timeout``
+    is called without arguments, on a background thread, once the session's time is up; None: nothing is.
     Requests of one client may run at once: each single access is safe, several together are yours to lock.
     """
 
     def __init__(self, id: str, sessions: Sessions) -> None:
         self.id = id
-        self.is_new = True  # until the client has sent the cookie back
+        self.is_new = True
         self.on_timeout: Callable[[], object] | None = None
         self._sessions = sessions
         self._data: dict[Any, Any] = {}

@@ -55,7 +55,8 @@ class Stream(Generic[T]):
 
     A second iteration goes on where the last one stopped; after the end it is empty.  An error
     is raised from the iteration, and iterating again goes on behind it, where the source can.
-    A view of a broadcast stream is one too: each of its readers has the view to itself.
+    ``is_broadcast``: each reader sees every event; False but for ``as_broadcast_stream`` and views
+    of one, of which each reader has the view to itself.
     Follows dart:async's Stream.
     """
 

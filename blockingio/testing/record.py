@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from blockingio.server.request import HttpRequest
-from blockingio.values.headers import HttpHeaders
-from blockingio.values.uri import Uri
 
 
 class RecordedRequest:
-    """A request as it came.  ``body`` is filled in as it is read, and whole once the response has begun."""
+    """A request as it came.
+
+    ``method`` is "GET", ``uri`` the request target: for most requests a path and perhaps a query.  ``headers`` are
+    immutable.  ``body``, decoded from chunked, is filled in as it is read, and whole once the response has begun; where
+    the client went away in the middle it is what had come.  ``client`` is "127.0.0.1:51234".
+    """
 
     __slots__ = ("method", "uri", "headers", "body", "client")
-
-    method: str  # as it came: "GET"
-    uri: Uri  # the request target: for most requests a path and perhaps a query
-    headers: HttpHeaders  # immutable
-    body: bytes  # decoded from chunked; what had come of it, where the client went away in the middle
-    client: str  # "127.0.0.1:51234"
 
     def __init__(self, request: HttpRequest) -> None:
         self.method = request.method

@@ -32,15 +32,17 @@ class RunningServer:
     ``on`` says what it answers.  The action that ``serving`` was given answers what no rule fits; without one that is
     an unexpected request, answered 404 and raised as an AssertionError at the end.  What an action raises is answered
     500 and raised at the end, with its own traceback.  Actions run on several threads at once, ``workers`` of them.
+
+    ``server`` is the HttpServer.  ``requests`` lists the RecordedRequests in the order in which they came; each is
+    whole once its response has begun.  ``context`` is the SecurityContext of a secure one, whose ``certificate_pem`` is
+    what a client is to trust; None of any other.
     """
 
     def __init__(self, action: Callable[[HttpRequest], object] | None, workers: int, secure: bool) -> None:
         """For ``serving``."""
         if action is not None and not callable(action):
             raise TypeError(f"expected a function of the request as action, found {action!r}")
-        #: Of a secure one: its ``certificate_pem`` is what a client is to trust.
         self.context: SecurityContext | None = SecurityContext.self_signed() if secure else None
-        #: What came, in order; each is whole once its response has begun.
         self.requests: list[RecordedRequest] = []
         self._action = action
         self._rules = Rules()

@@ -33,15 +33,13 @@ _SAME_SITE = {same_site.value.lower(): same_site for same_site in SameSite}
 class Cookie:
     """A cookie; ``str(cookie)`` is a Set-Cookie value.  Follows dart:io's Cookie.
 
-    ``http_only`` is True until switched off.  ValueError for a name, value or attribute that
-    cannot be written, TypeError for the wrong type.
+    ``secure``: browsers send it on TLS only; False until set.  ``http_only``: it is out of reach for
+    scripts; True until switched off.  ValueError for a name, value or attribute that cannot be
+    written, TypeError for the wrong type.
     """
 
     __slots__ = ("_name", "_value", "_expires", "_max_age", "_domain", "_path", "_same_site",
                  "secure", "http_only")
-
-    secure: bool                        # only sent on TLS
-    http_only: bool                     # out of reach for scripts
 
     def __init__(self, name: str, value: str) -> None:
         self.name = name

@@ -7,9 +7,9 @@ from blockingio.values.uri import Uri
 
 
 class RedirectInfo:
-    """One redirect that was followed: its status, and where it led with which method.
+    """One redirect that was followed: its ``status_code``, and where it led with which ``method``.
 
-    ``location`` is absolute.  Follows dart:io's RedirectInfo.
+    ``location`` is an absolute Uri.  Follows dart:io's RedirectInfo.
     """
 
     __slots__ = ("status_code", "method", "location")

@@ -32,7 +32,7 @@ class WebSocketStatus(IntEnum):
 
 
 class WebSocketException(Exception):
-    """The handshake came to nothing, or the peer broke the protocol.
+    """The handshake came to nothing, or the peer broke the protocol; ``message`` says how.
 
     ``http_status_code`` is what a server answered instead of 101, or was answered by ours; None where it
     was something else.  Follows dart:io's WebSocketException.

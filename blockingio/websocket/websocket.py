@@ -37,7 +37,8 @@ class WebSocket(Stream[str | bytes]):
     1006.  Each message goes to one of the threads that iterate.  An upgraded socket is no connection of the server any
     more: close(), connections_info and the timeouts of HttpServer do not reach it.  As a context manager it closes
     itself with 1000; an exception inside makes that 1011, and goes on up.  For Ctrl-C and SystemExit it does not wait
-    for the peer's Close.  Follows dart:io's WebSocket.
+    for the peer's Close.  ``ready_state`` is one of OPEN, CLOSING and CLOSED, and never CONNECTING.  Follows dart:io's
+    WebSocket.
     """
 
     CONNECTING: ClassVar[int] = 0

@@ -59,7 +59,8 @@ class IOSink:
     """What HttpResponse and HttpClientRequest share, and a file to Python.
 
     ``print(..., file=sink)``, ``json.dump(obj, sink)``, ``csv.writer(sink)`` and
-    ``shutil.copyfileobj(f, sink)`` work.  Follows dart:io's IOSink.
+    ``shutil.copyfileobj(f, sink)`` work.  ``buffer_output`` False: each write is sent at once; True until set.
+    Follows dart:io's IOSink.
     """
 
     __slots__ = ("phase", "_parts", "_size", "_written", "_declared", "_framing", "_headers", "_codec", "_encoder",

@@ -120,7 +120,7 @@ def receive_by_cat(source: Path, target: Path) -> Copy:
     began = time.perf_counter()
     with socket.create_server(("127.0.0.1", 0)) as listener, open(source, "rb") as file, open(target, "wb") as copy:
         with socket.create_connection(listener.getsockname()) as sender, listener.accept()[0] as receiver:
-            with subprocess.Popen(["cat"], stdin=receiver, stdout=copy) as process:
+            with subprocess.Popen(["cat"], stdin=receiver.fileno(), stdout=copy) as process:
                 sender.sendfile(file)
                 sender.shutdown(socket.SHUT_WR)
                 assert process.wait() == 0
