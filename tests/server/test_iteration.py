@@ -71,7 +71,7 @@ def test_timeout_gives_up_and_swallows_nothing() -> None:
 def test_timeout_in_a_loop() -> None:
     """The way to look after something else now and then."""
     with HttpServer.bind("127.0.0.1", 0) as server:
-        requests = server.timeout(0.02)
+        requests = server.timeout(0.5)
         with pytest.raises(TimeoutError):
             next(iter(requests))
         with asking(server, "/1", "/2") as clients:

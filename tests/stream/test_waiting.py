@@ -15,8 +15,8 @@ from blockingio.stream.stream import EventSink, Stream
 from tests.stream.feed import Feed, QueueStream, Waiting, in_thread, new_threads, references
 from tests.peers import PATIENCE, eventually
 
-# Seconds: a limit that is there to be passed.
-SOON = 0.02
+# Seconds: a limit that is there to be passed, and one that what is there already meets on a busy machine too.
+SOON, FAIR = 0.02, 0.25
 
 
 def same(event: Any) -> Any:
@@ -121,7 +121,7 @@ def test_a_stream_with_slots_keeps_what_is_late_in_the_view() -> None:
             return iter(self._feed)
 
     feed = Feed()
-    limited = Slotted(feed).timeout(SOON)
+    limited = Slotted(feed).timeout(FAIR)
     with pytest.raises(TimeoutError):
         limited.first()
     feed.give(1)
@@ -132,7 +132,7 @@ def test_a_stream_with_slots_keeps_what_is_late_in_the_view() -> None:
 def test_a_stream_that_waits_by_itself_needs_no_thread() -> None:
     stream = Waiting()
     before = set(threading.enumerate())
-    limited = stream.where(is_even).map(same).take(2).timeout(SOON)
+    limited = stream.where(is_even).map(same).take(2).timeout(FAIR)
     for number in (1, 2):
         stream.queue.put(number)
     assert limited.first() == 2
@@ -144,7 +144,7 @@ def test_a_stream_that_waits_by_itself_needs_no_thread() -> None:
     assert limited.to_list() == [4]
     stream.queue.put(6)
     stream.queue.put(None)
-    assert stream.timeout(SOON).to_list() == [6]
+    assert stream.timeout(FAIR).to_list() == [6]
 
 
 @pytest.mark.parametrize("view", [
@@ -165,12 +165,13 @@ def test_events_that_are_left_out_do_not_begin_the_wait_anew(
     make: Callable[[], Stream[Any]], view: Callable[[Stream[Any]], Stream[Any]]
 ) -> None:
     events = iter(view(make()).timeout(SOON))
-    try:
-        next(events)  # the first one passes distinct
-    except TimeoutError:
-        pass
-    with pytest.raises(TimeoutError):
-        next(events)
+    waits = 0
+    for _ in range(3):
+        try:
+            next(events)
+        except TimeoutError:
+            waits += 1
+    assert waits >= 2  # the first one passes distinct
 
 
 def test_on_timeout_of_a_stream_that_waits_by_itself() -> None:
@@ -193,7 +194,7 @@ def test_our_own_sources_need_no_thread(make: Callable[[], Stream[Any]]) -> None
 def test_containers_need_no_thread() -> None:
     threads: set[threading.Thread] = set()
     before = set(threading.enumerate())
-    limited = Stream.from_iterable([1, 2]).expand(range).timeout(SOON)
+    limited = Stream.from_iterable([1, 2]).expand(range).timeout(FAIR)
     limited.for_each(lambda _: threads.update(threading.enumerate()))
     assert threads == before
 
@@ -229,7 +230,7 @@ def test_the_helper_ends_when_nobody_waits_any_more() -> None:
 def test_the_helper_ends_as_soon_as_an_abandoned_next_returns() -> None:
     before = set(threading.enumerate())
     feed = Feed()
-    limited = Stream.from_iterable(feed).timeout(SOON)
+    limited = Stream.from_iterable(feed).timeout(FAIR)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             limited.first()
@@ -242,7 +243,7 @@ def test_the_helper_ends_as_soon_as_an_abandoned_next_returns() -> None:
 
 def test_an_event_that_is_late_for_one_helper_is_in_time_for_many_readers() -> None:
     feed = Feed()
-    limited = Stream.from_iterable(feed).timeout(SOON)
+    limited = Stream.from_iterable(feed).timeout(FAIR)
     readings = [in_thread(lambda: next(limited._stream_reader())) for _ in range(5)]
     for reading in readings:
         with pytest.raises(TimeoutError):
