@@ -1,6 +1,6 @@
 """python -m blockingio.check URL: how a server of your own takes HTTP/1.1.
 
-Ends with status 0, with 1 where a MUST is broken, 2 where it cannot be asked: bad arguments, nobody there, no HTTP.
+Ends with status 0, with 1 where a MUST is broken, 2 where it cannot be asked: bad arguments, no server there, no HTTP.
 """
 
 from __future__ import annotations
@@ -133,6 +133,6 @@ def run() -> None:
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # who reads the report has seen enough
+    except BrokenPipeError:  # the reader of the report has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

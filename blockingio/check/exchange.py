@@ -114,7 +114,7 @@ class Observation:
 
     @property
     def came(self) -> str:
-        """In words."""
+        """What came, in words for the report."""
         parts = ["100"] * bool(self.interim) + [str(answer.status) for answer in self.answers]
         if self.rubbish:
             parts.append(f"{self.rubbish[:30]!r}, which is no answer")
@@ -177,7 +177,7 @@ class Exchange:
             pass
 
     def _receive(self) -> bool:
-        """Wait for some bytes, sending meanwhile; False at the end, after so much silence, or where it were too many."""
+        """Wait for some bytes, sending meanwhile; False at the end, after so much silence, or past _MOST bytes."""
         deadline = monotonic() + self._target.patience
         while self.end == "open":
             left = min(deadline, self._last) - monotonic()

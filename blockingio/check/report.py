@@ -69,7 +69,7 @@ def summary(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
 
 
 def summary_text(counts: dict[str, dict[str, int]]) -> str:
-    """As a table."""
+    """The counts as a table, for people."""
     lines = [f"{'':14}{'rows':>6}{'as asked':>10}{'MUST broken':>13}{'SHOULD broken':>15}"]
     for name, of_area in counts.items():
         lines.append(f"{name:14}{of_area['rows']:6}{of_area['as asked']:10}{of_area[MUST]:13}{of_area[SHOULD]:15}")

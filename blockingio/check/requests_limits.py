@@ -1,4 +1,4 @@
-"""What is larger than anybody needs; real servers have larger limits than the server of the conformance tests.
+"""What is larger than any client needs; real servers have larger limits than the server of the conformance tests.
 
 These rows are for ``python -m blockingio.check`` alone.
 """

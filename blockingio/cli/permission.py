@@ -53,7 +53,7 @@ def is_own_form(request: HttpRequest) -> bool:
 
     Any page on the web can make a browser post a form here; the browser says whose page it was, in Origin
     (RFC 6454 7), else in Referer, and of late in Sec-Fetch-Site.  Ours is the one at the host that Host names:
-    what a proxy adds, anybody can add.
+    what a proxy adds, any client can add.
     """
     headers = request.headers
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):

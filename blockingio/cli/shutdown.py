@@ -1,4 +1,4 @@
-"""The end of the command: a signal asks for it, or the share is over; answers in progress get a moment, then it ends."""
+"""The end of the command, by a signal or because the share is over: answers in progress get a moment to finish."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class Site(VirtualDirectory):
                 self._show_letterbox(self._letterbox, request)
 
     def _show_letterbox(self, letterbox: Letterbox, request: HttpRequest) -> None:
-        """At the top alone; all else is as if it were not there, so that nobody learns what is."""
+        """At the top alone; all else is 404, so that no request tells what is there."""
         if request.method not in ("GET", "HEAD"):
             self._refuse(request, 405)
         elif decode_path(request.uri.path) != ((), True):
@@ -172,7 +172,7 @@ class Site(VirtualDirectory):
         return is_temporary(name) or (is_dotfile(name) and not self._options.dotfiles)
 
     def _is_hidden_path(self, names: Sequence[str]) -> bool:
-        # What is meant for everybody has its place at the top (RFC 8615).
+        # What any client may ask for has its place at the top (RFC 8615).
         return any(map(self._is_hidden, names[1:] if names[:1] == (WELL_KNOWN,) else names))
 
     def _open(self, names: Sequence[str], request: HttpRequest) -> Opened | None:
@@ -182,7 +182,7 @@ class Site(VirtualDirectory):
         return super()._open(names, request)
 
     def _open_neighbours(self, names: Sequence[str]) -> Iterator[tuple[str, Opened]]:
-        """None where anybody may put a file beside another one, and so in its place."""
+        """None where files are uploaded: one could be put beside another, and so be sent in its place."""
         return iter(()) if self._takes_files else super()._open_neighbours(names)
 
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:

@@ -1,7 +1,7 @@
 """--reload of applications: which source files a process has imported, and whether one of them has changed since.
 
 A file's time of modification is noted before the file is read, so that no change is missed, however soon it comes;
-files of modules that could not be imported are among them.  It is asked for by polling: that works on every file system.
+files of modules that could not be imported are among them.  The files are polled: that works on every file system.
 """
 
 from __future__ import annotations

@@ -208,7 +208,8 @@ class CredentialStore:
             value = session.authorization(method, target)
             return Attempt(value, entry, session.is_challenged and session.count == 1)
 
-    def answer(self, space: ProtectionSpace, challenges: Iterable[Challenge], failed: Attempt | None) -> StoredCredentials | None:
+    def answer(self, space: ProtectionSpace, challenges: Iterable[Challenge], failed: Attempt | None
+               ) -> StoredCredentials | None:
         """The entry to try again with, the strongest scheme first; None where there is none.
 
         ``failed`` is what the request had been sent with.  Credentials that were refused are

@@ -50,7 +50,7 @@ class Connector:
 
     def open(self, connection: Connection, uri: Uri, proxy: Proxy | None, settings: ConnectSettings, *,
              tunnels: bool = False) -> None:
-        """Connect it; all that it holds is closed where that fails.  ``tunnels``: through a proxy by CONNECT, always."""
+        """Connect it; all that it holds is closed where that fails.  ``tunnels``: through a proxy always by CONNECT."""
         way = _Way(connection, uri, proxy, settings, Deadline(settings.timeout))
         der: bytes | None = None
         reach = way.dial

@@ -84,9 +84,10 @@ class HttpBodyFileUpload:
     """A file in a form.
 
     ``filename`` is what the client calls it, "" where it gives no name: not to be trusted as a
-    path.  ``content_type`` is what it says of it, or None.  ``content`` is a str for text/*, application/json and where no type is given, but
-    bytes where the file is not in the charset that its type names (without one, the form's
-    default), or that charset is not known; bytes for all other types.
+    path.  ``content_type`` is the type that it gives, or None.  ``content`` is a str for text/*,
+    application/json and where no type is given, but bytes where the file is not in the charset
+    that its type names (without one, the form's default), or that charset is not known; bytes for
+    all other types.
 
     With ``spool``, a file above 1 MiB is in a temporary file: ``content`` is an open binary file
     then, at its beginning, to be read and sought in, whatever the type is; text is not decoded.

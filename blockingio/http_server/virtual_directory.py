@@ -296,7 +296,7 @@ class VirtualDirectory:
         self._send_error(request, sentence_for(response.status_code, request))
 
     def _send_error(self, request: HttpRequest, sentence: str, link: str | None = None) -> None:
-        """The page for the status that is set; its link leads to the top where None is given, and is left out for ""."""
+        """The page for the status that is set; ``link`` None: to the top, "": none."""
         response = request.response
         if link is None:
             link = encode_path(self._prefix)

@@ -89,7 +89,7 @@ def make_self_signed(hosts: Sequence[str], days: int) -> SelfSigned:
 
 
 def canonical_hosts(hosts: Iterable[str]) -> list[str]:
-    """The hosts as they stand in a certificate, each once: names by IDNA in lower case, addresses as the system has them.
+    """The hosts as a certificate has them, each once: names by IDNA in lower case, addresses in their canonical form.
 
     Raises what ``make_self_signed`` does.
     """

@@ -250,7 +250,7 @@ def claim_port(sock: socket.socket, *, shared: bool) -> None:
     """
     if shared and not hasattr(socket, "SO_REUSEPORT"):
         raise OSError(errno.ENOPROTOOPT, "shared=True: this system cannot share a port (SO_REUSEPORT)")
-    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR lets anybody take a port that is in use
+    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR would take a port that is in use
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -12,7 +12,7 @@ from blockingio.net.wire_log import WireTap
 class _Told(NonBlockingChannel):
     """What both kinds share.
 
-    The socket never blocks: so a send is over at once, and ``tap.lock`` is never held by who waits for the peer.
+    The socket never blocks: so a send is over at once, and no thread waits for the peer with ``tap.lock`` held.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""wire_log: who is told of all bytes that pass.
+"""wire_log: a callable that is told of all bytes that pass.
 
     WireLogs    one server's or client's: what is set, and which connections it counts for
     WireTap     one connection's: numbers it, and tells in order
@@ -46,13 +46,13 @@ class _Listener:
 
 
 class WireLogs:
-    """Set by the owner, on any thread; read by who makes a connection, and by each telling."""
+    """Set by the owner, on any thread; read by each thread that makes a connection, and at each telling."""
 
     __slots__ = ("listener", "era", "_numbers")
 
     def __init__(self) -> None:
         self.listener: _Listener | None = None  # of connections from now on
-        self.era = object()  # another one once None was set: who began in this one tells no more
+        self.era = object()  # another one once None was set: taps of this one tell no more
         self._numbers = count(1)  # next() is one step, also without the GIL
 
     @property
@@ -120,7 +120,7 @@ class WireTap:
                     self._tell(direction, bytes(data))
 
     def tell_no_input(self) -> None:
-        """What comes from here on is the next owner's, who may be spoken to before "close" is told."""
+        """What comes from here on is the socket's next owner's, which may receive before "close" is told."""
         with self.lock:
             self._is_deaf = True
 

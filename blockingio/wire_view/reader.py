@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from blockingio.wire_view.body import BodyText, Line
 from blockingio.wire_view.text import masked, printable, shown
 
-# Bytes of a line that is waited for: longer heads are refused by anybody.
+# Bytes of a line that is waited for: servers refuse longer heads.
 _LONGEST_LINE = 128 * 1024
 
 # Chunks of a body that are shown one by one.

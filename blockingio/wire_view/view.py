@@ -56,7 +56,7 @@ class WireView:
         with self._lock:
             self._waiting.append(record)
             if self._is_writing:
-                return  # who writes comes to it
+                return  # the thread that writes takes it too
             self._is_writing = True
             try:
                 while self._waiting:
@@ -93,7 +93,7 @@ class WireView:
 
 
 class _Connection:
-    """One connection: a reader for each direction.  Who asks and who answers is seen by what comes first."""
+    """One connection: a reader for each direction.  The first bytes tell which end is the server."""
 
     def __init__(self, body_limit: int, secrets: bool) -> None:
         self._body_limit = body_limit
