@@ -45,13 +45,16 @@ class Channel:
     __slots__ = ("socket", "receive", "receive_timeout", "sent", "_lock", "_open", "_aborted", "_notes_end", "_left")
 
     is_tls = False
+    receives_by_method = False  # else ``receive`` is the socket's own function
     tap: WireTap | None = None  # what tells of this connection: a ToldChannel's
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         # receive(size): b"" at the end of input; BlockingIOError or TimeoutError when nothing came
         # in time; OSError when the connection broke.
-        self.receive: Callable[[int], bytes] = sock.recv
+        self.receive: Callable[[int], bytes]
+        if not self.receives_by_method:
+            self.receive = sock.recv
         self.receive_timeout: float | None = None
         # Bytes that the system has taken by the functions here.  Written by the owner of the writing half.
         self.sent = 0
@@ -345,10 +348,13 @@ class NonBlockingChannel(Channel):
 
     __slots__ = ()
 
+    # An attribute with a method of the object's own would keep it, and all that OpenSSL has of a connection, until the
+    # next collection of garbage.
+    receives_by_method = True
+
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         sock.settimeout(0)
-        self.receive = self._receive
 
     def set_receive_timeout(self, seconds: float | None) -> None:
         self.receive_timeout = seconds
@@ -356,7 +362,7 @@ class NonBlockingChannel(Channel):
     def receive_now(self, size: int) -> bytes:
         raise BlockingIOError("a timeout costs nothing here: receive() does as well")
 
-    def _receive(self, size: int) -> bytes:
+    def receive(self, size: int) -> bytes:
         end = end_of(self.receive_timeout)
         while True:
             try:

@@ -76,7 +76,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
             sock.setblocking(True)
             return sock
 
-    def _receive(self, size: int) -> bytes:
+    def receive(self, size: int) -> bytes:
         end = end_of(self.receive_timeout)
         while True:
             try:

@@ -18,9 +18,9 @@ class _Told(NonBlockingChannel):
     __slots__ = ()
     tap: WireTap
 
-    def _receive(self, size: int) -> bytes:
+    def receive(self, size: int) -> bytes:
         self.tap.open()
-        data = super()._receive(size)
+        data = super().receive(size)
         self.tap.tell("in", data)
         return data
 
