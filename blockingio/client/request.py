@@ -10,7 +10,7 @@ Belongs to one thread at a time, but for ``abort`` and ``done``.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from threading import Lock, RLock
+from threading import Lock
 from typing import NoReturn
 from weakref import ref
 
@@ -20,7 +20,7 @@ from blockingio.client.prepared_request import EXPECTS_CONTENT, KeptBody, Prepar
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.net.system import after_fork_in_child
+from blockingio.net.system import ReentrantLock, after_fork_in_child
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
@@ -39,9 +39,6 @@ def _renew_lock() -> None:
 after_fork_in_child(_renew_lock)
 
 _ABORTED = "the request was aborted"
-
-# threading.RLock is a function that calls it.
-_ReentrantLock = type(RLock())
 
 
 class _WithoutTheResponses(type):
@@ -73,7 +70,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
         self._plan = prepared
         self._headers = prepared.headers
         self._cookies: list[Cookie] | None = None
-        self._working = _ReentrantLock()  # held by the owner during I/O, so that abort() knows whether to clean up
+        self._working = ReentrantLock()  # held by the owner during I/O, so that abort() knows whether to clean up
         # Guarded by _ending: the exchange that can be cut, and how it ended.
         self._exchange = exchange
         self._response: ref[HttpClientResponse] | None = None  # weak: a dropped response must be noticed

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from threading import RLock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from blockingio.net import system
-from blockingio.net.system import DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, set_kernel_timeout, wait_for
+from blockingio.net.system import (
+    DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, ReentrantLock, set_kernel_timeout, wait_for)
 
 if TYPE_CHECKING:
     from blockingio.net.wire_log import WireTap
@@ -60,7 +60,7 @@ class Channel:
         self.sent = 0
         # Between cut() and close(): a number that is another socket's by now is not shut down.  Reentrant: a signal
         # handler may call server.close() in the middle of either.
-        self._lock = RLock()
+        self._lock = ReentrantLock()
         self._open = True
         self._aborted = False
         self._notes_end = False  # set once, before the end
@@ -222,6 +222,9 @@ class Channel:
             pass  # broken: its thread is about to find that
         return True
 
+    def say_end(self) -> None:
+        """Tell the peer that nothing more is sent, where that is more than the end of the connection.  Never raises."""
+
     def half_close(self) -> None:
         """Nothing more will be sent: the peer reads to the end.  Never raises."""
         try:
@@ -354,7 +357,8 @@ class NonBlockingChannel(Channel):
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
-        sock.settimeout(0)
+        if not self.is_tls:  # else its handshake, which comes first, waits in the socket and does this behind it
+            sock.settimeout(0)
 
     def set_receive_timeout(self, seconds: float | None) -> None:
         self.receive_timeout = seconds

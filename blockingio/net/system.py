@@ -17,7 +17,7 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, finalize
 
@@ -28,6 +28,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 T = TypeVar("T")
+
+#: threading.RLock is a function that calls this: a step of Python for each connection and each request.
+ReentrantLock = type(RLock())
 
 # Seconds that the system can wait, poll() with its milliseconds in an int the least of all; 24 days.
 LONGEST_TIME = 2_000_000

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 import socket
-from threading import RLock
 
 from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
-from blockingio.net.system import DONT_WAIT, READABLE, WRITABLE
+from blockingio.net.system import DONT_WAIT, READABLE, WRITABLE, ReentrantLock
 
 # Bytes that OpenSSL is given at once, four records.  Where it cannot send all of them it says nothing of those that it
 # has sent, and must be given at least as many again: of a large piece nothing would seem to go, for as long as it takes.
@@ -37,7 +36,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         super().__init__(sock)
         # Held for each call into OpenSSL, and never while waiting.  Reentrant: a signal handler that aborts may have
         # interrupted the thread that holds it, behind its call.
-        self._inside = RLock()
+        self._inside = ReentrantLock()
 
     def handshake(self, timeout: float | None) -> None:
         super().handshake(timeout)
@@ -113,13 +112,16 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         with self._inside:
             super().abort()
 
-    def half_close(self) -> None:
+    def say_end(self) -> None:
         try:
             with self._inside:
                 if not self._aborted:
                     self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, cannot wait for the peer's
         except (OSError, ValueError):
             pass  # would have waited, or is gone already
+
+    def half_close(self) -> None:
+        self.say_end()
         try:
             # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
             socket.socket.shutdown(self.socket, socket.SHUT_WR)

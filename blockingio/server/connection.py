@@ -198,7 +198,7 @@ class Connection:
             return False  # the client has gone already
         tap = self.channel.tap
         self.channel = channel = DuplexTlsChannel(sock) if tap is None else ToldTlsChannel(sock, tap)
-        self.source = Source(channel.receive)
+        self.source.receive_from(channel.receive)
         if self.is_cut:
             return False  # another thread cut the channel that has just been replaced
         try:
@@ -236,10 +236,11 @@ class Connection:
                 self.state.timer_thread.prune()
         if not (self.is_cut or self.broken):
             lingers = self.is_last and not self.client_closes
-            if lingers or channel.is_tls:
-                channel.half_close()
             if lingers:
+                channel.half_close()
                 channel.linger(LINGER_TIME)
+            elif channel.is_tls:
+                channel.say_end()  # close() does the rest: what a shutdown() would send goes out with it
         channel.close()
 
     # ---------------------------------------------------------------- for the response

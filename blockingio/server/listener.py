@@ -320,7 +320,7 @@ class Listener(socketserver.ThreadingTCPServer):
     def _accept_waiting(self) -> bool:
         """Accept what waits in the backlog, if anything does; False where there is no room for it."""
         while not self._stopping:
-            if self._is_full():
+            if self.state.max_connections is not None and self._is_full():
                 self._waits_for_room = True
                 if self._is_full():  # still, after those that end now know that they have to tell
                     self._evict()
@@ -341,7 +341,7 @@ class Listener(socketserver.ThreadingTCPServer):
                     raise
                 continue  # that client has gone before it was accepted
             self.process_request(sock, peer)
-            if self._is_full():
+            if self.state.max_connections is not None and self._is_full():
                 return True  # whether one more waits, the selector knows
         return True
 

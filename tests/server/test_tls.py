@@ -1,6 +1,7 @@
 """HTTPS: contexts, versions, certificates of both sides, and the same promises as without TLS."""
 from __future__ import annotations
 
+import gc
 import ssl
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import requests
 
 from blockingio import HttpException, HttpRequest, HttpServer, SecurityContext
-from tests.peers import PATIENCE, Certificates, RawClient, TlsContexts, eventually, serving
+from blockingio.net.channel import Channel
+from tests.peers import PATIENCE, Certificates, RawClient, TlsContexts, collecting, eventually, serving
 from tests.server.visits import (
     answering, assert_others_are_served, body_length, get, in_background, post, running, small_window, tell,
 )
@@ -311,3 +313,26 @@ def test_a_handshake_in_the_way_of_nobody(tls_contexts: TlsContexts) -> None:
             pass
         for client in stuck:
             client.close()
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_what_a_connection_has_goes_with_its_end(is_tls: bool, is_told: bool, tls_contexts: TlsContexts) -> None:
+    """And not with the next collection of garbage: OpenSSL has tens of kilobytes of each."""
+    def channels() -> list[object]:
+        return [found for found in gc.get_objects() if isinstance(found, Channel) and id(found) not in known]
+
+    with serving(answering("ok"), context=tls_contexts.server if is_tls else None,
+                 wire_log=(lambda record: None) if is_told else None) as server:
+        known: set[int] = set()
+        gc.collect()
+        gc.disable()
+        try:
+            known = {id(found) for found in channels()}
+            with RawClient(server.port, context=tls_contexts.client if is_tls else None) as client:
+                assert client.get("/x").status == 200
+                assert channels()
+            with collecting():
+                eventually(lambda: not channels())
+        finally:
+            gc.enable()
