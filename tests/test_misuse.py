@@ -12,6 +12,7 @@ import pytest
 
 from blockingio import HttpClient, HttpClientRequest, HttpClientResponse, HttpServer, SecurityContext, Uri
 from blockingio import HttpClientBasicCredentials, InternetAddress
+from blockingio.http_server import VirtualDirectory, VirtualHost
 from tests.client.servers import OK, answering, scripted
 from tests.peers import RawClient, serving
 from tests.server.visits import get
@@ -64,7 +65,20 @@ def test_other_mistakes_are_told_as_they_are(client: HttpClient) -> None:
         client.open("G T", "a.example", 80, "/http://b/")
 
 
-def test_a_url_as_a_path_is_a_path(client: HttpClient) -> None:
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("url", ["http://b/c", "https://me:secret@b", "ws://b", Uri.parse("http://b/c")])
+def test_a_url_where_a_path_belongs(client: HttpClient, name: str, url: str | Uri) -> None:
+    method: Callable[..., Any] = getattr(client, name)
+    for use in (lambda: method("127.0.0.1", 80, url), lambda: method("127.0.0.1", port=80, path=url)):
+        message = rf"^{name}\(\) takes a host, a port and a path, found the URL '.*b.*': {name}_url\(\) takes a URL$"
+        with pytest.raises((TypeError, ValueError), match=message) as caught:
+            use()
+        assert "secret" not in str(caught.value)
+    with pytest.raises((TypeError, ValueError), match=r"^open\(\) .*: open_url\(\) takes a URL$"):
+        client.open(name, "127.0.0.1", 80, url)  # type: ignore[arg-type]
+
+
+def test_a_url_in_a_path_is_a_path(client: HttpClient) -> None:
     with scripted(answering(OK)) as server:
         assert client.get("127.0.0.1", server.port, "/to?http://b/").close().read() == b"ok"
         assert server.asked[0].target == "/to?http://b/"
@@ -103,6 +117,67 @@ def test_a_request_is_described_by_what_it_has(client: HttpClient) -> None:
         assert {"close", "headers", "write", "method"} <= set(dir(request)) and "status_code" not in dir(request)
         request.close().read()
         client.close()
+
+
+# ------------------------------------------------------------------ settings that are none
+
+SETTINGS: list[tuple[Callable[[], Any], list[tuple[str, str]]]] = [
+    (lambda: HttpServer.bind("127.0.0.1", 0),
+     [("idle_timout", "idle_timeout"), ("idleTimeout", "idle_timeout"), ("max_body", "max_body_size"),
+      ("autocompress", "auto_compress"), ("session_timeut", "session_timeout"), ("acces_log", "access_log")]),
+    (HttpClient, [("connectionTimeout", "connection_timeout"), ("idle_time_out", "idle_timeout"),
+                  ("useragent", "user_agent"), ("autenticate", "authenticate"), ("findproxy", "find_proxy")]),
+    (lambda: VirtualDirectory("."), [("allow_directory_listings", "allow_directory_listing"),
+                                     ("followLinks", "follow_links"), ("rot", "root")]),
+    (VirtualHost, [("unhandle", "unhandled")]),
+    (SecurityContext, [("finger_print", "fingerprint")]),
+]
+
+
+@pytest.mark.parametrize("make, mistakes", SETTINGS)
+def test_a_setting_that_is_misspelt(make: Callable[[], Any], mistakes: list[tuple[str, str]]) -> None:
+    thing = make()
+    kind = type(thing).__name__
+    try:
+        for wrong, right in mistakes:
+            with pytest.raises(AttributeError, match=f"^{kind} has no attribute '{wrong}'.*: did you mean '{right}'\\?$"):
+                setattr(thing, wrong, 5)
+            assert not hasattr(thing, wrong)
+        with pytest.raises(AttributeError, match=f"^{kind} has no attribute 'nonsense'.*derived from {kind}"):
+            thing.nonsense = 5
+    finally:
+        getattr(thing, "close", int)()
+
+
+@pytest.mark.parametrize("kind, arguments", [
+    (HttpClient, ()), (VirtualDirectory, (".",)), (VirtualHost, ()), (SecurityContext, ())])
+def test_a_derived_class_has_attributes_of_its_own(kind: Any, arguments: tuple[str, ...]) -> None:
+    class Own(kind):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(*arguments)
+            self.own = 1
+
+    thing = Own()
+    thing.later = 2
+    assert (thing.own, thing.later) == (1, 2)
+    getattr(thing, "close", int)()
+
+
+def test_a_derived_server_has_attributes_of_its_own() -> None:
+    class Own(HttpServer):
+        own = 1
+
+    with Own.bind("127.0.0.1", 0) as server:
+        server.later = 2  # type: ignore[attr-defined]
+        assert isinstance(server, Own) and vars(server)["later"] == 2
+
+
+def test_a_method_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tests do, on one object or on all."""
+    with HttpClient() as client:
+        monkeypatch.setattr(client, "get_url", lambda url: url)
+        assert client.get_url("a") == "a"  # type: ignore[comparison-overlap]
+        monkeypatch.undo()
 
 
 # ------------------------------------------------------------------ servers and ports

@@ -30,13 +30,14 @@ from blockingio.client.pool import Pool
 from blockingio.client.proxy import Proxy, find_proxy_from_environment, parse_proxies
 from blockingio.client.request import HttpClientRequest
 from blockingio.client.response import HttpClientResponse
-from blockingio.client.target import clean_method, http_uri
+from blockingio.client.target import clean_method, http_uri, is_url
 from blockingio.client.timeout import Timeout
 from blockingio.client.tls import ClientTls, TlsHooks
 from blockingio.errors import HttpException, shown_uri
 from blockingio.net.security import SecurityContext
 from blockingio.net.wire_log import WireLogs
 from blockingio.net.x509 import X509Certificate
+from blockingio.values.known_attributes import KnownAttributes
 from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
 from blockingio.values.written import written_uri
@@ -58,8 +59,8 @@ def _or_url(by_host: Callable[P, HttpClientRequest]) -> Callable[P, HttpClientRe
         try:
             return by_host(*args, **named)
         except (TypeError, ValueError) as error:
-            for value in (*args[1 : host_at + 1], named.get("host")):
-                if isinstance(value, Uri) or isinstance(value, str) and "://" in value:
+            for value in (*args[1 : host_at + 1], named.get("host"), *args[host_at + 2 :], named.get("path")):
+                if isinstance(value, Uri) or isinstance(value, str) and is_url(value):
                     kind = TypeError if isinstance(error, TypeError) else ValueError
                     raise kind(f"{name}() takes a host, a port and a path, found the URL {shown_uri(value)!r}: "
                                f"{name}_url() takes a URL") from None
@@ -68,7 +69,7 @@ def _or_url(by_host: Callable[P, HttpClientRequest]) -> Callable[P, HttpClientRe
     return checked
 
 
-class HttpClient:
+class HttpClient(KnownAttributes):
     """Makes requests, over connections that are kept and used again; for any number of threads.
 
     ``context``: certificates and trust for https; None means the system's roots.  TypeError for
@@ -94,6 +95,16 @@ class HttpClient:
     DEFAULT_HTTP_PORT: ClassVar[int] = 80
     DEFAULT_HTTPS_PORT: ClassVar[int] = 443
 
+    credentials: CredentialStore
+    proxy_credentials: CredentialStore
+    auto_uncompress: bool
+    authenticate: Callable[[Uri, str, str | None], bool] | None
+    authenticate_proxy: Callable[[str, int, str, str | None], bool] | None
+    bad_certificate_callback: Callable[[X509Certificate, str, int], bool] | None
+    connection_factory: Callable[[Uri, str | None, int | None], socket.socket] | None
+    find_proxy: Callable[[Uri], str] | None
+    key_log: Callable[[str], object] | None
+
     def __init__(self, *, context: SecurityContext | ssl.SSLContext | None = None) -> None:
         self._pool: Pool[Connection] = Pool()
         self._limits = DEFAULT_LIMITS
@@ -104,12 +115,11 @@ class HttpClient:
         self.connection_timeout = None
         self.response_timeout = None
         self.auto_uncompress = True
-        self.authenticate: Callable[[Uri, str, str | None], bool] | None = None
-        self.authenticate_proxy: Callable[[str, int, str, str | None], bool] | None = None
-        self.bad_certificate_callback: Callable[[X509Certificate, str, int], bool] | None = None
-        self.connection_factory: Callable[[Uri, str | None, int | None], socket.socket] | None = None
-        self.find_proxy: Callable[[Uri], str] | None = HttpClient.find_proxy_from_environment
-        self.key_log: Callable[[str], object] | None = None
+        self.authenticate = self.authenticate_proxy = None
+        self.bad_certificate_callback = None
+        self.connection_factory = None
+        self.find_proxy = HttpClient.find_proxy_from_environment
+        self.key_log = None
         self.user_agent = f"blockingio/{__version__}"
 
     # ------------------------------------------------------------ settings

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 
+from blockingio.errors import shown_uri
 from blockingio.net.address import InternetAddress
 from blockingio.values.grammar import ORIGIN_FORM_RE, REG_NAME_CHARACTERS, TOKEN_RE
 from blockingio.values.percent import decode_strict
 from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
 from blockingio.values.written import check_one_line
+
+# What is a URL, and not the path of one.
+_URL_BEGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+://")
 
 _USUAL_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _PLAIN_HOST = re.compile(r"[a-z0-9\-._]++")
@@ -32,12 +36,19 @@ def clean_method(method: str) -> str:
     return method.upper()
 
 
+def is_url(text: str) -> bool:
+    """Whether a text begins as a URL with an authority does, so that it is neither a host nor a path."""
+    return _URL_BEGIN.match(text) is not None
+
+
 def http_uri(host: str, port: int, path: str) -> Uri:
     """The http URI of a path with its query, with a slash where it lacks one; a fragment is left out.
 
-    ValueError for CR, LF and NUL.
+    ValueError for CR, LF and NUL, and for what begins as a URL.
     """
     check_one_line(path)
+    if path[:1] != "/" and is_url(path):
+        raise ValueError(f"a path begins with a slash or a name, found the URL {shown_uri(path)!r}")
     path, _, _ = path.partition("#")
     if path[:1] != "/":
         path = "/" + path

@@ -34,6 +34,7 @@ from blockingio.server.compression import weights
 from blockingio.stream.stream import Stream, StreamSubscription
 from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.header_value import ContentType
+from blockingio.values.known_attributes import KnownAttributes
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
@@ -52,7 +53,7 @@ _SERVICE_UNAVAILABLE = 503
 _SPECIAL_FIELDS = CONDITIONAL_FIELDS | {"range"}
 
 
-class VirtualDirectory:
+class VirtualDirectory(KnownAttributes):
     """Static files below a root, safely.
 
     Never serves outside ``root`` while ``jail_root`` is set, whatever the URI's encoding or the
@@ -70,14 +71,20 @@ class VirtualDirectory:
     ``jail_root`` is set.
     """
 
+    root: Path
+    allow_directory_listing: bool
+    follow_links: bool
+    jail_root: bool
+    directory_handler: Callable[[Path, HttpRequest], object] | None
+    error_page_handler: Callable[[HttpRequest], object] | None
+
     def __init__(self, root: str | Path, *, path_prefix: str | None = None) -> None:
         """ValueError for a ``path_prefix`` with ".." or what else can be no name in it."""
         self.root = Path(root)
         self.allow_directory_listing = False
-        self.follow_links = True
-        self.jail_root = True
-        self.directory_handler: Callable[[Path, HttpRequest], object] | None = None
-        self.error_page_handler: Callable[[HttpRequest], object] | None = None
+        self.follow_links = self.jail_root = True
+        self.directory_handler = None
+        self.error_page_handler = None
         self._add_to_listings(PLAIN)
         decoded = decode_path(path_prefix or "")
         if decoded is None:

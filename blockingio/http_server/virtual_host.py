@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from blockingio.stream.stream import Stream
+from blockingio.values.known_attributes import KnownAttributes
 
 if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _HOST = r"(?:\*|(?:\*\.)?[^*\s/?#@:\[\],]+|\[[0-9A-Za-z:.%]+\])(?::[0-9]*)?"
 
 
-class VirtualHost:
+class VirtualHost(KnownAttributes):
     """Serves several hosts on one server.
 
     ``source`` is the first to be added.  A host that was added by its name goes before

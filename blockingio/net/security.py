@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 from blockingio.net.self_signed import make_self_signed
 from blockingio.net.system import begin_anew_in_child
 from blockingio.net.x509 import X509Certificate
+from blockingio.values.known_attributes import KnownAttributes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,7 @@ class _Chain(NamedTuple):
     name: str
 
 
-class SecurityContext:
+class SecurityContext(KnownAttributes):
     """Certificates, keys and trust for TLS, on either side of it; an ``ssl.SSLContext`` serves as well.
 
     With ``with_trusted_roots`` it trusts the authorities that the system trusts, without it none until

@@ -33,6 +33,7 @@ from blockingio.server.workers import Workers, answer_error
 from blockingio.stream.stream import Stream
 from blockingio.stream.subscription import StreamSubscription
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.known_attributes import KnownAttributes
 from blockingio.values.reference import check_port
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 _servers: WeakSet[HttpServer] = WeakSet()
 
 
-class HttpServer(Stream[HttpRequest]):
+class HttpServer(KnownAttributes, Stream[HttpRequest]):
     """A stream of requests.  ``for request in server:`` is the server.
 
         server = HttpServer.bind(InternetAddress.LOOPBACK_IP_V4, 4040)
@@ -61,6 +62,10 @@ class HttpServer(Stream[HttpRequest]):
     ``address`` and ``port`` are what it is bound to, also after close(); the port of a Unix-domain socket is 0.
     Use as a context manager to close it on the way out.  Follows dart:io's HttpServer.
     """
+
+    address: InternetAddress
+    port: int
+    state: ServerState
 
     auto_compress: Setting[bool] = Setting(
         "Whether responses are gzipped where the client takes it, by type and from 150 bytes on.  Default: False.")
@@ -112,7 +117,7 @@ class HttpServer(Stream[HttpRequest]):
                             "HttpServer.bind and bind_secure, for a socket that listens HttpServer.listen_on")
         name = sock.getsockname()
         self.address = address
-        self.port: int = name[1] if isinstance(name, tuple) else 0
+        self.port = name[1] if isinstance(name, tuple) else 0
         is_unix = address.type is InternetAddressType.UNIX
         self.state = ServerState("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls, answer_error)
         self._socket = sock

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from blockingio.server.timer import Timer, TimerThread
+from blockingio.values.known_attributes import KnownAttributes
 
 _log = logging.getLogger("blockingio")
 
@@ -24,7 +25,7 @@ _ID_SIZE = 32
 MAX_SESSIONS = 100_000
 
 
-class HttpSession(MutableMapping[Any, Any]):
+class HttpSession(KnownAttributes, MutableMapping[Any, Any]):
     """A dict that the same client finds again with its next request; follows dart:io's HttpSession.
 
     ``id`` is what the cookie BLOCKINGIOSESSID has.  ``is_new``: the client has not sent it back yet.  ``on_timeout``
@@ -32,10 +33,15 @@ class HttpSession(MutableMapping[Any, Any]):
     Requests of one client may run at once: each single access is safe, several together are yours to lock.
     """
 
+    id: str
+    is_new: bool  # until the client has sent the cookie back
+    is_destroyed: bool
+    on_timeout: Callable[[], object] | None
+
     def __init__(self, id: str, sessions: Sessions) -> None:
         self.id = id
         self.is_new = True
-        self.on_timeout: Callable[[], object] | None = None
+        self.on_timeout = None
         self._sessions = sessions
         self._data: dict[Any, Any] = {}
         self._last_used = monotonic()

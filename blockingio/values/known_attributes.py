@@ -1,0 +1,38 @@
+"""Objects whose settings are attributes: one that is misspelt is an AttributeError, and not taken without a word.
+
+As ``__slots__`` have it, but the error names the attribute that was meant; and methods can be replaced, as tests do.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+
+
+class KnownAttributes:
+    """Base of classes that take no public attribute but those which their bodies name.
+
+    A class that is derived from such a one takes any.
+    """
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        kind = type(self)
+        if name[:1] != "_" and KnownAttributes in kind.__bases__ and name not in _names_of(kind):
+            raise AttributeError(_complaint(kind, name))
+        super().__setattr__(name, value)
+
+
+@cache
+def _names_of(kind: type) -> frozenset[str]:
+    """Public ones, for few classes."""
+    return frozenset(name for name in (*dir(kind), *kind.__annotations__) if name[:1] != "_")
+
+
+def _complaint(kind: type, name: str) -> str:
+    """What is wrong; dart:io's idleTimeout stands for idle_timeout."""
+    plain = {known.replace("_", ""): known for known in _names_of(kind)}
+    near = get_close_matches(name.replace("_", "").lower(), plain, n=1)
+    hint = f"did you mean {plain[near[0]]!r}?" if near else f"a class derived from {kind.__name__} may have some of its own"
+    return f"{kind.__name__} has no attribute {name!r} that can be set: {hint}"
