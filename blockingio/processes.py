@@ -58,7 +58,8 @@ def run(work: Callable[[HttpServer], object], server: HttpServer, processes: int
 
         run(lambda server: server.for_each(handle, workers=8), server, 2)
 
-    A connection goes to the process that has the fewest.  One that dies is replaced, and logged with its pid and exit status; where they die at once, later and later.
+    A connection goes to the process that has the fewest.  A process that dies is replaced, and logged with its pid and
+    exit status; where they die at once, later and later.
     SIGHUP replaces all, one after the other, without a refused connection: each is told to end once its successor
     accepts, and stays where that dies before it does.  At the end requests in progress are
     finished, and a connection that was just opened gets its first answer; what takes longer than ``grace`` seconds

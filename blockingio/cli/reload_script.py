@@ -25,7 +25,8 @@ return at.origin===location.origin?decodeURIComponent(at.pathname):""}catch{retu
 const used=()=>new Set([location.href,...performance.getEntriesByType("resource").map(entry=>entry.name),
 ...[...document.querySelectorAll("[src],link[href]")].map(element=>element.src||element.href)].map(path));
 const exchange=link=>{const next=link.cloneNode(),url=new URL(link.href);
-url.searchParams.set("reload",Date.now());next.href=url.href;next.onload=next.onerror=()=>link.remove();link.after(next)};
+url.searchParams.set("reload",Date.now());next.href=url.href;
+next.onload=next.onerror=()=>link.remove();link.after(next)};
 const take=event=>{last=event.lastEventId;const changed=JSON.parse(event.data),mine=used(),links=[];
 if(changed===null)return location.reload();
 for(const one of changed.filter(one=>mine.has(one))){

@@ -40,7 +40,8 @@ dd{margin:0}
 _CODE = """
 const form=document.querySelector("form[method=post]"),input=form.elements.file,list=document.querySelector("#uploads");
 const most=+input.dataset.most,waiting=[],saved=new Set();let sending=null;
-form.querySelector("p").textContent="Drop files anywhere on this page, or choose them here: at most "+input.dataset.limit+" each.";
+form.querySelector("p").textContent=
+"Drop files anywhere on this page, or choose them here: at most "+input.dataset.limit+" each.";
 const size=bytes=>{if(bytes<1e3)return`${bytes} B`;let unit=-1;do{bytes/=1e3;unit++}while(bytes>=999.5&&unit<5);
 return`${bytes.toFixed(bytes<9.95?1:0)} ${["kB","MB","GB","TB","PB","EB"][unit]}`};
 const span=left=>left<90?`${Math.ceil(left)} s`:left<5400?`${Math.round(left/60)} min`:`${(left/3600).toFixed(1)} h`;
@@ -49,13 +50,16 @@ class Upload{constructor(file){this.file=file;this.row=make("li","");this.bar=ma
 this.bar.setAttribute("aria-label",`Sending ${file.name}`);this.pace=make("span","waiting",{className:"pace"});
 this.button=make("button","Cancel",{type:"button"});this.button.setAttribute("aria-label",`Cancel ${file.name}`);
 this.button.onclick=()=>this.cancel();this.said=make("span","");this.said.setAttribute("role","status");
-this.row.append(make("span",file.name,{className:"name"}),this.bar,this.button,this.pace,this.said);list.append(this.row)}
+this.row.append(make("span",file.name,{className:"name"}),this.bar,this.button,this.pace,this.said);
+list.append(this.row)}
 end(text,failed){if(this.row.contains(document.activeElement))input.focus();
 for(const part of[...this.row.children])if(part!==this.said)part.remove();
 this.said.className=failed?"failed":"";this.said.textContent=text;if(sending===this)sending=null;next()}
 fail(why){this.end(`${this.file.name} was not saved: ${why}`,true)}
-cancel(){if(sending===this)this.request.abort();else{waiting.splice(waiting.indexOf(this),1);this.end(`Cancelled ${this.file.name}`)}}
-send(){const request=this.request=new XMLHttpRequest(),body=new FormData();sending=this;this.marks=[[performance.now(),0]];
+cancel(){if(sending===this)this.request.abort();
+else{waiting.splice(waiting.indexOf(this),1);this.end(`Cancelled ${this.file.name}`)}}
+send(){const request=this.request=new XMLHttpRequest(),body=new FormData();
+sending=this;this.marks=[[performance.now(),0]];
 body.append("file",this.file);request.open("POST",location.pathname);request.responseType="json";
 request.setRequestHeader("Accept","application/json");request.upload.onprogress=event=>this.show(event);
 request.onload=()=>{const answer=request.response;if(request.status===201&&answer)this.done(answer.saved);
@@ -66,21 +70,26 @@ show(event){const now=performance.now(),marks=this.marks;marks.push([now,event.l
 while(marks.length>2&&now-marks[1][0]>5e3)marks.shift();
 const rate=(event.loaded-marks[0][1])/(now-marks[0][0])*1e3,left=(event.total-event.loaded)/rate;
 this.bar.value=event.loaded/event.total;this.pace.textContent=event.loaded<event.total?
-`${size(event.loaded)} of ${size(event.total)}`+(rate>0?`, ${size(Math.round(rate))}/s, ${span(left)} left`:""):"saving"}
+`${size(event.loaded)} of ${size(event.total)}`+(rate>0?`, ${size(Math.round(rate))}/s, ${span(left)} left`:
+""):"saving"}
 done(files){for(const file of files){saved.add(file.url);
 if(file.sha256)this.row.after(make("li",`SHA-256 of ${file.name}: ${file.sha256}`))}
 this.end(files.map(file=>`Saved ${file.name} (${size(file.size)})`).join(", "))}}
-const mark=async()=>{const old=document.querySelector("#list"),box=document.querySelector("[type=search]");if(!old)return;
+const mark=async()=>{const old=document.querySelector("#list"),box=document.querySelector("[type=search]");
+if(!old)return;
 try{const answer=await fetch(location.href,{cache:"no-store",headers:{accept:"text/html"}});if(!answer.ok)return;
 const text=new DOMParser().parseFromString(await answer.text(),"text/html");
-const fresh=text.querySelector("#list"),filter=fresh.querySelector("[type=search]");const types=document.activeElement===box;
+const fresh=text.querySelector("#list"),filter=fresh.querySelector("[type=search]");
+const types=document.activeElement===box;
 if(box&&filter)filter.value=box.value;old.replaceWith(fresh);if(box&&filter&&types)filter.focus()}catch{return}
 show();const rows=[...document.querySelectorAll("#list td a")].filter(link=>saved.has(link.getAttribute("href")))
 .map(link=>link.closest("tr"));for(const row of rows)row.className="new";
 if(rows.length)rows[0].scrollIntoView({block:"nearest"})};
 const next=()=>{if(sending)return;if(waiting.length)waiting.shift().send();else mark()};
-const add=files=>{const uploads=[...files].map(file=>new Upload(file));waiting.push(...uploads.filter(({file})=>file.size<=most));
-for(const upload of uploads)if(upload.file.size>most)upload.fail(`it is larger than the ${input.dataset.limit} that are taken here.`);next()};
+const add=files=>{const uploads=[...files].map(file=>new Upload(file));
+waiting.push(...uploads.filter(({file})=>file.size<=most));
+for(const upload of uploads)if(upload.file.size>most)
+upload.fail(`it is larger than the ${input.dataset.limit} that are taken here.`);next()};
 form.onsubmit=event=>{event.preventDefault();add(input.files);form.reset()};
 const brings=event=>event.dataTransfer&&event.dataTransfer.types.includes("Files");let dragging;
 const drag=now=>document.documentElement.classList.toggle("drag",now);
@@ -90,7 +99,8 @@ addEventListener("drop",event=>{if(!brings(event))return;event.preventDefault();
 const folders=[...event.dataTransfer.items].filter(item=>item.kind==="file")
 .map(item=>item.webkitGetAsEntry&&item.webkitGetAsEntry()).map(entry=>entry&&entry.isDirectory);
 const files=[...event.dataTransfer.files];add(files.filter((file,place)=>!folders[place]));
-for(const file of files.filter((file,place)=>folders[place]))new Upload(file).fail("it is a folder. Send its files, or pack it first.")});
+for(const file of files.filter((file,place)=>folders[place]))
+new Upload(file).fail("it is a folder. Send its files, or pack it first.")});
 addEventListener("beforeunload",event=>{if(sending)event.preventDefault()});
 """
 
@@ -100,7 +110,8 @@ def upload_form(most: int) -> Extra:
     limit = limit_text(most)
     return Extra(
         f'<form method="post" enctype="multipart/form-data">\n'
-        f'<input type="file" name="file" multiple required aria-label="Files to upload" data-most="{most}" data-limit="{limit}">\n'
+        f'<input type="file" name="file" multiple required aria-label="Files to upload" data-most="{most}" '
+        f'data-limit="{limit}">\n'
         f'<button>Upload</button>\n<p>At most {limit}.</p>\n</form>\n<ul id="uploads"></ul>\n', _STYLE, _CODE)
 
 
@@ -122,7 +133,8 @@ def receipt_page(saved: Sequence[Saved]) -> str:
                    f"<dd>SHA-256 <code>{file.sha256}</code></dd>\n" for file in saved)
     count = f"{len(saved)} file{'' if len(saved) == 1 else 's'}"
     return page("Receipt", f'<main>\n<h1>Receipt</h1>\n<p>{count} came whole, and {"is" if len(saved) == 1 else "are"} '
-                           f'kept.</p>\n<dl>\n{rows}</dl>\n<p><a href="./">Hand in more</a></p>\n</main>\n', style=_STYLE)
+                           f'kept.</p>\n<dl>\n{rows}</dl>\n<p><a href="./">Hand in more</a></p>\n</main>\n',
+                style=_STYLE)
 
 
 def saved_json(saved: Sequence[Saved]) -> str:

@@ -354,7 +354,8 @@ class HttpClient(KnownAttributes):
             try:
                 connection = Connection()
                 lease.attach(connection)
-                self._connector.open(connection, prepared.uri, proxy, self._connect_settings(), tunnels=prepared.tunnels)
+                self._connector.open(connection, prepared.uri, proxy, self._connect_settings(),
+                                     tunnels=prepared.tunnels)
             except BaseException:
                 lease.discard()
                 raise
@@ -381,7 +382,8 @@ class HttpClient(KnownAttributes):
         if own is not None:
             prepared.attempt = Attempt(own, None, True)
         else:
-            prepared.attempt = self.credentials.authorize(ProtectionSpace.of(uri), prepared.method, prepared.target, entry)
+            prepared.attempt = self.credentials.authorize(
+                ProtectionSpace.of(uri), prepared.method, prepared.target, entry)
         if prepared.attempt is not None:
             prepared.headers.set("authorization", prepared.attempt.authorization)
 

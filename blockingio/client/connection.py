@@ -53,7 +53,8 @@ class Connection:
         self.ahead_size = 0  # bytes that were ever there
         self.is_limited = False  # how long its socket waits is not its own affair
         self._own_timeout: float | None = None
-        # What tells a wire_log of its present socket; written by the thread that makes the connection, used by its owner.
+        # What tells a wire_log of its present socket.  Written by the thread that makes the connection, used by its
+        # owner.
         self.tap: WireTap | None = None
 
     # ------------------------------------------------------------ being made

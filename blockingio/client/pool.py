@@ -88,7 +88,7 @@ class Pool(Generic[C]):
         self._max_per_host: int | None = None
         self._lock = Lock()
         self._guard = _Guard(self)
-        # All below is guarded by _lock, and who leaves it reads the notes, as _guard does; _notes' ends are safe without.
+        # All below is guarded by _lock; what leaves it reads the notes, as _guard does.  _notes' ends are safe without.
         self._hosts: dict[Hashable, _Host[C]] = {}
         self._active: set[C] = set()
         self._is_closed = False

@@ -31,7 +31,8 @@ _HALF_A_YEAR = 182 * _DAY
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
-_SVG = "url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='{}'/%3E%3C/svg%3E\")"
+_SVG = ("url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+        "%3Cpath d='{}'/%3E%3C/svg%3E\")")
 _ICONS = {
     "": ("M3 1h6l4 4v10H3zM4 2v12h8V6H8V2z", ""),
     "folder": ("M1 3h5l2 2h7v9H1z", "/"),
@@ -84,7 +85,8 @@ const short=new Intl.DateTimeFormat(undefined,{day:"numeric",month:"short",hour:
 const today=`${now.getUTCDate()} ${now.toLocaleString("en",{month:"short",timeZone:"UTC"})}`;
 const past=new Intl.DateTimeFormat(undefined,{day:"numeric",month:"short",year:"numeric",timeZone:"UTC"});
 const full=new Intl.DateTimeFormat(undefined,{dateStyle:"full",timeStyle:"short"});
-for(const row of rows){const cell=row.cells[2],text=cell.textContent.trim(),found=/^(?:(\\d+ \\w+) )?(\\d+:\\d+)$/.exec(text);
+for(const row of rows){const cell=row.cells[2],text=cell.textContent.trim(),
+found=/^(?:(\\d+ \\w+) )?(\\d+:\\d+)$/.exec(text);
 if(!found){const day=new Date(`${text} UTC`);if(!isNaN(day))cell.textContent=past.format(day);continue}
 let date=new Date(`${found[1]||today} ${now.getUTCFullYear()} ${found[2]} UTC`);
 if(date-now>864e5)date=new Date(`${found[1]} ${now.getUTCFullYear()-1} ${found[2]} UTC`);

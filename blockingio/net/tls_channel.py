@@ -13,7 +13,7 @@ from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, T
 from blockingio.net.system import DONT_WAIT, READABLE, WRITABLE, ReentrantLock
 
 # Bytes that OpenSSL is given at once, four records.  Where it cannot send all of them it says nothing of those that it
-# has sent, and must be given at least as many again: of a large piece nothing would seem to go, for as long as it takes.
+# has sent, and must be given at least as many again: of a large piece nothing would seem to go, for that long.
 _STEP = 64 * 1024
 
 # The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.

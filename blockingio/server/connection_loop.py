@@ -188,7 +188,8 @@ class ConnectionLoop:
         if connection.is_last:
             # A client that said close sends nothing more: no answer can be lost to a reset.
             connection.client_closes = (
-                not head.keep_alive and not connection.source.pending and (body is None or body.is_here or body.finished))
+                not head.keep_alive and not connection.source.pending
+                and (body is None or body.is_here or body.finished))
             return False
         if body is not None:
             with body.lock:  # a handler's thread may still be in read()

@@ -46,7 +46,7 @@ class Relay:
     def pass_early(self, rest: bytes, data: bytes) -> None:
         """What is here already, for the thread that hands the socket over; ``data`` comes again in ``first``.
 
-        As much of it as is taken without waiting: the owner does not read yet.  ``rest``, of a few KiB at most, always is.
+        As much of it as is taken without waiting: the owner does not read yet.  ``rest``, a few KiB at most, always is.
         """
         self._ours.setblocking(False)
         if rest:

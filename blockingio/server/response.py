@@ -295,7 +295,8 @@ class HttpResponse(ResponseWriter):
         elif self.phase != CLOSED:
             self.close_forgotten()
         else:
-            self._connection.cut("its response was given up")  # Ctrl-C came in the middle of close(): whether all was sent is unknown
+            # Ctrl-C came in the middle of close(): whether all was sent is unknown.
+            self._connection.cut("its response was given up")
             self._finish(False)
 
     def close_forgotten(self) -> None:

@@ -119,7 +119,8 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         self.address = address
         self.port = name[1] if isinstance(name, tuple) else 0
         is_unix = address.type is InternetAddressType.UNIX
-        self.state = ServerState("localhost" if is_unix else f"{bracketed(address)}:{self.port}", self.port, tls, answer_error)
+        host = "localhost" if is_unix else f"{bracketed(address)}:{self.port}"
+        self.state = ServerState(host, self.port, tls, answer_error)
         self._socket = sock
         self._owns_socket = owns_socket
         # The process whose close() frees the port: a child that was forked meanwhile only lets go of the socket.
@@ -257,8 +258,8 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         end ``for_each`` with an exception ends this: ``on_error`` is told, ``on_done`` follows.
         Raises RuntimeError or MemoryError where the system has no thread for it, OSError where it cannot accept.
         """
-        group = Workers(self.state, self._begin_reading, on_data or _ignore, workers, on_error, on_done, cancel_on_error)
-        return group.work_in_background()
+        return Workers(self.state, self._begin_reading, on_data or _ignore, workers, on_error, on_done,
+                       cancel_on_error).work_in_background()
 
     # ---------------------------------------------------------------- beginning and end
 
@@ -317,7 +318,8 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
             listener.accept_rest()
             if self._owns_socket and self._made_in != os.getpid():
                 with self._lock:
-                    self._socket.close()  # this child's copy: who comes now is refused, and does not wait for what will not be
+                    # This child's copy: a client that connects now is refused, and does not wait for an answer in vain.
+                    self._socket.close()
         let_finish(self.state, seconds)
         self.close()
         if self.state.connections:

@@ -34,5 +34,5 @@ def _complaint(kind: type, name: str) -> str:
     """What is wrong; dart:io's idleTimeout stands for idle_timeout."""
     plain = {known.replace("_", ""): known for known in _names_of(kind)}
     near = get_close_matches(name.replace("_", "").lower(), plain, n=1)
-    hint = f"did you mean {plain[near[0]]!r}?" if near else f"a class derived from {kind.__name__} may have some of its own"
+    hint = f"did you mean {plain[near[0]]!r}?" if near else "a class derived from it may have some of its own"
     return f"{kind.__name__} has no attribute {name!r} that can be set: {hint}"

@@ -50,7 +50,7 @@ class Source:
         self._received = 0  # bytes that came, beside those
 
     def counts(self) -> tuple[int, int]:
-        """Heads that were given, and bytes that were received.  From any thread; for a moment they may be off by some."""
+        """Heads that were given, and bytes that were received.  From any thread; they may be off for a moment."""
         repeats = self._repeats
         return self._heads + repeats, self._received + repeats * len(self._last_chunk or b"")
 
