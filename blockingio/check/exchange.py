@@ -61,12 +61,11 @@ class Target:
 
         return _REQUEST_LINE.sub(of_here, raw).replace(b"a.example", host)
 
-    def plain(self, method: str, body: bytes = b"", *, closes: bool = True) -> bytes:
-        """An ordinary request."""
+    def plain(self, method: str, body: bytes = b"") -> bytes:
+        """An ordinary request, the last on its connection."""
         length = b"Content-Length: %d\r\n" % len(body) if body else b""
-        close = b"Connection: close\r\n" if closes else b""
-        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n%b" % (
-            method.encode(), self.path.encode("latin-1"), self.authority.encode("latin-1"), length, close, body)
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%bConnection: close\r\n\r\n%b" % (
+            method.encode(), self.path.encode("latin-1"), self.authority.encode("latin-1"), length, body)
 
     def connect(self) -> socket.socket:
         """Raises Unreachable."""

@@ -31,6 +31,20 @@ _OF_THE_ANSWER = frozenset((
     "connection", "content-encoding", "content-length", "content-range", "content-type", "date", "etag", "keep-alive",
     "last-modified", "trailer", "transfer-encoding", "upgrade"))
 
+# Options that do not go with others, and why not.
+_APART = (
+    ("https", "it makes a certificate of its own", "certificate"),
+    ("unix", "a socket without ports", "port"),
+    ("open", "no browser opens a Unix-domain socket", "unix"),
+    ("drop", "nothing is served then", "spa reload once after"),
+    ("once", "it is --after 1", "after"),
+    ("once", "it is one process that counts", "processes"),
+    ("after", "it is one process that counts", "processes"),
+    ("for", "it is one process that counts", "processes"),
+    ("reload", "it is one process that looks", "processes"),
+    ("reload", "pages would come from the browser's cache", "cache"),
+)
+
 _Add = Callable[..., object]
 
 
@@ -194,22 +208,29 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
     check_numbers(parser, options)
     if options.processes > 1 and not hasattr(os, "fork"):
         parser.error("argument --processes: this system has no fork, so expected 1")
+    if options.after == 0:
+        parser.error("argument --after: expected at least 1")
     _check_permission(parser, options)
-    _check_end(parser, options)
+    for name, reason, others in _APART:
+        for other in others.split() if _is_given(name, parser, options) else ():
+            if _is_given(other, parser, options):
+                parser.error(f"argument --{name}: {reason}, so expected no --{other} with it")
+    if options.once:
+        options.after = 1
     try:
         AllowedHosts(options.host)
     except ValueError as error:
         parser.error(f"argument --host: {error}")
     if options.key is not None and options.certificate is None:
         parser.error("argument --key: expected --certificate with it")
-    if options.https and options.certificate is not None:
-        parser.error("argument --https: it makes a certificate of its own, so expected no --certificate with it")
-    if options.unix is not None and options.port is not None:
-        parser.error("argument --unix: a socket without ports, so expected no --port with it")
-    if options.unix is not None and options.open:
-        parser.error("argument --open: no browser opens a Unix-domain socket, so expected no --unix with it")
     if options.unix is not None and AF_UNIX is None:
         parser.error("argument --unix: this system has no Unix-domain sockets (AF_UNIX)")
+
+
+def _is_given(name: str, parser: Parser, options: argparse.Namespace) -> bool:
+    name = "time" if name == "for" else name
+    given: bool = getattr(options, name) != parser.get_default(name)
+    return given
 
 
 def check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -232,31 +253,9 @@ def _check_permission(parser: Parser, options: argparse.Namespace) -> None:
             parser.error(f"argument {name}: expected USER:PASSWORD, found no user")
     if options.upload_auth is not None and not (options.upload or options.drop):
         parser.error("argument --upload-auth: expected --upload or --drop with it")
-    for name in ("spa", "reload", "once", "after"):
-        if options.drop and getattr(options, name):
-            parser.error(f"argument --drop: nothing is served then, so expected no --{name} with it")
     if (options.upload or options.drop) and not CAN_WRITE_BELOW:
         name = "--upload" if options.upload else "--drop"
         parser.error(f"argument {name}: this system cannot make files relative to an open directory (dir_fd)")
-
-
-def _check_end(parser: Parser, options: argparse.Namespace) -> None:
-    if options.once and options.after is not None:
-        parser.error("argument --once: it is --after 1, so expected no --after with it")
-    if options.once:
-        options.after = 1
-    for option, value in (("--once", options.once), ("--after", options.after), ("--for", options.time)):
-        if value and options.processes > 1:
-            parser.error(f"argument {option}: it is one process that counts, so expected no --processes with it")
-    if options.reload and options.processes > 1:
-        parser.error("argument --reload: it is one process that looks, so expected no --processes with it")
-    if options.reload and options.cache is not None:
-        parser.error("argument --reload: pages would come from the browser's cache, so expected no --cache with it")
-    if options.after is not None and options.drop:
-        name = "--once" if options.once else "--after"
-        parser.error(f"argument {name}: nothing is downloaded from a letterbox, so expected no --drop with it")
-    if options.after == 0:
-        parser.error("argument --after: expected at least 1")
 
 
 def _program() -> str:

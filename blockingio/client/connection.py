@@ -119,9 +119,9 @@ class Connection:
         """How the source gets its bytes from now on; None: as they come."""
         self.source._receive = receive or self.channel.receive
 
-    def has_input(self, seconds: float = 0) -> bool:
-        """Whether something came, the end of input too, or comes within that time."""
-        return bool(self._wait_for_input(seconds * 1000))
+    def has_input(self) -> bool:
+        """Whether something came, the end of input too."""
+        return bool(self._wait_for_input(0))
 
     def keep_ahead(self, data: bytes) -> None:
         """Keep what was received before its turn: the source gets it before what comes after."""
@@ -169,9 +169,7 @@ class Connection:
 
     def is_alive(self) -> bool:
         """Whether it can take a request: not at its end, and nothing came unasked."""
-        if not self._wait_for_input(0):
-            return True  # nothing came, not even the end
-        return self.channel.is_tls and self._has_only_tls_records()  # else: the end, or what came unasked
+        return not self._wait_for_input(0) or self.channel.is_tls and self._has_only_tls_records()
 
     def _has_only_tls_records(self) -> bool:
         """Whether what came is TLS's own (session tickets, say), which is taken in; no end and no data."""

@@ -80,13 +80,13 @@ class HeaderStore(MutableMapping[str, str]):
 
     # ------------------------------------------------------------ for the package
 
-    def copy(self, version: str | None = None) -> Self:
-        """A copy that can be changed, for a message of this or that version."""
+    def copy(self) -> Self:
+        """A copy that can be changed."""
         copy = self.__class__.__new__(self.__class__)
         copy.by_name = self.by_name.copy()
         lines = self._lines
         copy._lines = None if lines is None else lines.copy()
-        copy._version = version or self._version
+        copy._version = self._version
         copy._locked = None
         copy.kept_section = self.kept_section
         copy._case = self._case and self._case.copy()

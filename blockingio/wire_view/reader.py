@@ -116,7 +116,7 @@ class Reader:
         line, head.hides_more = masked(line)
         return shown(line), _joined("masked" if head.hides_more else "", remark)
 
-    def _line(self, line: bytes, ending: str, remark: str = "") -> Line:
+    def _line(self, line: bytes, ending: str, remark: str) -> Line:
         text, remark = self._shown_line(line, remark)
         return Line(text, ending, remark)
 
