@@ -271,10 +271,10 @@ class ConnectionLoop:
             headers = state.error_headers()
             if location is not None:
                 headers.set("location", location)
-            start, fields, framing, _, _ = make_head(
+            start, lines, framing, _, _ = make_head(
                 state.head_starts, _ILLEGIBLE_HEAD if is_head else _ILLEGIBLE, error.status, None, headers, len(body),
                 True, False)
-            head = b"%b%b%b\r\n" % (start, fields, framing)
+            head = b"%b%b%b\r\n" % (start, lines, framing)
             answer = head if is_head else head + body
             sent, head_size = 0, len(head)
             try:

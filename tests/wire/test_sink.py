@@ -35,11 +35,12 @@ class Message(IOSink):
 
     @property
     def headers(self) -> HttpHeaders:
+        assert self._headers is not None
         return self._headers
 
     def _freeze_headers(self) -> None:
-        self._headers.freeze("the message has begun")
-        self._declared = self._headers.content_length
+        self.headers.freeze("the message has begun")
+        self._declared = self.headers.content_length
         self.phase = BUFFERING
 
     def _begin(self, length: int, body: bytes = b"") -> bytes:
