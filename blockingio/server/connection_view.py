@@ -21,8 +21,7 @@ def connection_table(state: ServerState) -> ConnectionTable:
     ended = [Ended(*values) for values in state.ended.copy()]
     # One that ends between the two looks is in both.
     over = {(one.peer, one.accepted_at) for one in ended}
-    now = monotonic()
-    table = ConnectionTable(_open_record(connection, now)
+    table = ConnectionTable(_open_record(connection)
                             for connection in sorted(connections, key=lambda connection: connection.accepted_at)
                             if (connection.peer, connection.accepted_at) not in over)
     table += [ConnectionRecord(shown_peer(one.peer), "detached" if one.is_detached else "ended",
@@ -31,8 +30,9 @@ def connection_table(state: ServerState) -> ConnectionTable:
     return table
 
 
-def _open_record(connection: Connection, now: float) -> ConnectionRecord:
+def _open_record(connection: Connection) -> ConnectionRecord:
     state, waits_for, due = _situation(connection)
+    now = monotonic()  # behind that look: what has begun meanwhile is not to have more time than its limit
     left = None if due is None or due == inf else max(due - now, 0.0)
     requests, received = connection.source.counts()
     return ConnectionRecord(shown_peer(connection.peer), state, now - connection.accepted_at, requests, received,

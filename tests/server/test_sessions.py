@@ -15,8 +15,8 @@ from blockingio.server.timer import TimerThread
 from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 from tests.server.visits import visit
 
-#: Seconds of a limit that is to be met.
-SOON = 0.2
+#: Seconds of a limit that is to be met; the next request comes in that time, on a busy machine too.
+SOON = 0.5
 NAME = "BLOCKINGIOSESSID"
 
 
@@ -181,8 +181,8 @@ def test_destroy() -> None:
     timeouts: list[str] = []
 
     def handler(request: HttpRequest) -> None:
+        request.session.on_timeout = lambda: timeouts.append(request.uri.path)
         if request.uri.path == "/leave":
-            request.session.on_timeout = lambda: timeouts.append("ended")
             request.session.destroy()
             request.session.destroy()
         return count(request)
@@ -190,10 +190,10 @@ def test_destroy() -> None:
     with serving(handler, session_timeout=SOON) as server, RawClient(server.port) as client:
         cookie = cookie_of(client.get())
         assert client.get("/leave", cookie).status == 200
-        response = client.get("/", cookie)
+        response = client.get("/later", cookie)
         assert response.body == b"1 new" and cookie_of(response) != cookie
-        eventually(lambda: client.get("/", cookie_of(response)).body == b"2 known")
-    assert not timeouts
+        eventually(lambda: "/later" in timeouts)  # what was destroyed would have been due before
+    assert "/leave" not in timeouts
 
 
 def test_a_new_one_in_the_place_of_one_that_was_destroyed() -> None:
@@ -247,10 +247,10 @@ def test_a_session_whose_time_is_up_is_not_found_any_more() -> None:
 
 
 def test_a_session_in_use_lives_on() -> None:
-    with serving(count, session_timeout=0.5) as server, RawClient(server.port) as client:
+    with serving(count, session_timeout=SOON * 3) as server, RawClient(server.port) as client:
         cookie = cookie_of(client.get())
-        for number in range(6):
-            threading.Event().wait(0.1)
+        for number in range(4):
+            threading.Event().wait(SOON * 0.8)
             assert client.get("/", cookie).body == b"%d known" % (number + 2)
 
 
@@ -263,13 +263,11 @@ def test_each_has_its_own_time() -> None:
             request.session.on_timeout = lambda: ended.append(path)
         count(request)
 
-    with serving(handler, session_timeout=0.4) as server, RawClient(server.port) as client:
+    with serving(handler, session_timeout=SOON * 2) as server, RawClient(server.port) as client:
         first = cookie_of(client.get("/first"))
         client.get("/second")
-        threading.Event().wait(0.2)
+        threading.Event().wait(SOON)
         assert client.get("/first", first).body == b"2 known"
-        eventually(lambda: ended)
-        assert ended == ["/second"]
         eventually(lambda: len(ended) == 2)
         assert ended == ["/second", "/first"]
 
@@ -389,7 +387,7 @@ def test_an_on_timeout_does_not_end_what_is_the_servers(error: type[BaseExceptio
         eventually(lambda: len(ended) == 1)
         client.get()
         eventually(lambda: len(ended) == 2)
-    assert len(caplog.records) == 2
+        eventually(lambda: len(caplog.records) == 2)
 
 
 def test_an_on_timeout_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:

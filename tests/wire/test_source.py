@@ -1,6 +1,7 @@
 """Source: bytes by pull, in whatever pieces they come."""
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -138,6 +139,16 @@ def test_what_is_here_of_a_head_can_be_seen() -> None:
     source = source_of(b"early", b" data", b"\r\n\r\n")
     head_of(source, before_wait=lambda: seen.append(source.partial))
     assert seen == [b"early", b"early data"] and source.partial == b""
+
+
+def test_a_head_goes_on_while_another_thread_looks_at_what_is_here() -> None:
+    """Without the GIL it may be in the middle of its copy."""
+    def look() -> None:
+        copying = memoryview(source._partial)
+        threading.Timer(0.02, copying.release).start()
+
+    source = source_of(b"early", b" data\r\n\r\n")
+    assert head_of(source, before_wait=look) == b"early data"
 
 
 def test_each_byte_of_a_head_is_looked_at_once() -> None:
