@@ -5,6 +5,7 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -75,8 +76,11 @@ _COMPILED = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
 def pytest_configure() -> None:
     """Have all interpreters that tests start share what they compile, also where nothing is to be written beside it.
 
-    Else each of some hundred compiles the whole library, for longer than it runs.
+    Else each of some hundred compiles the whole library, for longer than it runs.  And have them hear Ctrl-C: a shell
+    without job control starts what runs in the background with SIGINT ignored, which they would inherit.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(_COMPILED)
         sys.dont_write_bytecode = False

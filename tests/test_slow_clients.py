@@ -231,7 +231,7 @@ def test_a_body_that_stops_after_a_good_beginning_is_over_when_its_rate_is(monke
         assert time.monotonic() - began >= 0.4  # 20,000 bytes of 50,000 a second
 
 
-@pytest.mark.parametrize("rate", [20, None])
+@pytest.mark.parametrize("rate", [5, None])
 def test_a_slow_body_that_keeps_up_its_rate_is_taken(rate: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON)
     with serving(hello, min_body_rate=rate) as server, RawClient(server.port) as client:

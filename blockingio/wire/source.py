@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from time import sleep
 
 from blockingio.errors import BadMessage
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, HEAD_RECEIVE_SIZE, REQUEST_LINE_REST, Limits
@@ -27,16 +26,6 @@ class Truncated(BadMessage):
 _PLAIN_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n")
 # Behind the last chunk's data, without extensions and trailers.
 END_OF_CHUNKS = b"\r\n0\r\n\r\n"
-
-
-def _extend(data: bytearray, more: bytes) -> None:
-    """Append, also where another thread is at ``partial``: without the GIL what is being copied cannot grow."""
-    while True:
-        try:
-            data += more
-            return
-        except BufferError:
-            sleep(0)  # the copy is made in a moment
 
 
 class Source:
@@ -214,7 +203,10 @@ class Source:
                     if not data.strip(b"\r\n"):
                         return None
                     raise Truncated(f"the connection ended after {len(data)} bytes of a head")
-                _extend(data, more)
+                try:
+                    data += more
+                except BufferError:  # without the GIL: another thread is at ``partial``, and what it copies cannot grow
+                    data = self._partial = data + more
         finally:
             self._data, self._at = bytes(data), used
             self._partial = bytearray()
