@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from blockingio.errors import BadMessage
 from blockingio.net.wire_log import WireLogs
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from blockingio.server.connection_record import EndedValues
     from blockingio.server.load_share import LoadShare
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 log = logging.getLogger("blockingio")
 
 DEFAULT_RESPONSE_HEADERS = (
@@ -47,7 +50,7 @@ DEFAULT_RESPONSE_HEADERS = (
     ("x-xss-protection", "1; mode=block"),
 )
 
-# Header sections that are kept parsed: number, and bytes of one at most.
+# Heads, and header sections, that are kept parsed: number of each, and bytes of one at most.
 _KNOWN_COUNT = 64
 _KNOWN_SIZE = 4096
 
@@ -93,6 +96,7 @@ class ServerState:
 
         self.head_starts = HeadStarts(None)
         # Made anew when a setting changes: a connection that finds another one than it knew parses its head again.
+        self.known_heads: dict[bytes, RequestHead] = {}
         self.known_fields: dict[tuple[bytes, str], Fields] = {}
 
     def _start_empty(self, session_timeout: float, max_sessions: int) -> None:
@@ -119,7 +123,19 @@ class ServerState:
             self.requests.close()
 
     def parse_head(self, head: bytes) -> RequestHead:
-        """Raises BadMessage."""
+        """A request's head.  Clients repeat those of others, on new connections above all, so the last few are kept,
+        and the last few header sections for other targets.
+
+        What is kept is immutable, and the dicts' methods are each one step, also without the GIL.  Raises BadMessage.
+        """
+        known = self.known_heads
+        found = known.get(head)
+        if found is None:
+            found = self._parse_head(head)
+            _keep(known, head, found, len(head))
+        return found
+
+    def _parse_head(self, head: bytes) -> RequestHead:
         line, _, block = head.partition(b"\r\n")
         method, target, version = parse_request_line(line, self.limits)
         found = RequestHead(method, target, version, self._parse_fields(block, version))
@@ -132,23 +148,17 @@ class ServerState:
         return found
 
     def _parse_fields(self, block: bytes, version: str) -> Fields:
-        """A request's header section.  Clients repeat theirs, also on new connections, so the last few are kept.
-
-        What is kept is immutable, and the dict's methods are each one step, also without the GIL.  Raises BadMessage.
-        """
         known = self.known_fields
         fields = known.get((block, version))
         if fields is None:
             fields = parse_fields(block, version, self.limits, of_request=True)
-            if len(block) <= _KNOWN_SIZE:
-                if len(known) >= _KNOWN_COUNT:
-                    known.clear()
-                known[block, version] = fields
+            _keep(known, (block, version), fields, len(block))
         return fields
 
     def forget_known(self) -> None:
         """A setting has changed: what was made with the old one is made anew."""
         self.head_starts = HeadStarts(self.server_header)
+        self.known_heads = {}
         self.known_fields = {}
 
     def default_headers(self) -> HttpHeaders:
@@ -170,6 +180,13 @@ class ServerState:
             headers.remove_all(name)
         headers.set("content-type", "text/plain; charset=utf-8")
         return headers
+
+
+def _keep(known: dict[K, V], key: K, found: V, size: int) -> None:
+    if size <= _KNOWN_SIZE:
+        if len(known) >= _KNOWN_COUNT:
+            known.clear()
+        known[key] = found
 
 
 def _nothing() -> None:

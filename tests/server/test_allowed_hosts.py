@@ -70,6 +70,8 @@ def test_a_change_counts_for_the_next_request() -> None:
         response = client.get()
         assert (response.status, response.header("connection")) == (421, "close")
         assert b"localhost" in response.body
+        with RawClient(server.port) as other:
+            assert other.get().status == 421, "which repeats it on a new connection"
 
 
 def test_a_limit_counts_for_the_next_request() -> None:
@@ -77,6 +79,8 @@ def test_a_limit_counts_for_the_next_request() -> None:
         assert client.get("/long").status == client.get("/long").status == 200
         server.max_target_length = 3
         assert client.get("/long").status == 414
+        with RawClient(server.port) as other:
+            assert other.get("/long").status == 414
 
 
 def test_many_names_one_after_the_other() -> None:

@@ -331,6 +331,14 @@ def test_a_setting_that_changes_holds_from_the_next_request_on() -> None:
         assert client.is_ended()
 
 
+def test_each_of_many_heads_is_its_own() -> None:
+    """However many are remembered, and on whichever connection they come."""
+    with serving(tell) as server, RawClient(server.port) as one, RawClient(server.port) as other:
+        for client in (one, other, one):
+            assert [client.get(f"/{number}").body for number in range(100)] == [b"/%d" % number for number in range(100)]
+        assert one.get("/" + "long" * 2000).body == other.get("/" + "long" * 2000).body == b"/" + b"long" * 2000
+
+
 def test_empty_lines_are_no_request() -> None:
     with serving(tell, idle_timeout=SOON, header_timeout=SOON) as server, RawClient(server.port) as client:
         client.send(b"\r\n\r\n")
