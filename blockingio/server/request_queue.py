@@ -8,6 +8,7 @@ that no reader takes.  Each request goes to one reader.
     RequestReader  the same, for a wait with a limit and for workers; it can be woken and can give a request back
     close          each reader ends behind what had been queued before
     accepts_no_more   the same, with an error
+    join           workers that stand by for each other; see standby.py
     leave_to_parent   in a forked child: what is queued is the parent's
 
 Under it is a queue.SimpleQueue, whose put and get are one step each, with or without the GIL.
@@ -28,7 +29,7 @@ from weakref import WeakSet, ref
 
 from blockingio.server.dropped import close_if_dropped
 from blockingio.server.left import answer_if_left_by_exception, asking_loop
-from blockingio.stream.thread import in_one_go
+from blockingio.server.standby import Standby, nap_time
 from blockingio.wire.sink import CLOSED, OPEN, UNTAKEN
 
 # Of the room above: a request is an item of the queue, and knows its connection.
@@ -86,8 +87,8 @@ class RequestQueue:
     def __init__(self, refuse: Callable[[HttpRequest, int], None]) -> None:
         queue: SimpleQueue[Item] = SimpleQueue()
         # SimpleQueue's own methods, not ours around them: no frame is added to a request.
-        self.put: Callable[[Item], None] = queue.put
-        # How connections' threads give their requests: put, or what works on each there and then.
+        self._put: Callable[[Item], None] = queue.put
+        # How connections' threads give their requests: by put, or to what works on each there and then.
         self.hand_over: Callable[[HttpRequest], None] = queue.put
         self.get: Callable[..., Item] = queue.get
         self._size = queue.qsize
@@ -100,6 +101,9 @@ class RequestQueue:
         self._told: WeakSet[_Closable] = WeakSet()
         # Written by the accept thread at its end, and by the thread that begins to accept again.
         self.broken: _Broken | None = None
+        self._work_there: Callable[[HttpRequest], None] | None = None  # what requests are given to instead
+        # Of the workers that read.  Replaced, never changed: connections' threads go through it without the lock.
+        self._standbys: tuple[Standby, ...] = ()
 
     def __len__(self) -> int:
         """How many items are on it, signals included; another thread may change that at once."""
@@ -151,7 +155,40 @@ class RequestQueue:
 
     def give_to(self, take: Callable[[HttpRequest], None] | None) -> None:
         """From now on requests are not queued, but ``take`` is called on their connections' threads; None: queued."""
-        self.hand_over = self.put if take is None else take
+        with self._lock:
+            self._work_there = take
+            self._set_hand_over()
+
+    # ---------------------------------------------------------------- readers that stand by for each other
+
+    def put(self, item: Item) -> None:
+        """Queue it.  A worker that stands by is woken where none waits in get()."""
+        self._put(item)
+        for standby in self._standbys:
+            if not standby.is_alert:
+                standby.alert()
+
+    def new_standby(self) -> Standby:
+        """For readers of this queue, each of which says so by ``join``."""
+        return Standby(self._size)
+
+    def join(self, standby: Standby) -> None:
+        """One reader more stands by for the others."""
+        with self._lock:
+            standby.readers += 1
+            if standby not in self._standbys:
+                self._standbys += (standby,)
+                self._set_hand_over()
+
+    def part(self, standby: Standby) -> None:
+        with self._lock:
+            standby.readers -= 1
+            if not standby.readers:
+                self._standbys = tuple(other for other in self._standbys if other is not standby)
+                self._set_hand_over()
+
+    def _set_hand_over(self) -> None:
+        self.hand_over = self._work_there or (self.put if self._standbys else self._put)
 
     # ---------------------------------------------------------------- the end
 
@@ -187,6 +224,9 @@ class RequestQueue:
         What is queued is dropped without a word to its clients, which are the parent's.
         """
         self._lock = threading.RLock()  # another thread may have held it at the fork
+        standbys, self._standbys = self._standbys, ()
+        for standby in standbys:
+            standby.end()
         while self._size():
             item = self.get(False)
             if not isinstance(item, Signal):
@@ -252,17 +292,24 @@ def iterate(begin: Callable[[], RequestQueue]) -> Iterator[HttpRequest]:
 
 
 class RequestReader:
-    """One thread's reader, for waits with a limit: an iterator of requests that any thread may wake."""
+    """One thread's reader, for waits with a limit: an iterator of requests that any thread may wake.
 
-    __slots__ = ("waits", "_queue", "_given", "_nap", "_is_closed", "_loop")
+    ``standby``: the one of the workers that it is of.
+    """
 
-    def __init__(self, begin: Callable[[], RequestQueue]) -> None:
+    __slots__ = ("waits", "_queue", "_get", "_standby", "_given", "_nap", "_is_closed", "_loop")
+
+    def __init__(self, begin: Callable[[], RequestQueue], standby: Standby | None = None) -> None:
+        self._standby = standby
         self.waits = False  # written by its own thread: it is in the queue's get(), or about to be
         self._given: ref[HttpRequest] | None = None
         self._loop = asking_loop()
         self._nap = nap_time() or threading.TIMEOUT_MAX
         self._is_closed = True
         self._queue = begin()
+        self._get = self._queue.get
+        if standby is not None:
+            self._queue.join(standby)
         self._is_closed = False
 
     def __iter__(self) -> Iterator[HttpRequest]:
@@ -285,12 +332,19 @@ class RequestReader:
         if self._given is not None:
             given, self._given = self._given, None
             close_if_dropped(given)
-        end = monotonic() + seconds
-        self.waits = True
+        end = None if seconds == inf else monotonic() + seconds
+        standby = self._standby
         try:
-            while is_wanted():
-                item = self._get(end, seconds)
-                if item is None:
+            while True:
+                if standby is not None and standby.leader is not self and not standby.wait_to_lead(self, is_wanted):
+                    break
+                self.waits = True  # first: from here on ``wake`` ends get()
+                if not is_wanted():
+                    break
+                try:
+                    item = self._get(True, self._nap if end is None else min(max(end - monotonic(), 0), self._nap))
+                except Empty:
+                    self._end_nap(end, seconds)
                     continue
                 if isinstance(item, Signal):
                     if self._queue.is_end(item, self):
@@ -298,29 +352,37 @@ class RequestReader:
                 elif is_wanted():
                     item.response.phase = OPEN
                     self._given = ref(item)
+                    self.waits = False
+                    if standby is not None:
+                        standby.has_taken(self)
                     return item
                 else:
                     self._queue.give_back(item)
                     del item
-            return None
-        finally:
-            self.waits = False
+        except BaseException:
+            self._rest()
+            raise
+        self._rest()
+        return None
 
-    def _get(self, end: float, seconds: float) -> Item | None:
-        """An item, or None after a nap.  Raises TimeoutError at ``end`` on the monotonic clock."""
-        left = end - monotonic() if seconds != inf else inf
-        try:
-            return self._queue.get(True, min(max(left, 0), self._nap))
-        except Empty:
-            if left > self._nap:
-                self._nap = nap_time() or threading.TIMEOUT_MAX
-                return None
+    def _rest(self) -> None:
+        """It may ask again, but not at once."""
+        self.waits = False
+        if self._standby is not None:
+            self._standby.resign(self)
+
+    def _end_nap(self, end: float | None, seconds: float) -> None:
+        """Raises TimeoutError at ``end`` on the monotonic clock."""
+        if end is not None and end <= monotonic():
             raise TimeoutError(f"no request came within {seconds:g} seconds") from None
+        self._nap = nap_time() or threading.TIMEOUT_MAX
 
     def wake(self) -> None:
         """Have it look whether a request is still wanted; from any thread."""
         if self.waits:
             self._queue.put(_Wake(self))
+        elif self._standby is not None:
+            self._standby.rouse()
 
     def put_back(self, event: HttpRequest) -> bool:
         """What was given last is another reader's after all."""
@@ -332,22 +394,15 @@ class RequestReader:
         """It asks no more.  Idempotent."""
         if not self._is_closed:
             self._is_closed = True
+            if self._standby is not None:
+                self._standby.resign(self)
+                self._queue.part(self._standby)
             self._queue.leave()
 
     def __del__(self) -> None:
         if not sys.is_finalizing() and not self._is_closed:
             self._queue.loop_left(self._given, self._loop)
             self.close()
-
-
-def nap_time() -> float | None:
-    """Seconds that a thread waits for the queue in one call; None: no limit.
-
-    One for the main thread: a signal that comes in the instant before the interpreter blocks in the lock would
-    else be handled only when the next request comes (Ctrl-C, say).  One for each while a thread has yet to come up:
-    it may be the accept thread, and then only a reader can notice that it never does.
-    """
-    return in_one_go(1.0 if threading.current_thread() is threading.main_thread() else None)
 
 
 def _always() -> bool:

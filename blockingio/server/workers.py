@@ -1,6 +1,7 @@
 """Workers: threads that serve a server's requests with one action; for_each and listen.
 
-Each is a reader of the server's queue.  What their subscription says, paused or cancelled, counts for all of them.
+Each is a reader of the server's queue.  One that is awake takes the next request before another is woken; see
+standby.py.  What their subscription says, paused or cancelled, counts for all of them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class _WorkersSubscription(StreamSubscription[HttpRequest]):
 
     def is_taking(self) -> bool:
         """Neither paused nor over."""
-        return not self.is_paused and self.is_listening
+        return not self._pauses and self.is_listening
 
     def ready(self, wait: Wait | None = None) -> bool:
         closed = self._workers.is_server_closed  # then no thread may be left to resume it
@@ -84,6 +85,9 @@ class Workers:
         self._starts_left = count + _SPARE_STARTS
         self._threads: list[Thread] = []
         self._fatal: BaseException | None = None  # what the first died of that did not just end
+        # None: there is but one reader.
+        stands_by = count > 1 and not isinstance(action, ConnectionAction)
+        self._standby = state.requests.new_standby() if stands_by else None
         # Of the process that this was made in: a fork gives its child another one, and its workers end there.
         state.requests.tell_at_close(self._subscription)
 
@@ -205,7 +209,7 @@ class Workers:
 
     def _serve(self) -> None:
         try:
-            reader = RequestReader(self._begin)
+            reader = RequestReader(self._begin, self._standby)
             try:
                 with self._lock:
                     self._readers.append(reader)
@@ -221,11 +225,13 @@ class Workers:
 
     def _take(self, reader: RequestReader) -> None:
         try:
-            while self._subscription.ready():
+            while True:
                 request = reader.take(self._subscription.is_taking)
                 if request is not None:
                     self._handle(request)
                     del request
+                elif not self._subscription.ready():
+                    break
         except StopIteration:
             pass  # the server is closed
 

@@ -1,0 +1,191 @@
+"""Standby: which of several workers waits in the queue's get().
+
+A put wakes a thread that sleeps in get().  That costs more than a short handler does, and is in vain where another
+worker is about to come back for the next request.  So one reader leads: it alone waits in get(), works on what
+it has taken, and comes back.  The others stand by, and cost nothing.
+
+A handler that waits, for a database say, must hold no request up.  Then another reader leads:
+
+    alert      A request is queued while the leader is at work.  One of those that stand by, the watcher, wakes up and
+               gives the leader _GRACE to come back, again and again while requests are taken.  Once none was, the
+               watcher leads.  So a thread is woken once in _GRACE at most, and no request waits much longer than that.
+    handlers that take long    Once several have, each reader lets the next one lead before it calls its handler.  Then
+               no request waits at all, and one wake-up for each is little beside such handlers.
+
+A reader that led before, and does not any more, stands by when it comes back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from math import inf
+from time import monotonic, sleep
+from typing import Protocol
+
+from blockingio.stream.thread import in_one_go
+
+# Seconds that a leader has to come back, once a request is queued behind the one that it works on.  A shorter time
+# wakes the watcher more often.
+_GRACE = 0.001
+
+# Seconds between two requests, the second of which was queued already, from which on a handler takes long: several
+# times what it costs to wake a thread.
+_LONG = 0.0003
+
+# Points: for a request that takes long, and for one behind which another reader had to lead.  Any other takes one
+# away.  From _MANY on handlers take long; a busy machine, whose threads are held up now and then, does not get there.
+_FOR_LONG = 8
+_FOR_ABSENCE = 100
+_MANY = 400
+
+# Seconds for which they do, until it is tried again.
+_TRUST = 1.0
+
+# Seconds after which the watcher looks without an alert: a connection's thread may have fetched a put that alerts
+# no one just before the first reader came.
+_LOOK = 1.0
+
+
+class Reader(Protocol):
+    """One thread's; that thread alone writes what is here."""
+
+    waits: bool  # it is in the queue's get(), or about to be
+
+
+class Standby:
+    """Of the workers of one for_each or listen; ``size`` tells how much is on their queue.
+
+    A reader calls ``wait_to_lead`` before get(), ``has_taken`` behind it, and ``resign`` when it asks no more.
+    """
+
+    __slots__ = ("readers", "leader", "is_alert", "_size", "_lock", "_alarm", "_others", "_watcher", "_is_over", "_taken",
+                 "_seen", "_last", "_points", "_lets_lead_until")  # fmt: skip
+
+    def __init__(self, size: Callable[[], int]) -> None:
+        self.readers = 0  # guarded by the queue's lock
+        self._size = size
+        # Guards who leads and who watches.  The leader itself takes requests without it.  Reentrant: the garbage
+        # collector may run a finalizer of the user's in here, which cancels the subscription.
+        self._lock = threading.RLock()
+        self._alarm = threading.Condition(self._lock)  # the watcher sleeps on it
+        self._others = threading.Condition(self._lock)
+        self.leader: Reader | None = None  # read without the lock: only its own thread needs to be sure
+        self._watcher: Reader | None = None
+        self.is_alert = False  # the watcher has been woken, or will look before it sleeps; read without the lock
+        self._is_over = False
+        # How many requests were taken, by leaders; ``_seen`` is the watcher's copy.
+        self._taken = self._seen = 0
+        # Written by the leader, and by the watcher that takes its place.  Should both do so at once, a handler counts
+        # for quicker or slower than it was.
+        self._last = inf  # when the last request was taken with more behind it
+        self._points = 0
+        self._lets_lead_until = 0.0  # 0: handlers are short
+
+    def __repr__(self) -> str:
+        return (f"<Standby {self.readers} readers{'' if self.leader is None else ', one leads'}"
+                f"{', one watches' if self._watcher is not None else ''}, {self._points} points>")
+
+    def wait_to_lead(self, reader: Reader, is_wanted: Callable[[], bool]) -> bool:
+        """Stand by until this reader leads; False once it need not, which ``rouse`` has it look for."""
+        while self.leader is not reader and not self._is_over:
+            with self._lock:
+                if not is_wanted():
+                    return False
+                if self.leader is None:
+                    self._lead(reader)
+                    break
+                if self._watcher is None:
+                    self._watcher = reader
+                if self._watcher is not reader:
+                    self._others.wait(nap_time())
+                    continue
+                if self._taken == self._seen and not self._is_needed():
+                    self.is_alert = False
+                    # An alert that came before this line is seen here, a later one notifies.
+                    if not self._is_needed():
+                        self._alarm.wait(in_one_go(_LOOK))
+                    continue
+                leader, self._seen = self.leader, self._taken
+            sleep(_GRACE)
+            with self._lock:
+                if self.leader is leader and self._taken == self._seen and self._is_needed():
+                    self._count(_FOR_ABSENCE)
+                    self._lead(reader)
+        return True
+
+    def has_taken(self, reader: Reader) -> None:
+        """It is about to call its handler."""
+        self._taken += 1
+        if self._lets_lead_until:
+            self.resign(reader)
+            if monotonic() > self._lets_lead_until:
+                self._lets_lead_until, self._points, self._last = 0.0, 0, inf
+        elif not self._size():
+            self._last = inf
+        else:
+            if not self.is_alert:
+                self.alert()
+            now = monotonic()
+            if now - self._last > _LONG:
+                self._count(_FOR_LONG)
+            elif self._points:
+                self._points -= 1
+            self._last = now
+
+    def alert(self) -> None:
+        """Something is on the queue: if no reader waits for it, one has to lead.  From any thread."""
+        leader = self.leader
+        if leader is None or not leader.waits:
+            with self._lock:
+                self.is_alert = True
+                self._alarm.notify()
+
+    def rouse(self) -> None:
+        """Have all that stand by look whether they still should.  From any thread."""
+        with self._lock:
+            self._alarm.notify()
+            self._others.notify_all()
+
+    def resign(self, reader: Reader) -> None:
+        """It asks no more, or not soon.  Idempotent."""
+        if self._is_over:
+            return
+        with self._lock:
+            if self.leader is reader:
+                self.leader = None
+                self._alarm.notify()
+            if self._watcher is reader:
+                self._watcher = None
+                self._others.notify()
+
+    def end(self) -> None:
+        """In a forked child, which has none of the other threads: what they held is not waited for."""
+        self._is_over = True
+
+    def _lead(self, reader: Reader) -> None:
+        self.leader = reader
+        if self._watcher is reader:
+            self._watcher = None
+        if self._watcher is None:
+            self._others.notify()
+
+    def _is_needed(self) -> bool:
+        """Whether something is queued, and no reader waits for it."""
+        leader = self.leader
+        return leader is not None and not leader.waits and self._size() > 0
+
+    def _count(self, points: int) -> None:
+        self._points += points
+        if self._points >= _MANY:
+            self._lets_lead_until = monotonic() + _TRUST
+
+
+def nap_time() -> float | None:
+    """Seconds that a thread waits for its next request in one call; None: no limit.
+
+    One for the main thread: a signal that comes in the instant before the interpreter blocks in the lock would
+    else be handled only when the next request comes (Ctrl-C, say).  One for each while a thread has yet to come up:
+    it may be the accept thread, and then only a reader can notice that it never does.
+    """
+    return in_one_go(1.0 if threading.current_thread() is threading.main_thread() else None)
