@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
+from time import monotonic
 
 from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
-from blockingio.net.system import DONT_WAIT, READABLE, WRITABLE, ReentrantLock
+from blockingio.net.system import DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, ReentrantLock, input_watch
 
 # Bytes that OpenSSL is given at once, four records.  Where it cannot send all of them it says nothing of those that it
 # has sent, and must be given at least as many again: of a large piece nothing would seem to go, for that long.
 _STEP = 64 * 1024
+
+# Bytes of data: what comes with fewer is taken for the end of a message, behind which the next one is waited for.
+_SHORT = 4 * 1024
 
 # The errno of ssl.SSLWantReadError and ssl.SSLWantWriteError.
 _WANTS_READ = 2
@@ -30,10 +35,14 @@ _REST_OF_REQUEST_LINE = re.compile(rb"[\x20-\x7e]*+(?<=HTTP/1\.[01])\r?\n")
 class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
     """A server's TLS connection: one thread may receive while another sends."""
 
-    __slots__ = ("_inside",)
+    __slots__ = ("_inside", "_waits_first", "_watch")
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
+        # These two are the reading half's.  To find nothing costs OpenSSL and Python more than to wait first, and
+        # behind a short message a client mostly waits for its answer.
+        self._waits_first = False
+        self._watch: Callable[[float], object] | None = None  # waits for input; None: it was never waited for
         # Held for each call into OpenSSL, and never while waiting.  Reentrant: a signal handler that aborts may have
         # interrupted the thread that holds it, behind its call.
         self._inside = ReentrantLock()
@@ -77,17 +86,34 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
 
     def receive(self, size: int) -> bytes:
         end = end_of(self.receive_timeout)
+        if self._waits_first:
+            self._wait_for_input(end)
         while True:
             try:
                 with self._inside:
-                    return b"" if self._aborted else self.socket.recv(size)
+                    data = b"" if self._aborted else self.socket.recv(size)
+                # Less than was asked for: OpenSSL has nothing more that it has decrypted, so input is all to wait for.
+                self._waits_first = len(data) < size and len(data) < _SHORT
+                return data
             except OSError as error:
-                self._wait_as_wanted(error, end)
+                if error.errno != _WANTS_READ:
+                    self._wait_as_wanted(error, end)
+                else:
+                    self._wait_for_input(end)
+
+    def _wait_for_input(self, end: float | None) -> None:
+        """Until something can be read, or the socket is broken.  Raises TimeoutError at ``end``."""
+        if self._watch is None:
+            self._watch = input_watch(self.socket)
+        left = LONGEST_TIME if end is None else min(max(end - monotonic(), 0), LONGEST_TIME)
+        while not self._watch(left * 1000):
+            if end is not None:
+                raise TimeoutError("the peer was too slow")
 
     def send_now(self, data: bytes | memoryview) -> int:
         """The rest of ``data`` has to be what is sent next: the first _STEP bytes of it, or all, in one piece."""
         sent = 0
-        view = memoryview(data)
+        view = data if len(data) <= _STEP else memoryview(data)
         try:
             while sent < len(view):
                 with self._inside:

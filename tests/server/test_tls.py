@@ -315,6 +315,23 @@ def test_a_handshake_in_the_way_of_nobody(tls_contexts: TlsContexts) -> None:
             client.close()
 
 
+def test_what_came_in_one_record_is_not_waited_for(tls_contexts: TlsContexts) -> None:
+    """However much of it fits what is received at once; short messages before it and behind it."""
+    with serving(body_length, context=tls_contexts.server) as server:
+        with RawClient(server.port, context=tls_contexts.client) as client:
+            for size in (1, 4000, 4095, 4096, 4097, 8191, 8192, 8193, 12288, 16384, 40000):
+                assert client.get("/").body == b"0"
+                whole = get("/") * 3
+                raw = whole + get("/", "X: " + "x" * max(size - len(whole) - len(get("/", "X: ")), 1))
+                for _ in range(2):  # one after the other, and then two at once
+                    client.send(raw)
+                    assert [client.read_response().body for _ in range(4)] == [b"0"] * 4
+                client.send(raw).send(raw)
+                assert [client.read_response().body for _ in range(8)] == [b"0"] * 8
+                client.send(post(b"x" * size) + post(b"x" * size))
+                assert [client.read_response().body for _ in range(2)] == [b"%d" % size] * 2
+
+
 @pytest.mark.parametrize("is_told", [False, True])
 @pytest.mark.parametrize("is_tls", [False, True])
 def test_what_a_connection_has_goes_with_its_end(is_tls: bool, is_told: bool, tls_contexts: TlsContexts) -> None:
