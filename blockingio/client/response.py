@@ -282,7 +282,7 @@ class HttpClientResponse(Stream[bytes]):
             self._lease.discard()
 
     def dispose(self) -> None:
-        """Read away what is left, so that the connection can be used again, unless that is too much."""
+        """Read away what is left of the body, so that the connection can be used again; over 256 KiB close it."""
         body = self._body
         if self._lease.is_settled:
             return

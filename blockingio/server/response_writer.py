@@ -75,6 +75,8 @@ class ResponseWriter(IOSink):
     def close(self) -> None:
         """Send what is left; the connection goes on with the next request.  Idempotent.
 
+        It does not wait for a client that reads slowly: then a background thread sends the rest, and ``done`` tells
+        when the system has it all.  Bytes that the system has may still be on their way to the client.
         Raises HttpException where a content_length was set and less was written.
         """
         if self.phase == CLOSED:

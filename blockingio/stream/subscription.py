@@ -36,11 +36,12 @@ _LISTENING, _DONE, _CANCELLED = "listening", "done", "cancelled"
 
 
 class StreamSubscription(Generic[T]):
-    """A background thread that feeds a stream's events to callbacks.
+    """What ``listen`` gives: pauses, resumes and cancels the feeding of a stream's events to callbacks.
 
-    ``Stream.listen`` makes it.  The thread is a daemon; it ends at the end of the stream, or
-    when it is cancelled: at once, unless it is inside the source's own next().  Then it stays
-    until that returns, and leaves what came to the stream's next reader.  Follows dart:async's
+    A daemon thread feeds them (a server's ``listen`` has ``workers`` of them; the subscription that
+    ``as_broadcast_stream`` shows to its callbacks has none, the readers do it).  It ends at the end of
+    the stream, or when it is cancelled: at once, unless it is inside the source's own next().  Then it
+    stays until that returns, and leaves what came to the stream's next reader.  Follows dart:async's
     StreamSubscription.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from blockingio.values.grammar import UNRESERVED
 
@@ -21,7 +22,7 @@ _OCTETS = {(one + other).encode(): bytes((int(one + other, 16),))
 
 def encode(text: str, characters: str) -> str:
     """``text`` with everything but these characters percent-encoded, "%" too."""
-    return re.sub(f"[^{characters}]", _octets, text)
+    return _all_but(characters).sub(_octets, text)
 
 
 def escape(text: str, characters: str) -> str:
@@ -32,7 +33,12 @@ def escape(text: str, characters: str) -> str:
 
 def encode_bytes(data: bytes, characters: str) -> str:
     """``data`` with every octet that is none of these characters percent-encoded."""
-    return re.sub(f"[^{characters}]", lambda match: f"%{ord(match[0]):02X}", data.decode("latin-1"))
+    return _all_but(characters).sub(lambda match: f"%{ord(match[0]):02X}", data.decode("latin-1"))
+
+
+@cache
+def _all_but(characters: str) -> re.Pattern[str]:
+    return re.compile(f"[^{characters}]")
 
 
 def _octets(match: re.Match[str]) -> str:
