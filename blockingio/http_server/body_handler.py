@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from blockingio.errors import BadMessage, HttpException, StateError
-from blockingio.http_server.charset import form_encoding
 from blockingio.http_server.form_data import HttpMultipartFormData
-from blockingio.http_server.gather import gather_bytes, gather_file, gather_text
+from blockingio.http_server.gather import form_encoding, gather_bytes, gather_file, gather_text
 from blockingio.http_server.multipart import MimeMultipart, MimeMultipartTransformer
 from blockingio.http_server.spool import Spool, SpooledFile, check_spool, gather_or_spool
 from blockingio.stream.stream import Stream, StreamTransformer

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from blockingio.errors import BadMessage
-from blockingio.http_server.charset import decode, decoded
+from blockingio.http_server.gather import decode, decoded
 from blockingio.http_server.multipart import MimeMultipart
 from blockingio.stream.stream import Stream
 from blockingio.values.grammar import OWS, TCHAR

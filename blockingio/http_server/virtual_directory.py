@@ -24,10 +24,9 @@ from blockingio.http_server.listing import Entry, View, begins_with_dot, read_en
 from blockingio.http_server.listing_cache import ListingCache
 from blockingio.http_server.listing_page import PLAIN, Extra, listing_json, listing_page
 from blockingio.http_server.mime import coding_of_name
-from blockingio.http_server.page import Script, content_security_policy, error_page
+from blockingio.http_server.page import Script, content_security_policy, error_page, sentence_for
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.precompressed import ENDINGS, choose, neighbours_of
-from blockingio.http_server.refusal import sentence_for
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
 from blockingio.http_server.safe_open import Opened, open_below
 from blockingio.server.compression import weights
