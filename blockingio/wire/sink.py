@@ -229,7 +229,7 @@ class IOSink:
 
     def add(self, data: Buffer) -> None:
         """Write a bytes-like object.  Raises TypeError for anything else, and what ``write`` raises."""
-        bytes_like = _bytes_of(data)
+        bytes_like = data if type(data) is bytes else _bytes_of(data)
         if bytes_like is None:
             raise TypeError(f"add() takes bytes, got {type(data).__name__}: use write() for text")
         self._add(bytes_like)
@@ -294,16 +294,22 @@ class IOSink:
                 self.compressor = self._choose_compressor(-1)
             head = self._begin(-1)
             self.phase = STREAMING
-        data = self._take_buffered() if self._size else b""
+        data = b"".join(self._parts)  # one piece alone is not copied
+        self._parts = []
+        self._written += self._size
+        self._size = 0
         if self._framing == NO_BODY:
             data = b""
         elif self.compressor is not None:
             data = self._compress(data, _SYNC_FLUSH if sync else None)
-        if not data:
+        size = len(data)
+        if not size:
             if head:
                 self._transmit(head)
+        elif self._framing == CHUNKED and size < LARGE_PIECE_SIZE:
+            self._transmit(b"".join((head, b"%x\r\n" % size, data, b"\r\n")), size, 2)
         elif self._framing == CHUNKED:
-            self._send_framed(b"%b%x\r\n" % (head, len(data)), data, b"\r\n")
+            self._send_framed(b"%b%x\r\n" % (head, size), data, b"\r\n")
         else:
             self._send_framed(head, data, b"")
 
