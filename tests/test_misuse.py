@@ -69,7 +69,9 @@ def test_other_mistakes_are_told_as_they_are(client: HttpClient) -> None:
 @pytest.mark.parametrize("url", ["http://b/c", "https://me:secret@b", "ws://b", Uri.parse("http://b/c")])
 def test_a_url_where_a_path_belongs(client: HttpClient, name: str, url: str | Uri) -> None:
     method: Callable[..., Any] = getattr(client, name)
-    for use in (lambda: method("127.0.0.1", 80, url), lambda: method("127.0.0.1", port=80, path=url)):
+    uses: list[Callable[[], Any]] = [lambda: method("127.0.0.1", 80, url),
+                                     lambda: method("127.0.0.1", port=80, path=url)]
+    for use in uses:
         message = rf"^{name}\(\) takes a host, a port and a path, found the URL '.*b.*': {name}_url\(\) takes a URL$"
         with pytest.raises((TypeError, ValueError), match=message) as caught:
             use()
@@ -168,7 +170,7 @@ def test_a_derived_server_has_attributes_of_its_own() -> None:
         own = 1
 
     with Own.bind("127.0.0.1", 0) as server:
-        server.later = 2  # type: ignore[attr-defined]
+        server.later = 2
         assert isinstance(server, Own) and vars(server)["later"] == 2
 
 

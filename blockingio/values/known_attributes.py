@@ -18,7 +18,7 @@ class KnownAttributes:
     __slots__ = ()
 
     def __setattr__(self, name: str, value: object) -> None:
-        kind = type(self)
+        kind: type = type(self)
         if name[:1] != "_" and KnownAttributes in kind.__bases__ and name not in _names_of(kind):
             raise AttributeError(_complaint(kind, name))
         super().__setattr__(name, value)
