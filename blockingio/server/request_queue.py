@@ -354,7 +354,7 @@ class RequestReader:
                     self._given = ref(item)
                     self.waits = False
                     if standby is not None:
-                        standby.has_taken(self)
+                        standby.has_taken()
                     return item
                 else:
                     self._queue.give_back(item)

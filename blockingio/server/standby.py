@@ -9,8 +9,8 @@ A handler that waits, for a database say, must hold no request up.  Then another
     alert      A request is queued while the leader is at work.  One of those that stand by, the watcher, wakes up and
                gives the leader _GRACE to come back, again and again while requests are taken.  Once none was, the
                watcher leads.  So a thread is woken once in _GRACE at most, and no request waits much longer than that.
-    handlers that take long    Once several have, each reader lets the next one lead before it calls its handler.  Then
-               no request waits at all, and one wake-up for each is little beside such handlers.
+    handlers that take long    Once several have, all readers wait in get() for a while.  Then no request waits at all,
+               and a wake-up for each is little beside such handlers.
 
 A reader that led before, and does not any more, stands by when it comes back.
 """
@@ -39,7 +39,7 @@ _FOR_LONG = 8
 _FOR_ABSENCE = 100
 _MANY = 400
 
-# Seconds for which they do, until it is tried again.
+# Seconds for which all wait then, until it is tried again.
 _TRUST = 1.0
 
 # Seconds after which the watcher looks without an alert: a connection's thread may have fetched a put that alerts
@@ -60,7 +60,7 @@ class Standby:
     """
 
     __slots__ = ("readers", "leader", "is_alert", "_size", "_lock", "_alarm", "_others", "_watcher", "_is_over", "_taken",
-                 "_seen", "_last", "_points", "_lets_lead_until")  # fmt: skip
+                 "_seen", "_last", "_points", "_all_wait_until")  # fmt: skip
 
     def __init__(self, size: Callable[[], int]) -> None:
         self.readers = 0  # guarded by the queue's lock
@@ -80,15 +80,15 @@ class Standby:
         # for quicker or slower than it was.
         self._last = inf  # when the last request was taken with more behind it
         self._points = 0
-        self._lets_lead_until = 0.0  # 0: handlers are short
+        self._all_wait_until = 0.0  # 0: handlers are short, and one waits
 
     def __repr__(self) -> str:
         return (f"<Standby {self.readers} readers{'' if self.leader is None else ', one leads'}"
                 f"{', one watches' if self._watcher is not None else ''}, {self._points} points>")
 
     def wait_to_lead(self, reader: Reader, is_wanted: Callable[[], bool]) -> bool:
-        """Stand by until this reader leads; False once it need not, which ``rouse`` has it look for."""
-        while self.leader is not reader and not self._is_over:
+        """Stand by until this reader leads, or all may wait; False once it need not, which ``rouse`` has it look for."""
+        while self.leader is not reader and not self._all_wait_until and not self._is_over:
             with self._lock:
                 if not is_wanted():
                     return False
@@ -112,15 +112,16 @@ class Standby:
                 if self.leader is leader and self._taken == self._seen and self._is_needed():
                     self._count(_FOR_ABSENCE)
                     self._lead(reader)
+        if self._watcher is reader:
+            self._leave_watch(reader)
         return True
 
-    def has_taken(self, reader: Reader) -> None:
-        """It is about to call its handler."""
+    def has_taken(self) -> None:
+        """A reader is about to call its handler."""
         self._taken += 1
-        if self._lets_lead_until:
-            self.resign(reader)
-            if monotonic() > self._lets_lead_until:
-                self._lets_lead_until, self._points, self._last = 0.0, 0, inf
+        if self._all_wait_until:
+            if monotonic() > self._all_wait_until:
+                self._all_wait_until, self._points, self._last = 0.0, 0, inf
         elif not self._size():
             self._last = inf
         else:
@@ -155,9 +156,7 @@ class Standby:
             if self.leader is reader:
                 self.leader = None
                 self._alarm.notify()
-            if self._watcher is reader:
-                self._watcher = None
-                self._others.notify()
+            self._leave_watch(reader)
 
     def end(self) -> None:
         """In a forked child, which has none of the other threads: what they held is not waited for."""
@@ -165,10 +164,17 @@ class Standby:
 
     def _lead(self, reader: Reader) -> None:
         self.leader = reader
-        if self._watcher is reader:
-            self._watcher = None
-        if self._watcher is None:
-            self._others.notify()
+        self._leave_watch(reader)
+
+    def _leave_watch(self, reader: Reader) -> None:
+        """Where no reader watches, another is to."""
+        if self._is_over:
+            return
+        with self._lock:
+            if self._watcher is reader:
+                self._watcher = None
+            if self._watcher is None:
+                self._others.notify()
 
     def _is_needed(self) -> bool:
         """Whether something is queued, and no reader waits for it."""
@@ -178,7 +184,8 @@ class Standby:
     def _count(self, points: int) -> None:
         self._points += points
         if self._points >= _MANY:
-            self._lets_lead_until = monotonic() + _TRUST
+            self._all_wait_until = monotonic() + _TRUST
+            self.rouse()
 
 
 def nap_time() -> float | None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from blockingio import HttpRequest, HttpServer
+from blockingio.server import standby
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import asking, get, in_background, queued, running, tell
 
@@ -72,8 +73,12 @@ def test_a_handler_that_waits_holds_no_request_up(before: int, held: Held) -> No
         assert other.get("/short").body == b"/short"
 
 
-def test_handlers_that_all_wait_run_together() -> None:
-    """Again and again: more rounds than it takes to notice that they do."""
+@pytest.mark.parametrize("long", [0.0, 100.0], ids=["takes long", "is missed"])
+def test_handlers_that_all_wait_run_together(long: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Again and again: more rounds than it takes to notice that a handler takes long, and then that none does."""
+    monkeypatch.setattr(standby, "_TRUST", 0.002)
+    monkeypatch.setattr(standby, "_MANY", standby._FOR_LONG)
+    monkeypatch.setattr(standby, "_LONG", long)
     together = threading.Barrier(WORKERS)
 
     def handler(request: HttpRequest) -> None:
@@ -83,12 +88,13 @@ def test_handlers_that_all_wait_run_together() -> None:
 
     with serving(handler, workers=WORKERS) as server, ExitStack() as stack:
         clients = [stack.enter_context(RawClient(server.port)) for _ in range(WORKERS)]
-        for _ in range(25):
+        for number in range(60):
             for client in clients:
                 client.send(get("/wait"))
             for client in clients:
                 assert client.read_response().body == b"/wait"
-            assert clients[0].get("/short").body == b"/short"
+            for _ in range(number % 20):
+                assert clients[0].get("/short").body == b"/short"
 
 
 def test_more_requests_than_workers(held: Held) -> None:
