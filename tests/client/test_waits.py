@@ -14,7 +14,7 @@ from blockingio import HttpClient, HttpClientRequest, HttpClientResponse, HttpEx
 from tests.client.servers import OK, Peer, Script, Server, answering, ended, scripted
 
 SHORT = 0.2  # seconds that a test waits for in vain
-FAIR = 0.7  # seconds in which a peer answers, and that a test can still wait through
+FAIR = 1.0  # seconds in which a peer answers, and that a test can still wait through
 LONG = 1.5  # seconds that no step of a test comes near, on a machine that has other work too
 
 

@@ -89,6 +89,11 @@ LOOPS = [plain_loop, timed_loop, lambda server: server.for_each(tell), lambda se
 every_loop = pytest.mark.parametrize("loop", LOOPS, ids=["for", "timeout", "for_each", "workers", "listen", "a view"])
 
 
+def all_are_there(loop: Callable[[HttpServer], object], server: HttpServer) -> None:
+    """A worker that comes up behind the end of the accept loop would begin anew, and nothing would end."""
+    eventually(lambda: server.state.requests.readers >= (3 if loop in LOOPS[3:5] else 1))
+
+
 @every_loop
 def test_a_listening_socket_that_is_gone(loop: Callable[[HttpServer], object], monkeypatch: pytest.MonkeyPatch,
                                          caplog: pytest.LogCaptureFixture) -> None:
@@ -97,8 +102,7 @@ def test_a_listening_socket_that_is_gone(loop: Callable[[HttpServer], object], m
         with in_background(lambda: raises_that_it_accepts_no_more(loop, server)):
             with RawClient(server.port) as client:
                 assert client.get("/1").body == b"/1"
-                # A worker that comes up behind the failure would begin anew, and nothing would end.
-                eventually(lambda: server.state.requests.readers >= (3 if loop is LOOPS[3] else 1))
+                all_are_there(loop, server)
                 accept_fails(monkeypatch, errno.EBADF)
                 with RawClient(server.port):
                     pass
@@ -128,6 +132,7 @@ def test_a_listening_socket_that_its_owner_has_closed(loop: Callable[[HttpServer
         with in_background(lambda: raises_that_it_accepts_no_more(loop, server)):
             with RawClient(server.port) as client:
                 assert client.get("/1").body == b"/1"
+                all_are_there(loop, server)
                 monkeypatch.setattr(Listener, "get_request", get_request)
                 with suppress(ConnectionError), RawClient(server.port):
                     pass

@@ -202,7 +202,8 @@ def test_containers_need_no_thread() -> None:
 # ---------------------------------------------------------------- the helper's thread
 
 
-def test_the_helper_is_one_daemon_thread_that_ends_with_the_stream() -> None:
+def test_the_helper_is_one_daemon_thread_that_ends_with_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blockingio.stream.reader.HELPER_LINGER", PATIENCE)  # it is asked in that time
     before = set(threading.enumerate())
     callers: set[threading.Thread] = set()
 
