@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import blockingio
+import blockingio.net
+import blockingio.server
 from blockingio import HttpClientRequest
 from tests.contract import BLOCKINGIO, FUNCTIONS, HTTP_SERVER, MORE, TESTING, WIRE_VIEW, WSGI
 
@@ -332,7 +334,7 @@ def test_there_are_no_cycles() -> None:
 @pytest.mark.parametrize("path", [PACKAGE / "__init__.py", *MODULES],
                          ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_import_inside_a_function(path: Path) -> None:
-    """Nor one by hand: only the package itself, and what pytest loads of it, loads names when they are asked for."""
+    """Nor one by hand: only the package itself, what pytest loads of it, and two rooms load when they are asked."""
     tree = ast.parse(path.read_text())
     inside = [node.lineno for function in ast.walk(tree) if isinstance(function, ast.FunctionDef | ast.Lambda)
               for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -340,7 +342,15 @@ def test_no_import_inside_a_function(path: Path) -> None:
     by_hand = {getattr(call, "id", getattr(call, "attr", "")) for call in calls} & {"import_module",
                                                                                     "__import__"}
     assert not inside
-    assert not by_hand or path in (PACKAGE / "__init__.py", PACKAGE / "testing" / "__init__.py")
+    assert not by_hand or path in [PACKAGE / room / "__init__.py" for room in ("", "testing", "net", "server")]
+
+
+@pytest.mark.parametrize("room", [blockingio.net, blockingio.server])
+def test_a_room_loads_its_own_modules_alone(room: Any) -> None:
+    for name in room._BY_NEED:
+        assert getattr(room, name) is sys.modules[f"{room.__name__}.{name}"]
+    with pytest.raises(AttributeError, match="a module that is none"):
+        getattr(room, "a module that is none")
 
 
 #: Reads of another module's underscore names in the whole package, by a design that keeps its walls.
@@ -424,7 +434,8 @@ def loaded_with_logging() -> set[str]:
       "dataclasses", "traceback", "logging"]),
     ("from blockingio import HttpServer, InternetAddress",
      ["ssl", "blockingio.client", "asyncio", "http.client", "http.server", "email", "urllib.parse", "inspect",
-      "dataclasses"]),
+      "dataclasses", "hashlib", "blockingio.net.tls_channel", "blockingio.net.told_channel", "blockingio.net.wire_log",
+      "blockingio.net.x509", "blockingio.server.hosts", "blockingio.server.plain_http", "blockingio.server.proxies"]),
     ("import blockingio.http_server", ["ssl", "asyncio", "blockingio.client.client"]),
 ])
 def test_what_is_not_loaded(statement: str, absent: list[str]) -> None:

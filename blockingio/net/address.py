@@ -232,6 +232,14 @@ class HttpConnectionInfo:
                 f" remote_port={self.remote_port} local_port={self.local_port}>")
 
 
+def shown_peer(address: Any) -> str:
+    """The socket module's address as text, with its port; "-" on a Unix-domain socket."""
+    if not isinstance(address, tuple):
+        return "-"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def unmapped(address: InternetAddress) -> bytes:
     """The raw address, of IPv4 that is mapped into IPv6 its four bytes; nothing for a Unix-domain socket."""
     if address.type is InternetAddressType.UNIX:

@@ -16,6 +16,8 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from blockingio.net.address import shown_peer
+
 if TYPE_CHECKING:
     from blockingio.net.wire_record import WireRecord
 
@@ -165,11 +167,3 @@ class WireTap:
                 view = view[send_and_tell(view) :]
 
         return send_all_and_tell
-
-
-def shown_peer(address: Any) -> str:
-    """The socket module's address as text, with its port; "-" on a Unix-domain socket."""
-    if not isinstance(address, tuple):
-        return "-"
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

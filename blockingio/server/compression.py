@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from blockingio.values.headers import HttpHeaders
 from blockingio.wire.sink import Compressor
@@ -30,15 +30,17 @@ _WORTH_IT = 150
 _WITHOUT_CONTENT = (204, 205)
 
 # Types beside text/* that gzip makes smaller; images, video and archives are compressed already.
-_COMPRESSIBLE = re.compile(
+_COMPRESSIBLE = (
     r"\s*(?:text/|[^;]*\+(?:json|xml|text)\s*(?:;|\Z)|application/(?:json|javascript|ecmascript|x-javascript|xml"
     r"|xhtml\+xml|manifest\+json|graphql|sql|yaml|toml|wasm|x-ndjson|rtf|x-sh|vnd\.ms-fontobject)\s*(?:;|\Z)"
-    r"|image/(?:svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)\s*(?:;|\Z)|font/(?:ttf|otf|sfnt|collection)\s*(?:;|\Z))",
-    re.IGNORECASE,
+    r"|image/(?:svg\+xml|bmp|x-icon|vnd\.microsoft\.icon)\s*(?:;|\Z)|font/(?:ttf|otf|sfnt|collection)\s*(?:;|\Z))"
 )
 
 # qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )  (RFC 9110 12.4.2)
-_WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
+_WEIGHT = r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)"
+
+# Most servers compress nothing: each is compiled when it is first asked for.
+_compiled = lru_cache(maxsize=None)(partial(re.compile, flags=re.IGNORECASE))
 
 
 def gzip_compressor(length: int) -> Compressor:
@@ -82,7 +84,7 @@ def is_compressible(headers: HttpHeaders) -> bool:
 
 @lru_cache(maxsize=_VALUES_KEPT)
 def _is_compressible_type(text: str) -> bool:
-    return _COMPRESSIBLE.match(text) is not None
+    return _compiled(_COMPRESSIBLE).match(text) is not None
 
 
 def accepts_gzip(headers: HttpHeaders) -> bool:
@@ -106,7 +108,7 @@ def weights(field: str) -> dict[str, float]:
         weight = 1.0
         for parameter in parameters:
             if parameter[:2].lower() == "q=":
-                match = _WEIGHT.fullmatch(parameter)
+                match = _compiled(_WEIGHT).fullmatch(parameter)
                 weight = float(match[1]) if match else 0.0
         coding = coding.lower()
         found["gzip" if coding == "x-gzip" else coding] = weight

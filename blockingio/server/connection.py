@@ -14,14 +14,12 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+import blockingio.net as net
 from blockingio.net.address import HttpConnectionInfo, InternetAddress
 from blockingio.net.channel import Channel, DuplexChannel
-from blockingio.net.told_channel import ToldChannel, ToldTlsChannel
-from blockingio.net.tls_channel import DuplexTlsChannel
-from blockingio.net.x509 import X509Certificate
 from blockingio.server.state import ServerState, log
-from blockingio.server.proxies import first_member
 from blockingio.server.relay import Relay
+from blockingio.values.header_store import first_member
 from blockingio.wire.head import Fields
 from blockingio.wire.limits import LINGER_TIME
 from blockingio.wire.source import Source
@@ -29,6 +27,7 @@ from blockingio.wire.source import Source
 if TYPE_CHECKING:
     import socket
 
+    from blockingio.net.x509 import X509Certificate
     from blockingio.server.pace import BodyPace
     from blockingio.server.send_queue import SendQueue
     from blockingio.server.timer import Timer
@@ -52,8 +51,8 @@ class Connection:
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state
         logs = state.wire_logs
-        tap = None if logs.listener is None else logs.tap(peer, is_tls=state.tls is not None)
-        self.channel: Channel = DuplexChannel(sock) if tap is None else ToldChannel(sock, tap)
+        tap = None if logs is None else logs.tap(peer, is_tls=state.tls is not None)
+        self.channel: Channel = DuplexChannel(sock) if tap is None else net.told_channel.ToldChannel(sock, tap)
         self.certificate: X509Certificate | None = None
         self.broken = False  # the client is known to be gone
         # The first two are the same until the first answer.
@@ -197,7 +196,10 @@ class Connection:
             self._log_handshake(error)
             return False  # the client has gone already
         tap = self.channel.tap
-        self.channel = channel = DuplexTlsChannel(sock) if tap is None else ToldTlsChannel(sock, tap)
+        if tap is None:
+            self.channel = channel = net.tls_channel.DuplexTlsChannel(sock)
+        else:
+            self.channel = channel = net.told_channel.ToldTlsChannel(sock, tap)
         self.source.receive_from(channel.receive)
         if self.is_cut:
             return False  # another thread cut the channel that has just been replaced
@@ -214,7 +216,7 @@ class Connection:
         der = sock.getpeercert(True)
         if der is not None:
             try:
-                self.certificate = X509Certificate.from_der(der)
+                self.certificate = net.x509.X509Certificate.from_der(der)
             except ValueError as error:
                 self._log_handshake(error)
                 return False  # OpenSSL could read the certificate, and we cannot: an unknown client is refused

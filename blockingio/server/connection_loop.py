@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from time import monotonic, time
 
+import blockingio.server as room
 from blockingio.errors import BadMessage
 from blockingio.net.channel import reason_of
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.connection import Connection
 from blockingio.server.pace import BodyPace
-from blockingio.server.plain_http import https_location
 from blockingio.server.request import HttpRequest
 from blockingio.server.response import HttpResponse
 from blockingio.server.refusal import refusal
@@ -250,7 +250,7 @@ class ConnectionLoop:
             return
         connection.end_because("it speaks plain HTTP to a port for TLS")
         log.info("%s speaks plain HTTP to the HTTPS port %s", connection.remote, self._state.name)
-        location = https_location(connection.rest_of_plain, self._state.port, self._state.parse_head)
+        location = room.plain_http.https_location(connection.rest_of_plain, self._state.port, self._state.parse_head)
         error = BadMessage("this is plain HTTP, and the port speaks TLS: use https:// in the URL",
                            308 if location else 400)
         self._refuse(error, is_head=False, location=location)

@@ -5,7 +5,7 @@ How a connection is looked at is connection_view's.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 # Connections that have ended and are remembered.
 ENDED_COUNT = 100
@@ -63,20 +63,7 @@ def _row(record: ConnectionRecord) -> tuple[str, ...]:
             str(record.bytes_out), record.waits_for, due, record.ended)
 
 
-class Ended(NamedTuple):
-    """A connection that has ended: no socket, no buffer, and nothing made of them yet.
-
-    What is kept of each is a plain tuple of these values, EndedValues: it costs a connection's end no call.
-    """
-
-    peer: Any
-    accepted_at: float
-    ended_at: float
-    is_detached: bool
-    requests: int
-    bytes_in: int
-    bytes_out: int
-    reason: str
-
-
+# What is kept of a connection that has ended, no socket and no buffer of it: peer, when it was accepted and when it ended
+# on the monotonic clock, whether it was detached, requests, bytes in and out, and why it ended.  A plain tuple: it costs
+# a connection's end no call.
 EndedValues: TypeAlias = tuple[Any, float, float, bool, int, int, int, str]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from math import inf
 from time import monotonic
 
-from blockingio.net.wire_log import shown_peer
+from blockingio.net.address import shown_peer
 from blockingio.server.connection import Connection
-from blockingio.server.connection_record import ConnectionRecord, ConnectionTable, Ended
+from blockingio.server.connection_record import ConnectionRecord, ConnectionTable
 from blockingio.server.state import ServerState
 from blockingio.wire.limits import LINGER_TIME
 
@@ -18,15 +18,15 @@ from blockingio.wire.limits import LINGER_TIME
 def connection_table(state: ServerState) -> ConnectionTable:
     """Those that are open, oldest first, then those that have ended, in the order in which they did."""
     connections = list(state.connections)
-    ended = [Ended(*values) for values in state.ended.copy()]
+    ended = state.ended.copy()
     # One that ends between the two looks is in both.
-    over = {(one.peer, one.accepted_at) for one in ended}
+    over = {(peer, accepted_at) for peer, accepted_at, *_ in ended}
     table = ConnectionTable(_open_record(connection)
                             for connection in sorted(connections, key=lambda connection: connection.accepted_at)
                             if (connection.peer, connection.accepted_at) not in over)
-    table += [ConnectionRecord(shown_peer(one.peer), "detached" if one.is_detached else "ended",
-                               one.ended_at - one.accepted_at, one.requests, one.bytes_in, one.bytes_out,
-                               ended=one.reason) for one in ended]
+    table += [ConnectionRecord(shown_peer(peer), "detached" if is_detached else "ended", ended_at - accepted_at,
+                               requests, bytes_in, bytes_out, ended=reason)
+              for peer, accepted_at, ended_at, is_detached, requests, bytes_in, bytes_out, reason in ended]
     return table
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from blockingio.net.address import InternetAddress
 from blockingio.values.grammar import OWS, QUOTED_STRING, TOKEN
+from blockingio.values.header_store import first_member
 from blockingio.values.headers import HttpHeaders
 
 # What stands for a peer on a Unix-domain socket in the list.
@@ -152,11 +153,6 @@ def _keep(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
     if len(known) >= _MOST_KEPT:
         known.clear()
     known[key] = value
-
-
-def first_member(headers: HttpHeaders, name: str) -> str:
-    """The first member of such a list, where everybody is believed; "" where there is none."""
-    return headers[name].partition(",")[0].strip(OWS) if name in headers else ""
 
 
 def _network(text: str) -> tuple[int, int, int]:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import blockingio.net as net
+import blockingio.server as room
 from blockingio.net.address import InternetAddress, InternetAddressType
 from blockingio.net.system import after_fork_in_child
 from blockingio.server.connection import Connection
@@ -20,10 +22,8 @@ from blockingio.server.connection_record import ConnectionRecord
 from blockingio.server.connection_view import connection_table
 from blockingio.server.state import ServerState
 from blockingio.server.ending import let_finish
-from blockingio.server.hosts import AllowedHosts
 from blockingio.server.listener import Listener, SocketFile, bracketed, open_socket, stop_accepting
 from blockingio.server.send_queue import forget_sending
-from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader, iterate
 from blockingio.server.settings import (
@@ -100,11 +100,12 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         'Names ("localhost", "*.example" for all below it) and addresses, without ports, that requests may be for, by '
         "Host or by their target; for another one the answer is 421 (RFC 9110 15.5.20).  This is for servers that DNS "
         "rebinding must not reach.  A request that names no host is let in: no browser sends one.  None: any host.  "
-        "Default: None.", AllowedHosts)
+        "Default: None.", lambda names: room.hosts.AllowedHosts(names))
     trusted_proxies = ListSetting(
         'Addresses and networks ("127.0.0.1", "10.0.0.0/8", "unix") of the proxies in front, which alone are believed '
         "in X-Forwarded-For, Forwarded, X-Forwarded-Proto and X-Forwarded-Host.  None: as in dart:io X-Forwarded-Proto "
-        "and -Host are believed from every peer, and the others from none.  Default: None.", TrustedProxies)
+        "and -Host are believed from every peer, and the others from none.  Default: None.",
+        lambda names: room.proxies.TrustedProxies(names))
     access_log: Setting[Callable[[AccessRecord], object] | logging.Logger | None] = Setting(
         "Called with an AccessRecord for each answer, on the thread that finished it; a Logger gets "
         "its line at INFO.  None: nothing is logged, and nothing spent on it.  Default: None.", is_log)
@@ -121,6 +122,9 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         is_unix = address.type is InternetAddressType.UNIX
         host = "localhost" if is_unix else f"{bracketed(address)}:{self.port}"
         self.state = ServerState(host, self.port, tls, answer_error)
+        if tls is not None:
+            # Now, not when a client has come: then there may be no descriptor left to read a module with.
+            _ = net.tls_channel, net.x509, room.plain_http
         self._socket = sock
         self._owns_socket = owns_socket
         # The process whose close() frees the port: a child that was forked meanwhile only lets go of the socket.
@@ -212,10 +216,14 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         A callable that is set counts from the next connection on, None at once.  The first exception in it is logged
         on "blockingio"; it goes on being told.  ValueError for what cannot be called.
         """
-        return self.state.wire_logs.log
+        logs = self.state.wire_logs
+        return None if logs is None else logs.log
 
     @wire_log.setter
     def wire_log(self, log: Callable[[WireRecord], object] | None) -> None:
+        if self.state.wire_logs is None:
+            self.state.wire_logs = net.wire_log.WireLogs()
+            _ = net.told_channel  # now: see __init__
         self.state.wire_logs.set(log)
 
     def connections_info(self) -> HttpConnectionsInfo:

@@ -16,11 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from blockingio.errors import BadMessage
-from blockingio.net.wire_log import WireLogs
 from blockingio.server.budget import Budget
 from blockingio.server.connection_record import ENDED_COUNT
-from blockingio.server.hosts import AllowedHosts
-from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request_queue import RequestQueue
 from blockingio.server.response_head import HeadStarts
 from blockingio.server.session import MAX_SESSIONS, Sessions
@@ -35,7 +32,10 @@ if TYPE_CHECKING:
     import ssl
 
     from blockingio.server.access import AccessRecord
+    from blockingio.net.wire_log import WireLogs
     from blockingio.server.connection_record import EndedValues
+    from blockingio.server.hosts import AllowedHosts
+    from blockingio.server.proxies import TrustedProxies
     from blockingio.server.load_share import LoadShare
 
 K = TypeVar("K")
@@ -91,7 +91,7 @@ class ServerState:
         self.allowed_hosts: AllowedHosts | None = None
         self.trusted_proxies: TrustedProxies | None = None
         self.access_log: Callable[[AccessRecord], object] | logging.Logger | None = None
-        self.wire_logs = WireLogs()
+        self.wire_logs: WireLogs | None = None  # made when a wire_log is first set
         self.load: LoadShare | None = None  # None: no other process accepts from the same socket
 
         self.head_starts = HeadStarts(None)

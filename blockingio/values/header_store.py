@@ -370,6 +370,11 @@ def _folded(name: str) -> str:
     return name.lower()
 
 
+def first_member(headers: Mapping[str, str], name: str) -> str:
+    """The first member of a field that is a list of them (RFC 9110 5.6.1); "" where there is none."""
+    return headers[name].partition(",")[0].strip(OWS) if name in headers else ""
+
+
 def field_texts(value: object) -> list[str]:
     """The texts of a value, checked, without blanks around them."""
     if type(value) is str:

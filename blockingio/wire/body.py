@@ -31,7 +31,7 @@ _EXTENSION = (
 )
 # chunk = chunk-size [ chunk-ext ] CRLF ... (RFC 9112 7.1); 16 hex digits are past any length.
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+" % _EXTENSION)
-_CHUNK_LINE_PARTS = [re.compile(rb"[0-9A-Fa-f]{1,16}+"), re.compile(rb"(?:%b)*+" % _EXTENSION)]
+_CHUNK_LINE_PARTS = rb"[0-9A-Fa-f]{1,16}+", rb"(?:%b)*+" % _EXTENSION
 # With blanks behind it, as servers write that leave room for the size before they know it.
 _PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTENSION)
 

@@ -49,13 +49,13 @@ _ABSOLUTE_FORM = re.compile(rb"(?i:https?)://([^/?]++)(?:[/?].*+)?")
 _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 # The same piece by piece, to find where something stops being one.
-_REQUEST_LINE_PARTS = [re.compile(part) for part in (
-    TOKEN, rb" ", rb"[\x21\x22\x24-\x7e]++", rb" ", rb"H", rb"T", rb"T", rb"P", rb"/", rb"\d", rb"\.", rb"\d")]
-_FIELD_PARTS = [re.compile(part) for part in (TOKEN, rb":", rb"[\t\x20-\x7e\x80-\xff]*+")]
-_DIGITS = [re.compile(rb"[0-9]++")]
-_HOST_PARTS = [re.compile(part) for part in (
-    rb"\[[0-9A-Za-z:.\-_~!$&'()*+,;=]*+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++", rb":", rb"[0-9]{1,5}+")]
-_SCHEME_PARTS = [re.compile(part) for part in (rb"[hH]", rb"[tT]", rb"[tT]", rb"[pP]", rb"[sS]?", rb":", rb"/", rb"/")]
+_REQUEST_LINE_PARTS = (
+    TOKEN, rb" ", rb"[\x21\x22\x24-\x7e]++", rb" ", rb"H", rb"T", rb"T", rb"P", rb"/", rb"\d", rb"\.", rb"\d")
+_FIELD_PARTS = TOKEN, rb":", rb"[\t\x20-\x7e\x80-\xff]*+"
+_DIGITS = (rb"[0-9]++",)
+_HOST_PARTS = (
+    rb"\[[0-9A-Za-z:.\-_~!$&'()*+,;=]*+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++", rb":", rb"[0-9]{1,5}+")
+_SCHEME_PARTS = rb"[hH]", rb"[tT]", rb"[tT]", rb"[pP]", rb"[sS]?", rb":", rb"/", rb"/"
 
 
 class Fields:
