@@ -34,7 +34,10 @@ _MAX_NAME = 240
 # Tries for a free name.
 _MAX_COPIES = 10_000
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+# What a terminal takes for a command (C0, DEL, C1), and what has a name shown in another order than it is written in,
+# so that "exe.png" may end in another extension: Unicode's marks, embeddings, overrides and isolates of direction.
+# Line and paragraph separators and the byte order mark are no part of a name either.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 
 _TEMPORARY_RE = re.compile(r"\.[0-9a-f]{24}\.upload", re.IGNORECASE)
 

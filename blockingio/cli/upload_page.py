@@ -129,12 +129,18 @@ class Letterbox:
 
 def receipt_page(saved: Sequence[Saved]) -> str:
     """What was handed in, for who has no script."""
-    rows = "".join(f"<dt>{escape(shown(file.sent_as))}</dt>\n<dd>{size_text(file.size)}, {file.size:,} bytes</dd>\n"
+    rows = "".join(f"<dt>{escape(shown(file.sent_as))}</dt>\n<dd>{_exact_text(file.size)}</dd>\n"
                    f"<dd>SHA-256 <code>{file.sha256}</code></dd>\n" for file in saved)
     count = f"{len(saved)} file{'' if len(saved) == 1 else 's'}"
     return page("Receipt", f'<main>\n<h1>Receipt</h1>\n<p>{count} came whole, and {"is" if len(saved) == 1 else "are"} '
                            f'kept.</p>\n<dl>\n{rows}</dl>\n<p><a href="./">Hand in more</a></p>\n</main>\n',
                 style=_STYLE)
+
+
+def _exact_text(size: int) -> str:
+    """As "3.0 kB, 3,001 bytes"."""
+    exact = f"{size:,} byte{'' if size == 1 else 's'}"
+    return exact if size < 1000 else f"{size_text(size)}, {exact}"
 
 
 def saved_json(saved: Sequence[Saved]) -> str:

@@ -42,7 +42,7 @@ _LAST_WORDS = 128
 class Channel:
     """A plain socket.  Timeouts are the kernel's: they cost a call when they change, not at each read."""
 
-    __slots__ = ("socket", "receive", "receive_timeout", "sent", "_lock", "_open", "_aborted", "_notes_end", "_left")
+    __slots__ = ("socket", "receive", "receive_timeout", "sent", "_lock", "_open", "_aborted", "notes_end", "_left")
 
     is_tls = False
     receives_by_method = False  # else ``receive`` is the socket's own function
@@ -63,7 +63,7 @@ class Channel:
         self._lock = ReentrantLock()
         self._open = True
         self._aborted = False
-        self._notes_end = False  # set once, before the end
+        self.notes_end = False  # by note_end
         self._left = 0  # bytes that were not confirmed at the end, where that was to be noted
 
     def __repr__(self) -> str:
@@ -147,9 +147,23 @@ class Channel:
             sleep(_LOOK_EVERY)
         return not left
 
+    def wait_while_taken(self, patience: float | None, is_over: Callable[[], bool]) -> None:
+        """Until the peer's system has confirmed all that was sent, or the connection is broken, or ``is_over``.
+
+        Also until it has confirmed nothing for ``patience`` seconds; None: any.  By the owner of both halves.
+        """
+        left, since = self.unsent(), monotonic()
+        while left and not is_over() and not self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            sleep(5 * _LOOK_EVERY)
+            before, left = left, self.unsent()
+            if left != before:
+                since = monotonic()
+            elif patience is not None and monotonic() - since > patience:
+                return
+
     def note_end(self) -> None:
-        """Have ``is_confirmed`` tell also what was so when the connection ended."""
-        self._notes_end = True
+        """Have ``is_confirmed`` tell also what was so when the connection ended.  Before its end, from any thread."""
+        self.notes_end = True
 
     @property
     def is_confirmed(self) -> bool | None:
@@ -295,7 +309,7 @@ class Channel:
         """Give the socket back; for the one thread that still has it.  Idempotent."""
         with self._lock:
             self._open = False
-            if self._notes_end and self.socket.fileno() >= 0:
+            if self.notes_end and self.socket.fileno() >= 0:
                 self._left = self.unsent()
             self.socket.close()
 

@@ -237,6 +237,8 @@ class Connection:
             if self.state.closing:
                 self.state.timer_thread.prune()
         if not (self.is_cut or self.broken):
+            if channel.notes_end:
+                channel.wait_while_taken(self.state.body_timeout, lambda: self.is_cut)
             lingers = self.is_last and not self.client_closes
             if lingers:
                 channel.half_close()
@@ -266,15 +268,29 @@ class Connection:
                 self._end_reading_ahead()
         if self.closed_by_response:
             response.finished = True
-            self.forget()
-            self.close()
-            state.made_room()
+            if self.channel.notes_end and self._end_elsewhere():
+                return  # the client may take its time, which is not the handler's
+            self._end()
             return
         # In one step as Ctrl-C sees it, which comes between calls: what is not finished is not released.
         response.finished = True
         self.writing.release()
         if state.closing and not self.is_last:
             self.cut("the server was closed")  # close() has just begun, and took this connection for a busy one
+
+    def _end(self) -> None:
+        self.close()
+        self.forget()
+        self.state.made_room()
+
+    def _end_elsewhere(self) -> bool:
+        """``_end`` on a thread of its own; False where there is none."""
+        try:
+            self.state.threads.run(self._end)
+        except Exception:
+            self.broken = True  # nobody can wait for what the client confirms
+            return False
+        return True
 
     def _end_reading_ahead(self) -> None:
         """The connection's thread waits for input: the client's end of it, or our patience's."""

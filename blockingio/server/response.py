@@ -160,15 +160,9 @@ class HttpResponse(ResponseWriter):
     def is_confirmed(self) -> bool | None:
         """Whether the client's system has confirmed all that was sent; None where it may still do so.
 
-        True where this system does not say, and for the last response over TLS once the connection has ended: a client
-        that has read it may answer our close_notify with a reset before it has confirmed anything.  Before its end
-        ``note_end`` has been called.
+        True where this system does not say.  Before the connection's end ``note_end`` has been called.
         """
-        connection = self._connection
-        is_confirmed = connection.channel.is_confirmed
-        if is_confirmed is False and connection.is_last and connection.channel.is_tls:
-            return True
-        return is_confirmed
+        return self._connection.channel.is_confirmed
 
     @property
     def deadline(self) -> float | None:

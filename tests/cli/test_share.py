@@ -6,10 +6,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from blockingio import HttpRequest
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.share_limits import duration_text, parse_duration
 from blockingio.cli.site import Site, SiteOptions
@@ -138,6 +140,39 @@ def test_one_that_is_compressed_on_its_way(directory: Path) -> None:
             shared.expect(1)
     finally:
         shared.downloads.close()
+
+
+@pytest.mark.needs("fcntl")  # by which the system tells what a client has confirmed
+@pytest.mark.parametrize("line", ["HTTP/1.0\r\n", "HTTP/1.1\r\nConnection: close\r\n"])
+@pytest.mark.parametrize("target", ["/medium.bin", "/?zip"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_last_of_its_connection(directory: Path, target: str, line: str, secure: bool,
+                                    tls_contexts: TlsContexts) -> None:
+    """A client such as urllib takes it after the system has: that counts all the same, and one that is cut does not."""
+    (directory / "large.bin").unlink()
+    shared, was_sent = Share(directory), Event()
+
+    def handle(request: HttpRequest) -> None:
+        request.response.done.add_done_callback(lambda done: was_sent.set())
+        shared.site.handle(request)
+
+    try:
+        with serving(handle, context=tls_contexts.server if secure else None) as server:
+            for is_cut in (True, False):
+                was_sent.clear()
+                with RawClient(server.port, context=tls_contexts.client if secure else None) as client:
+                    client.send(f"GET {target} {line}Host: localhost\r\n\r\n".encode())
+                    begin = client.read_exactly(1000)
+                    assert was_sent.wait(PATIENCE)
+                    if is_cut:
+                        client.reset()
+                    else:
+                        assert len(begin + client.read_until_eof()) > MEDIUM
+            eventually(lambda: shared.numbers == [1])
+            eventually(lambda: not server.connections_info().total)
+    finally:
+        shared.downloads.close()
+    assert shared.numbers == [1]
 
 
 @pytest.mark.needs("fcntl")  # by which the system tells what a client has confirmed

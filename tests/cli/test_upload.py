@@ -16,8 +16,8 @@ import requests
 from blockingio.cli import upload as upload_module
 from blockingio.cli.options import make_parser
 from blockingio.cli.site import Site, SiteOptions
-from blockingio.cli.upload import clean_name
-from blockingio.cli.upload_page import limit_text, upload_form
+from blockingio.cli.upload import Saved, clean_name
+from blockingio.cli.upload_page import limit_text, receipt_page, upload_form
 from blockingio.http_server.listing import Entry, View, select
 from blockingio.http_server.listing_page import listing_page
 from blockingio.server.thread_pool import ThreadPool
@@ -159,12 +159,19 @@ def test_many_uploads_of_one_name_at_once(directory: Path) -> None:
     assert found == {b"%d" % number * 1000 for number in range(8)}
 
 
+@pytest.mark.parametrize(("size", "text"), [(0, "0 bytes"), (1, "1 byte"), (3001, "3.0 kB, 3,001 bytes")])
+def test_sizes_on_a_receipt(size: int, text: str) -> None:
+    assert f"<dd>{text}</dd>" in receipt_page([Saved("a", "a", size, "0" * 64)])
+
+
 @pytest.mark.parametrize(("filename", "name"), [
     ("a.txt", "a.txt"), ("../../a.txt", "a.txt"), ("C:\\x\\a.txt", "a.txt"), ("/etc/passwd", "passwd"),
     ("..", "upload"), (". .x", "x"),
     ("...", "upload"), (".", "upload"), ("/", "upload"), ("", "upload"), (".bashrc", "bashrc"), (" a ", "a"),
     ("a\r\n\0b\x7f.txt", "ab.txt"), ("ü" * 200 + ".txt", "ü" * 118 + ".txt"), ("x." + "y" * 300, "upload"),
     ("a b&<>\"'.txt", "a b&<>\"'.txt"), ("\udcff", "\udcff"),
+    ("a\x9b31mb\x85.txt", "a31mb.txt"), ("a\u202egnp.exe", "agnp.exe"), ("\u2067\u200ea\u2028b\ufeff", "ab"),
+    ("\u202e.bashrc", "bashrc"), ("\u202e..\u202c", "upload"), ("\u061c", "upload"), ("👩\u200d💻.txt", "👩\u200d💻.txt"),
 ])
 def test_names_of_uploads(filename: str, name: str) -> None:
     assert clean_name(filename) == name
