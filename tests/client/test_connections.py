@@ -497,10 +497,10 @@ def test_connection_timeout_is_for_connecting_only(client: HttpClient) -> None:
         peer.send(OK)
 
     with scripted(script) as server:
-        client.connection_timeout = 0.05
+        client.connection_timeout = 0.5
         request = client.get_url(server.url())
         waiting = InThread(lambda: request.close().read())
-        threading.Event().wait(0.1)  # longer than the limit: nothing may come of it
+        threading.Event().wait(0.6)  # longer than the limit: nothing may come of it
         release.set()
         assert waiting.join() == b"ok"
 

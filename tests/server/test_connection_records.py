@@ -14,7 +14,7 @@ from tests.server.visits import GET, get, post, small_window, tell, to_the_end
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
-SOON = 0.1
+SOON = 0.4
 
 
 class Gate:

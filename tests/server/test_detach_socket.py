@@ -17,7 +17,7 @@ from tests.server.visits import GET, get, post, raw_answer, small_window, tell, 
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
-SOON = 0.2
+SOON = 0.4
 
 
 UPGRADE = get("/", "Connection: Upgrade", "Upgrade: echo")
@@ -242,6 +242,7 @@ def test_a_detached_socket_has_no_limits() -> None:
             with RawClient(server.port) as client, RawClient(server.port) as idle:
                 assert client.send(raw).read_response().status == 101
                 assert idle.is_ended()  # so the time is up
+                eventually(lambda: sockets)
                 with sockets.pop() as sock:
                     sock.settimeout(PATIENCE)
                     assert client.send(b"late").socket and sock.recv(4) == b"late"
