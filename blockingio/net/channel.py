@@ -148,10 +148,9 @@ class Channel:
         return not left
 
     def wait_while_taken(self, patience: float | None, is_over: Callable[[], bool]) -> None:
-        """Until the peer's system has confirmed all that was sent, or the connection is broken, or ``is_over``.
+        """Until the peer's system has confirmed all, or nothing for ``patience`` seconds (None: any), or ``is_over``.
 
-        Also until it has confirmed nothing for ``patience`` seconds; None: any.  By the owner of both halves.
-        """
+        Also until the connection is broken.  By the owner of both halves."""
         left, since = self.unsent(), monotonic()
         while left and not is_over() and not self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             sleep(5 * _LOOK_EVERY)
