@@ -21,7 +21,7 @@ from blockingio.values.uri import Uri
 from blockingio.wire.body import AgainBody, Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE
-from blockingio.wire.sink import CLOSED
+from blockingio.wire.sink import CLOSED, OPEN
 
 if TYPE_CHECKING:
     from blockingio.net.x509 import X509Certificate
@@ -193,7 +193,7 @@ class HttpRequest(Stream[bytes]):
     def begin_here(self) -> None:
         """Its connection's thread works on it: close() does not wait until it is handed over."""
         self._connection.hands_over = False
-        self.response.begin()
+        self.response.phase = OPEN
 
     @property
     def client_address(self) -> str:
@@ -204,6 +204,16 @@ class HttpRequest(Stream[bytes]):
         before it).
         """
         return self._connection.client_address(self._head.fields)
+
+    @property
+    def addressing(self) -> tuple[str, str, str]:
+        """``scheme``, ``server_authority`` and ``client_address``, at once."""
+        connection = self._connection
+        state = connection.state
+        if state.trusted_proxies is not None:
+            return self.scheme, state.name, self.client_address
+        peer = connection.peer
+        return "http" if state.tls is None else "https", state.name, peer[0] if isinstance(peer, tuple) else ""
 
     # ---------------------------------------------------------------- the body
 

@@ -294,10 +294,6 @@ class ResponseWriter(IOSink):
         """Whether the server compresses what clients take so."""
         return not self._is_as_given
 
-    def begin(self) -> None:
-        """Work on it begins, before it was taken off the queue."""
-        self.phase = OPEN
-
     def take_headers(self, headers: HttpHeaders) -> None:
         """Answer with these instead of the default ones, and uncompressed; before the first write.
 

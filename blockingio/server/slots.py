@@ -6,6 +6,8 @@ no thread from working.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -16,19 +18,16 @@ if TYPE_CHECKING:
 class Slots:
     """So many at once; any thread may ask, and what it has entered it leaves."""
 
-    __slots__ = ("enter", "_give")
+    __slots__ = ("enter", "leave")
 
     def __init__(self, count: int) -> None:
         # A token for each slot.  SimpleQueue's get and put are one step each, and wait in C.
         tokens: SimpleQueue[None] = SimpleQueue()
         self.enter = tokens.get  # waits for a slot that is free
-        self._give = tokens.put
+        # Others may work now.
+        self.leave: Callable[[], None] = partial(tokens.put, None)
         for _ in range(count):
             tokens.put(None)
-
-    def leave(self) -> None:
-        """Others may work now."""
-        self._give(None)
 
 
 @runtime_checkable

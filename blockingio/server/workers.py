@@ -116,7 +116,8 @@ class Workers:
         at_work: set[int] = set()
 
         def work(request: HttpRequest) -> None:
-            at_work.add(threading.get_ident())
+            ident = threading.get_ident()
+            at_work.add(ident)
             request.begin_here()
             slots.enter()
             try:
@@ -130,7 +131,7 @@ class Workers:
                 self._subscription.cancel()  # which wakes the thread that waits below
             finally:
                 slots.leave()
-                at_work.discard(threading.get_ident())
+                at_work.discard(ident)
 
         requests = self._state.requests
         self._left = 2  # this thread, and all of those

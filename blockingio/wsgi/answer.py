@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -56,11 +55,15 @@ class WsgiAnswer:
                 exc_info = None  # a cycle else
         elif self._status is not None:
             raise RuntimeError("start_response was called before: PEP 3333 allows that only with exc_info")
-        code_and_phrase = _status(status)
+        if type(status) is not str:
+            raise TypeError(f"PEP 3333: a status is a str, found {type(status).__name__}")
         if type(headers) is not list:
             raise TypeError(f"PEP 3333: the headers are a list, found {type(headers).__name__}")
-        self._headers, self._length = _section(headers)
-        self._status = code_and_phrase
+        key = status, tuple(headers)
+        try:
+            self._status, self._headers, self._length = _starts[key]
+        except (KeyError, TypeError):  # TypeError: a list in it
+            self._status, self._headers, self._length = _make_start(key)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -154,7 +157,13 @@ class WsgiAnswer:
 
     def _send_whole(self, piece: bytes) -> None:
         """The head and all of the body in one write, with its length."""
-        length = self._length
+        length, response = self._length, self._response
+        if piece and (length < 0 or length == len(piece)) and self._status is not None and response.is_usual:
+            code, phrase = self._status
+            if code == 200 and phrase is None:
+                self._begun = True
+                response.send_whole(self._headers, piece)
+                return
         has_content = self._has_content()
         if length >= 0 and length != len(piece) and (has_content or piece):
             raise ValueError(f"PEP 3333: Content-Length is {length}, and the body has {len(piece)} bytes")
@@ -162,8 +171,8 @@ class WsgiAnswer:
         self._set_head(-1 if has_content else length)
         self._begun = True
         if piece:
-            self._response.add(piece)
-        self._response.close()
+            response.add(piece)
+        response.close()
 
     def _send_file(self, wrapper: FileWrapper) -> bool:
         """By descriptor; False where that cannot be."""
@@ -199,9 +208,24 @@ def _check_piece(piece: object) -> None:
         raise TypeError(f"PEP 3333: the pieces of a body are bytes, found {type(piece).__name__}")
 
 
-@lru_cache(maxsize=64)
-def _known_status(status: str) -> tuple[int, str | None]:
-    """The code, and the phrase where it is not the registered one.  Raises ValueError."""
+# What was made of an application's start_response, by its arguments: applications repeat theirs too.  Used by any
+# thread, in single steps of the dict's own, also without the GIL; what two make at once is equal.
+_starts: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[tuple[int, str | None], HttpHeaders, int]] = {}
+_MOST_STARTS = 256
+
+
+def _make_start(key: tuple[str, tuple[tuple[str, str], ...]]) -> tuple[tuple[int, str | None], HttpHeaders, int]:
+    """The status, the fields without Content-Length, frozen, and what that says, -1 where there is none."""
+    status, fields = key
+    start = _make_status(status), *_make_section(fields)
+    if len(_starts) >= _MOST_STARTS:
+        _starts.clear()
+    _starts[key] = start
+    return start
+
+
+def _make_status(status: str) -> tuple[int, str | None]:
+    """The code, and the phrase where it is not the registered one."""
     match = _STATUS_RE.fullmatch(status)
     if match is None:
         raise ValueError(f"PEP 3333: a status is three digits from 200 on, a space and a phrase, found {status!r}")
@@ -209,34 +233,7 @@ def _known_status(status: str) -> tuple[int, str | None]:
     return code, None if phrase == phrase_of(code) else phrase
 
 
-def _status(status: str) -> tuple[int, str | None]:
-    if type(status) is not str:
-        raise TypeError(f"PEP 3333: a status is a str, found {type(status).__name__}")
-    return _known_status(status)
-
-
-# Header sections that were made of an application's fields, by these: applications repeat theirs too.  Used by any
-# thread, in single steps of the dict's own, also without the GIL; what two make at once is equal.
-_sections: dict[tuple[tuple[str, str], ...], tuple[HttpHeaders, int]] = {}
-_MOST_SECTIONS = 256
-
-
-def _section(fields: list[tuple[str, str]]) -> tuple[HttpHeaders, int]:
-    """The fields without Content-Length, frozen, and what that says, -1 where there is none."""
-    key = tuple(fields)
-    try:
-        known = _sections.get(key)
-    except TypeError:  # a list in it
-        known = None
-    if known is None:
-        known = _make_section(fields)
-        if len(_sections) >= _MOST_SECTIONS:
-            _sections.clear()
-        _sections[key] = known
-    return known
-
-
-def _make_section(fields: list[tuple[str, str]]) -> tuple[HttpHeaders, int]:
+def _make_section(fields: tuple[tuple[str, str], ...]) -> tuple[HttpHeaders, int]:
     headers, length = HttpHeaders(), -1
     for field in fields:
         if type(field) is not tuple or len(field) != 2 or type(field[0]) is not str or type(field[1]) is not str:

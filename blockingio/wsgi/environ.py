@@ -39,16 +39,17 @@ class Environs:
             "wsgi.multiprocess": multiprocess, "wsgi.run_once": False, "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
         }
-        # By the identity of the headers, which are kept here too, so that it is no other's.
-        self._kept: dict[int, tuple[HttpHeaders, dict[str, Any]]] = {}
+        # By the identity of the headers, which are kept here too, so that it is no other's; what it was made for besides.
+        self._kept: dict[int, tuple[HttpHeaders, str, str, dict[str, Any]]] = {}
 
     def of(self, request: HttpRequest, slots: Slots | None) -> dict[str, Any] | None:
         """That of a request; None where its path is not below ``script_name``."""
         headers = request.headers
+        scheme, authority, address = request.addressing
         kept = self._kept.get(id(headers))
-        if kept is None or kept[0] is not headers:
-            kept = self._keep(headers)
-        environ = kept[1].copy()
+        if kept is None or kept[0] is not headers or kept[1] is not authority or kept[2] != scheme:
+            kept = self._keep(headers, scheme, authority, request.protocol_version)
+        environ = kept[3].copy()
         target = request.target
         if target[:1] == "/":
             path, _, query = target.partition("?")
@@ -63,24 +64,25 @@ class Environs:
             if path != self._script_name and not path.startswith(self._below):
                 return None
             path = path[len(self._script_name):]
-        scheme = request.scheme
-        name, _, port = request.server_authority.rpartition(":")
-        if not name or port == "0" or not port.isdecimal():
-            name, port = "localhost", _DEFAULT_PORTS[scheme]  # a Unix-domain socket
         environ["REQUEST_METHOD"] = request.method
         environ["PATH_INFO"] = path
         environ["QUERY_STRING"] = query
-        environ["SERVER_PROTOCOL"] = "HTTP/" + request.protocol_version
-        environ["SERVER_NAME"] = name
-        environ["SERVER_PORT"] = port
-        environ["REMOTE_ADDR"] = request.client_address
-        environ["wsgi.url_scheme"] = scheme
-        environ["wsgi.input"] = Input(request, slots)
+        environ["REMOTE_ADDR"] = address
+        environ["wsgi.input"] = Input(request, slots) if request.content_length else _NO_INPUT
         environ["wsgi.errors"] = sys.stderr
         return environ
 
-    def _keep(self, headers: HttpHeaders) -> tuple[HttpHeaders, dict[str, Any]]:
+    def _keep(self, headers: HttpHeaders, scheme: str, authority: str,
+              version: str) -> tuple[HttpHeaders, str, str, dict[str, Any]]:
+        """``version``: headers are those of one only."""
         environ = self._same.copy()
+        name, _, port = authority.rpartition(":")
+        if not name or port == "0" or not port.isdecimal():
+            name, port = "localhost", _DEFAULT_PORTS[scheme]  # a Unix-domain socket
+        environ["SERVER_PROTOCOL"] = "HTTP/" + version
+        environ["SERVER_NAME"] = name
+        environ["SERVER_PORT"] = port
+        environ["wsgi.url_scheme"] = scheme
         for name in headers:
             if "_" in name or name.lower() == "proxy":
                 continue
@@ -90,8 +92,20 @@ class Environs:
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key] = value
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
-        kept = self._kept[id(headers)] = headers, environ
+        kept = self._kept[id(headers)] = headers, authority, scheme, environ
         return kept
+
+
+class _NoBody:
+    """What Input asks of a request, of one without a body."""
+
+    content_length = 0
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
 
 
 class Input:
@@ -102,7 +116,7 @@ class Input:
 
     __slots__ = ("_request", "_slots", "_read_ahead")
 
-    def __init__(self, request: HttpRequest, slots: Slots | None) -> None:
+    def __init__(self, request: HttpRequest | _NoBody, slots: Slots | None) -> None:
         self._request = request
         self._slots = slots
         self._read_ahead = b""  # behind a line
@@ -170,3 +184,7 @@ class Input:
             return next(iter(self._request), b"")
         finally:
             slots.enter()
+
+
+# That of all requests without a body: it has nothing that a read would change.
+_NO_INPUT = Input(_NoBody(), None)

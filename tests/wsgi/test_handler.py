@@ -103,6 +103,32 @@ def test_a_trusted_proxy_names_scheme_and_client() -> None:
     assert (environ["wsgi.url_scheme"], environ["REMOTE_ADDR"]) == ("https", "192.0.2.1")
 
 
+def test_what_is_kept_of_an_environ_is_no_other_requests(tls_contexts: TlsContexts) -> None:
+    """One application behind several servers, and clients that send the same fields."""
+    fields = b"Host: a.example\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n\r\n"
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        names = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL", "SERVER_PORT", "wsgi.url_scheme",
+                 "REMOTE_ADDR")
+        answer = " ".join(environ[name] for name in names) + f" {len(environ['wsgi.input'].read())}"
+        environ.clear()  # it is the application's
+        start_response("200 OK", [])
+        return [answer.encode()]
+
+    handler = WsgiHandler(application)
+    with (serving(handler, workers=2) as plain, serving(handler, workers=2, trusted_proxies=["127.0.0.1"]) as behind,
+          serving(handler, workers=2, context=tls_contexts.server) as secure):
+        for _ in range(2):
+            for server, scheme, address in ((plain, "http", "127.0.0.1"), (behind, "https", "192.0.2.1"),
+                                            (secure, "https", "127.0.0.1")):
+                with RawClient(server.port, context=tls_contexts.client if server is secure else None) as client:
+                    rest = f"{server.port} {scheme} {address}"
+                    for start, seen in ((b"GET /a?b HTTP/1.1", f"GET /a b HTTP/1.1 {rest} 0"),
+                                        (b"DELETE /a HTTP/1.1", f"DELETE /a  HTTP/1.1 {rest} 0"),
+                                        (b"GET /a HTTP/1.0", f"GET /a  HTTP/1.0 {rest} 0")):
+                        assert client.send(start + b"\r\n" + fields).read_response().body.decode() == seen
+
+
 @pytest.mark.parametrize("target, path", [("/x", ""), ("/x/", "/"), ("/x/y", "/y"), ("/%78/y", "/y"), ("/xy", None),
                                           ("/", None)])
 def test_script_name(target: str, path: str | None) -> None:
