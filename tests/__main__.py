@@ -4,7 +4,6 @@ With arguments they are pytest's, for one process: ``python -m tests -k uri``.  
 """
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile

@@ -3,6 +3,7 @@
 RawClient       a client made of a bare socket; it sends bytes and reads one response at a time.
 eventually      waits for a condition, with a deadline.
 collecting      sees to it that what is dropped is noticed, on each Python.
+in_background   a thread for the time of a block.
 serving         an HttpServer on a port of its own, served by a thread until the block ends.
 Certificates    authorities and certificates by trustme, and ssl contexts made from them.
 
@@ -270,6 +271,28 @@ def _parse_fields(lines: list[bytes]) -> list[tuple[str, str]]:
         assert match, f"a field line was expected, not {line!r}"
         fields.append((match[1].decode().lower(), match[2].decode("latin-1")))
     return fields
+
+
+@contextmanager
+def in_background(work: Callable[[], object]) -> Iterator[threading.Thread]:
+    """A thread that does this; at the end of the block it must be done."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="in background")
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(2 * PATIENCE)
+    assert not thread.is_alive(), f"{work} goes on"
+    if errors:
+        raise errors[0]
 
 
 @contextmanager

@@ -5,7 +5,6 @@ output and status are judged.
 """
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 import threading
 import warnings
 import weakref

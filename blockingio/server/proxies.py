@@ -10,7 +10,6 @@ Takes text, gives text; knows neither the connection nor the request.
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, TypeVar

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Condition, Event, get_ident
-from time import monotonic
 from typing import Any
 
 from blockingio.net.security import SecurityContext

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
 
 from blockingio.errors import HttpException
 from blockingio.server.request import HttpRequest

@@ -10,12 +10,10 @@ import re
 import selectors
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.benchmarks.message import FIELDS, Message

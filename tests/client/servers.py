@@ -3,6 +3,7 @@
 scripted    a server on a port of its own whose connections are served by scripts, one each, in their order.
 Peer        what a script talks to: the server's end of one connection.
 ended       a script that waits for the client to end the connection.
+Site        a client, and such servers for it, with or without TLS.
 answering   a script that gives these responses, one after the other, and keeps what it was asked.
 
 A script that fails fails the test, at the end of the block.
@@ -17,9 +18,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tests.peers import PATIENCE
+from blockingio import HttpClient, HttpClientRequest, HttpClientResponse
+from tests.peers import PATIENCE, Certificates
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -258,3 +260,25 @@ class always:
     def __call__(self, peer: Peer) -> None:
         while (asked := peer.ask()) is not None:
             peer.send(self._answer(asked))
+
+
+class Site:
+    """A client, and servers for it, in plain text or by TLS."""
+
+    def __init__(self, is_secure: bool, certificates: Certificates) -> None:
+        self._context = certificates.server_context() if is_secure else None
+        self._scheme = "https" if is_secure else "http"
+        self.client = HttpClient(context=certificates.client_context())
+        self.client.find_proxy = None
+
+    def serve(self, *scripts: Script) -> Any:
+        return scripted(*scripts, context=self._context)
+
+    def open(self, server: Server, path: str = "/", method: str = "GET") -> HttpClientRequest:
+        return self.client.open_url(method, f"{self._scheme}://127.0.0.1:{server.port}{path}")
+
+    def get(self, server: Server, path: str = "/") -> HttpClientResponse:
+        return self.open(server, path).close()
+
+    def post(self, server: Server) -> HttpClientRequest:
+        return self.open(server, method="POST")

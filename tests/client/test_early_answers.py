@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from blockingio import HttpClient, HttpClientDigestCredentials, HttpClientRequest, HttpException
-from tests.client.servers import OK, Peer, Script, Server, answering, ended, scripted
+from blockingio import HttpClientDigestCredentials, HttpClientRequest, HttpException
+from tests.client.servers import OK, Peer, Site, answering, ended
 from tests.peers import PATIENCE
 
 BLOCK = 64 * 1024
@@ -19,29 +18,6 @@ REFUSED = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nno!"
 CLOSING = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\nno!"
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nno!"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nno!\r\n0\r\n\r\n"
-
-
-class Site:
-    """A client, and servers for it, in plain text or by TLS."""
-
-    def __init__(self, is_secure: bool, certificates: Any) -> None:
-        self._context = certificates.server_context() if is_secure else None
-        self._scheme = "https" if is_secure else "http"
-        self.client = HttpClient(context=certificates.client_context())
-        self.client.find_proxy = None
-
-    def serve(self, *scripts: Script) -> Any:
-        return scripted(*scripts, context=self._context)
-
-    def post(self, server: Server) -> HttpClientRequest:
-        return self.client.post_url(f"{self._scheme}://127.0.0.1:{server.port}/")
-
-
-@pytest.fixture(params=[False, True], ids=["plain", "tls"])
-def site(request: pytest.FixtureRequest, certificates: Any) -> Iterator[Site]:
-    site = Site(request.param, certificates)
-    with site.client:
-        yield site
 
 
 def in_blocks(request: HttpClientRequest) -> None:

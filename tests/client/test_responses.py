@@ -425,7 +425,6 @@ MALFORMED = {
         b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
         "Content-Length is '-1', expected digits",
     ),
-    "two lengths": (b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "Content-Length"),
     "an endless length": (
         b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 30 + b"\r\n\r\n",
         "Content-Length has 30 digits",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
-from blockingio import HttpClient, HttpClientRequest, HttpClientResponse, HttpException
-from tests.client.servers import OK, Peer, Script, Server, answering, ended, scripted
+from blockingio import HttpClient, HttpClientResponse, HttpException
+from tests.client.servers import OK, Peer, Script, Site, answering, ended, scripted
 
 SHORT = 0.2  # seconds that a test waits for in vain
 FAIR = 1.0  # seconds in which a peer answers, and that a test can still wait through
@@ -29,32 +28,6 @@ NO_WHOLE_HEAD = r"no whole response head came within 0.2 seconds after the reque
 def after(seconds: float) -> None:
     """Time passes: it is what these tests are about."""
     threading.Event().wait(seconds)
-
-
-class Site:
-    """A client, and servers for it, in plain text or by TLS."""
-
-    def __init__(self, is_secure: bool, certificates: Any) -> None:
-        self._context = certificates.server_context() if is_secure else None
-        self._scheme = "https" if is_secure else "http"
-        self.client = HttpClient(context=certificates.client_context())
-        self.client.find_proxy = None
-
-    def serve(self, *scripts: Script) -> Any:
-        return scripted(*scripts, context=self._context)
-
-    def open(self, server: Server, path: str = "/", method: str = "GET") -> HttpClientRequest:
-        return self.client.open_url(method, f"{self._scheme}://127.0.0.1:{server.port}{path}")
-
-    def get(self, server: Server, path: str = "/") -> HttpClientResponse:
-        return self.open(server, path).close()
-
-
-@pytest.fixture(params=[False, True], ids=["plain", "tls"])
-def site(request: pytest.FixtureRequest, certificates: Any) -> Iterator[Site]:
-    site = Site(request.param, certificates)
-    with site.client:
-        yield site
 
 
 def dribbling(start: bytes, piece: bytes) -> Script:

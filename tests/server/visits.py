@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
+from tests.peers import in_background as in_background
 
 Handler = Callable[[HttpRequest], object]
 Write = Callable[[HttpResponse], object]
@@ -137,28 +137,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-@contextmanager
-def in_background(work: Callable[[], object]) -> Iterator[threading.Thread]:
-    """A thread that does this; at the end of the block it must be done."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="in background")
-    thread.start()
-    try:
-        yield thread
-    finally:
-        thread.join(PATIENCE)
-    assert not thread.is_alive(), f"{work} goes on"
-    if errors:
-        raise errors[0]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from tests.client.servers import Asked, Peer, always, answering, scripted
 from tests.peers import PATIENCE
-from tests.tutorials.programs import PROJECT, QUIETLY, TUTORIALS, Program
+from tests.tutorials.programs import QUIETLY, TUTORIALS, Program
 from tests.scripts import PYTHON_PATH
 
 _LAUNCH = Path(__file__).with_name("launch_client.py")

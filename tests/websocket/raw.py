@@ -12,20 +12,21 @@ import hashlib
 import os
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import blockingio
 from blockingio import CompressionOptions, HttpRequest, WebSocket, WebSocketTransformer
-from tests.peers import PATIENCE, RawClient, RawResponse, serving
+from tests.peers import PATIENCE, RawClient, RawResponse, in_background, serving
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1 = 0x80, 0x40
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # of RFC 6455 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 OFF = CompressionOptions.COMPRESSION_OFF
+
+background = in_background
 
 
 def xor(data: bytes, key: bytes) -> bytes:
@@ -167,28 +168,6 @@ def pair(*, server_side: bool = True, compression: CompressionOptions = OFF) -> 
     finally:
         raw.close()
         assert sock.done.result(PATIENCE) is sock
-
-
-@contextmanager
-def background(work: Callable[[], object]) -> Iterator[threading.Thread]:
-    """`work` on a thread that ends within the block, or soon after; what it raises is raised."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        thread.join(PATIENCE * 2)
-        assert not thread.is_alive()
-    if errors:
-        raise errors[0]
 
 
 def accept_for(key: str) -> str:
