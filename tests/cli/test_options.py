@@ -51,8 +51,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--upload", "--upload-auth", "me"], "argument --upload-auth: expected USER:PASSWORD, found no colon"),
     (["--upload", "--upload-auth", ":x"], "argument --upload-auth: expected USER:PASSWORD, found no user"),
     (["--upload-auth", "me:x"], "argument --upload-auth: expected --upload or --drop with it"),
-    (["--drop", "--spa"], "argument --drop: nothing is served then, so expected no --spa with it"),
-    (["--drop", "--after", "3"], "argument --drop: nothing is served then, so expected no --after with it"),
+    pytest.param(["--drop", "--spa"], "argument --drop: nothing is served then, so expected no --spa with it",
+                 marks=pytest.mark.needs("dir_fd")),
+    pytest.param(["--drop", "--after", "3"], "argument --drop: nothing is served then, so expected no --after with it",
+                 marks=pytest.mark.needs("dir_fd")),
     (["--host", "a:80"], "argument --host: expected a name as a.example or *.example, or an address, without port, "
                          "found 'a:80'"),
     (["--key", "{site}/hello.txt"], "argument --key: expected --certificate with it"),
