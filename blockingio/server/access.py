@@ -68,7 +68,10 @@ def _date_of(second: float) -> str:
 def quoted(text: str) -> str:
     """What a line of the log has between quotes: nothing in it passes for another field or another line."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return escaped if escaped.isascii() and escaped.isprintable() else ascii(escaped)[1:-1]
+    if escaped.isascii() and escaped.isprintable():
+        return escaped
+    # Letter by letter: ascii() of it all would escape the backslashes once more, and so free the quotes behind them.
+    return "".join(letter if " " <= letter <= "~" else ascii(letter)[1:-1] for letter in escaped)
 
 
 def log_access(access_log: Callable[[AccessRecord], object] | logging.Logger | None, record: AccessRecord) -> None:

@@ -71,7 +71,8 @@ def test_the_date_is_local_time_with_its_zone(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("user, shown", [(None, "-"), ("", "-"), ("me", "me"), ("me too", "me%20too"),
-                                         ('a"b', 'a\\"b'), ("a\nb", "a\\nb"), ("caf\u00e9", "caf\\xe9")])
+                                         ('a"b', 'a\\"b'), ("a\nb", "a\\nb"), ("caf\u00e9", "caf\\xe9"),
+                                         ('\u00e9"\\\'', '\\xe9\\"\\\\\''), ("\u20ac\x9b", "\\u20ac\\x9b")])
 def test_a_user(user: str | None, shown: str) -> None:
     [record] = logged(tell, get())
     record.user = user

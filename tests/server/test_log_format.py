@@ -68,6 +68,9 @@ def test_nothing_that_a_client_sends_passes_for_something_else(name: str) -> Non
     assert text.isascii() and text.isprintable()
     if name == "json":
         assert json.loads(text)["target"] == f"/{hostile}\n"
+    elif name != "short":
+        # No quote but those around a field stands without a backslash that is its own.
+        assert len(re.findall(r'(?<!\\)(?:\\\\)*"', text)) == (2 if name == "common" else 6)
 
 
 @pytest.mark.parametrize("name", LOG_FORMATS)
