@@ -185,11 +185,6 @@ class HttpRequest(Stream[bytes]):
         said = self._connection.forwarded(self._head.fields, "x-forwarded-proto", by_anybody=False).lower()
         return _SECURITY.get(said) or self._connection.scheme
 
-    @property
-    def server_authority(self) -> str:
-        """The address that the server was bound to, with its port, which no client can choose: "127.0.0.1:8080"."""
-        return self._connection.authority
-
     def begin_here(self) -> None:
         """Its connection's thread works on it: close() does not wait until it is handed over."""
         self._connection.hands_over = False
@@ -207,7 +202,7 @@ class HttpRequest(Stream[bytes]):
 
     @property
     def addressing(self) -> tuple[str, str, str]:
-        """``scheme``, ``server_authority`` and ``client_address``, at once."""
+        """``scheme``, the address that the server was bound to with its port, and ``client_address``, at once."""
         connection = self._connection
         state = connection.state
         if state.trusted_proxies is not None:

@@ -31,6 +31,11 @@ class HttpHeaders(HeaderNames, HeaderStore):
     Names go out in lower case unless ``preserve_header_case``.  Those of a received message, and
     those whose message has begun to go out, are immutable: HttpException.  Follows dart:io's
     HttpHeaders.
+
+        headers = HttpHeaders()
+        headers.content_type = ContentType.HTML
+        headers.add("vary", "accept-encoding")
+        headers["cache-control"] = "no-cache"
     """
 
     __slots__ = ()
@@ -39,7 +44,10 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
     @property
     def date(self) -> datetime | None:
-        """The Date field (RFC 9110 6.6.1), None where there is none; None removes it."""
+        """The Date field (RFC 9110 6.6.1), None where there is none or it is no date.
+
+        Setting None removes it; ValueError for a datetime without a timezone.
+        """
         return self._get_date("date")
 
     @date.setter
@@ -48,7 +56,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
     @property
     def expires(self) -> datetime | None:
-        """The Expires field (RFC 9111 5.3), None where there is none; None removes it."""
+        """The Expires field (RFC 9111 5.3); as ``date``."""
         return self._get_date("expires")
 
     @expires.setter
@@ -57,7 +65,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
     @property
     def if_modified_since(self) -> datetime | None:
-        """The If-Modified-Since field (RFC 9110 13.1.3), None where there is none; None removes it."""
+        """The If-Modified-Since field (RFC 9110 13.1.3); as ``date``."""
         return self._get_date("if-modified-since")
 
     @if_modified_since.setter
@@ -86,7 +94,8 @@ class HttpHeaders(HeaderNames, HeaderStore):
     def host(self) -> str | None:
         """The Host field without its port (RFC 9110 7.2), None where there is none; None removes it.
 
-        An IPv6 address has its brackets; one that is set without them gets them.
+        An IPv6 address has its brackets; one that is set without them gets them.  Setting it raises
+        ValueError for what can be no host.
         """
         return self._host_and_port()[0]
 
@@ -109,7 +118,8 @@ class HttpHeaders(HeaderNames, HeaderStore):
     def port(self) -> int | None:
         """The port in the Host field, 80 where it names none, None without a host or a legible port.
 
-        Setting 80 or None writes none; one that is set before there is a host waits for it.
+        Setting 80 or None writes none; one that is set before there is a host waits for it.  Setting
+        it raises ValueError outside of 0 to 65535.
         """
         return self._host_and_port()[1]
 
@@ -147,7 +157,10 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
     @property
     def content_type(self) -> ContentType | None:
-        """The Content-Type field (RFC 9110 8.3), None where there is none; None removes it."""
+        """The Content-Type field (RFC 9110 8.3), None where there is none; None removes it.
+
+        Setting it raises TypeError for what is no ContentType, a str too: for that there is ``set``.
+        """
         values = self.by_name.get("content-type")
         if values is None:
             return None
@@ -170,7 +183,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
     def content_length(self) -> int:
         """The Content-Length field in bytes (RFC 9110 8.6), -1 where there is none; -1 removes it.
 
-        Setting a length takes "chunked" out of Transfer-Encoding.
+        Setting a length takes "chunked" out of Transfer-Encoding; ValueError below -1.
         """
         values = self.by_name.get("content-length")
         if values is None or not CONTENT_LENGTH_RE.fullmatch(values[0]):
