@@ -35,10 +35,6 @@ _CHUNK_LINE_PARTS = rb"[0-9A-Fa-f]{1,16}+", rb"(?:%b)*+" % _EXTENSION
 # With blanks behind it, as servers write that leave room for the size before they know it.
 _PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTENSION)
 
-# Between two chunks, and before the first one; without extensions, as nearly all are.
-_NEXT_CHUNK = re.compile(rb"\r\n[0-9A-Fa-f]{1,16}+\r\n")
-_FIRST_CHUNK = re.compile(rb"[0-9A-Fa-f]{1,16}+\r\n")
-
 # Fields that must not come as trailers, since by then it is decided what they change (RFC 9110 6.5.1): framing,
 # routing, modifiers of the request, authentication, cookies.  What describes the content may come late: trailers
 # are kept apart from the headers, so that the one is not read for the other.
@@ -172,9 +168,10 @@ class ChunkedBody(Body):
 
     def _read_some(self, limit: int) -> bytes:
         if not self._chunk:
-            if small := self._small_chunks(limit):
+            if self._count >= CHUNKS_ALONE and (small := self._small_chunks(limit)):
                 return small
-            self._chunk = self._next_chunk()
+            digits = self._source.take_chunk_digits(is_first=not self._count)
+            self._chunk = self._size_of(digits) if digits else self._next_chunk()
             if not self._chunk:
                 self._read_trailers()
                 self.finished = True
@@ -189,8 +186,6 @@ class ChunkedBody(Body):
 
     def _small_chunks(self, limit: int) -> bytes:
         """The data of the small chunks that are here already, all at once; b"" where the next one is not of them."""
-        if self._count < CHUNKS_ALONE:
-            return b""
         most = self._limits.max_body_size
         if most is not None:
             limit = min(limit, most - self._total)  # their framing is longer than they, so this is never passed
@@ -202,13 +197,17 @@ class ChunkedBody(Body):
         self._total += len(data)
         return data
 
+    def _size_of(self, digits: bytes) -> int:
+        """The size of the next chunk, whose line is nothing but these digits; 0 is the last."""
+        self._count += 1
+        if self._overhead or self._limits.max_body_size is not None:
+            return self._checked_size(digits, len(digits))
+        size = int(digits, 16)
+        self._total += size
+        return size
+
     def _next_chunk(self) -> int:
-        """The size of the next chunk; 0 is the last."""
-        plain = self._source.take_match(_NEXT_CHUNK if self._count else _FIRST_CHUNK, CHUNK_LINE_SIZE)
-        if plain:
-            self._count += 1
-            line = plain.strip(b"\r\n")
-            return self._checked_size(line, len(line))
+        """The size of the next chunk, whose line has more than that, or is not here whole; 0 is the last."""
         if self._count and (line := self._source.line(CHUNK_LINE_SIZE)):
             raise BadMessage("a chunk is longer than its size says, expected CRLF after it", section="RFC 9112 7.1",
                              spot=Spot(line, 0))

@@ -24,6 +24,8 @@ class Truncated(BadMessage):
 
 # A chunk's first line, without extensions (RFC 9112 7.1).
 _PLAIN_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n")
+# The same behind another chunk's data.
+_NEXT_CHUNK_SIZE = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n")
 # Behind the last chunk's data, without extensions and trailers.
 END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 
@@ -258,6 +260,15 @@ class Source:
             return b""
         self._at = found.end()
         return found[0]
+
+    def take_chunk_digits(self, *, is_first: bool) -> bytes:
+        """The size in a chunk's first line, with the end of the data before it, where that is here and has no extension,
+        as nearly all are: it then counts as read.  Else b""."""
+        found = (_PLAIN_CHUNK_SIZE if is_first else _NEXT_CHUNK_SIZE).match(self._data, self._at)
+        if found is None:
+            return b""
+        self._at = found.end()
+        return found[1]
 
     def take(self, expected: bytes) -> bool:
         """Whether these bytes are what comes next and are here already; they then count as read."""
