@@ -29,7 +29,7 @@ from blockingio.wire.sink import CHUNKED, COUNTED, NO_BODY, UNTIL_CLOSE
 _STARTS_KEPT = 64
 
 # Status codes whose answers have no content, or none to speak of.
-WITHOUT_CONTENT = frozenset((*range(100, 200), 204, 205, 304))
+_WITHOUT_CONTENT = frozenset((*range(100, 200), 204, 205, 304))
 
 _NO_OPTIONS: Sequence[str] = ()
 
@@ -37,24 +37,28 @@ _NO_OPTIONS: Sequence[str] = ()
 class HeadStarts:
     """The first lines of a server's answers.
 
-    Any thread may ask.  ``kept`` is replaced as a whole for each second, its dict grows by single steps, and what two
-    threads make at once is equal: so also without the GIL.
+    Any thread may ask.  What is kept is replaced as a whole for each second, its dicts grow by single steps, and what
+    two threads make at once is equal: so also without the GIL.
     """
 
-    __slots__ = ("_server_line", "kept")
+    __slots__ = ("_server_line", "kept", "_without_content")
 
     def __init__(self, server_header: str | None) -> None:
         self._server_line = b"" if server_header is None else b"server: %b\r\n" % server_header.encode("latin-1")
-        # What was made in one second, by status; its beginning and its end, in floats to be compared with time().
+        # What was made in one second, by status, of answers with content; its beginning and its end, in floats to be
+        # compared with time().
         self.kept: tuple[float, float, dict[int, bytes]] = (0.0, 0.0, {})
+        self._without_content: dict[int, bytes] = {}  # the others
 
     def of(self, status: int) -> bytes:
         """Status line with the registered phrase, Server and Date."""
         second = int(time())
         begin, _, starts = self.kept
         if begin != second or len(starts) >= _STARTS_KEPT:
-            starts = {}
+            self._without_content, starts = {}, {}
             self.kept = float(second), second + 1.0, starts
+        if status in _WITHOUT_CONTENT:
+            starts = self._without_content
         start = starts.get(status)
         if start is None:
             start = starts[status] = status_line(status, phrase_of(status)) + self._server_line + date_line(second)

@@ -18,7 +18,7 @@ from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
 from blockingio.server.piece import FilePart, Piece, pieces_of
 from blockingio.server.refusal import failure
-from blockingio.server.response_head import WITHOUT_CONTENT, cookie_lines, make_head, phrase_of
+from blockingio.server.response_head import cookie_lines, make_head, phrase_of
 from blockingio.server.session import HttpSession
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
@@ -141,12 +141,13 @@ class ResponseWriter(IOSink):
         """All is sent, or never will be: the writing half has no owner now."""
         connection = self._connection
         if not sent:
+            self._keep = False
             self._gone = connection.broken = True
             queue = self._send_queue
             connection.end_because((queue.failure if queue is not None else "") or "the client is gone")
         if self._deadline is not None or self._done is not None or connection.state.access_log is not None:
             self._settle()
-        connection.response_done(self, self._keep and sent)
+        connection.response_done(self, self._keep)
 
     def _settle(self) -> None:
         if self._deadline is not None:
@@ -232,21 +233,21 @@ class ResponseWriter(IOSink):
             headers = state.default_response_headers
         section = headers.kept_section or headers.section()
         asked = self._asked
-        status = self._status_code
         if not (asked.keep_alive and state.keeps_connections and (
                 self._body is None or self._is_body_worth_keeping(self._body))):
             self._keep = False
-        if (length >= 0 and asked.is_usual and section.is_usual and status not in WITHOUT_CONTENT
+        begin, end, starts = state.head_starts.kept
+        start = starts.get(self._status_code) if begin <= time() < end else None
+        if (start is not None and length >= 0 and asked.is_usual and section.is_usual
                 and self._reason_phrase is None):
-            begin, end, starts = state.head_starts.kept
-            start = starts[status] if begin <= time() < end and status in starts else state.head_starts.of(status)
+            # How long its body is, is all there is to say.
             fields = section.data
             framing = b"content-length: %d\r\n" % length
             if not self._keep:
                 framing = b"connection: close\r\n" + framing
         else:
             start, fields, framing, self._framing, self._keep = make_head(
-                state.head_starts, asked, status, self._reason_phrase, self.headers_so_far, length,
+                state.head_starts, asked, self._status_code, self._reason_phrase, self.headers_so_far, length,
                 self._written + self._size > 0, self._keep)
             if self._framing != COUNTED:
                 body = b""
