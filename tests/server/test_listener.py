@@ -246,7 +246,7 @@ def test_a_thread_that_never_comes_up(name: str, serve: Callable[[HttpServer], o
     patched: Any = Thread if silently else threading.Thread
     original = patched._bootstrap
     monkeypatch.setattr(patched, "_bootstrap", bootstrap)
-    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.5)
     with HttpServer.bind("127.0.0.1", 0) as server, in_background(lambda: serve(server)):
         with RawClient(server.port) as client:
             if name == "blockingio 127":

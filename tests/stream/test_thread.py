@@ -107,11 +107,11 @@ def test_one_that_cannot_even_tell(notice: Callable[[], object], monkeypatch: py
     """Whoever waits for anything notices, once it is overdue."""
     told: list[Exception] = []
     never_up(monkeypatch, NAME, silently=True)
-    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.5)
     thread = Thread(lambda: told.append(ZeroDivisionError()), name=NAME, lost=told.append)
     thread.start()
     assert in_one_go(None) == in_one_go(100) == 1.0 and in_one_go(0.5) == 0.5
-    time.sleep(0.15)
+    time.sleep(0.55)
     notice()
     assert len(told) == 1 and thread not in threading.enumerate()
     assert in_one_go(None) is None
@@ -119,7 +119,7 @@ def test_one_that_cannot_even_tell(notice: Callable[[], object], monkeypatch: py
 
 def test_a_join_ends_where_it_never_comes_up(monkeypatch: pytest.MonkeyPatch) -> None:
     never_up(monkeypatch, NAME, silently=True)
-    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.5)
     thread = Thread(lambda: None, name=NAME)
     thread.start()
     thread.join(0.01)
@@ -205,7 +205,7 @@ def test_a_slow_readers_queue(silently: bool, monkeypatch: pytest.MonkeyPatch) -
 
     left: list[list[int]] = []
     done = threading.Event()
-    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.5)
     with serving(handler, workers=2) as server, small_window(server.port) as client:
         client.send(get("/large"))
         assert done.wait(PATIENCE) and left == [[]]
@@ -221,7 +221,7 @@ def test_a_deadline(silently: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         kept.append(request)
 
     kept: list[HttpRequest] = []
-    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.5)
     left = never_up(monkeypatch, "blockingio timer", silently=silently)
     with serving(handler) as server, RawClient(server.port) as client:
         assert client.send(get()).is_ended() and not left
@@ -235,7 +235,7 @@ def test_sessions(silently: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         tell(request)
 
     ended = threading.Event()
-    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.5)
     left = never_up(monkeypatch, "blockingio timer", silently=silently)
     with serving(handler, session_timeout=0.05) as server, RawClient(server.port) as client:
         assert client.get("/").body == b"/"
@@ -256,7 +256,7 @@ def test_a_detached_socket(silently: bool, monkeypatch: pytest.MonkeyPatch) -> N
 
     left: list[list[int]] = []
     ends: list[bytes] = []
-    monkeypatch.setattr(thread_module, "START_TIME", 0.1)
+    monkeypatch.setattr(thread_module, "START_TIME", 0.5)
     with serving(handler) as server, RawClient(server.port) as client:
         client.send(get())
         assert b"200" in client.read_until_eof()
