@@ -88,6 +88,7 @@ class RequestQueue:
         queue: SimpleQueue[Item] = SimpleQueue()
         # SimpleQueue's own methods, not ours around them: no frame is added to a request.
         self._put: Callable[[Item], None] = queue.put
+        self.put: Callable[[Item], None] = queue.put  # and has a worker woken that stands by, where one is needed
         # How connections' threads give their requests: by put, or to what works on each there and then.
         self.hand_over: Callable[[HttpRequest], None] = queue.put
         self.get: Callable[..., Item] = queue.get
@@ -102,8 +103,7 @@ class RequestQueue:
         # Written by the accept thread at its end, and by the thread that begins to accept again.
         self.broken: _Broken | None = None
         self._work_there: Callable[[HttpRequest], None] | None = None  # what requests are given to instead
-        # Of the workers that read.  Replaced, never changed: connections' threads go through it without the lock.
-        self._standbys: tuple[Standby, ...] = ()
+        self._standbys: list[Standby] = []  # of the workers that read
 
     def __len__(self) -> int:
         """How many items are on it, signals included; another thread may change that at once."""
@@ -157,16 +157,9 @@ class RequestQueue:
         """From now on requests are not queued, but ``take`` is called on their connections' threads; None: queued."""
         with self._lock:
             self._work_there = take
-            self._set_hand_over()
+            self._set_puts()
 
     # ---------------------------------------------------------------- readers that stand by for each other
-
-    def put(self, item: Item) -> None:
-        """Queue it.  A worker that stands by is woken where none waits in get()."""
-        self._put(item)
-        for standby in self._standbys:
-            if not standby.is_alert:
-                standby.alert()
 
     def new_standby(self) -> Standby:
         """For readers of this queue, each of which says so by ``join``."""
@@ -177,18 +170,23 @@ class RequestQueue:
         with self._lock:
             standby.readers += 1
             if standby not in self._standbys:
-                self._standbys += (standby,)
-                self._set_hand_over()
+                self._standbys.append(standby)
+                self._set_puts()
 
     def part(self, standby: Standby) -> None:
         with self._lock:
             standby.readers -= 1
-            if not standby.readers:
-                self._standbys = tuple(other for other in self._standbys if other is not standby)
-                self._set_hand_over()
+            if not standby.readers and standby in self._standbys:  # not in a forked child
+                self._standbys.remove(standby)
+                self._set_puts()
 
-    def _set_hand_over(self) -> None:
-        self.hand_over = self._work_there or (self.put if self._standbys else self._put)
+    def _set_puts(self) -> None:
+        """Where workers stand by, what is put alerts them."""
+        put = self._put
+        for standby in self._standbys:
+            put = standby.alerting(put)
+        self.put = put
+        self.hand_over = self._work_there or put
 
     # ---------------------------------------------------------------- the end
 
@@ -224,9 +222,10 @@ class RequestQueue:
         What is queued is dropped without a word to its clients, which are the parent's.
         """
         self._lock = threading.RLock()  # another thread may have held it at the fork
-        standbys, self._standbys = self._standbys, ()
-        for standby in standbys:
+        for standby in self._standbys:
             standby.end()
+        self._standbys = []
+        self._set_puts()
         while self._size():
             item = self.get(False)
             if not isinstance(item, Signal):

@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from math import inf
 from time import monotonic, sleep
-from typing import Protocol
+from typing import Any, Protocol
 
 from blockingio.stream.thread import in_one_go
 
@@ -29,11 +28,11 @@ from blockingio.stream.thread import in_one_go
 # wakes the watcher more often.
 _GRACE = 0.001
 
-# Seconds between two requests, the second of which was queued already, from which on a handler takes long: several
-# times what it costs to wake a thread.
+# Seconds for each request, while more are queued, from which on handlers take long: several times what it costs to wake
+# a thread.
 _LONG = 0.0003
 
-# Points: for a request that takes long, and for one behind which another reader had to lead.  Any other takes one
+# Points: for a request that took long, and for one behind which another reader had to lead.  Any other takes one
 # away.  From _MANY on handlers take long; a busy machine, whose threads are held up now and then, does not get there.
 _FOR_LONG = 8
 _FOR_ABSENCE = 100
@@ -60,7 +59,7 @@ class Standby:
     """
 
     __slots__ = ("readers", "leader", "is_alert", "_size", "_lock", "_alarm", "_others", "_watcher", "_is_over", "_taken",
-                 "_seen", "_last", "_points", "_all_wait_until")  # fmt: skip
+                 "_seen", "_points", "_all_wait_until")  # fmt: skip
 
     def __init__(self, size: Callable[[], int]) -> None:
         self.readers = 0  # guarded by the queue's lock
@@ -74,12 +73,10 @@ class Standby:
         self._watcher: Reader | None = None
         self.is_alert = False  # the watcher has been woken, or will look before it sleeps; read without the lock
         self._is_over = False
-        # How many requests were taken, by leaders; ``_seen`` is the watcher's copy.
+        # How many requests were taken: written by leaders, and should two do so at once, one is not counted.  ``_seen``
+        # is the watcher's copy.
         self._taken = self._seen = 0
-        # Written by the leader, and by the watcher that takes its place.  Should both do so at once, a handler counts
-        # for quicker or slower than it was.
-        self._last = inf  # when the last request was taken with more behind it
-        self._points = 0
+        self._points = 0  # guarded by the lock
         self._all_wait_until = 0.0  # 0: handlers are short, and one waits
 
     def __repr__(self) -> str:
@@ -106,11 +103,13 @@ class Standby:
                     if not self._is_needed():
                         self._alarm.wait(in_one_go(_LOOK))
                     continue
-                leader, self._seen = self.leader, self._taken
+                leader, self._seen, was_needed = self.leader, self._taken, self._is_needed()
+            began = monotonic()
             sleep(_GRACE)
             with self._lock:
-                if self.leader is leader and self._taken == self._seen and self._is_needed():
-                    self._count(_FOR_ABSENCE)
+                is_needed = was_needed and self._is_needed()
+                self._judge(self._taken - self._seen, monotonic() - began, is_needed)
+                if is_needed and self.leader is leader and self._taken == self._seen:
                     self._lead(reader)
         if self._watcher is reader:
             self._leave_watch(reader)
@@ -121,18 +120,17 @@ class Standby:
         self._taken += 1
         if self._all_wait_until:
             if monotonic() > self._all_wait_until:
-                self._all_wait_until, self._points, self._last = 0.0, 0, inf
-        elif not self._size():
-            self._last = inf
-        else:
+                self._all_wait_until = 0.0
+        elif not self.is_alert and self._size():
+            self.alert()
+
+    def alerting(self, put: Callable[[Any], None]) -> Callable[[Any], None]:
+        """``put`` onto the queue, and ``alert``: a function of its own, quicker than a method of what all threads use."""
+        def put_and_alert(item: Any) -> None:
+            put(item)
             if not self.is_alert:
                 self.alert()
-            now = monotonic()
-            if now - self._last > _LONG:
-                self._count(_FOR_LONG)
-            elif self._points:
-                self._points -= 1
-            self._last = now
+        return put_and_alert
 
     def alert(self) -> None:
         """Something is on the queue: if no reader waits for it, one has to lead.  From any thread."""
@@ -181,9 +179,14 @@ class Standby:
         leader = self.leader
         return leader is not None and not leader.waits and self._size() > 0
 
-    def _count(self, points: int) -> None:
-        self._points += points
+    def _judge(self, taken: int, seconds: float, is_needed: bool) -> None:
+        """Do handlers take long?  So many requests were taken in that time; ``is_needed``: with more queued behind."""
+        if not is_needed or 0 < taken and seconds / taken < _LONG:
+            self._points = max(self._points - taken, 0)
+            return
+        self._points += _FOR_LONG * taken if taken else _FOR_ABSENCE
         if self._points >= _MANY:
+            self._points = 0
             self._all_wait_until = monotonic() + _TRUST
             self.rouse()
 
