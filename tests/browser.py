@@ -51,7 +51,8 @@ class Browser:
         self._url = f"{driver}/session"
         options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={profile}"]}
         session = self._ask("POST", "", {"capabilities": {"alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}}, STARTING)
+            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}},
+            STARTING)
         self._url += f"/{session['sessionId']}"
 
     def _ask(self, method: str, path: str, body: Any = None, seconds: float = ANSWERING) -> Any:

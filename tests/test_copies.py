@@ -134,7 +134,8 @@ def test_an_exception_keeps_what_was_added_to_it() -> None:
 
 
 def test_no_public_class_is_left_out() -> None:
-    names = {name for module in (blockingio, blockingio.http_server, blockingio.testing, blockingio.wsgi) for name in module.__all__
+    names = {name for module in (blockingio, blockingio.http_server, blockingio.testing, blockingio.wsgi)
+             for name in module.__all__
              if isinstance(getattr(module, name), type)}
     tried = {type(value).__name__ for value in VALUES} | {members.__name__ for members in ENUMS}
     assert names - tried - LIVE == set(), "neither tried here nor known to be live"

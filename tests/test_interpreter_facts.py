@@ -111,7 +111,7 @@ def test_each_thread_gets_something_else() -> None:
 
 # ----------------------------------------------------------------------- signals
 
-# What was interrupted is dropped, and what is dropped is closed: the warning for it is of no interest here.  Without the
+# What was interrupted is dropped, and what is dropped is closed: the warning for it is of no interest.  Without the
 # GIL it takes a collection until that is noticed.
 CTRL_C = """
     warnings.simplefilter("ignore", ResourceWarning)

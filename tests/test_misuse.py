@@ -142,7 +142,8 @@ def test_a_setting_that_is_misspelt(make: Callable[[], Any], mistakes: list[tupl
     kind = type(thing).__name__
     try:
         for wrong, right in mistakes:
-            with pytest.raises(AttributeError, match=f"^{kind} has no attribute '{wrong}'.*: did you mean '{right}'\\?$"):
+            with pytest.raises(AttributeError,
+                               match=f"^{kind} has no attribute '{wrong}'.*: did you mean '{right}'\\?$"):
                 setattr(thing, wrong, 5)
             assert not hasattr(thing, wrong)
         with pytest.raises(AttributeError, match=f"^{kind} has no attribute 'nonsense'.*derived from it"):
@@ -209,7 +210,7 @@ def test_a_port_that_is_no_number(use: Callable[[Any], object], port: Any) -> No
         use(port)
 
 
-# ------------------------------------------------------------------ what a handler is called with, and how long is waited
+# ------------------------------------------------------------------ a handler that is none, and how long is waited
 
 @pytest.mark.parametrize("action", [None, "handle"])
 def test_for_each_of_no_function(action: Any) -> None:

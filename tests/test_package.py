@@ -114,7 +114,8 @@ def test_its_attributes_are_as_agreed(agreed: Contract) -> None:
 def test_its_methods_are_as_agreed(agreed: Contract) -> None:
     """Names, order, kinds and defaults of the parameters; more of them would be fine."""
     found = exported(agreed)
-    different = [what for name, parameters in agreed.methods.items() for what in differences(getattr(found, name), parameters)]
+    different = [what for name, parameters in agreed.methods.items()
+                 for what in differences(getattr(found, name), parameters)]
     assert not different
 
 

@@ -154,7 +154,8 @@ def test_what_takes_longer_than_grace_is_cut() -> None:
 
 def test_a_second_interrupt_cuts() -> None:
     """By itself: nobody is killed."""
-    code = BIND + "try:\n    run(lambda server: (work(server), print('done', flush=True)), server, 2)\n" + "finally:\n    " + END
+    code = BIND + "try:\n    run(lambda server: (work(server), print('done', flush=True)), server, 2)\n"
+    code += "finally:\n    " + END
     with program(code) as ours, RawClient(ours.port) as stuck:
         stuck.send(b"GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n").read_exactly(15)
         ours.signal(signal.SIGINT)

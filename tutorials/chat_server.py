@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from blockingio import ContentType, HttpRequest, HttpServer, HttpStatus, InternetAddress, WebSocket, WebSocketTransformer
+from blockingio import ContentType, HttpRequest, HttpServer, HttpStatus, InternetAddress
+from blockingio import WebSocket, WebSocketTransformer
 
 PAGE = Path(__file__).with_name("chat.html")
 

@@ -7,7 +7,8 @@ from typing import Any
 from tests.benchmarks.contender import Contender, Unavailable, label, run_client
 from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio, say
 
-CLIENTS = [f"request.{name}" for name in ("recv", "http_client", "urllib3", "requests", "httpx", "pycurl", "blockingio")]
+CLIENTS = [f"request.{name}" for name in ("recv", "http_client", "urllib3", "requests", "httpx", "pycurl",
+                                          "blockingio")]
 OURS = "blockingio"
 CEILING = "recv"
 # Title, what the clients are told to send, and what the server of bare sockets is told to expect.

@@ -97,7 +97,8 @@ def _zip_by_program(folder: Path) -> Copy:
     """As a script would send it: through a pipe."""
     began = time.perf_counter()
     total = 0
-    with subprocess.Popen(["zip", "-0", "-r", "-q", "-", "."], cwd=folder, stdout=subprocess.PIPE, bufsize=0) as process:
+    with subprocess.Popen(["zip", "-0", "-r", "-q", "-", "."], cwd=folder, stdout=subprocess.PIPE,
+                          bufsize=0) as process:
         assert process.stdout
         while data := process.stdout.read(65536):
             total += len(data)
@@ -137,7 +138,8 @@ def upload(contender: Contender, source: Path, inbox: Path) -> Copy:
     began = time.perf_counter()
     with socket.create_connection(("127.0.0.1", contender.port)) as connection, open(source, "rb") as file:
         length = len(_HEAD) + size + len(_TAIL)
-        connection.sendall(b"POST /inbox/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=%b\r\n"
+        connection.sendall(b"POST /inbox/ HTTP/1.1\r\nHost: localhost\r\n"
+                           b"Content-Type: multipart/form-data; boundary=%b\r\n"
                            b"Content-Length: %d\r\n\r\n%b" % (_BOUNDARY, length, _HEAD))
         connection.sendfile(file)
         connection.sendall(_TAIL)

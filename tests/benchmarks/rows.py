@@ -68,7 +68,8 @@ GROUPS: dict[str, list[Row]] = {
             without=("aiohttp", "waitress", "gunicorn")),
     ],
     "workers": [
-        Row("2 ms of computing, by two workers and by one", "compute", ours=("blockingio_two_workers", "blockingio_one_worker"),
+        Row("2 ms of computing, by two workers and by one", "compute",
+            ours=("blockingio_two_workers", "blockingio_one_worker"),
             without=OTHERS),
         Row("GET, by two workers and by one", ours=("blockingio_two_workers", "blockingio_one_worker"), without=OTHERS),
     ],

@@ -1,6 +1,7 @@
 """WebSockets: echoes of small and of large messages, the memory of an idle socket, and a broadcast to thousands.
 
-The generator is a process of its own, of bare sockets that do not block, with one message on its way on each connection:
+The generator is a process of its own, of bare sockets that do not block, with one message on its way on each
+connection:
 `python -m tests.benchmarks.websocket PORT CONNECTIONS SIZE SECONDS`.
 """
 from __future__ import annotations
@@ -89,7 +90,7 @@ class _Connection:
 
 
 def drive(port: int, connections: int, size: int, seconds: float) -> float:
-    """Echoes a second, of so many seconds and at least one echo.  Large messages are sent and received at the same time."""
+    """Echoes a second, of so many seconds and at least one echo.  Large messages are sent and received at once."""
     frame = message(size)
     unmasked = len(frame) - 4
     count = 0

@@ -45,7 +45,8 @@ def test_own_addresses_where_the_system_shows_none(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("client", "url"), [
-    (InternetAddress.LOOPBACK_IP_V4, "https://127.0.0.1:8000/"), (InternetAddress("127.0.0.7"), "https://127.0.0.1:8000/"),
+    (InternetAddress.LOOPBACK_IP_V4, "https://127.0.0.1:8000/"),
+    (InternetAddress("127.0.0.7"), "https://127.0.0.1:8000/"),
     (InternetAddress("/tmp/socket", InternetAddressType.UNIX), ""), (None, "")])
 def test_where_a_client_finds_this_machine(client: InternetAddress | None, url: str) -> None:
     assert url_towards(HttpConnectionInfo(client, 5000, 8000) if client else None, "https") == url

@@ -57,7 +57,8 @@ def page_of(directory: Path, **options: Any) -> Iterator[str]:
 def names(browser: Browser) -> list[str]:
     """Those that are to be seen in the list."""
     found: list[str] = browser.run(
-        "return [...document.querySelectorAll('tbody tr')].filter(row => row.offsetHeight).map(row => row.cells[0].innerText)")
+        "return [...document.querySelectorAll('tbody tr')].filter(row => row.offsetHeight)"
+        ".map(row => row.cells[0].innerText)")
     return found
 
 
@@ -116,7 +117,8 @@ def test_narrowing_one_page_of_several(browser: Browser, directory: Path, monkey
         browser.open(url)
         assert names(browser) == ["sub", "a2.txt"]
         browser.type("[type=search]", "txt")
-        eventually(lambda: browser.text("#summary") == "1 of 2 shown of this page. Enter looks through all pages.", ANSWERING)
+        eventually(lambda: browser.text("#summary") == "1 of 2 shown of this page. Enter looks through all pages.",
+                   ANSWERING)
         browser.press(ENTER)
         eventually(lambda: names(browser) == ["a2.txt", "a10.txt"], ANSWERING)
         assert browser.text("#summary") == "0 folders, 3 files, 2.0 kB"
@@ -128,10 +130,12 @@ def test_narrowing_one_page_of_several(browser: Browser, directory: Path, monkey
 _CONTRAST = """
 const parts = text => text.match(/[0-9.]+/g).map(Number), over = (front, back) => front.slice(0, 3).map(
     (part, place) => part * (front[3] ?? 1) + back[place] * (1 - (front[3] ?? 1)));
-const light = color => color.map(part => part / 255).map(part => part <= .03928 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
+const light = color => color.map(part => part / 255)
+    .map(part => part <= .03928 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4)
     .reduce((sum, part, place) => sum + part * [.2126, .7152, .0722][place], 0);
 const back = parts(getComputedStyle(document.body).backgroundColor);
-const texts = [...document.querySelectorAll("h1 *, h1, p, td, th a, td a, li, dt, dd, a")].filter(one => one.offsetHeight);
+const texts = [...document.querySelectorAll("h1 *, h1, p, td, th a, td a, li, dt, dd, a")]
+    .filter(one => one.offsetHeight);
 return Math.min(...texts.map(one => {
     let behind = back;
     for (let up = one; up !== document.body; up = up.parentElement) {
@@ -168,7 +172,8 @@ def test_both_themes_on_a_phone_and_a_desk(browser: Browser, directory: Path, wi
         assert backgrounds == {(False, "rgb(255, 255, 255)"), (True, "rgb(15, 19, 24)")}
         # A name has two lines at most.
         browser.open(url)
-        assert browser.run("return Math.max(...[...document.querySelectorAll('td a')].map(link => link.offsetHeight))") < 60
+        assert browser.run("return Math.max(...[...document.querySelectorAll('td a')]"
+                           ".map(link => link.offsetHeight))") < 60
         browser.show(1280, dark=False)
 
 
@@ -227,7 +232,8 @@ def test_dropping_files(browser: Browser, directory: Path) -> None:
             wait_for_line(browser, f"Saved {name} (15 B)")
         eventually(lambda: names(browser) == ["Parent folder", "x.txt", "y.txt"], ANSWERING)
         # What is no file is not ours.
-        assert browser.run("return document.body.dispatchEvent(new DragEvent('dragover', {dataTransfer: new DataTransfer(), "
+        assert browser.run("return document.body.dispatchEvent(new DragEvent('dragover', "
+                           "{dataTransfer: new DataTransfer(), "
                            "bubbles: true, cancelable: true}))")
     assert (directory / "sub" / "y.txt").read_bytes() == b"y.txt" * 3
 
@@ -285,7 +291,8 @@ def test_pages_that_reload(browser: Browser, directory: Path) -> None:
             assert (browser.run(text.format("p")), browser.run(color)) == ("first", "rgb(1, 1, 1)")
             (directory / "style.css").write_text("h1 { color: rgb(222, 2, 2) }")
             eventually(lambda: browser.run(color) == "rgb(222, 2, 2)", ANSWERING)
-            eventually(lambda: browser.run("return document.querySelectorAll('[rel=stylesheet]').length") == 1, ANSWERING)
+            eventually(lambda: browser.run("return document.querySelectorAll('[rel=stylesheet]').length") == 1,
+                       ANSWERING)
             assert browser.run("return window.mark") == 1
             (directory / "text.js").write_text("document.querySelector('p').append('the second')")
             eventually(lambda: browser.run(text.format("p")) == "the second", ANSWERING)

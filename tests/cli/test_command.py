@@ -215,7 +215,8 @@ def test_it_serves_without_an_output(directory: Path, arguments: list[str], redi
     command = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-W", "error", "-m", "blockingio",
                *arguments, str(directory)]
     with socket.create_server(("127.0.0.1", 0)) as listener, subprocess.Popen(
-            activated(command, [listener.fileno()]), pass_fds=[listener.fileno()], env=os.environ | {"PYTHONPATH": PYTHON_PATH}) as process:
+            activated(command, [listener.fileno()]), pass_fds=[listener.fileno()],
+            env=os.environ | {"PYTHONPATH": PYTHON_PATH}) as process:
         try:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
             assert requests.get(url + "hello.txt", timeout=PATIENCE).text == "Hello, world!"

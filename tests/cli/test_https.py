@@ -138,7 +138,8 @@ def become_a_fifo(file: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [
-    lambda file: file.write_text("nonsense"), lambda file: file.write_bytes(b""), lambda file: file.write_bytes(b"\xff"),
+    lambda file: file.write_text("nonsense"), lambda file: file.write_bytes(b""),
+    lambda file: file.write_bytes(b"\xff"),
     lambda file: file.write_text(file.read_text().replace("PRIVATE KEY", "PUBLIC KEY")),
     lambda file: file.write_text(file.read_text().replace("MI", "XX", 1)),
     lambda file: file.chmod(0o644), lambda file: file.chmod(0o620),

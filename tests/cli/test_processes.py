@@ -47,7 +47,8 @@ def test_several_on_a_socket_that_was_inherited(directory: Path, listening: sock
             said = {command.line().split('"')[1] for _ in range(10)}
             assert said == {f"GET /hello.txt?{number} HTTP/1.1" for number in range(10)}
             command.process.send_signal(signal.SIGHUP)
-            after = eventually(lambda: len(found := children(command)) == 2 and not found & first and found, PATIENCE * 2)
+            after = eventually(lambda: len(found := children(command)) == 2 and not found & first and found,
+                               PATIENCE * 2)
             os.kill(min(after), signal.SIGKILL)
             eventually(lambda: len(found := children(command)) == 2 and min(after) not in found)
             status, output, errors = command.interrupt()

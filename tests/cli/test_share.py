@@ -99,7 +99,8 @@ def test_files_and_folders(directory: Path) -> None:
         shared.expect(4)
 
 
-@pytest.mark.parametrize("target", ["/large.bin", pytest.param("/medium.bin", marks=pytest.mark.needs("fcntl")), "/?zip"])
+@pytest.mark.parametrize("target", ["/large.bin", pytest.param("/medium.bin", marks=pytest.mark.needs("fcntl")),
+                                    "/?zip"])
 def test_one_that_was_cut_does_not_count(directory: Path, target: str) -> None:
     """Nor where the system had taken all of it, and the client had not."""
     with share(directory) as shared:

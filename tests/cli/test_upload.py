@@ -94,7 +94,8 @@ def test_a_script_is_told_what_was_saved(directory: Path) -> None:
             {"name": "hello (1).txt", "size": 1500, "url": "hello%20(1).txt"},
             {"name": "a: ö.txt", "size": 3, "url": "./a:%20%C3%B6.txt"}]}
         for target, fields, body, status, said in (
-                ("/", FORM, form(("a", bytes(3001))), 413, "What was sent for / is larger than is taken here: 3.0 kB at most."),
+                ("/", FORM, form(("a", bytes(3001))), 413,
+                 "What was sent for / is larger than is taken here: 3.0 kB at most."),
                 ("/sub/x/", FORM, form(("a", b"x")), 404, "There is nothing here that is called /sub/x/."),
                 ("/sub/", "X: y", b"", 415, "What was sent for /sub/ is of a kind that is not taken here.")):
             response = send(client, "POST", target, fields, JSON, body=body)
@@ -376,7 +377,8 @@ HEAD = f"POST / HTTP/1.1\r\nHost: localhost\r\n{FORM}\r\n"
 
 def test_what_is_too_large_is_refused_before_it_comes(directory: Path) -> None:
     with site(directory, upload=True, max_upload=5_000_000) as client:
-        response = client.send(f"{HEAD}Expect: 100-continue\r\nContent-Length: 5100000\r\n\r\n".encode()).read_response()
+        client.send(f"{HEAD}Expect: 100-continue\r\nContent-Length: 5100000\r\n\r\n".encode())
+        response = client.read_response()
         assert response.status == 413  # and no 100 before it
         assert b"<p>What was sent for / is larger than is taken here: 5.0 MB at most.</p>" in response.body
     with site(directory, upload=True, max_upload=5_000_000) as client:
@@ -387,7 +389,8 @@ def test_what_is_too_large_is_refused_before_it_comes(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(("files", "status", "names"), [
-    ([("a", bytes(1000))], 303, ["a"]), ([("a", bytes(1001))], 413, []), ([("a", bytes(600)), ("b", bytes(400))], 303, ["a", "b"]),
+    ([("a", bytes(1000))], 303, ["a"]), ([("a", bytes(1001))], 413, []),
+    ([("a", bytes(600)), ("b", bytes(400))], 303, ["a", "b"]),
     # What was whole stays, as with any form that breaks.
     ([("a", bytes(600)), ("b", bytes(401))], 413, ["a"]), ([("a", bytes(3000))], 413, [])])
 @pytest.mark.parametrize("chunked", [False, True])
@@ -461,7 +464,8 @@ def test_a_letterbox_lists_and_serves_nothing(directory: Path) -> None:
         answers = {name: client.get(f"/{name}") for name in (
             "hello.txt", "sub", "sub/", "index.html", "nothing", "nothing/", ".well-known/", "sub/?zip", "hello.txt/")}
         assert {answer.status for answer in answers.values()} == {404}
-        assert len({answer.body.replace(f"/{name}.".encode(), b"") for name, answer in answers.items() if "?" not in name}) == 1
+        assert len({answer.body.replace(f"/{name}.".encode(), b"") for name, answer in answers.items()
+                    if "?" not in name}) == 1
         assert b'<a href="/">Back to the start</a>' in answers["sub/"].body
         assert send(client, "HEAD", "/hello.txt").status == 404
         assert send(client, "PUT", "/").header("allow") == "GET, HEAD, POST"

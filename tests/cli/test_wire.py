@@ -10,7 +10,8 @@ from tests.cli.command import Command
 from tests.peers import RawClient
 
 
-@pytest.mark.parametrize("more", [(), pytest.param(("--processes", "2"), marks=pytest.mark.needs("os.fork"))], ids=["one process", "two"])
+@pytest.mark.parametrize("more", [(), pytest.param(("--processes", "2"), marks=pytest.mark.needs("os.fork"))],
+                         ids=["one process", "two"])
 def test_what_goes_over_the_wire(more: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_bytes(b"content\n")
     with Command(tmp_path, "--port", "0", "--quiet", "--wire", *more) as command:

@@ -114,7 +114,7 @@ def test_the_command(directory: Path, tmp_path: Path) -> None:
 
 @pytest.mark.needs("dir_fd")
 def test_what_changes_while_it_is_written(directory: Path) -> None:
-    """What is gone, may not be read, or is no file any more by the time it comes to it is left out; all else is there."""
+    """What is gone, may not be read, or is no file any more once its turn comes is left out; all else is there."""
     (directory / "locked").mkdir()
     (directory / "locked" / "inside").touch()
     os.mkfifo(directory / "fifo")

@@ -136,7 +136,8 @@ def test_what_a_uri_cannot_hold_is_encoded(client: HttpClient, rest: str, target
     assert [asked.target for asked in server.asked] == [target] * 3
 
 
-@pytest.mark.parametrize("path", ["/\r\nx", "/a\nb", "/a\0b", "/a b\r", "/x?\n", "/x#\r\ny", "/%\n", "/é\r\n", "/\ud800"])
+@pytest.mark.parametrize("path", ["/\r\nx", "/a\nb", "/a\0b", "/a b\r", "/x?\n", "/x#\r\ny", "/%\n", "/é\r\n",
+                                  "/\ud800"])
 def test_nothing_breaks_out_of_the_request_line(client: HttpClient, path: str) -> None:
     with pytest.raises(ValueError):
         client.get("127.0.0.1", 80, path)

@@ -111,7 +111,8 @@ def test_a_gap_in_a_body(site: Site, head: bytes) -> None:
 
     with site.serve(*[script] * len(reads)) as server, ThreadPoolExecutor(len(reads)) as pool:
         for reading in [pool.submit(read, site.get(server)) for read in reads]:
-            with pytest.raises(HttpException, match=f"no more of the response's body came for {FAIR:g} seconds") as caught:
+            with pytest.raises(HttpException,
+                               match=f"no more of the response's body came for {FAIR:g} seconds") as caught:
                 reading.result()
             assert caught.value.uri is not None
         assert repr(site.client) == "<HttpClient 0 active, 0 idle, 0 waiting>"

@@ -105,7 +105,8 @@ def test_the_path_begins_with_the_folders_name_and_leads_back_up() -> None:
 
 
 @pytest.mark.parametrize(("ago", "text"), [
-    (0, "08:50"), (31800, "00:00"), (31801, "5 Nov 23:59"), (-3599, "09:49"), (86400, "5 Nov 08:50"), (400 * 86400, "2 Oct 1993"), (-7200, "6 Nov 1994"), (-1e18, ""),
+    (0, "08:50"), (31800, "00:00"), (31801, "5 Nov 23:59"), (-3599, "09:49"), (86400, "5 Nov 08:50"),
+    (400 * 86400, "2 Oct 1993"), (-7200, "6 Nov 1994"), (-1e18, ""),
     (1e18, "")])
 def test_dates(ago: float, text: str) -> None:
     assert date_text(784111800 - ago, 784111800) == text

@@ -62,7 +62,8 @@ def test_bytes_that_are_not_utf_8_can_be_shown() -> None:
 
 
 @pytest.mark.parametrize("name", [
-    "a\\b", "..\\a", "\\", "con", "CON.txt", "nul", "a:b", "a.", "a ", "com1", "LPT¹.x", "a*", "a\tb", "file.txt::$DATA",
+    "a\\b", "..\\a", "\\", "con", "CON.txt", "nul", "a:b", "a.", "a ", "com1", "LPT¹.x", "a*", "a\tb",
+    "file.txt::$DATA",
 ])
 def test_what_windows_would_take_for_something_else(name: str) -> None:
     assert is_name(name, windows=False)

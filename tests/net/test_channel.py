@@ -100,7 +100,8 @@ def test_tls_says_what_it_has_sent(tls_contexts: TlsContexts) -> None:
     data = memoryview(os.urandom(4096) * (size // 4096))
     received = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as theirs:
-        with tls_contexts.server.wrap_socket(server.accept()[0], server_side=True, do_handshake_on_connect=False) as ours:
+        with tls_contexts.server.wrap_socket(server.accept()[0], server_side=True,
+                                             do_handshake_on_connect=False) as ours:
             go_on = threading.Event()
 
             def read() -> None:

@@ -121,7 +121,8 @@ def test_days(days: int) -> None:
 
 
 @pytest.mark.parametrize("host", [
-    "", " ", "a b", "a..b", ".a", "a.", "-a", "a-", "*", "*.", "*.*.a", "a.*", "*a.example", "a:80", "https://a", "[::1]",
+    "", " ", "a b", "a..b", ".a", "a.", "-a", "a-", "*", "*.", "*.*.a", "a.*", "*a.example", "a:80", "https://a",
+    "[::1]",
     "1.2.3", "1.2.3.4.5", "256.1.1.1", "*.1.2.3.4", "fe80::1%eth0", "a" * 64, "a." * 127 + "a", "\0", "a\n", "ü" * 64,
     "/tmp/socket"])
 def test_what_is_neither_name_nor_address(host: str) -> None:

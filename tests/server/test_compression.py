@@ -176,7 +176,8 @@ def negotiated(response: RawResponse) -> dict[str, list[str]]:
     return {name: response.get_all(name) for name in NEGOTIATED}
 
 
-def tagged(body: str, *, counted: bool = False, flushed: bool = False, skips: bool = False) -> Callable[[HttpRequest], None]:
+def tagged(body: str, *, counted: bool = False, flushed: bool = False,
+           skips: bool = False) -> Callable[[HttpRequest], None]:
     """A handler with an ETag; ``skips``: it counts what it would write, and for HEAD leaves that away."""
     def handler(request: HttpRequest) -> None:
         response = request.response
@@ -193,7 +194,8 @@ def tagged(body: str, *, counted: bool = False, flushed: bool = False, skips: bo
 
 
 @pytest.mark.parametrize("body, how", [
-    (body, how) for body in ("", "small", TEXT, BIG) for how in ({}, {"counted": True}, {"flushed": True}, {"skips": True})
+    (body, how) for body in ("", "small", TEXT, BIG)
+    for how in ({}, {"counted": True}, {"flushed": True}, {"skips": True})
     if body or how], ids=lambda value: str(value if isinstance(value, dict) else len(value)))
 @pytest.mark.parametrize("fields", [[ZIP], ["Accept-Encoding: br"], []], ids=["gzip", "another", "none"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

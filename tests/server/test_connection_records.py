@@ -203,7 +203,8 @@ ENDS: list[tuple[str, Callable[[HttpRequest], object], bytes, Callable[[RawClien
 ]
 
 
-@pytest.mark.parametrize("ended, handler, raw, then, settings", ENDS, ids=[end[0] + str(at) for at, end in enumerate(ENDS)])
+@pytest.mark.parametrize("ended, handler, raw, then, settings", ENDS,
+                         ids=[end[0] + str(at) for at, end in enumerate(ENDS)])
 def test_why_it_ended(ended: str, handler: Callable[[HttpRequest], object], raw: bytes,
                       then: Callable[[RawClient], object], settings: dict[str, Any]) -> None:
     with serving(handler, **settings) as server, RawClient(server.port) as client:

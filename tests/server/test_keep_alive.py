@@ -335,7 +335,8 @@ def test_each_of_many_heads_is_its_own() -> None:
     """However many are remembered, and on whichever connection they come."""
     with serving(tell) as server, RawClient(server.port) as one, RawClient(server.port) as other:
         for client in (one, other, one):
-            assert [client.get(f"/{number}").body for number in range(100)] == [b"/%d" % number for number in range(100)]
+            numbers = range(100)
+            assert [client.get(f"/{number}").body for number in numbers] == [b"/%d" % number for number in numbers]
         assert one.get("/" + "long" * 2000).body == other.get("/" + "long" * 2000).body == b"/" + b"long" * 2000
 
 

@@ -211,7 +211,8 @@ def by_a_users_generator(server: HttpServer) -> HttpRequest:
     return request
 
 
-@pytest.mark.parametrize("leave", [by_break, by_return, by_break_after_an_exception, by_next, by_next_after_an_exception,
+@pytest.mark.parametrize("leave", [by_break, by_return, by_break_after_an_exception, by_next,
+                                   by_next_after_an_exception,
                                    by_closing_the_iterator, by_dropping_the_iterator, by_a_users_generator,
                                    lambda server: server.first(), lambda server: server.timeout(PATIENCE).first()])
 def test_a_loop_that_is_left_without_an_exception(leave: Callable[[HttpServer], HttpRequest]) -> None:

@@ -109,7 +109,8 @@ LIMITED: list[tuple[dict[str, Any], bytes, str, int, str]] = [
 
 
 @pytest.mark.parametrize("settings, raw, at, status, section", LIMITED, ids=[repr(row[:2])[:60] for row in LIMITED])
-def test_a_limit_shows_where_it_was_passed(settings: dict[str, Any], raw: bytes, at: str, status: int, section: str) -> None:
+def test_a_limit_shows_where_it_was_passed(settings: dict[str, Any], raw: bytes, at: str, status: int,
+                                           section: str) -> None:
     """Of a long line a part around it."""
     answer = visit(reading, raw, **settings)
     line, _, found, rule = explained(answer.body.decode("ascii"))

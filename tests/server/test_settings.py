@@ -12,8 +12,10 @@ from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import answering, get, in_background, post, raw_answer, running, tell, visit
 
 DEFAULTS = {
-    "auto_compress": False, "idle_timeout": 120, "server_header": None, "session_timeout": 20 * 60, "max_sessions": 100_000,
-    "header_timeout": 20, "body_timeout": 60, "min_body_rate": 240, "max_header_size": 64 * 1024, "max_header_count": 128,
+    "auto_compress": False, "idle_timeout": 120, "server_header": None, "session_timeout": 20 * 60,
+    "max_sessions": 100_000,
+    "header_timeout": 20, "body_timeout": 60, "min_body_rate": 240, "max_header_size": 64 * 1024,
+    "max_header_count": 128,
     "max_target_length": 16 * 1024, "max_body_size": None, "max_connections": 10_000, "access_log": None,
     "allowed_hosts": None,
 }

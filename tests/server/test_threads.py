@@ -307,7 +307,8 @@ def test_cancelled_calls_do_not_pile_up(timer_thread: TimerThread) -> None:
     """Never more than half of what is kept is cancelled, in whatever order that was; the others come in theirs."""
     called: list[int] = []
     with kept_busy(timer_thread):
-        kept = [timer_thread.schedule(10 * (number - 4), lambda number=number: called.append(number))  # type: ignore[misc]
+        kept = [timer_thread.schedule(10 * (number - 4),
+                                      lambda number=number: called.append(number))  # type: ignore[misc]
                 for number in (3, 1, 2)]
         for cancelled in range(1, 2001):
             timer_thread.schedule(3600 - cancelled % 7, lambda: called.append(-1)).cancel()

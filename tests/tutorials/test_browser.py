@@ -98,7 +98,8 @@ def test_two_windows_chat(browser: Browser, tmp_path: Path) -> None:
             for other in windows:
                 browser.window = other
                 eventually(lambda: browser.text("#messages li:last-child") == text
-                           if browser.run("return document.querySelector('#messages li') !== null") else False, ANSWERING)
+                           if browser.run("return document.querySelector('#messages li') !== null") else False,
+                           ANSWERING)
         browser.window = windows[1]
         browser.run("socket.send('y'.repeat(10001))")
         eventually(lambda: browser.text("#state").startswith("The connection is closed."), ANSWERING)

@@ -23,7 +23,8 @@ _LAUNCH = Path(__file__).with_name("launch_client.py")
 def start(name: str, port: int, real_port: int, *arguments: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-u", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port), *arguments],
+        [sys.executable, "-W", "error", "-u", str(_LAUNCH), str(TUTORIALS / name), str(port), str(real_port),
+         *arguments],
         env=environment | {"PYTHONPATH": PYTHON_PATH},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -105,7 +105,8 @@ def test_a_bad_number_gets_404(notes: Program) -> None:
 
 
 def test_bad_json_gets_400(notes: Program) -> None:
-    for body in (b"", b"{", b"\xff", b"[" * 100_000, b"[]", b"null", b"{}", b'"myNote"', b'{"note": "x"}', b'{"myNote": 1}'):
+    for body in (b"", b"{", b"\xff", b"[" * 100_000, b"[]", b"null", b"{}", b'"myNote"', b'{"note": "x"}',
+                 b'{"myNote": 1}'):
         status, text = post(notes, body)
         assert status == 400, body
         assert text in ("That is not JSON.\n", 'Expected {"myNote": "text"} or {"getNote": 0}.\n'), body

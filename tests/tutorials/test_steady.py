@@ -1,4 +1,4 @@
-"""The chapter "Keeping it running": its program, and its files as systemd and nginx read them, where these are installed."""
+"""The chapter "Keeping it running": its program, and its files as systemd and nginx read them, where these exist."""
 from __future__ import annotations
 
 import os
@@ -111,7 +111,8 @@ def nginx(directory: Path, port: int) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as finder:
         own: int = finder.getsockname()[1]
     [text] = blocks("nginx")
-    text = text.replace("server 127.0.0.1:8000;", f"server 127.0.0.1:{port};").replace("listen 80;", f"listen 127.0.0.1:{own};")
+    text = text.replace("server 127.0.0.1:8000;", f"server 127.0.0.1:{port};")
+    text = text.replace("listen 80;", f"listen 127.0.0.1:{own};")
     (directory / "nginx.conf").write_text(NGINX.format(text))
     program = shutil.which("nginx", path=SEARCHED)
     assert program
@@ -150,7 +151,8 @@ def test_behind_nginx(tmp_path: Path) -> None:
             session.trust_env = False
             url = f"http://127.0.0.1:{port}/a%20b?c=d"
             # The client is nginx's peer, and so one of the proxies: what it says of those before it is believed.
-            for claimed, client in (("192.0.2.9", "192.0.2.9"), ("6.6.6.6, 192.0.2.9", "192.0.2.9"), (None, "127.0.0.1")):
+            for claimed, client in (("192.0.2.9", "192.0.2.9"), ("6.6.6.6, 192.0.2.9", "192.0.2.9"),
+                                    (None, "127.0.0.1")):
                 headers = {"X-Forwarded-Proto": "https"} | ({} if claimed is None else {"X-Forwarded-For": claimed})
                 answer = session.get(url, headers=headers, timeout=PATIENCE)
                 assert answer.text == f"{client} http 127.0.0.1:{port} GET /a b c=d 0"

@@ -24,7 +24,8 @@ def test_both_sides_see_the_same(tmp_path: Path) -> None:
                 client.send(line.encode())
             answer = client.read_response()
             assert answer.body == b"true\nI'm thinking of another number.\n"
-            assert f"    content-length: {len(answer.body)}\n\n    true\n    I'm thinking of another number.\n" in README
+            shown = f"    content-length: {len(answer.body)}\n\n    true\n    I'm thinking of another number.\n"
+            assert shown in README
             refusal = client.send(b"GET /?q=7 HTTP/1.1\r\nHost : localhost\r\n\r\n").read_until_eof()
         status, printed, seen = run("number_guesser.py", 4041, thinker.port, "--wire")
         assert status == 0 and "Is it " in printed

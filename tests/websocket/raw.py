@@ -30,7 +30,7 @@ background = in_background
 
 
 def xor(data: bytes, key: bytes) -> bytes:
-    """In one step: a loop over the bytes of 24 MiB takes this end of a connection half a minute where others work too."""
+    """In one step: a loop over the bytes of 24 MiB takes this end half a minute where others work too."""
     pattern = (key * (len(data) // 4 + 1))[:len(data)]
     return (int.from_bytes(data) ^ int.from_bytes(pattern)).to_bytes(len(data))
 

@@ -182,7 +182,8 @@ def test_what_is_no_101(status: int, own: bool, client: HttpClient) -> None:
     assert caught.value.http_status_code == status and str(status) in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://a.example", "https://a.example", "a.example", "ws:a", "ws://a.example/#x", "wsx://a"])
+@pytest.mark.parametrize("url", ["http://a.example", "https://a.example", "a.example", "ws:a", "ws://a.example/#x",
+                                 "wsx://a"])
 def test_urls_that_are_none(url: str) -> None:
     with pytest.raises(ValueError):
         WebSocket.connect(url)
@@ -246,7 +247,8 @@ def test_a_challenge_is_answered(client: HttpClient) -> None:
 
     def challenge(peer: Peer) -> None:
         peer.demand()
-        peer.send(b'HTTP/1.1 401 Who\r\nwww-authenticate: Basic realm="r"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+        peer.send(b'HTTP/1.1 401 Who\r\nwww-authenticate: Basic realm="r"\r\n'
+                  b'content-length: 0\r\nconnection: close\r\n\r\n')
 
     def authenticate(url: Uri, scheme: str, realm: str | None) -> bool:
         client.add_credentials(Uri.parse(server.url("/")), "r", HttpClientBasicCredentials("me", "secret"))

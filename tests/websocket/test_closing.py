@@ -74,7 +74,8 @@ def test_from_both_sides_at_once(server_side: bool) -> None:
 
 @both_sides
 @pytest.mark.parametrize("code, reason", [
-    (0, None), (999, None), (1002, None), (1004, None), (1005, None), (1006, None), (1012, None), (1015, None), (1016, None),
+    (0, None), (999, None), (1002, None), (1004, None), (1005, None), (1006, None), (1012, None), (1015, None),
+    (1016, None),
     (2999, None), (5000, None), (None, "x"), (1000, "x" * 124), (1000, "ä" * 62), (True, None), ("1000", None)])
 def test_what_cannot_be_closed_with(server_side: bool, code: int | None, reason: str | None) -> None:
     with pair(server_side=server_side) as (sock, raw):

@@ -179,7 +179,8 @@ def test_kinds_of_data() -> None:
         sock.add_stream(iter(more))
         assert [raw.read_frame() for _ in range(9)] == [
             (FIN | TEXT, "ä".encode()), (FIN | BINARY, b"1"), (FIN | BINARY, b"2"), (FIN | BINARY, b"3"),
-            (FIN | BINARY, b"456"), (FIN | TEXT, "ö".encode()), (FIN | TEXT, b"u"), (FIN | TEXT, b"a"), (FIN | BINARY, b"b")]
+            (FIN | BINARY, b"456"), (FIN | TEXT, "ö".encode()), (FIN | TEXT, b"u"), (FIN | TEXT, b"a"),
+            (FIN | BINARY, b"b")]
         for wrong in (1, None, ["a"]):
             with pytest.raises(TypeError):
                 sock.add(wrong)  # type: ignore[arg-type]

@@ -61,7 +61,8 @@ BAD = [
       for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15) for first in (FIN, 0)),
     *(Row(f"control frame {opcode} in fragments", [MESSAGE, (opcode, b"")], ["x"], close=1002)
       for opcode in (CLOSE, PING, PONG)),
-    *(Row(f"control frame {opcode} of 126 bytes", [MESSAGE, (FIN | opcode, struct.pack(">H", 1000) + bytes(124))], ["x"],
+    *(Row(f"control frame {opcode} of 126 bytes", [MESSAGE, (FIN | opcode, struct.pack(">H", 1000) + bytes(124))],
+          ["x"],
           close=1002) for opcode in (CLOSE, PING, PONG)),
     Row("a continuation of nothing", [MESSAGE, (FIN | CONTINUATION, b"")], ["x"], close=1002),
     Row("a continuation behind a whole message", [(TEXT, b"a"), (FIN | CONTINUATION, b"b"), (CONTINUATION, b"c")],
@@ -73,8 +74,10 @@ BAD = [
     Row("a Close of one byte", [MESSAGE, (FIN | CLOSE, b"\x03")], ["x"], close=1002),
     Row("a Close whose reason is no UTF-8", [MESSAGE, closing(1000, b"\xff")], ["x"], close=1007),
     *(Row(f"the text {text!r}", [MESSAGE, (FIN | TEXT, text)], ["x"], close=1007)
-      for text in (b"\x80", b"\xbf", b"\xc0\xaf", b"\xc1\xbf", b"\xc3", b"\xe0\x80\xaf", b"\xed\xa0\x80", b"\xed\xbf\xbf",
-                   b"\xf0\x80\x80\xaf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xfe", b"\xff",
+      for text in (b"\x80", b"\xbf", b"\xc0\xaf", b"\xc1\xbf", b"\xc3", b"\xe0\x80\xaf", b"\xed\xa0\x80",
+                   b"\xed\xbf\xbf",
+                   b"\xf0\x80\x80\xaf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xfe",
+                   b"\xff",
                    b"\xe2\x82", b"a\xcebb")),
     Row("a text that ends inside a letter", [(TEXT, b"a"), (FIN | CONTINUATION, b"\xc3")], [], close=1007),
 ]
@@ -149,7 +152,8 @@ def test_lengths_that_are_none(length: bytes) -> None:
             list(sock)
 
 
-@pytest.mark.parametrize("first, code", [(FIN | 3, 1002), (CONTINUATION, 1002), (FIN | RSV1 | TEXT, 1002), (PING, 1002)])
+@pytest.mark.parametrize("first, code", [(FIN | 3, 1002), (CONTINUATION, 1002), (FIN | RSV1 | TEXT, 1002),
+                                         (PING, 1002)])
 def test_a_first_byte_is_enough(first: int, code: int) -> None:
     with pair() as (sock, raw):
         raw.send(bytes([first]))
@@ -158,7 +162,8 @@ def test_a_first_byte_is_enough(first: int, code: int) -> None:
             list(sock)
 
 
-@pytest.mark.parametrize("wrong", [b"\xff", b"\xc0", b"\xf5", b"\xed\xa0", b"\xe0\x80", b"\xf0\x80", b"\xf4\x90", b"\xc3("])
+@pytest.mark.parametrize("wrong", [b"\xff", b"\xc0", b"\xf5", b"\xed\xa0", b"\xe0\x80", b"\xf0\x80", b"\xf4\x90",
+                                   b"\xc3("])
 @pytest.mark.parametrize("as_fragments", [False, True])
 def test_a_broken_text_is_refused_at_its_first_wrong_byte(wrong: bytes, as_fragments: bool) -> None:
     """Of a gigabyte that never comes."""

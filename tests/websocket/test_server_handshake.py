@@ -8,7 +8,8 @@ import pytest
 from blockingio import HttpRequest, HttpServer, WebSocket, WebSocketException, WebSocketTransformer
 from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
 from tests.websocket.raw import (
-    ACCEPT, CLOSE, FIN, KEY, OFF, PING, TEXT, RawSocket, accept_for, echo, echoing, frame, handling, request_head, upgraded)
+    ACCEPT, CLOSE, FIN, KEY, OFF, PING, TEXT, RawSocket, accept_for, echo, echoing, frame, handling, request_head,
+    upgraded)
 
 FIELDS = {"Host": "localhost", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY,
           "Sec-WebSocket-Version": "13"}
@@ -282,7 +283,8 @@ def test_nothing_of_a_frame_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
     with handling(fail, compression=OFF) as server:
         for data in (frame(FIN | TEXT, b"secret") + frame(FIN | 3, b"secret"), frame(FIN | TEXT, b"secret \xff"),
-                     frame(FIN | TEXT, b"fail, secret"), frame(FIN | PING, b"secret") + frame(FIN | CLOSE, b"\x0f\xa1secret"),
+                     frame(FIN | TEXT, b"fail, secret"),
+                     frame(FIN | PING, b"secret") + frame(FIN | CLOSE, b"\x0f\xa1secret"),
                      frame(FIN | TEXT, b"secret")[:9]):
             with upgraded(server.port) as raw:
                 raw.send(data).finish_sending()

@@ -43,7 +43,8 @@ def test_every_two_bytes() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("start", [b"\xe0\xa0", b"\xed\x9f", b"\xef\xbf", b"\xf0\x90", b"\xf4\x8f", b"\xf0\x90\x80", b"\xf3\xbf\xbf"])
+@pytest.mark.parametrize("start", [b"\xe0\xa0", b"\xed\x9f", b"\xef\xbf", b"\xf0\x90", b"\xf4\x8f", b"\xf0\x90\x80",
+                                   b"\xf3\xbf\xbf"])
 def test_every_byte_behind(start: bytes) -> None:
     wrong = [byte for byte in range(256) if is_taken(start + bytes([byte])) != may_begin(start + bytes([byte]))]
     assert not wrong

@@ -1,4 +1,4 @@
-"""What add() does once a WebSocket is at its end: StateError where our close() was first, nothing where the peer was."""
+"""What add() does once a WebSocket has ended: StateError where our close() was first, nothing where the peer was."""
 from __future__ import annotations
 
 import struct

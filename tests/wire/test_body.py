@@ -338,7 +338,8 @@ CHUNKED = b"Transfer-Encoding: chunked"
     (CHUNKED, b"1\r\na\r\n" * CHUNKS_ALONE + b"00\r\n\r\n", b"a" * CHUNKS_ALONE),
 ])
 @pytest.mark.parametrize("trailing", [b"", TRAILING])
-def test_a_body_that_came_with_its_head_is_out_of_the_way(block: bytes, raw: bytes, data: bytes, trailing: bytes) -> None:
+def test_a_body_that_came_with_its_head_is_out_of_the_way(block: bytes, raw: bytes, data: bytes,
+                                                          trailing: bytes) -> None:
     source, body = received(block, raw + trailing)
     assert body.is_here and source.pending == trailing and body.rest == raw
     assert all_of(body) == data and body.rest == b"" and source.pending == trailing

@@ -85,7 +85,8 @@ def test_method_fields_and_data_are_as_curl_has_them(server: HttpServer, site: S
     assert head[0] == "HEAD /"
 
 
-def test_a_redirect_is_shown_and_not_followed(server: HttpServer, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_redirect_is_shown_and_not_followed(server: HttpServer, site: Site,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"http://127.0.0.1:{server.port}/moved"]) == 0
     assert "location: /elsewhere?x" in capsys.readouterr().out and len(site.asked) == 1
 
@@ -96,7 +97,8 @@ def har(file: Path, *words: str) -> dict[str, Any]:
     log = json.loads(file.read_text(encoding="utf-8"))["log"]
     [entry] = log["entries"]
     assert log["version"] == "1.2" and log["creator"]["name"] == "blockingio"
-    assert set(entry) == {"startedDateTime", "time", "request", "response", "cache", "timings", "serverIPAddress", "connection"}
+    assert set(entry) == {"startedDateTime", "time", "request", "response", "cache", "timings", "serverIPAddress",
+                          "connection"}
     timings = entry["timings"]
     assert entry["time"] == pytest.approx(sum(timings[name] for name in ("connect", "send", "wait", "receive")))
     assert min(timings[name] for name in ("connect", "send", "wait", "receive")) >= 0
@@ -118,7 +120,8 @@ def test_a_har(server: HttpServer, tmp_path: Path, capsys: pytest.CaptureFixture
     assert request["bodySize"] == 4 and values(request["headers"])["host"] == f"127.0.0.1:{server.port}"
     assert (response["status"], response["statusText"], response["httpVersion"]) == (200, "OK", "HTTP/1.1")
     content = response["content"]
-    assert content["text"] == "text ü " * 100 and content["size"] == 800 == response["bodySize"] + content["compression"]
+    assert content["text"] == "text ü " * 100
+    assert content["size"] == 800 == response["bodySize"] + content["compression"]
     assert content["mimeType"] == "text/plain; charset=utf-8" and entry["serverIPAddress"] == "127.0.0.1"
     assert "5e6cre7" not in json.dumps(entry) and values(request["cookies"]) == {"q": "***", "s": "***"}
     entry = har(tmp_path / "har", *words, "--secrets")
@@ -149,11 +152,13 @@ def test_https(certificates: Certificates, site: Site, tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize("words, body", [
-    ([], b""), (["-d", "a='b' & $c"], b"a='b' & $c"), (["-d", "@-file"], b"x"), (["-X", "PATCH", "-d", "a\nb\\"], b"a\nb\\"),
+    ([], b""), (["-d", "a='b' & $c"], b"a='b' & $c"), (["-d", "@-file"], b"x"),
+    (["-X", "PATCH", "-d", "a\nb\\"], b"a\nb\\"),
     (["-X", "DELETE", "-H", "A: it's\t\"ü\"", "-H", "Empty;", "-H", "Accept: */*", "-H", "User-Agent:"], b""),
     (["-H", "Cookie: a=b", "-d", "\x01\r"], b"\x01\r"),
 ], ids=range(6))
-def test_the_command_of_curl_repeats_it(server: HttpServer, site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+def test_the_command_of_curl_repeats_it(server: HttpServer, site: Site, capsys: pytest.CaptureFixture[str],
+                                        tmp_path: Path,
                                         words: list[str], body: bytes) -> None:
     """As a shell reads it: a function in curl's place says what it was given."""
     if words == ["-d", "@-file"]:
@@ -171,11 +176,13 @@ def test_the_command_of_curl_repeats_it(server: HttpServer, site: Site, capsys: 
     asks = given[given.index(b"--request") + 1].decode() if b"--request" in given else "POST" if body else "GET"
     assert asks == method and f"http://127.0.0.1:{server.port}{line.partition(' ')[2]}".encode() in given
     headers = [given[at + 1] for at, word in enumerate(given) if word == b"--header"]
-    expected = [f"{name}: {value}" if value else f"{name};" for name, value in fields if name not in ("host", "content-length")]
+    expected = [f"{name}: {value}" if value else f"{name};" for name, value in fields
+                if name not in ("host", "content-length")]
     assert {header.decode("utf-8", "replace").lower() for header in headers} >= {
         field.encode("latin-1").decode("utf-8", "replace").lower() for field in expected}
     names = {name for name, _ in fields}
-    assert (b"Accept:" in headers) == ("accept" not in names) and (b"User-Agent:" in headers) == ("user-agent" not in names)
+    assert (b"Accept:" in headers) == ("accept" not in names)
+    assert (b"User-Agent:" in headers) == ("user-agent" not in names)
     if body:
         data = given[-1] if b"@-" in given else given[given.index(b"--data-raw") + 1]
         assert data == body

@@ -73,7 +73,8 @@ def test_each_line_names_connection_direction_and_seconds() -> None:
     assert written(tls) == "#1 --    0.0000 * open: -, TLS\n"
 
 
-CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1a;x=y\r\n" + b"abc\ndef" * 3 + b"12345\r\n0\r\nA: b\r\n\r\n"
+CHUNKS = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1a;x=y\r\n" + b"abc\ndef" * 3
+          + b"12345\r\n0\r\nA: b\r\n\r\n")
 
 
 def test_chunks() -> None:
@@ -105,7 +106,8 @@ def test_answers_without_a_body() -> None:
             ("out", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"), ("out", OK)]
     assert [line for line in lines(*said) if "| HTTP/1.1 " in line] == [
         r"-> | HTTP/1.1 200 OK\r\n", r"-> | HTTP/1.1 304 Not Modified\r\n", r"-> | HTTP/1.1 200 OK\r\n"]
-    connect = [("out", b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"), ("in", b"HTTP/1.1 200 OK\r\n\r\n"), ("out", REQUEST), ("in", OK)]
+    connect = [("out", b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"), ("in", b"HTTP/1.1 200 OK\r\n\r\n"),
+               ("out", REQUEST), ("in", OK)]
     assert remarks(*connect)[1:3] == ["ends the head", "keep-alive: the same connection goes on"]
     switch = [("in", REQUEST), ("out", b"HTTP/1.1 101 Switching\r\n\r\n"), ("out", b"\x81\x01a"), ("in", b"b\nc")]
     assert lines(*switch)[4:] == [
@@ -152,7 +154,8 @@ def test_what_is_not_whole_is_written_at_close() -> None:
 
 def test_every_piece_gives_the_same_lines() -> None:
     """However the bytes are cut into records, a line is written once it is whole."""
-    said = [("in", REQUEST + b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\nb\r\n0\r\n\r\n"), ("out", CHUNKS),
+    said = [("in", REQUEST + b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\nb\r\n0\r\n\r\n"),
+            ("out", CHUNKS),
             ("out", b"\r\nHTTP/1.1 404 No\r\nCookie: a\r\n b\r\nContent-Length: 3\r\n\r\n\xe2\x82\xac" + OK)]
     whole = lines(*said)
     apart = lines(*[(direction, data[at : at + 1]) for direction, data in said for at in range(len(data))])
@@ -164,7 +167,8 @@ def test_every_piece_gives_the_same_lines() -> None:
 SECRET = "5e6cre7"
 NAMES = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "cOOKIE"]
 FORMS: list[Callable[[str], str]] = [
-    lambda name: f"{name}: {SECRET}\r\n", lambda name: f"{name}:Basic {SECRET}\n", lambda name: f"{name} : {SECRET}\r\n",
+    lambda name: f"{name}: {SECRET}\r\n", lambda name: f"{name}:Basic {SECRET}\n",
+    lambda name: f"{name} : {SECRET}\r\n",
     lambda name: f" {name}: {SECRET}\r\n", lambda name: f"{name}:\r\n {SECRET}\r\n\t{SECRET}\r\n",
     lambda name: f"A: b\r{name}: {SECRET}\r\n", lambda name: f"\x00{name}\x00: {SECRET}\r\n",
     lambda name: f"{name} {SECRET}\r\n", lambda name: f"{name}: a\x1b;{SECRET}\r\n",
@@ -179,7 +183,8 @@ def test_secrets_are_masked_however_they_are_written(name: str, form: int) -> No
     chunked = b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n" + field + b"\r\n"
     messages = [b"GET / HTTP/1.1\r\n" + field + b"\r\n", b"HTTP/1.1 200 OK\r\n" + field + b"\r\n",
                 b"HTTP/1.1 100 Continue\r\n" + field + b"\r\nHTTP/1.1 200 OK\r\n\r\n", chunked,
-                b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n" + b"\r\nGET / HTTP/1.1\r\n" + field + b"\r\n"]
+                b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"
+                + b"\r\nGET / HTTP/1.1\r\n" + field + b"\r\n"]
     for message in messages:
         for end in (len(message), message.rindex(SECRET.encode()) + len(SECRET), message.index(SECRET.encode()) + 3):
             whole = message[:end]
@@ -207,9 +212,12 @@ def test_a_line_without_an_end_is_no_reason_to_show_a_secret() -> None:
 
 # ---------------------------------------------------------------------- the terminal
 
-CUTTINGS = [REQUEST, OK, CHUNKS, b"Content-Length: 5\r\n", b"\r\n", b"\n", b"\x1b[2J", b"\xc2\x9b31m", b"\xe2\x80\xae", b"\x00", b"0\r\n",
-            b"#2 <- 0.0 | GET", b"HTTP/1.1 101 x\r\n", b"Set-Cookie: " + SECRET.encode() + b"\r\n", b"ffffffffffffffffffff\r\n",
-            b"Transfer-Encoding: chunked\r\n", b"-1\r\n", b"HEAD / HTTP/1.0\r\n", b"\xff\xfe", b"\r", b" ", b"Content-Encoding: \x1bgzip\r\n"]
+CUTTINGS = [REQUEST, OK, CHUNKS, b"Content-Length: 5\r\n", b"\r\n", b"\n", b"\x1b[2J", b"\xc2\x9b31m", b"\xe2\x80\xae",
+            b"\x00", b"0\r\n",
+            b"#2 <- 0.0 | GET", b"HTTP/1.1 101 x\r\n", b"Set-Cookie: " + SECRET.encode() + b"\r\n",
+            b"ffffffffffffffffffff\r\n",
+            b"Transfer-Encoding: chunked\r\n", b"-1\r\n", b"HEAD / HTTP/1.0\r\n", b"\xff\xfe", b"\r", b" ",
+            b"Content-Encoding: \x1bgzip\r\n"]
 
 
 def test_nothing_unprintable_reaches_the_stream_whatever_is_sent() -> None:

@@ -35,8 +35,10 @@ number = 1
 def directory(tmp_path: Path) -> Path:
     """The working directory, with modules to be served."""
     (tmp_path / "package").mkdir()
-    for name, text in (("shop", APPLICATION), ("broken", "import package.broken\n"), ("leaving", "raise SystemExit(3)\n"),
-                       ("package/__init__", ""), ("package/broken", "1 / 0\n"), ("package/lacking", "import nonesuch\n")):
+    for name, text in (("shop", APPLICATION), ("broken", "import package.broken\n"),
+                       ("leaving", "raise SystemExit(3)\n"),
+                       ("package/__init__", ""), ("package/broken", "1 / 0\n"),
+                       ("package/lacking", "import nonesuch\n")):
         (tmp_path / f"{name}.py").write_text(text)
     return tmp_path
 
@@ -177,7 +179,8 @@ def test_a_hangup_brings_what_has_changed(directory: Path) -> None:
         assert body_of(port_of(url)) == b"first"
         (directory / "version.py").write_text("raise ImportError('not now')\n")
         command.process.send_signal(signal.SIGHUP)
-        while "before it served; those that it was to replace stay" not in command.line(command.process.stderr.fileno()):
+        stderr = command.process.stderr.fileno()
+        while "before it served; those that it was to replace stay" not in command.line(stderr):
             pass
         assert {body_of(port_of(url)) for _ in range(4)} == {b"first"}
         (directory / "version.py").write_text("from shop import application as old\nnew = b'second'\n"
@@ -205,7 +208,7 @@ def write_helper(directory: Path, text: str) -> None:
 
 
 def test_a_change_starts_the_application_again(directory: Path) -> None:
-    """From the same socket, which refuses nobody meanwhile; a module that cannot be imported is shown, and tried again."""
+    """From the same socket, which refuses nobody meanwhile; what cannot be imported is shown, and tried again."""
     (directory / "reloaded.py").write_text("def application(environ, start_response):\n"
                                            "    import helper\n"
                                            "    start_response('200 OK', [])\n"
@@ -221,7 +224,8 @@ def test_a_change_starts_the_application_again(directory: Path) -> None:
         errors = command.process.stderr.fileno()
         for text, expected, last in (
                 ("TEXT = b'two'", b"two", "helper.py" + CHANGED), ("TEXT = b'six'", b"six", "helper.py" + CHANGED),
-                ("TEXT = b'", b"could not be imported", "SyntaxError: unterminated string literal (detected at line 1)"),
+                ("TEXT = b'", b"could not be imported",
+                 "SyntaxError: unterminated string literal (detected at line 1)"),
                 ("from later import TEXT", b"could not be imported", "ModuleNotFoundError: No module named 'later'"),
                 (None, b"later", "." + CHANGED), ("TEXT = b'end'", b"end", "helper.py" + CHANGED)):
             if text is None:

@@ -1,4 +1,7 @@
-"""blockingio's WsgiHandler, with eight workers; "two" as a word of argv: in two processes, "one": in one that was forked."""
+"""blockingio's WsgiHandler, with eight workers.
+
+"two" as a word of argv: in two processes, "one": in one that was forked.
+"""
 import sys
 
 from blockingio import HttpServer
