@@ -76,7 +76,7 @@ class KeptBody:
 
     def add(self, data: bytes) -> None:
         self.size += len(data)
-        if self.is_lost:
+        if self.size > KEPT_SIZE:
             self._data.clear()
         else:
             self._data += data

@@ -282,11 +282,12 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
         return head + body if self._framing == COUNTED else head
 
     def _add(self, data: bytes) -> None:
-        super()._add(data)
+        IOSink._add(self, data)  # super() costs more, for each piece
         if data:
-            if self._plan.body is None:
-                self._plan.body = KeptBody()
-            self._plan.body.add(data)
+            plan = self._plan
+            if plan.body is None:
+                plan.body = KeptBody()
+            plan.body.add(data)
 
     def _transmit(self, data: bytes, body: int = 0, after: int = 0) -> None:
         with self._working:

@@ -110,7 +110,8 @@ class HeaderStore(MutableMapping[str, str]):
         """Their bytes and what of them a sender must know; kept until the next change."""
         section = self.kept_section
         if section is None:
-            self.kept_section = section = Section(self._all_lines(), self.by_name.get("content-type"))
+            lines = self._all_lines() if self._lines is None else self._lines
+            self.kept_section = section = Section(lines, self.by_name.get("content-type"))
         return section
 
     def encode(self) -> bytes:

@@ -319,13 +319,10 @@ def test_what_came_in_one_record_is_not_waited_for(tls_contexts: TlsContexts) ->
     """However much of it fits what is received at once; short messages before it and behind it."""
     with serving(body_length, context=tls_contexts.server) as server:
         with RawClient(server.port, context=tls_contexts.client) as client:
-            for size in (1, 4000, 4095, 4096, 4097, 8191, 8192, 8193, 12288, 16384, 40000):
+            for size in (1, 4095, 4096, 4097, 8192, 40000):
                 assert client.get("/").body == b"0"
                 whole = get("/") * 3
                 raw = whole + get("/", "X: " + "x" * max(size - len(whole) - len(get("/", "X: ")), 1))
-                for _ in range(2):  # one after the other, and then two at once
-                    client.send(raw)
-                    assert [client.read_response().body for _ in range(4)] == [b"0"] * 4
                 client.send(raw).send(raw)
                 assert [client.read_response().body for _ in range(8)] == [b"0"] * 8
                 client.send(post(b"x" * size) + post(b"x" * size))
