@@ -119,7 +119,7 @@ class RawClient:
         client.socket, client.seconds, client._received = sock, seconds, bytearray()
         return client
 
-    def send(self, data: bytes) -> Self:
+    def send(self, data: bytes | memoryview) -> Self:
         self.socket.settimeout(self.seconds)
         self.socket.sendall(data)
         return self
