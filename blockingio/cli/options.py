@@ -106,7 +106,7 @@ class Parser(argparse.ArgumentParser):
 def make_parser(environment: Mapping[str, str] = os.environ) -> Parser:
     """All options, with their help."""
     parser = Parser(environment)
-    parser.add_argument("directory", nargs="?", type=Path, default=Path("."), metavar="DIRECTORY",
+    parser.add_argument("directory", nargs="?", type=_path, default=Path("."), metavar="DIRECTORY",
                         help="what to serve (the current directory)")
     parser.add_argument("--version", action="version", version=f"blockingio {blockingio.__version__}")
     parser.add("where it listens", _add_address)
@@ -123,7 +123,7 @@ def _add_address(add: _Add) -> None:
     add("-b", "--bind", default="127.0.0.1", metavar="ADDRESS",
         help="address or host name to listen on; 0.0.0.0 or :: for all (127.0.0.1: this computer alone)")
     add("-p", "--port", type=whole_number, help="0 for any that is free (8000, or the next one that is free)")
-    add("--unix", type=Path, metavar="PATH", help="listen on a Unix-domain socket instead of an address and port")
+    add("--unix", type=_path, metavar="PATH", help="listen on a Unix-domain socket instead of an address and port")
     add("--host", action="append", default=[], metavar="NAME",
         help="answer for this name as well, or with *.NAME for all below it; without it, for IP addresses, localhost, "
              "this machine's names and that of --bind")
@@ -162,8 +162,8 @@ def _add_https(add: _Add) -> None:
     add("--https", action="store_true",
         help="serve HTTPS with a certificate made on the spot, for development; it is kept for 30 days, so that what "
              "a browser was told of it lasts")
-    add("--certificate", type=Path, metavar="FILE", help="serve HTTPS with this PEM chain")
-    add("--key", type=Path, metavar="FILE", help="its private key, where it is in a file of its own")
+    add("--certificate", type=_path, metavar="FILE", help="serve HTTPS with this PEM chain")
+    add("--key", type=_path, metavar="FILE", help="its private key, where it is in a file of its own")
 
 
 def _add_end(add: _Add) -> None:
@@ -190,7 +190,7 @@ def _add_log(add: _Add) -> None:
         help="the line for each request: common (client, time, request, status, bytes, seconds), combined (with the "
              "page before and the browser, for log readers), json or short; 'cut' marks an answer that did not go "
              "out whole (common)")
-    add("--log-file", type=Path, metavar="FILE", help="add the lines to this file instead of showing them")
+    add("--log-file", type=_path, metavar="FILE", help="add the lines to this file instead of showing them")
     add("--quiet", action="store_true", help="show no line for each request")
     add("--wire", action="store_true",
         help="show on stderr what goes over the wire, byte for byte, with credentials and cookies masked")
@@ -272,6 +272,13 @@ def _size(text: str) -> int:
     base = 1000 if (match[3] or "").upper() == "B" else 1024
     power: int = "KMGT".index(match[2].upper()) + 1 if match[2] else 0
     return int(match[1]) * int(base ** power)
+
+
+def _path(text: str) -> Path:
+    """An empty one, as a shell makes it of a variable that is not set, would be the current directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found ''")
+    return Path(text)
 
 
 def whole_number(text: str) -> int:
