@@ -4,6 +4,7 @@ Nothing here is a test: figures depend on the machine, so they are printed and n
 
     __main__     the command line, and the order of the sections
     rows         what servers are asked for, in groups: processor time for a request, and requests a second
+    latency      the same requests by 64 connections: within which time nearly all are answered
     message      a request of the load: its bytes
     answer       what an answer costs the handler's thread
     client       GET, POST and GET by TLS by keep-alive, and a download of 64 MiB

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import answer, certificate, client, command, files, imports, memory, rows, websocket
+from tests.benchmarks import answer, certificate, client, command, files, imports, latency, memory, rows, websocket
 from tests.benchmarks.report import Options, Score
 
 SECTIONS: dict[str, Callable[[Options, Score], None]] = {
-    **{group: partial(rows.run, group) for group in rows.GROUPS}, "answer": answer.run, "client": client.run,
-    "files": files.run, "command": command.run, "memory": memory.run, "import": imports.run,
-    "certificate": certificate.run, "websocket": websocket.run,
+    **{group: partial(rows.run, group) for group in rows.GROUPS}, "latency": latency.run, "answer": answer.run,
+    "client": client.run, "files": files.run, "command": command.run, "memory": memory.run,
+    "import": imports.run, "certificate": certificate.run, "websocket": websocket.run,
 }
 
 

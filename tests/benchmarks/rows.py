@@ -93,10 +93,10 @@ class Measured(NamedTuple):
 def run(group: str, options: Options, score: Score) -> None:
     for row in GROUPS[group]:
         with ExitStack() as stack:
-            compare(row, _start(row, stack), options, score)
+            compare(row, start(row, stack), options, score)
 
 
-def _start(row: Row, stack: ExitStack) -> list[Contender]:
+def start(row: Row, stack: ExitStack) -> list[Contender]:
     """Those that can run here and answer this row's request rightly; the others are named, with the reason."""
     contenders = []
     words = [row.route, *(["tls"] if row.tls else []), *(["close"] if row.message.close else [])]
