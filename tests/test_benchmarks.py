@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import command, rows
+from tests.benchmarks import command, latency, rows
 from tests.benchmarks import websocket
 from tests.benchmarks.contender import Contender, Unavailable, run_client, started
-from tests.benchmarks.load import drive, request
-from tests.benchmarks.report import Score, in_turn, print_table
+from tests.benchmarks.load import Load, drive, request
+from tests.benchmarks.report import Options, Score, in_turn, print_table
 
 
 @pytest.mark.parametrize("script", ["ceiling", "http_server", "blockingio"])
@@ -113,6 +113,19 @@ def test_each_row_is_answered_by_the_ceiling_and_by_us(group: str) -> None:
         for script in {"ceiling", *row.ours} - set(row.without):
             with Contender(f"apps.{script}", *words) as contender:
                 assert row.message.try_once(contender.port, rows.trusting() if row.tls else None) == "", row
+
+
+def test_the_latency_of_a_row_is_set_against_another_servers(monkeypatch: pytest.MonkeyPatch,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.02, 0.01, 0.03])
+    loads = [Load(1.0, 0.0, 0)] * 3  # to warm up
+    monkeypatch.setattr(latency, "ROWS", latency.ROWS[:1])
+    monkeypatch.setattr(latency, "generate_messages",
+                        lambda *args, **kwargs: loads.pop() if loads else Load(1.0, next(times), 0))
+    latency.run(Options(1, 1), Score())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].split() == ["GET", "20.00", "10.00", "30.00", "0.50", "1.50"]
+    assert lines[-1].strip() == "behind http.server: GET: blockingio.workers"
 
 
 def test_the_score_names_the_rows_in_which_others_lead() -> None:

@@ -249,6 +249,8 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
     def for_each(self, action: Callable[[HttpRequest], object], *, workers: int = 1) -> None:
         """Call ``action`` with each request, on this thread and ``workers - 1`` more, until the server is closed.
 
+        A worker that is awake takes the next request before another is woken; behind an action that takes longer than
+        about a millisecond another takes it.
         An exception from the action is logged on "blockingio" and answered with 500, or with the status that
         a broken request body asks for; the server goes on.  What is no Exception (SystemExit, KeyboardInterrupt) is
         answered so too, and ends it: all workers stop, and it is raised.  Raises RuntimeError or MemoryError where
