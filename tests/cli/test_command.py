@@ -202,7 +202,7 @@ def test_a_log_that_is_not_read_holds_nobody_up(directory: Path) -> None:
             for _ in range(200):
                 assert client.send(long).read_response().status == 404
         command.process.send_signal(signal.SIGTERM)
-        assert command.process.wait(PATIENCE) == 0
+        assert command.process.wait(PATIENCE * 2) == 0
         assert command.end()[2] == ""
 
 
@@ -219,9 +219,10 @@ def test_it_serves_without_an_output(directory: Path, arguments: list[str], redi
             env=os.environ | {"PYTHONPATH": PYTHON_PATH}) as process:
         try:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-            assert requests.get(url + "hello.txt", timeout=PATIENCE).text == "Hello, world!"
+            # A process has to start first.
+            assert requests.get(url + "hello.txt", timeout=PATIENCE * 2).text == "Hello, world!"
             process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(PATIENCE * 2) == 0
         finally:
             process.kill()
 
