@@ -85,9 +85,7 @@ class Workers:
         self._starts_left = count + _SPARE_STARTS
         self._threads: list[Thread] = []
         self._fatal: BaseException | None = None  # what the first died of that did not just end
-        # None: there is but one reader.
-        stands_by = count > 1 and not isinstance(action, ConnectionAction)
-        self._standby = state.requests.new_standby() if stands_by else None
+        self._standby = state.requests.new_standby() if count > 1 else None
         # Of the process that this was made in: a fork gives its child another one, and its workers end there.
         state.requests.tell_at_close(self._subscription)
 
