@@ -240,7 +240,7 @@ class ResponseWriter(IOSink):
         start = starts.get(self._status_code) if begin <= time() < end else None
         if (start is not None and length >= 0 and asked.is_usual and section.is_usual
                 and self._reason_phrase is None):
-            # How long its body is, is all there is to say.
+            # A start that is kept belongs to a status with content: how long that is, is all there is left to say.
             fields = section.data
             framing = b"content-length: %d\r\n" % length
             if not self._keep:
