@@ -349,6 +349,36 @@ def test_a_worker_that_forks() -> None:
 
 
 @FORKS
+def test_a_worker_that_forks_while_another_thread_decides_who_waits() -> None:
+    """The locks that other threads held at the fork are not waited for in the child."""
+    loop = """
+    fork = os.fork
+    def fork_at_a_bad_time():
+        standby, = server.state.requests._standbys
+        is_held, may_go = threading.Event(), threading.Event()
+        def hold():
+            with standby._lock:
+                is_held.set()
+                may_go.wait()
+        thread = threading.Thread(target=hold)
+        thread.start()
+        is_held.wait()
+        pid = fork()
+        if pid:
+            may_go.set()
+            thread.join()
+        return pid
+    os.fork = fork_at_a_bad_time
+    """ + ACTING["four workers"]
+    with Script(FORKING.format(loop=loop, in_child="pass", then="print('over', flush=True)")) as script:
+        with RawClient(script.port) as client:
+            while (body := client.get("/fork").body) == b"hello":
+                pass  # it was another worker's
+            assert body == b"0"
+        assert script.line() == "over"
+
+
+@FORKS
 @pytest.mark.parametrize("inner", [
     ACTING["loop"], ACTING["for_each"], "for request in server.timeout(60): act(request)",
 ], ids=["loop", "for_each", "timeout"])

@@ -64,11 +64,7 @@ class Standby:
     def __init__(self, size: Callable[[], int]) -> None:
         self.readers = 0  # guarded by the queue's lock
         self._size = size
-        # Guards who leads and who watches.  The leader itself takes requests without it.  Reentrant: the garbage
-        # collector may run a finalizer of the user's in here, which cancels the subscription.
-        self._lock = threading.RLock()
-        self._alarm = threading.Condition(self._lock)  # the watcher sleeps on it
-        self._others = threading.Condition(self._lock)
+        self._make_locks()
         self.leader: Reader | None = None  # read without the lock: only its own thread needs to be sure
         self._watcher: Reader | None = None
         self.is_alert = False  # the watcher has been woken, or will look before it sleeps; read without the lock
@@ -148,8 +144,6 @@ class Standby:
 
     def resign(self, reader: Reader) -> None:
         """It asks no more, or not soon.  Idempotent."""
-        if self._is_over:
-            return
         with self._lock:
             if self.leader is reader:
                 self.leader = None
@@ -157,8 +151,16 @@ class Standby:
             self._leave_watch(reader)
 
     def end(self) -> None:
-        """In a forked child, which has none of the other threads: what they held is not waited for."""
+        """In a forked child, which has none of the other threads: what they held at the fork is not waited for."""
         self._is_over = True
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        # Guards who leads and who watches.  The leader itself takes requests without it.  Reentrant: the garbage
+        # collector may run a finalizer of the user's in here, which cancels the subscription.
+        self._lock = threading.RLock()
+        self._alarm = threading.Condition(self._lock)  # the watcher sleeps on it
+        self._others = threading.Condition(self._lock)
 
     def _lead(self, reader: Reader) -> None:
         self.leader = reader
@@ -166,8 +168,6 @@ class Standby:
 
     def _leave_watch(self, reader: Reader) -> None:
         """Where no reader watches, another is to."""
-        if self._is_over:
-            return
         with self._lock:
             if self._watcher is reader:
                 self._watcher = None

@@ -12,6 +12,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage
+from blockingio.net.system import begin_anew_in_child
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader
 from blockingio.server.slots import ConnectionAction, Slots
@@ -79,7 +80,9 @@ class Workers:
         self._count = count
         self._subscription = _WorkersSubscription(self, on_error, on_done, cancel_on_error)
         self._requests: RequestQueue | None = None  # with one reader more until the last worker ends: listen's
-        self._lock = threading.Lock()  # guards what follows
+        self._begin_anew()
+        begin_anew_in_child(self, Workers._begin_anew)
+        # Guarded by the lock:
         self._readers: list[RequestReader] = []
         self._left = count  # that have not ended yet
         self._starts_left = count + _SPARE_STARTS
@@ -88,6 +91,10 @@ class Workers:
         self._standby = state.requests.new_standby() if count > 1 else None
         # Of the process that this was made in: a fork gives its child another one, and its workers end there.
         state.requests.tell_at_close(self._subscription)
+
+    def _begin_anew(self) -> None:
+        """In a forked child, too: another thread of the parent may have held the lock at the fork."""
+        self._lock = threading.Lock()
 
     def is_server_closed(self) -> bool:
         return self._state.closing
