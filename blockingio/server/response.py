@@ -190,7 +190,7 @@ class HttpResponse(ResponseWriter):
         """
         if self.phase != OPEN:
             raise StateError("the response has begun: redirect() comes before the first write, flush or close")
-        self.headers.set("location", str(written_uri(location)))
+        self.headers.set_trusted("location", str(written_uri(location)))
         self.status_code = status
         self.close()
 
