@@ -22,7 +22,7 @@ class AccessRecord:
     """
 
     __slots__ = ("remote", "user", "time", "method", "target", "version", "status", "body_size", "seconds",
-                 "request_headers", "is_complete")  # fmt: skip
+                 "request_headers", "is_complete")
 
     def __init__(self, remote: str, user: str | None, time: float, method: str, target: str, version: str,
                  status: int, body_size: int, seconds: float, request_headers: HttpHeaders,

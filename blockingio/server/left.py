@@ -27,7 +27,7 @@ _FOR_ITER = opmap["FOR_ITER"]
 # At these a loop lets go of its iterator without an exception: 3.14 has one of its own.  And at these it is not known
 # what has happened to the user's own generator that the loop is in: its reader may just be done.
 _NO_EXCEPTION = frozenset(opmap[name] for name in ("POP_TOP", "POP_ITER", "YIELD_VALUE", "RESUME", "SEND")
-                          if name in opmap)  # fmt: skip
+                          if name in opmap)
 
 
 def asking_loop() -> CodeType | None:
@@ -48,7 +48,7 @@ def answer_if_left_by_exception(given: ref[Any] | None, loop: CodeType | None,
         return
     frame = users_frame()
     if (frame is not None and frame.f_code is loop and instruction_of(frame) not in _NO_EXCEPTION
-            and _is_in_a_traceback(frame)):  # fmt: skip
+            and _is_in_a_traceback(frame)):
         answer(request, 500)
 
 

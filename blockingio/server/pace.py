@@ -67,4 +67,4 @@ class BodyPace:
 
     def _too_slow(self) -> BadMessage:
         return BadMessage(f"a body came with less than {self._rate} bytes a second, expected that many "
-                          f"from second {BODY_GRACE:g} on", 408, "RFC 9110 15.5.9")  # fmt: skip
+                          f"from second {BODY_GRACE:g} on", 408, "RFC 9110 15.5.9")

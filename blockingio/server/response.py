@@ -125,7 +125,7 @@ class HttpResponse(ResponseWriter):
     def start_session(self, sessions: Sessions) -> None:
         if self.phase != OPEN:
             raise StateError("the response has begun: use request.session before the first write, so that its "
-                             "cookie can be sent")  # fmt: skip
+                             "cookie can be sent")
         self._session = sessions.create()
         cookie = Cookie(SESSION_COOKIE, self._session.id)
         cookie.path = "/"
@@ -298,7 +298,7 @@ class HttpResponse(ResponseWriter):
         try:
             asked = self._asked
             warnings.warn(f"a response was dropped without close(): {asked.method} {asked.target}",
-                          ResourceWarning, stacklevel=3, source=self)  # fmt: skip
+                          ResourceWarning, stacklevel=3, source=self)
         finally:  # a filter may make the warning an error
             try:
                 self.close()

@@ -27,7 +27,7 @@ from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
 from blockingio.wire.sink import (
     BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
@@ -41,7 +41,7 @@ class ResponseWriter(IOSink):
 
     __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
                  "_cookies", "_session", "_send_queue", "_done", "_deadline", "started_at", "_sent",
-                 "finished")  # fmt: skip
+                 "finished")
 
     def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
         # IOSink's, set here: a call of its own would cost each request one more frame.
@@ -173,7 +173,7 @@ class ResponseWriter(IOSink):
             connection.client_address(asked.fields) or "-", None, time(), asked.method, asked.target, asked.version,
             self._status_code, self.body_sent, monotonic() - self.started_at,
             asked.fields.headers, not self._gone,
-        ))  # fmt: skip
+        ))
 
     # ---------------------------------------------------------------- its head
 
@@ -389,7 +389,7 @@ class ResponseWriter(IOSink):
             self._freeze_headers()
         if 0 <= self._declared < self._written + self._size + count:
             self._fail_length(f"{self._written + self._size + count} bytes written, "
-                              f"expected {self._declared} by content_length")  # fmt: skip
+                              f"expected {self._declared} by content_length")
         self._send_buffered()
         if self.compressor is not None:
             self._add_file(descriptor, offset, count)

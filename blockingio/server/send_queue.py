@@ -140,7 +140,7 @@ class SendQueue:
         with self._condition:
             wasteful = [piece for piece in self._waiting
                         if isinstance(piece, Piece) and piece is not self._in_hand and piece.is_wasteful
-                        and piece.is_only_ours]  # fmt: skip
+                        and piece.is_only_ours]
             if self.failed or not wasteful:
                 return False
             for piece in wasteful:

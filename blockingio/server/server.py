@@ -28,7 +28,7 @@ from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader, iterate
 from blockingio.server.settings import (
     Limit, ListSetting, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
-)  # fmt: skip
+)
 from blockingio.server.workers import Workers, answer_error
 from blockingio.stream.stream import Stream
 from blockingio.stream.subscription import StreamSubscription
@@ -415,7 +415,7 @@ class HttpConnectionsInfo:
 
     def __repr__(self) -> str:
         return (f"<HttpConnectionsInfo total={self.total} active={self.active} "
-                f"idle={self.idle} closing={self.closing}>")  # fmt: skip
+                f"idle={self.idle} closing={self.closing}>")
 
 
 def _resolve(address: str | InternetAddress) -> InternetAddress:

@@ -59,7 +59,7 @@ class Standby:
     """
 
     __slots__ = ("readers", "leader", "is_alert", "_size", "_lock", "_alarm", "_others", "_watcher", "_is_over", "_taken",
-                 "_seen", "_points", "_all_wait_until")  # fmt: skip
+                 "_seen", "_points", "_all_wait_until")
 
     def __init__(self, size: Callable[[], int]) -> None:
         self.readers = 0  # guarded by the queue's lock

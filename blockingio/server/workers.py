@@ -39,7 +39,7 @@ class _WorkersSubscription(StreamSubscription[HttpRequest]):
     def __init__(self, workers: Workers, on_error: Callable[[Exception], object] | None,
                  on_done: Callable[[], object] | None, cancel_on_error: bool) -> None:
         super().__init__(None, on_error=on_error or has_been_logged, on_done=on_done, cancel_on_error=cancel_on_error,
-                         on_cancel=workers.wake)  # fmt: skip
+                         on_cancel=workers.wake)
         self._workers = workers
 
     def is_taking(self) -> bool:

@@ -62,7 +62,7 @@ class Fields:
     """A header section: what framing needs of it, and its text for the rest."""
 
     __slots__ = ("block", "version", "content_length", "chunked", "fault", "keep_alive", "connection",
-                 "expects_continue", "host", "_headers")  # fmt: skip
+                 "expects_continue", "host", "_headers")
 
     def __init__(self, block: bytes, version: str) -> None:
         self.block = block
@@ -89,7 +89,7 @@ class RequestHead:
     """A request's head, and what follows from it; immutable, so one serves every request that repeats it."""
 
     __slots__ = ("method", "target", "version", "fields", "keep_alive", "has_body", "is_usual", "is_last",
-                 "is_followed", "_uri")  # fmt: skip
+                 "is_followed", "_uri")
 
     def __init__(self, method: str, target: str, version: str, fields: Fields) -> None:
         self.method = method

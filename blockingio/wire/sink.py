@@ -64,7 +64,7 @@ class IOSink:
     """
 
     __slots__ = ("phase", "_parts", "_size", "_written", "_declared", "_framing", "_headers", "_codec", "_encoder",
-                 "compressor", "_is_as_given", "buffer_output", "__weakref__")  # fmt: skip
+                 "compressor", "_is_as_given", "buffer_output", "__weakref__")
 
     def __init__(self) -> None:
         self.phase = OPEN

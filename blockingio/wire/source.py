@@ -32,7 +32,7 @@ END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 
 class Source:
     __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head", "_repeats", "_heads",
-                 "_received")  # fmt: skip
+                 "_received")
 
     _END = re.compile(rb"\r\n\r\n")  # of a head
     # What no head contains: a control character, or a line that ends without CR (RFC 9112 2.2).

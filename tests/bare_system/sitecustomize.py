@@ -23,7 +23,7 @@ ABSENT = {
     os: ["fork", "forkpty", "register_at_fork", "pread", "preadv", "pwrite", "pwritev", "sendfile", "memfd_create",
          "O_NOFOLLOW", "O_DIRECTORY", "O_PATH",
          "SCHED_BATCH", "SCHED_IDLE", "sched_setscheduler", "sched_getscheduler", "sched_param"],
-}  # fmt: skip
+}
 
 # Modules that cannot be imported.
 NO_MODULES = ["fcntl"]

@@ -28,7 +28,7 @@ PIECES = [
     b"\xff", b"ffffffffffffffff", b"HTTP/1.1 200 OK\r\n\r\n", b"content-length: 5\r\n", b"\r\n\r\n", b"101",
     b"transfer-encoding: chunked\r\n", b"content-encoding: gzip\r\n", b"x: " + b"y" * 70_000, b"304",
     b"HTTP/9.9",
-]  # fmt: skip
+]
 
 
 def damage(data: bytes, chance: random.Random) -> bytes:
@@ -81,14 +81,14 @@ def test_damaged_responses(seed: int) -> None:
 NAMES = [
     b"location", b"location", b"www-authenticate", b"proxy-authenticate", b"authentication-info", b"set-cookie",
     b"content-type", b"date", b"expires", b"host", b"content-encoding", b"connection", b"content-length",
-]  # fmt: skip
+]
 WORDS = [
     b"http:", b"https:", b"//", b"a", b"b.example", b".", b":", b"@", b"%00", b"%", b"%zz", b"%41", b"%2f", b"[", b"]",
     b"::1", b"\xff", b"\xc3\xbc", b"xn--", b"/", b"\\", b"?", b"#", b" ", b"\t", b"80", b"99999", b'"', b"a%3Ab:c@",
     b"Basic ", b"Digest ", b"realm=", b"nonce=", b"qop=", b"auth", b"algorithm=", b"MD5-sess", b"SHA-256",
     b"stale=true", b"userhash=true", b",", b";", b"=", b"charset=", b"utf-8", b"expires=", b"max-age=", b"9" * 40,
     b"Sun, 06 Nov 1994 08:49:37 GMT", b"-1", b"opaque=", b"nextnonce=", b"gzip", b"v1.x", b"%25a",
-]  # fmt: skip
+]
 
 
 def look_at(response: HttpClientResponse) -> None:

@@ -11,7 +11,7 @@ from blockingio import HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import (
     answering, asking, get, in_background, queued, reset_once_heard, running, tell, to_the_end,
-)  # fmt: skip
+)
 
 
 def at_once(number: int) -> tuple[Callable[[HttpRequest], None], list[str]]:

@@ -60,7 +60,7 @@ def add(first: Any, second: Any) -> Any:
     (lambda s: s.drain(), (1, 2), None, []),
     (lambda s: s.drain("value"), (1, 2), "value", []),
     (lambda s: s.drain(future_value=0), (), 0, []),
-])  # fmt: skip
+])
 def test_what_it_answers(answer: Answer, events: Iterable[Any], expected: Any, left: list[Any]) -> None:
     stream = Stream.from_iterable(iter(events))
     assert answer(stream) == expected
@@ -81,7 +81,7 @@ def test_what_it_answers(answer: Answer, events: Iterable[Any], expected: Any, l
     (lambda s: s.element_at(-1), (1, 2), ValueError, "expected a number of at least 0, found -1"),
     (lambda s: s.element_at(2), (1, 2), IndexError, "expected an event at index 2, found only 2"),
     (lambda s: s.element_at("0"), (1, 2), TypeError, "integer"),
-])  # fmt: skip
+])
 def test_what_has_no_answer(answer: Answer, events: Iterable[Any], error: type[Exception],
                                  message: str) -> None:
     with pytest.raises(error, match=message):
@@ -91,7 +91,7 @@ def test_what_has_no_answer(answer: Answer, events: Iterable[Any], error: type[E
 @pytest.mark.parametrize("answer", [
     lambda s: s.element_at(-1),
     lambda s: s.element_at("0"),
-])  # fmt: skip
+])
 def test_a_wrong_index_reads_nothing(answer: Answer) -> None:
     stream = Stream.from_iterable([1])
     with pytest.raises((ValueError, TypeError)):
@@ -173,7 +173,7 @@ def test_pipe_does_not_close_what_failed() -> None:
     lambda s: s.single_where(lambda e: False, or_else=lambda: None),
     lambda s: s.element_at(2),
 ], ids=("for_each fold length drain join any every contains "
-        "first_where last_where single_where element_at").split())  # fmt: skip
+        "first_where last_where single_where element_at").split())
 def test_no_event_is_held_while_the_next_is_awaited(answer: Answer) -> None:
     feed = Feed()
     with references(2) as (events, references_):

@@ -127,7 +127,7 @@ def test_a_timeout_of_one_reader_is_nothing_to_the_others() -> None:
     (lambda s: s.take(2), [0, 1]),
     (lambda s: s.skip(1).where(lambda n: n < 3), [1, 2]),
     (lambda s: s.timeout(PATIENCE), [0, 1, 2, 3]),
-])  # fmt: skip
+])
 def test_a_view_of_one_is_one_too(view: Callable[[Stream[int]], Stream[Any]], expected: object) -> None:
     viewed = view(Stream.from_iterable(range(4)).as_broadcast_stream())
     assert viewed.is_broadcast

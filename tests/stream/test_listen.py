@@ -114,7 +114,7 @@ def test_an_error_of_on_data_that_nobody_hears_is_logged(caplog: pytest.LogCaptu
     assert done.wait(PATIENCE)
     assert events == [1, 2]
     assert [record.getMessage() for record in caplog.records] == [
-        "on_data of a stream failed: 1", "on_data of a stream failed: 2"]  # fmt: skip
+        "on_data of a stream failed: 1", "on_data of a stream failed: 2"]
 
 
 def test_a_callback_that_fails_is_logged_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -272,7 +272,7 @@ def refuse(event: Event) -> Event:
     lambda stream: stream.listen(refuse, on_error=lambda error: None),
     lambda stream: stream.map(refuse).listen(None),
     lambda stream: stream.listen(refuse),
-], ids=["view", "on_data", "view unheard", "on_data unheard"])  # fmt: skip
+], ids=["view", "on_data", "view unheard", "on_data unheard"])
 def test_no_event_is_held_by_an_error(
     listen: Callable[[Stream[Event]], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     ([30, 0, 0, 0], [8, 38, 40, 48, 56]),  # of several that were missed, one
     ([8, 8, 8, 8], [8, 16, 24, 32, 40]),
     ([12, 12, 12, 12], [8, 20, 32, 44, 56]),
-])  # fmt: skip
+])
 def test_periodic_does_not_drift(clock: Clock, work: list[int], expected: list[int]) -> None:
     numbers: Iterator[tuple[int, float]] = iter(Stream.periodic(8, lambda number: (number, clock.now - 1000)))
     times = []

@@ -197,7 +197,7 @@ def test_what_a_cancelled_on_data_raises_is_logged(caplog: pytest.LogCaptureFixt
     lambda feed: Stream.periodic(1000, str),
     lambda feed: Stream.from_iterable(feed).timeout(1000),
     lambda feed: Stream.from_iterable([1]).async_map(lambda event: Future()),
-], ids=["periodic", "timeout", "async_map"])  # fmt: skip
+], ids=["periodic", "timeout", "async_map"])
 def test_cancel_wakes_a_thread_that_is_not_inside_the_source(view: Callable[[Feed], Stream[Any]]) -> None:
     before = set(threading.enumerate())
     for step in range(10):  # from before it waits to after

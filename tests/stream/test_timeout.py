@@ -85,11 +85,11 @@ def test_a_limit_that_is_no_number_is_refused_at_once() -> None:
     lambda source, limited: source.map(same),
     lambda source, limited: source.timeout(PATIENCE),
     lambda source, limited: source.as_broadcast_stream(),
-], ids=["the view", "the source", "a view of the source", "another timeout", "a broadcast"])  # fmt: skip
+], ids=["the view", "the source", "a view of the source", "another timeout", "a broadcast"])
 @pytest.mark.parametrize("make", [
     lambda feed: Stream.from_iterable(feed),
     lambda feed: Stream.from_iterable(feed).map(same).where(lambda e: True),
-], ids=["iterable", "views"])  # fmt: skip
+], ids=["iterable", "views"])
 def test_what_comes_too_late_is_the_next_readers(
     make: Callable[[Feed], Stream[int]], reader: Callable[[Stream[int], Stream[int]], Stream[int]]
 ) -> None:

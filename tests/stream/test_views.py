@@ -67,7 +67,7 @@ def pairs(stream: Iterable[int]) -> Iterator[tuple[int, int]]:
     (lambda s: s.transform(Doubled()), (1, 2), [2, 4]),
     (lambda s: s.transform(pairs), (1, 2, 3, 4), [(1, 2), (3, 4)]),
     (lambda s: s.transform(lambda t: t.map(str)), (1, 2), ["1", "2"]),
-])  # fmt: skip
+])
 def test_what_a_view_gives_and_that_it_is_empty_then(view: Callable[[Stream[Any]], Stream[Any]],
                                                      events: tuple[Any, ...], expected: list[Any]) -> None:
     viewed = view(stream(*events))
@@ -80,7 +80,7 @@ def test_what_a_view_gives_and_that_it_is_empty_then(view: Callable[[Stream[Any]
 @pytest.mark.parametrize("items", [
     [1, 2], (1, 2), range(1, 3), {1: "a", 2: "b"}, {1, 2}, frozenset((1, 2)), b"\1\2", bytearray(b"\1\2"),
     iter([1, 2]), (n for n in (1, 2)), Stream.from_iterable((1, 2)), {1: 0, 2: 0}.keys(),
-], ids=lambda items: type(items).__name__)  # fmt: skip
+], ids=lambda items: type(items).__name__)
 def test_any_iterable_is_a_stream(items: Iterable[int]) -> None:
     numbers = Stream.from_iterable(items)
     assert numbers.first() == 1
@@ -179,7 +179,7 @@ def test_a_second_iteration_goes_on_where_the_first_broke_off() -> None:
     (lambda s: s.handle_error(same), 1, [1], 2),
     (lambda s: s.timeout(PATIENCE), 1, [1], 2),
     (lambda s: s.as_broadcast_stream(), 1, [1], 2),
-])  # fmt: skip
+])
 def test_what_is_not_needed_is_left_for_the_next_reader(
     view: Callable[[Stream[int]], Stream[int]], given: int, wanted: list[int], left: int
 ) -> None:
@@ -239,7 +239,7 @@ def parse(text: str) -> int:
     (lambda s: s.take_while(lambda n: True), [1, 2, 3]),
     (lambda s: s.timeout(PATIENCE), [1, 2, 3]),
     (lambda s: s.as_broadcast_stream(), [1, 2, 3]),
-])  # fmt: skip
+])
 def test_iterating_goes_on_behind_an_error(
     view: Callable[[Stream[int]], Stream[int]], expected: list[int]
 ) -> None:
@@ -406,7 +406,7 @@ def test_distinct_holds_the_one_that_it_compares_with() -> None:
     lambda s: s.take_while(lambda e: True),
     lambda s: s.skip_while(lambda e: False),
     lambda s: s.timeout(PATIENCE),
-], ids="all map where take skip expand distinct async_map take_while skip_while timeout".split())  # fmt: skip
+], ids="all map where take skip expand distinct async_map take_while skip_while timeout".split())
 def test_each_event_goes_to_one_of_the_threads(view: Callable[[Stream[int]], Stream[int]]) -> None:
     viewed = view(Stream.from_iterable(number for number in range(300)))  # a generator stands one thread only
     readings = [in_thread(viewed.to_list) for _ in range(4)]

@@ -155,12 +155,12 @@ def test_a_stream_that_waits_by_itself_needs_no_thread() -> None:
     lambda s: s.expand(lambda e: ()),
     lambda s: s.async_expand(lambda e: None),
     lambda s: s.cast(str).handle_error(same),
-], ids="where skip skip_while distinct expand async_expand handle_error".split())  # fmt: skip
+], ids="where skip skip_while distinct expand async_expand handle_error".split())
 @pytest.mark.parametrize("make", [
     lambda: Stream.from_iterable(range(10**9)),
     lambda: Stream.from_iterable(itertools.repeat(1)),
     lambda: Always(),
-], ids=["container", "iterator", "stream"])  # fmt: skip
+], ids=["container", "iterator", "stream"])
 def test_events_that_are_left_out_do_not_begin_the_wait_anew(
     make: Callable[[], Stream[Any]], view: Callable[[Stream[Any]], Stream[Any]]
 ) -> None:
@@ -182,7 +182,7 @@ def test_on_timeout_of_a_stream_that_waits_by_itself() -> None:
 @pytest.mark.parametrize("make", [
     lambda: Stream.periodic(10, same),
     lambda: Stream.periodic(10, same).map(same).as_broadcast_stream(),
-], ids=["periodic", "broadcast"])  # fmt: skip
+], ids=["periodic", "broadcast"])
 def test_our_own_sources_need_no_thread(make: Callable[[], Stream[Any]]) -> None:
     before = set(threading.enumerate())
     limited = make().timeout(SOON)
