@@ -110,7 +110,7 @@ def _greeting(server: HttpServer, options: argparse.Namespace, kept: KeptCertifi
         yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
 
 
-def _load_or_exit(parser: _Parser, spec: str) -> Any:
+def _load_or_exit(parser: _Parser, spec: str, load: Callable[[str], Any] = load) -> Any:
     try:
         return load(spec)
     except NoApplication as error:
@@ -162,10 +162,17 @@ def _serve_reloading(server: HttpServer, *, parser: _Parser, options: argparse.N
     """The same, until a source file changes; also where the application cannot be imported just now."""
     watch = SourceWatch()
     watch.begin()
+
+    def load_watched(spec: str) -> Any:
+        try:
+            return load(spec)
+        except BaseException:
+            watch.begin_with_folders()  # before the error is told: what is mended because of it is seen
+            raise
+
     try:
-        application = _load_or_exit(parser, options.application)
+        application = _load_or_exit(parser, options.application, load_watched)
     except SystemExit:
-        watch.begin_with_folders()
         application = _not_there
 
     def start_again(path: str) -> None:
