@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import trustme
@@ -46,6 +47,15 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> An
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
     return answer
+
+
+def is_asleep(pid: int) -> bool:
+    """Whether a process's main thread waits in the kernel.  True where the system does not tell.
+
+    A Ctrl-C in the instant before it does, or inside a finalizer, whose exceptions Python ignores, ends no wait.
+    """
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] not in "RD"
 
 
 #: Whether an object waits for the thread that made it, or for a collection, where another thread lets go of it.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.peers import PATIENCE
+from tests.peers import PATIENCE, eventually, is_asleep
 from tests.scripts import PYTHON_PATH, activated
 
 PROJECT = Path(__file__).parents[2]
@@ -59,6 +59,7 @@ class Command:
         return self.process.returncode, (self._unread + (output or b"")).decode(), errors.decode()
 
     def interrupt(self) -> tuple[int, str, str]:
+        eventually(lambda: is_asleep(self.process.pid))
         self.process.send_signal(signal.SIGINT)
         return self.end()
 

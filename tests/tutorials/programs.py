@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.peers import PATIENCE
+from tests.peers import PATIENCE, eventually, is_asleep
 from tests.scripts import PYTHON_PATH
 
 PROJECT = Path(__file__).parents[2]
@@ -73,6 +73,7 @@ class Program:
 
     def interrupt(self) -> tuple[int, str, str]:
         """Ctrl-C: its exit status, what it had printed besides the lines asked for, and its errors."""
+        eventually(lambda: is_asleep(self._process.pid))
         self._process.send_signal(signal.SIGINT)
         printed, errors = self._process.communicate(timeout=PATIENCE)
         return self._process.returncode, (self._unread + printed).decode(), errors.decode()

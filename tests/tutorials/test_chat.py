@@ -9,7 +9,7 @@ import requests
 
 from tests.peers import PATIENCE, RawClient
 from tests.tutorials.programs import QUIETLY, TUTORIALS, Program
-from tests.websocket.raw import BINARY, FIN, PING, TEXT, RawSocket, request_head, upgraded
+from tests.websocket.raw import BINARY, FIN, TEXT, RawSocket, request_head, upgraded
 
 
 @pytest.fixture
@@ -28,10 +28,12 @@ def test_the_page(chat: Program) -> None:
 
 def test_what_one_says_all_hear(chat: Program) -> None:
     with ExitStack() as stack:
-        clients = [stack.enter_context(upgraded(chat.port)) for _ in range(5)]
-        for client in clients:  # whoever has an answer is in
-            client.send_frame(FIN | PING)
-            client.read_frame()
+        clients: list[RawSocket] = []
+        for number in range(5):  # one that hears itself is in, as are those before it
+            client = stack.enter_context(upgraded(chat.port))
+            clients.append(client)
+            client.send_frame(FIN | TEXT, b"%d" % number)
+            assert {heard.read_frame().payload for heard in clients} == {b"%d" % number}
         clients[0].send_frame(FIN | TEXT, "Grüße".encode())
         assert [client.read_frame() for client in clients] == [(FIN | TEXT, "Grüße".encode())] * 5
         clients.pop().reset()

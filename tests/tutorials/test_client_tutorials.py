@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.servers import Asked, Peer, always, answering, scripted
-from tests.peers import PATIENCE, eventually
+from tests.peers import PATIENCE, eventually, is_asleep
 from tests.tutorials.programs import QUIETLY, TUTORIALS, Program
 from tests.scripts import PYTHON_PATH
 
@@ -96,16 +96,10 @@ def test_nobody_answers(name: str, port: int, hint: str, free_port: int) -> None
     assert "Connection refused" in errors and errors.endswith(f"{hint}\n") and "Traceback" not in errors
 
 
-def is_asleep(process: subprocess.Popen[str]) -> bool:
-    """Whether it waits in the kernel: a Ctrl-C in the instant before would not end that wait.  True where nothing tells."""
-    status = Path(f"/proc/{process.pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "S"
-
-
 def test_ctrl_c_ends_the_guesser_quietly() -> None:
     def script(peer: Peer) -> None:
         peer.demand()
-        eventually(lambda: is_asleep(process))
+        eventually(lambda: is_asleep(process.pid))
         process.send_signal(signal.SIGINT)  # while it waits for the answer
         assert peer.is_ended()
 
