@@ -255,8 +255,9 @@ def test_a_thread_that_never_comes_up(name: str, serve: Callable[[HttpServer], o
                 assert client.get("/1").body == b"/1"
         with RawClient(server.port) as client:
             assert client.get("/2").body == b"/2"
+        if (name, serve) != ("blockingio worker", plain_loop):  # which has none
+            eventually(lambda: not left)  # a worker that has not come up yet at the close need not any more
         server.close()
-    assert not left or (name, serve) == ("blockingio worker", plain_loop)
 
 
 @pytest.mark.parametrize("serve", [serve_in_threes, listen_in_twos, plain_loop])
