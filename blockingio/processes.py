@@ -59,12 +59,11 @@ def run(work: Callable[[HttpServer], object], server: HttpServer, processes: int
         run(lambda server: server.for_each(handle, workers=8), server, 2)
 
     A connection goes to the process that has the fewest.  A process that dies is replaced, and logged with its pid and
-    exit status; where they die at once, later and later.
-    SIGHUP replaces all, one after the other, without a refused connection: each is told to end once its successor
-    accepts, and stays where that dies before it does.  At the end requests in progress are
-    finished, and a connection that was just opened gets its first answer; what takes longer than ``grace`` seconds
-    is cut, and a second SIGINT cuts at once.  A child ends when its parent is gone.  Returns, without
-    KeyboardInterrupt, once all have ended, the server is closed and signal handlers are as before.
+    exit status; where they die at once, later and later.  SIGHUP replaces all, one after the other, without a refused
+    connection: each is told to end once its successor accepts, and stays where that dies before it does.  At the end
+    requests in progress are finished, and a connection that was just opened gets its first answer; what takes longer
+    than ``grace`` seconds is cut, and a second SIGINT cuts at once.  A child ends when its parent is gone.  Returns,
+    without KeyboardInterrupt, once all have ended, the server is closed and signal handlers are as before.
 
     Called before the server is iterated.  Raises ValueError for ``processes`` below 1 or from another than the main
     thread, OSError where the system has no fork.
@@ -121,8 +120,7 @@ class _Pipe:
 class _Parent:
     """All of it is the main thread's; signal handlers only note what came."""
 
-    def __init__(self, work: Callable[[HttpServer], object], server: HttpServer, processes: int,
-                 grace: float) -> None:
+    def __init__(self, work: Callable[[HttpServer], object], server: HttpServer, processes: int, grace: float) -> None:
         self._work = work
         self._server = server
         self._count = processes

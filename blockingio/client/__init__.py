@@ -7,6 +7,4 @@ from blockingio.client.auth import HttpClientDigestCredentials as HttpClientDige
 from blockingio.client.client import HttpClient as HttpClient
 from blockingio.client.request import HttpClientRequest as HttpClientRequest
 from blockingio.client.response import HttpClientResponse as HttpClientResponse
-from blockingio.client.response import (
-    HttpClientResponseCompressionState as HttpClientResponseCompressionState,
-)
+from blockingio.client.response import HttpClientResponseCompressionState as HttpClientResponseCompressionState

@@ -1,9 +1,8 @@
 """Challenges: the text of WWW-Authenticate and its kin <-> schemes and parameters (RFC 9110 11).
 
-Takes the values of the field as received, in which commas separate challenges as well as the
-parameters of one; gives a list, in the server's order.  It raises nothing: what cannot be
-understood is passed over up to the next comma, and what follows still counts.  It knows no
-scheme and no secret.
+Takes the values of the field as received, in which commas separate challenges as well as the parameters of one; gives a
+list, in the server's order.  It raises nothing: what cannot be understood is passed over up to the next comma, and what
+follows still counts.  It knows no scheme and no secret.
 """
 
 from __future__ import annotations

@@ -286,8 +286,7 @@ class HttpClient(KnownAttributes):
         uri = written_uri(url)
         self.credentials.add(ProtectionSpace.of(uri), realm, credentials)
 
-    def add_proxy_credentials(self, host: str, port: int, realm: str,
-                              credentials: HttpClientCredentials) -> None:
+    def add_proxy_credentials(self, host: str, port: int, realm: str, credentials: HttpClientCredentials) -> None:
         """Use them for a proxy, as those of ``add_credentials``."""
         check_port(port)
         self.proxy_credentials.add(ProtectionSpace.of_proxy(host, port), realm, credentials)
@@ -297,8 +296,7 @@ class HttpClient(KnownAttributes):
     def close(self, *, force: bool = False) -> None:
         """Refuse new requests, close idle connections, and let the active ones finish.
 
-        With ``force`` they are cut, and a request that waits for one raises HttpException.  Idempotent, for
-        any thread.
+        With ``force`` they are cut, and a request that waits for one raises HttpException.  Idempotent, for any thread.
         """
         self._pool.close(is_forced=force)
 

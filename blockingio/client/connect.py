@@ -1,9 +1,8 @@
 """From a host's name to a connected TCP socket (a light form of RFC 8305's "happy eyeballs").
 
-Takes a host name or address, a port and a Deadline; gives a blocking socket.  The addresses are
-tried in the system's order, each a little after the one before has not answered, and the
-first that connects stays.  Raises OSError, the system's own, its message naming host and port;
-TimeoutError is one.  It knows nothing of HTTP, proxies or TLS.
+Takes a host name or address, a port and a Deadline; gives a blocking socket.  The addresses are tried in the system's
+order, each a little after the one before has not answered, and the first that connects stays.  Raises OSError, the
+system's own, its message naming host and port; TimeoutError is one.  It knows nothing of HTTP, proxies or TLS.
 
 Name resolution is the system's and takes as long as it takes: it cannot be interrupted.
 """

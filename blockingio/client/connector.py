@@ -138,9 +138,7 @@ class _Tunnel:
             self._way.connection.drop(sock)
             if chosen is None:
                 break
-        raise HttpException(
-            f"{self._name} refused CONNECT {self._target}: {status} {reason}".rstrip(), self._way.uri
-        )
+        raise HttpException(f"{self._name} refused CONNECT {self._target}: {status} {reason}".rstrip(), self._way.uri)
 
     def _attempt(self, chosen: StoredCredentials | None) -> Attempt | None:
         if self._proxy.authorization is not None:

@@ -1,9 +1,8 @@
 """Digest authentication as a client does it (RFC 7616, and RFC 2069 where a server offers no qop).
 
-Takes a challenge, a user's name and password; gives the value of Authorization for one request
-after the other.  Names and passwords are hashed as UTF-8, the one charset RFC 7616 4 names, what
-the server sent as the bytes it sent.  It opens no socket and has no lock: threads that share a
-DigestSession guard it.
+Takes a challenge, a user's name and password; gives the value of Authorization for one request after the other.  Names
+and passwords are hashed as UTF-8, the one charset RFC 7616 4 names, what the server sent as the bytes it sent.  It
+opens no socket and has no lock: threads that share a DigestSession guard it.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ def strength(challenge: Challenge) -> int | None:
 class DigestSession:
     """What lasts from one challenge to the next: nonce, how often it was used, the secret's hash."""
 
-    def __init__(self, username: str, password: str, challenge: Challenge, *,
-                 cnonce: str | None = None) -> None:
+    def __init__(self, username: str, password: str, challenge: Challenge, *, cnonce: str | None = None) -> None:
         parameters = challenge.parameters
         name = _algorithm(challenge)
         self._hash_name = _ALGORITHMS[name.removesuffix("-SESS")]
@@ -72,8 +70,7 @@ class DigestSession:
         count = f"{self.count:08x}"
         between = f"{count}:{self._cnonce}:auth:" if self._has_qop else ""
         response = self._hash(f"{self._a1}:{self.nonce}:{between}{a2}".encode("latin-1"))
-        fields = [*self._user, f"realm={quoted(self._realm)}", f"nonce={quoted(self.nonce)}",
-                  f"uri={quoted(target)}"]
+        fields = [*self._user, f"realm={quoted(self._realm)}", f"nonce={quoted(self.nonce)}", f"uri={quoted(target)}"]
         if self._algorithm is not None:
             fields.append(f"algorithm={self._algorithm}")
         if self._has_qop:

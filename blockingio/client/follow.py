@@ -1,8 +1,7 @@
 """From a response to the request that it asks for: redirects, and challenges that can be answered.
 
-Takes responses; gives the one that is left for the user.  Raises RedirectException where there are too many
-redirects or they go round in a circle, HttpException for a Location that leads nowhere; and what sending
-a request raises.
+Takes responses; gives the one that is left for the user.  Raises RedirectException where there are too many redirects
+or they go round in a circle, HttpException for a Location that leads nowhere; and what sending a request raises.
 """
 
 from __future__ import annotations

@@ -28,9 +28,8 @@ _LARGE_STEP = 16 * 1024
 class GzipReader:
     """The content of a body that is one gzip stream, or several one after the other (RFC 1952 2.2).
 
-    An empty body is empty content.  What follows the last stream is left out, zeros that a server pads with as
-    well as any garbage, as browsers and curl do: the content has come whole by then.
-    Belongs to one thread at a time.
+    An empty body is empty content.  What follows the last stream is left out, zeros that a server pads with as well as
+    any garbage, as browsers and curl do: the content has come whole by then.  Belongs to one thread at a time.
     """
 
     __slots__ = ("_read_some", "_decoder", "_input", "_at", "_is_begun", "_is_full", "_is_ended",

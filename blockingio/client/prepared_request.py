@@ -13,8 +13,7 @@ from blockingio.client.auth import Attempt, CredentialStore, StoredCredentials
 from blockingio.client.connection import Connection
 from blockingio.client.lease import Lease
 from blockingio.client.proxy import Proxy
-from blockingio.client.redirects import (
-    SEE_OTHER, carry_over, is_same_origin, is_trusted, next_method, resolve)
+from blockingio.client.redirects import SEE_OTHER, carry_over, is_same_origin, is_trusted, next_method, resolve
 from blockingio.client.target import (
     Origin, absolute_form, authority_form, clean_method, host_field, origin_form, origin_of)
 from blockingio.errors import RedirectException, StateError, shown_uri

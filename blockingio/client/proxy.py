@@ -1,8 +1,7 @@
 """Which proxy a URL goes through: find_proxy's answer in its PAC form, and the environment's variables.
 
-Takes the text a find_proxy function gives, or a mapping of environment variables; gives Proxy
-values, None for a direct connection.  Raises HttpException for an answer that makes no sense.
-It opens no socket and resolves no name.
+Takes the text a find_proxy function gives, or a mapping of environment variables; gives Proxy values, None for a direct
+connection.  Raises HttpException for an answer that makes no sense.  It opens no socket and resolves no name.
 """
 
 from __future__ import annotations
@@ -28,9 +27,7 @@ _ENVIRONMENT_PORT = 1080
 # A name, or an IPv6 address in its brackets.
 _HOST = r"(\[[0-9A-Fa-f:.]+\]|[^:@/\[\]\s\x00-\x1f\x7f]+)"
 # "PROXY" [ userinfo "@" ] ( host / "[" IPv6 "]" ) ":" port, one entry of a PAC answer.
-_PAC_PROXY = re.compile(
-    rf"(?i:PROXY|HTTP)[ \t]+(?:(.*)@)?{_HOST}:([0-9]{{1,5}})", re.DOTALL
-)
+_PAC_PROXY = re.compile(rf"(?i:PROXY|HTTP)[ \t]+(?:(.*)@)?{_HOST}:([0-9]{{1,5}})", re.DOTALL)
 # [ scheme "://" ] [ userinfo "@" ] host [ ":" port ] [ "/" anything ], the value of http_proxy.  People write
 # passwords as they are: what stands before the last "@" is user information.
 _VARIABLE = re.compile(
@@ -82,11 +79,10 @@ def parse_proxies(answer: str) -> list[Proxy | None]:
 def find_proxy_from_environment(url: Uri, *, environment: Mapping[str, str] | None = None) -> str:
     """What http_proxy, https_proxy and no_proxy say of a URL: "PROXY host:port" or "DIRECT".
 
-    ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080;
-    no_proxy lists names (with all below them), addresses, networks and "*", each perhaps with a
-    port.  HTTP_PROXY counts for nothing in a CGI program, where it holds what a client sent as a Proxy field.  A name
-    and a password come percent-encoded.  HttpException for a variable that names a proxy by another scheme than http,
-    https too, or that is none.
+    ``environment`` None: this process's.  Lower case goes before upper case; without a port it is 1080; no_proxy lists
+    names (with all below them), addresses, networks and "*", each perhaps with a port.  HTTP_PROXY counts for nothing
+    in a CGI program, where it holds what a client sent as a Proxy field.  A name and a password come percent-encoded.
+    HttpException for a variable that names a proxy by another scheme than http, https too, or that is none.
     """
     if environment is None:
         environment = os.environ

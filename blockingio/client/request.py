@@ -167,8 +167,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
     def close(self) -> HttpClientResponse:
         """Send what is left of the request and wait for the response's head; redirects are followed first.
 
-        A second call gives the same response.  Raises HttpException, RedirectException, and
-        what abort() was given.
+        A second call gives the same response.  Raises HttpException, RedirectException, and what abort() was given.
         """
         with self._working:
             if self.phase == CLOSED:
@@ -208,8 +207,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
             finally:
                 self._working.release()
 
-    def _end(self, *, response: HttpClientResponse | None = None,
-             failure: BaseException | None = None) -> bool:
+    def _end(self, *, response: HttpClientResponse | None = None, failure: BaseException | None = None) -> bool:
         """Set how it ended; False where that is settled already."""
         with _ending:
             if self._failure is not None or self._response is not None:

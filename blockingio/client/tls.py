@@ -4,9 +4,8 @@ Takes a function that makes a connection to the server, and gives a TlsChannel o
 (ssl.SSLError is one), its message naming host and port.  It knows nothing of HTTP or of proxies.
 
 A handshake that fails verification ends before Python lets anyone see the certificate.  So where
-bad_certificate_callback is set, a second connection is made without verification, its certificate is
-shown to the callback, and that same connection is kept if the callback says so; nothing has been sent
-on it before.
+bad_certificate_callback is set, a second connection is made without verification, its certificate is shown to the
+callback, and that same connection is kept if the callback says so; nothing has been sent on it before.
 """
 
 from __future__ import annotations
@@ -64,8 +63,7 @@ class ClientTls:
             for line in log.new_lines():
                 hooks.key_log(line)
 
-    def _open(self, connect: Callable[[], socket.socket], handshake: _Handshake, hooks: TlsHooks
-              ) -> TlsChannel:
+    def _open(self, connect: Callable[[], socket.socket], handshake: _Handshake, hooks: TlsHooks) -> TlsChannel:
         ask = hooks.bad_certificate_callback
         try:
             return handshake.verified(connect())

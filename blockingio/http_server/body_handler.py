@@ -1,9 +1,8 @@
 """HttpBodyHandler: a message's body, read whole and as what its Content-Type says it is.
 
-text/* becomes a str, application/json and +json what ``json.loads`` gives, both kinds of form a
-dict, anything else bytes.  A request with a broken body is answered 400, and the HttpException
-goes on to the caller; a response with one is the HttpException alone.  How much a body may be
-is the server's ``max_body_size``.
+text/* becomes a str, application/json and +json what ``json.loads`` gives, both kinds of form a dict, anything else
+bytes.  A request with a broken body is answered 400, and the HttpException goes on to the caller; a response with one
+is the HttpException alone.  How much a body may be is the server's ``max_body_size``.
 """
 
 from __future__ import annotations
@@ -82,22 +81,19 @@ class HttpClientResponseBody(HttpBody):
 class HttpBodyFileUpload:
     """A file in a form.
 
-    ``filename`` is what the client calls it, "" where it gives no name: not to be trusted as a
-    path.  ``content_type`` is the type that it gives, or None.  ``content`` is a str for text/*,
-    application/json and where no type is given, but bytes where the file is not in the charset
-    that its type names (without one, the form's default), or that charset is not known; bytes for
-    all other types.
+    ``filename`` is what the client calls it, "" where it gives no name: not to be trusted as a path.  ``content_type``
+    is the type that it gives, or None.  ``content`` is a str for text/*, application/json and where no type is given,
+    but bytes where the file is not in the charset that its type names (without one, the form's default), or that
+    charset is not known; bytes for all other types.
 
-    With ``spool``, a file above 1 MiB is in a temporary file: ``content`` is an open binary file
-    then, at its beginning, to be read and sought in, whatever the type is; text is not decoded.
-    It has no name, and goes with the body: closed by the body's ``close``, or when the last
-    reference to it goes.
+    With ``spool``, a file above 1 MiB is in a temporary file: ``content`` is an open binary file then, at its
+    beginning, to be read and sought in, whatever the type is; text is not decoded.  It has no name, and goes with the
+    body: closed by the body's ``close``, or when the last reference to it goes.
     """
 
     __slots__ = ("filename", "content_type", "content")
 
-    def __init__(self, filename: str, content_type: ContentType | None,
-                 content: str | bytes | BinaryIO) -> None:
+    def __init__(self, filename: str, content_type: ContentType | None, content: str | bytes | BinaryIO) -> None:
         self.filename = filename
         self.content_type = content_type
         self.content = content
@@ -111,9 +107,8 @@ class HttpBodyFileUpload:
 class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
     """Turns requests into their bodies: ``server.transform(HttpBodyHandler())``.
 
-    ``default_encoding`` is that of text and forms whose type names no charset; ``spool`` is as
-    for ``process_request``.  A request with a broken body is answered and passed over.  Follows
-    package:http_server's HttpBodyHandler.
+    ``default_encoding`` is that of text and forms whose type names no charset; ``spool`` is as for ``process_request``.
+    A request with a broken body is answered and passed over.  Follows package:http_server's HttpBodyHandler.
     """
 
     def __init__(self, *, default_encoding: str = "utf-8", spool: Spool = None) -> None:
@@ -145,8 +140,7 @@ class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
             _refuse(request, error)
 
     @staticmethod
-    def process_response(response: HttpClientResponse, *,
-                         default_encoding: str = "utf-8") -> HttpClientResponseBody:
+    def process_response(response: HttpClientResponse, *, default_encoding: str = "utf-8") -> HttpClientResponseBody:
         """Read a response's body.  Raises HttpException where it is broken."""
         return HttpClientResponseBody(response, *_process(response, response.headers, default_encoding))
 
@@ -216,8 +210,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: str,
-               spool: Spool) -> dict[str, Any]:
+def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: str, spool: Spool) -> dict[str, Any]:
     try:
         parts = MimeMultipartTransformer(boundary or "").bind(chunks)
     except ValueError as error:
@@ -233,8 +226,7 @@ def _read_form(chunks: Iterable[bytes], boundary: str | None, default_encoding: 
     return form
 
 
-def _read_field(part: MimeMultipart, default_encoding: str,
-                spool: Spool) -> tuple[str, str | HttpBodyFileUpload]:
+def _read_field(part: MimeMultipart, default_encoding: str, spool: Spool) -> tuple[str, str | HttpBodyFileUpload]:
     field = HttpMultipartFormData.parse(part, default_encoding=default_encoding)
     parameters = field.content_disposition.parameters
     name = parameters.get("name")

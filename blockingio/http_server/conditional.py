@@ -20,8 +20,7 @@ _STRONG_AFTER = 1
 
 PROCEED, NOT_MODIFIED, PRECONDITION_FAILED = 200, 304, 412
 
-CONDITIONAL_FIELDS = frozenset(
-    ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"))
+CONDITIONAL_FIELDS = frozenset(("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"))
 
 
 def evaluate(fields: Mapping[str, list[str]], etag: str, modified: int) -> int:

@@ -1,12 +1,11 @@
 """Small files kept in memory, for as long as nothing on the way to them has changed.
 
-To open, look at, read and close a file costs a busy server more than all the rest of a request:
-each call lets go of the interpreter and has to get it back.  A kept file costs one look at itself
-and one at each directory between it and the root, which tell of new content and of links put in
-the way, and one look is enough for all requests that had come before it.  That a precompressed
-neighbour came or went shows in the directory that it is in; where that is the root, it is looked
-at once a second.  Only what was opened without passing through a link is kept, and only once it
-has stood unchanged for so long that the next change cannot have the same time stamp.
+To open, look at, read and close a file costs a busy server more than all the rest of a request: each call lets go of
+the interpreter and has to get it back.  A kept file costs one look at itself and one at each directory between it and
+the root, which tell of new content and of links put in the way, and one look is enough for all requests that had come
+before it.  That a precompressed neighbour came or went shows in the directory that it is in; where that is the root, it
+is looked at once a second.  Only what was opened without passing through a link is kept, and only once it has stood
+unchanged for so long that the next change cannot have the same time stamp.
 """
 
 from __future__ import annotations
@@ -144,8 +143,7 @@ class FileCache:
             return
         found += files
         settled = time() - SETTLED_AFTER
-        if any(max(status.st_mtime, status.st_ctime) > settled or stat.S_ISLNK(status.st_mode)
-               for _, status in found):
+        if any(max(status.st_mtime, status.st_ctime) > settled or stat.S_ISLNK(status.st_mode) for _, status in found):
             return
         try:
             for content in (plain, *neighbours):
@@ -169,5 +167,4 @@ class FileCache:
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode,
-            status.st_dev)
+    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode, status.st_dev)

@@ -38,9 +38,8 @@ _ANSWERED = 0
 def respond(request: HttpRequest, content: Representation, varies: bool) -> int:
     """Answer with a representation; ``varies`` where another one goes to clients that take other codings.
 
-    Preconditions and ranges count for a response that is still a 200: an error page is sent as
-    it is.  Returns 0, or the status of an answer that is for the caller to give (412, 416), with
-    the fields for it set.
+    Preconditions and ranges count for a response that is still a 200: an error page is sent as it is.  Returns 0, or
+    the status of an answer that is for the caller to give (412, 416), with the fields for it set.
     """
     response = request.response
     headers = response.headers

@@ -64,11 +64,10 @@ class HttpMultipartFormData(Stream[Any]):
     def parse(multipart: MimeMultipart, *, default_encoding: str = "utf-8") -> HttpMultipartFormData:
         """The field that a part is; its content is still to be read.
 
-        ``default_encoding`` is that of text whose type names no charset.  In
-        ``content_disposition`` the parameters name and filename are as the user sees them:
-        filename* (RFC 8187) decoded and preferred, backslashes before a quote or a backslash
-        gone (but one that ends a name stays), and %22 a quote again, which browsers write so.
-        A file name is what the client says; it may hold a path.  Raises HttpException.
+        ``default_encoding`` is that of text whose type names no charset.  In ``content_disposition`` the parameters
+        name and filename are as the user sees them: filename* (RFC 8187) decoded and preferred, backslashes before a
+        quote or a backslash gone (but one that ends a name stays), and %22 a quote again, which browsers write so.  A
+        file name is what the client says; it may hold a path.  Raises HttpException.
         """
         headers = multipart.headers
         disposition = headers.get("content-disposition")
@@ -76,8 +75,7 @@ class HttpMultipartFormData(Stream[Any]):
             raise BadMessage("a part has no Content-Disposition field, expected form-data")
         encoding = _parsed(HeaderValue.parse, headers.get("content-transfer-encoding"))
         if encoding is not None and encoding.value.lower() not in _TRANSPARENT:
-            raise BadMessage(
-                f"a part's Content-Transfer-Encoding is {encoding.value!r}, expected 7bit, 8bit or binary")
+            raise BadMessage(f"a part's Content-Transfer-Encoding is {encoding.value!r}, expected 7bit, 8bit or binary")
         content_type = _parsed(ContentType.parse, headers.get("content-type"))
         charset = content_type.charset if content_type is not None else None
         return HttpMultipartFormData(multipart, _parse_disposition(disposition), content_type, encoding,

@@ -40,10 +40,9 @@ def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_resu
                  is_hidden: Callable[[str], bool] = begins_with_dot) -> list[Entry]:
     """The entries of a directory, given by descriptor (or path, where the system has none for it).
 
-    ``look_behind`` gives the stat of what a link leads to, None where that is not to be served,
-    and raises OSError where it cannot tell; ``is_hidden`` says which names are left out.
-    Directories come first, each sort by name as people sort: 2 before 10, case passed over.
-    Raises OSError.
+    ``look_behind`` gives the stat of what a link leads to, None where that is not to be served, and raises OSError
+    where it cannot tell; ``is_hidden`` says which names are left out.  Directories come first, each sort by name as
+    people sort: 2 before 10, case passed over.  Raises OSError.
     """
     entries = []
     with os.scandir(directory) as found:

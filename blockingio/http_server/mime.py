@@ -1,8 +1,7 @@
 """A file's media type, from its name or its first bytes.
 
-The web's types come from the table below, whatever a system's registry calls them; other
-extensions from that registry (``mimetypes``); names that neither knows from the content, for
-the common types.  Text goes out as UTF-8.
+The web's types come from the table below, whatever a system's registry calls them; other extensions from that registry
+(``mimetypes``); names that neither knows from the content, for the common types.  Text goes out as UTF-8.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """A multipart body to its parts, by pull: MimeMultipartTransformer and MimeMultipart (RFC 2046 5.1.1).
 
-Takes the body's bytes in any pieces, a boundary split across them included, and gives one part
-after the other, each of them a stream of bytes that is read as it comes.  No more is held than
-one piece and what may be the beginning of a boundary.  Raises BadMessage (an HttpException, 400)
-for a body that ends early, malformed fields, and what passes the limits below.  Knows nothing
-of requests, nor of what the parts mean.
+Takes the body's bytes in any pieces, a boundary split across them included, and gives one part after the other, each of
+them a stream of bytes that is read as it comes.  No more is held than one piece and what may be the beginning of a
+boundary.  Raises BadMessage (an HttpException, 400) for a body that ends early, malformed fields, and what passes the
+limits below.  Knows nothing of requests, nor of what the parts mean.
 """
 
 from __future__ import annotations
@@ -150,8 +149,7 @@ class _Reader(Iterator[MimeMultipart]):
         try:
             while not (chunk := next(self._chunks, None)):
                 if chunk is None:
-                    raise BadMessage(
-                        f"the multipart body ended in part {self._parts}, before its closing boundary")
+                    raise BadMessage(f"the multipart body ended in part {self._parts}, before its closing boundary")
         except BaseException:
             self._finished = True
             raise

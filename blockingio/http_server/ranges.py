@@ -27,9 +27,8 @@ class RangeNotSatisfiable(Exception):
 def parse_range(field: str, length: int) -> list[tuple[int, int]] | None:
     """First and last byte of each range of a Range field, for ``length`` bytes in all.
 
-    None where the field is to be ignored, so that the whole is sent: another unit, a broken
-    field, and ranges that overlap, are more than MAX_RANGES, or ask for the end of what is
-    empty.  Raises RangeNotSatisfiable.
+    None where the field is to be ignored, so that the whole is sent: another unit, a broken field, and ranges that
+    overlap, are more than MAX_RANGES, or ask for the end of what is empty.  Raises RangeNotSatisfiable.
     """
     unit, equals, text = field.partition("=")
     if not equals or unit.lower() != "bytes" or len(field) > _MAX_FIELD or text.count(",") >= MAX_RANGES:

@@ -1,15 +1,13 @@
 """Names below a root to open files and directories, without a way out.
 
-Takes a root and segments that are names already (decoded, split), gives a descriptor with its
-stat.  Each segment is opened relative to the directory before it and never through a link, so
-that between checking and opening there is no moment in which a link could be put in the way;
-links are read and walked by the same steps.  A descriptor is all the caller gets: to open by
-path again would be that moment.
+Takes a root and segments that are names already (decoded, split), gives a descriptor with its stat.  Each segment is
+opened relative to the directory before it and never through a link, so that between checking and opening there is no
+moment in which a link could be put in the way; links are read and walked by the same steps.  A descriptor is all the
+caller gets: to open by path again would be that moment.
 
-Where the system cannot open relative to a directory (Windows) no link is followed in a jail, and
-a line in the log says so.  What was opened is held against its path afterwards: it has to be the
-very file that is there without a link.  Only a program that may write below the root could still
-exchange a directory between the steps of that.
+Where the system cannot open relative to a directory (Windows) no link is followed in a jail, and a line in the log says
+so.  What was opened is held against its path afterwards: it has to be the very file that is there without a link.  Only
+a program that may write below the root could still exchange a directory between the steps of that.
 
 Raises OSError: FileNotFoundError for what is not there and for what is outside, which cannot
 be told apart; PermissionError for what may not be read.

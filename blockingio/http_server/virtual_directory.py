@@ -55,11 +55,10 @@ _SPECIAL_FIELDS = CONDITIONAL_FIELDS | {"range"}
 class VirtualDirectory(KnownAttributes):
     """Static files below a root, safely.
 
-    Never serves outside ``root`` while ``jail_root`` is set, whatever the URI's encoding or the
-    links on disk.  ``path_prefix`` is what paths have to begin with; it is left out below the
-    root.  The root need not exist: what is not there is 404.  A precompressed ``name.br``,
-    ``name.zst`` or ``name.gz`` beside ``name`` is sent to clients that take that coding.  Any
-    number of threads may serve from one object.  Follows package:http_server's VirtualDirectory.
+    Never serves outside ``root`` while ``jail_root`` is set, whatever the URI's encoding or the links on disk.
+    ``path_prefix`` is what paths have to begin with; it is left out below the root.  The root need not exist: what is
+    not there is 404.  A precompressed ``name.br``, ``name.zst`` or ``name.gz`` beside ``name`` is sent to clients that
+    take that coding.  Any number of threads may serve from one object.  Follows package:http_server's VirtualDirectory.
 
     ``allow_directory_listing``: a directory without a ``directory_handler`` is listed, else it is 404; False until set.
     ``directory_handler``: called with a directory's path and the request, which it answers; None until set.
@@ -142,9 +141,8 @@ class VirtualDirectory(KnownAttributes):
     def serve_file(self, file: str | Path, request: HttpRequest) -> None:
         """Answer a request with this file, whatever its path and method are.
 
-        For handlers: where response.status_code is no longer 200 (an error page), it stays, and the
-        file is sent whole.  404 where it is no readable file, or outside the root and ``jail_root``
-        is set or ``follow_links`` is not.
+        For handlers: where response.status_code is no longer 200 (an error page), it stays, and the file is sent whole.
+        404 where it is no readable file, or outside the root and ``jail_root`` is set or ``follow_links`` is not.
         """
         names = self._names_of(Path(file))
         if names is None:
@@ -186,8 +184,7 @@ class VirtualDirectory(KnownAttributes):
     def _open_below(self, names: Sequence[str]) -> Opened:
         return open_below(str(self.root), names, follow_links=self.follow_links, jail=self.jail_root)
 
-    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest,
-                      target: str = "") -> None:
+    def _serve_opened(self, opened: Opened, names: Sequence[str], request: HttpRequest, target: str = "") -> None:
         """Answer with an open regular file; it may be kept for this target, "" for none."""
         now = time()
         media_type = media_type_of(names[-1], opened)

@@ -5,8 +5,7 @@ the same thread (on TLS a DuplexTlsChannel sees to that: net/tls_channel.py).  `
 by any thread at any time; ``close`` only by the one that knows that no other thread reads or writes
 any more, because a closed socket's number may at once be another client's.
 
-This module does not import ssl: a TLS socket is handled through socket.socket's methods,
-and its errors are OSErrors.
+This module does not import ssl: a TLS socket is handled through socket.socket's methods, and its errors are OSErrors.
 """
 
 from __future__ import annotations

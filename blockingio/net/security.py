@@ -35,8 +35,7 @@ _CERTIFICATE_RE: Final = re.compile(
     b"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL)
 _PRIVATE_KEY_RE: Final = re.compile(b"-----BEGIN (?:RSA |DSA |EC |ENCRYPTED )?PRIVATE KEY-----")
 # PKCS#8 says it in its label, the older formats in a header (RFC 1421 4.6.1.1).
-_ENCRYPTED_RE: Final = re.compile(
-    b"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
+_ENCRYPTED_RE: Final = re.compile(b"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
 
 # What OpenSSL calls it when a certificate and a private key do not belong together.
 _MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
@@ -179,8 +178,7 @@ class SecurityContext(KnownAttributes):
     def set_alpn_protocols(self, protocols: Sequence[str], is_server: bool) -> None:
         """Offer (as a client) or accept (as a server) these application protocols, the preferred one first.
 
-        RFC 7301; none switches it off, as at the start.  ValueError for a name that is not 1 to 255 ASCII
-        characters.
+        RFC 7301; none switches it off, as at the start.  ValueError for a name that is not 1 to 255 ASCII characters.
         """
         for protocol in protocols:
             if not protocol.isascii() or not 1 <= len(protocol) <= _MAX_ALPN_PROTOCOL:
@@ -263,8 +261,7 @@ class SecurityContext(KnownAttributes):
         # A client could make the server do the dear part of a handshake over and over (CVE-2011-1473).
         context.options |= ssl.OP_NO_RENEGOTIATION
         if not self._chain and not self._key:
-            raise _error("a server without a certificate:"
-                         " expected use_certificate_chain() and use_private_key()")
+            raise _error("a server without a certificate: expected use_certificate_chain() and use_private_key()")
         trusted = self._trusted + self._client_authorities
         self._finish(context, ssl.Purpose.CLIENT_AUTH, trusted, is_server=True)
         return context
@@ -282,8 +279,7 @@ class SecurityContext(KnownAttributes):
         self._finish(context, ssl.Purpose.SERVER_AUTH, self._trusted, is_server=False)
         return context
 
-    def _finish(self, context: ssl.SSLContext, purpose: ssl.Purpose, trusted: list[bytes], *,
-                is_server: bool) -> None:
+    def _finish(self, context: ssl.SSLContext, purpose: ssl.Purpose, trusted: list[bytes], *, is_server: bool) -> None:
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # 1.0 and 1.1 are forbidden (RFC 8996)
         if self._with_trusted_roots:
             context.load_default_certs(purpose)

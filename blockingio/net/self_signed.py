@@ -167,8 +167,7 @@ def _attribute(kind: str, value: str) -> bytes:
 
 def _private_key(key: int, public: bytes) -> str:
     """PrivateKeyInfo (RFC 5958) around ECPrivateKey (RFC 5915), as PEM."""
-    inner = _sequence(_integer(1), _der(_OCTET_STRING, key.to_bytes(32)),
-                      _der(_CONTEXT_CONSTRUCTED + 1, _bits(public)))
+    inner = _sequence(_integer(1), _der(_OCTET_STRING, key.to_bytes(32)), _der(_CONTEXT_CONSTRUCTED + 1, _bits(public)))
     document = _sequence(_integer(0), _EC_KEY_ON_P256, _der(_OCTET_STRING, inner))
     return pem(document, "PRIVATE KEY")
 

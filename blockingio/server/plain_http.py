@@ -22,9 +22,8 @@ _REST = re.compile(rb"(?:[A-Z]*+ (?=/))?+(?!ttps?://|\*?\Z)/?+([\x21-\x7e]*+) (H
 def https_location(rest: bytes, port: int, parse_head: Callable[[bytes], RequestHead]) -> str | None:
     """The https URL of what was asked for; None where that cannot be told.
 
-    ``rest`` is what came behind the first five bytes, ``port`` the server's, which stands in for the one that is
-    http's by default.  ``parse_head`` judges a request's head; a request for a host that is not answered for is told
-    of none.
+    ``rest`` is what came behind the first five bytes, ``port`` the server's, which stands in for the one that is http's
+    by default.  ``parse_head`` judges a request's head; a request for a host that is not answered for is told of none.
     """
     head, end, _ = rest.partition(b"\r\n\r\n")
     line, _, block = head.partition(b"\r\n")

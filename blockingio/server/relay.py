@@ -11,9 +11,7 @@ import socket
 from threading import Event
 
 from blockingio.net.channel import Channel
-from blockingio.net.system import (
-    AF_UNIX, CAN_SEE_HANG_UP, RESET_ON_CLOSE, NoticedSocket, wait_for_hang_up,
-)
+from blockingio.net.system import AF_UNIX, CAN_SEE_HANG_UP, RESET_ON_CLOSE, NoticedSocket, wait_for_hang_up
 from blockingio.wire.limits import LINGER_TIME
 from blockingio.wire.source import TIMED_OUT
 

@@ -4,9 +4,8 @@ A response is sent without waiting as far as the kernel takes it.  What is left 
 and a thread sends it at the client's pace.  The writing half of the connection belongs to that
 thread for as long as anything is in here, else to the response's.
 
-What all send queues of a server hold is in its budget.  Once that is spent, the connection that has
-waited longest for its client gives way.  A handler waits for one client only, its own, and only
-for one that goes on taking.
+What all send queues of a server hold is in its budget.  Once that is spent, the connection that has waited longest for
+its client gives way.  A handler waits for one client only, its own, and only for one that goes on taking.
 """
 
 from __future__ import annotations

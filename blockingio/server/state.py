@@ -67,8 +67,7 @@ MIN_BODY_RATE = 240
 
 
 class ServerState:
-    def __init__(self, name: str, port: int, tls: ssl.SSLContext | None,
-                 refuse: Callable[[Any, int], None]) -> None:
+    def __init__(self, name: str, port: int, tls: ssl.SSLContext | None, refuse: Callable[[Any, int], None]) -> None:
         self.name = name  # for threads and messages: "127.0.0.1:8080"
         self.port = port
         self.tls = tls

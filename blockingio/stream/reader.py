@@ -1,17 +1,15 @@
 """Waiting for the next event of something, and giving that up without losing the event.
 
-A Reader is an iterator that can also be asked with a Wait: until a deadline, or until
-another thread ends it.  ``pull`` gives the next event, raises StopIteration at the end and
-WaitCancelled when there was none in time; the event that then comes is kept for the
-next pull.  Any number of threads may pull: each event goes to one of them.
+A Reader is an iterator that can also be asked with a Wait: until a deadline, or until another thread ends it.  ``pull``
+gives the next event, raises StopIteration at the end and WaitCancelled when there was none in time; the event that then
+comes is kept for the next pull.  Any number of threads may pull: each event goes to one of them.
 
     InstantReader   over containers, which never block
     IteratorReader  over any iterator; a timed wait takes a helper thread
     HookReader      over a stream that waits by itself (``Stream._timed_iterator``)
 
-No frame in here holds an event while the next one is awaited: a server notices by its
-references that a request was dropped.  Knows nothing of Stream but its ``_stream_reader``, and
-where to note what is kept for it.
+No frame in here holds an event while the next one is awaited: a server notices by its references that a request was
+dropped.  Knows nothing of Stream but its ``_stream_reader``, and where to note what is kept for it.
 """
 
 from __future__ import annotations
@@ -160,8 +158,7 @@ class _Helper:
 
     __slots__ = ("_iterator", "_note", "_keep", "_lock", "_orders", "_idle")
 
-    def __init__(self, iterator: Iterator[Any], note: Callable[[], None],
-                 keep: Callable[[Outcome], None]) -> None:
+    def __init__(self, iterator: Iterator[Any], note: Callable[[], None], keep: Callable[[Outcome], None]) -> None:
         self._iterator = iterator
         self._note = note
         self._keep = keep
@@ -320,9 +317,8 @@ class TimedIterator(Protocol[T]):
 class HookReader(_Keeping[T]):
     """Over a stream that supplies ``_timed_iterator``, which any number of threads may read.
 
-    Each thread has an iterator of its own: a server's knows by it when its loop asks for the next
-    request, and so is done with the last.  A wait that was ended gives what came of it back to the
-    stream, or keeps it.
+    Each thread has an iterator of its own: a server's knows by it when its loop asks for the next request, and so is
+    done with the last.  A wait that was ended gives what came of it back to the stream, or keeps it.
     """
 
     __slots__ = ("_new_iterator", "_own")

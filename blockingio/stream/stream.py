@@ -1,8 +1,7 @@
 """Stream: a sequence of events that is iterated once, and all that can be asked of one.
 
-A subclass supplies ``__iter__`` and gets the rest; it has no state here.  Views are lazy: they
-read when they are read, and no more than they need.  An answer takes from the stream what it
-looked at, and waits as long as that takes.
+A subclass supplies ``__iter__`` and gets the rest; it has no state here.  Views are lazy: they read when they are read,
+and no more than they need.  An answer takes from the stream what it looked at, and waits as long as that takes.
 
 Inside the package a subclass may also supply
     ``_timed_iterator``  for one thread, with a wait that can have a limit; several may then be waiting at once
@@ -55,9 +54,8 @@ class Stream(Generic[T]):
 
     A second iteration goes on where the last one stopped; after the end it is empty.  An error
     is raised from the iteration, and iterating again goes on behind it, where the source can.
-    ``is_broadcast``: each reader sees every event; False but for ``as_broadcast_stream`` and views
-    of one, of which each reader has the view to itself.
-    Follows dart:async's Stream.
+    ``is_broadcast``: each reader sees every event; False but for ``as_broadcast_stream`` and views of one, of which
+    each reader has the view to itself.  Follows dart:async's Stream.
     """
 
     __slots__ = ()
@@ -104,9 +102,8 @@ class Stream(Generic[T]):
     def periodic(period: float, computation: Callable[[int], T]) -> Stream[T]:
         """What ``computation(0)``, ``computation(1)`` ... give, one every ``period`` seconds; it has no end.
 
-        The first is due one period after the first wait for it; lateness does not add up.
-        Nothing is computed while no thread waits, and of the events missed meanwhile one comes at once.
-        Raises ValueError for a period below 0.
+        The first is due one period after the first wait for it; lateness does not add up.  Nothing is computed while no
+        thread waits, and of the events missed meanwhile one comes at once.  Raises ValueError for a period below 0.
         """
         if period < 0:
             raise ValueError(f"expected a period of at least 0 seconds, found {period}")
@@ -178,14 +175,12 @@ class Stream(Generic[T]):
         """
         return self._view(lambda source: HandleErrorReader(source, on_error, test))
 
-    def timeout(self, time_limit: float,
-                on_timeout: Callable[[EventSink[T]], None] | None = None) -> Stream[T]:
+    def timeout(self, time_limit: float, on_timeout: Callable[[EventSink[T]], None] | None = None) -> Stream[T]:
         """The same events; TimeoutError where one takes longer than ``time_limit`` seconds to come.
 
-        Iterating again waits again.  With ``on_timeout`` that is called instead, once until the next
-        event comes, and may add events and errors, or close the stream.  What came too late is the next
-        reader's, of this view or of the stream itself.  The time that callbacks of views in between take
-        is not limited.
+        Iterating again waits again.  With ``on_timeout`` that is called instead, once until the next event comes, and
+        may add events and errors, or close the stream.  What came too late is the next reader's, of this view or of the
+        stream itself.  The time that callbacks of views in between take is not limited.
 
         A stream with no timed wait of its own is waited for by a daemon thread: it ends 0.05 s
         after the last wait, at the end of the stream, or, if the wait was given up, as soon as the
@@ -194,8 +189,7 @@ class Stream(Generic[T]):
         limit = max(time_limit, 0)
         return self._view(lambda source: TimeoutReader(source, limit, on_timeout))
 
-    def transform(self, transformer: StreamTransformer[T, S] | Callable[[Stream[T]], Iterable[S]]
-                  ) -> Stream[S]:
+    def transform(self, transformer: StreamTransformer[T, S] | Callable[[Stream[T]], Iterable[S]]) -> Stream[S]:
         """What ``transformer.bind(self)`` gives, or ``transformer(self)`` where it has no bind."""
         bind: Any = getattr(transformer, "bind", transformer)
         bound: Iterable[S] = bind(self)
@@ -333,12 +327,10 @@ class Stream(Generic[T]):
                cancel_on_error: bool = False) -> StreamSubscription[T]:
         """Call ``on_data`` with each event, on a background thread of its own.
 
-        ``on_error`` gets what the stream raises, and on_data; without it that is logged on
-        "blockingio", and without ``cancel_on_error`` the next event follows.  ``on_done`` is called
-        at the end, but not once cancelled.
+        ``on_error`` gets what the stream raises, and on_data; without it that is logged on "blockingio", and without
+        ``cancel_on_error`` the next event follows.  ``on_done`` is called at the end, but not once cancelled.
         """
-        subscription = StreamSubscription(on_data, on_error=on_error, on_done=on_done,
-                                          cancel_on_error=cancel_on_error)
+        subscription = StreamSubscription(on_data, on_error=on_error, on_done=on_done, cancel_on_error=cancel_on_error)
         subscription.start(self._stream_reader())
         return subscription
 

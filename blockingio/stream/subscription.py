@@ -39,10 +39,9 @@ class StreamSubscription(Generic[T]):
     """What ``listen`` gives: pauses, resumes and cancels the feeding of a stream's events to callbacks.
 
     A daemon thread feeds them (a server's ``listen`` has ``workers`` of them; the subscription that
-    ``as_broadcast_stream`` shows to its callbacks has none, the readers do it).  It ends at the end of
-    the stream, or when it is cancelled: at once, unless it is inside the source's own next().  Then it
-    stays until that returns, and leaves what came to the stream's next reader.  Follows dart:async's
-    StreamSubscription.
+    ``as_broadcast_stream`` shows to its callbacks has none, the readers do it).  It ends at the end of the stream, or
+    when it is cancelled: at once, unless it is inside the source's own next().  Then it stays until that returns, and
+    leaves what came to the stream's next reader.  Follows dart:async's StreamSubscription.
     """
 
     __slots__ = ("_on_data", "_on_error", "_on_done", "_on_cancel", "_cancel_on_error", "_wait",
@@ -61,8 +60,7 @@ class StreamSubscription(Generic[T]):
         self._cancel_on_error = cancel_on_error
         self._wait = Wait()  # of the one thread that start() made
         self._resumed = Waiters()  # those whom the pause holds up
-        # Guards all below.  Any thread may pause, resume, cancel and ask for a future; those that
-        # feed end it.
+        # Guards all below.  Any thread may pause, resume, cancel and ask for a future; those that feed end it.
         self._lock = Lock()
         self._pauses = 0
         self._state = _LISTENING

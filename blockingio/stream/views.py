@@ -320,8 +320,7 @@ class TimeoutReader(Reader[T]):
 
     __slots__ = ("_source", "_limit", "_on_timeout", "_outcomes", "_is_closed", "_is_silent")
 
-    def __init__(self, source: Reader[T], limit: float,
-                 on_timeout: Callable[[EventSink[T]], None] | None) -> None:
+    def __init__(self, source: Reader[T], limit: float, on_timeout: Callable[[EventSink[T]], None] | None) -> None:
         self._source = source
         self._limit = limit
         self._on_timeout = on_timeout

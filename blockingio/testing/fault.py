@@ -29,9 +29,8 @@ class Fault:
     ``cut_after``: so many bytes of the body, then the end of the connection; Content-Length stays whole.
     ``reset``: RST instead of the answer, or after ``cut_after`` bytes.
     ``close_before_head``: an orderly end, and no byte.  ``bad_chunk``: the body is chunked, and where the last chunk
-    should be stands what is none.  ``wrong_length``: Content-Length is off by so much, less where it is negative;
-    the body is whole, and the connection ends.
-    Raises ValueError for a time or a number below 0, and a rate below 1.
+    should be stands what is none.  ``wrong_length``: Content-Length is off by so much, less where it is negative; the
+    body is whole, and the connection ends.  Raises ValueError for a time or a number below 0, and a rate below 1.
     """
 
     __slots__ = ("delay", "rate", "cut_after", "reset", "close_before_head", "bad_chunk", "wrong_length")

@@ -80,13 +80,12 @@ class RunningServer:
            times: int | None = None, fault: Fault | None = None) -> None:
         """Answer requests for ``path`` so; of several rules that fit the newest answers.
 
-        ``method``: "*" is any.  ``path``: as it is sent, percent-encoded; without "?" it fits whatever the query,
-        with one path and query as they were sent.  A str as ``body`` is sent in UTF-8; ``json`` is dumped, and sets
+        ``method``: "*" is any.  ``path``: as it is sent, percent-encoded; without "?" it fits whatever the query, with
+        one path and query as they were sent.  A str as ``body`` is sent in UTF-8; ``json`` is dumped, and sets
         Content-Type unless ``headers`` do; a list among ``headers`` adds each of its items.  ``action`` answers by
-        itself.  ``times``: so often only, then older rules have their turn; None: always.
-        A rule that is not used up is no failure.  Raises ValueError or TypeError for what cannot be sent, or for an
-        action beside an answer or beside a fault other than ``delay`` and ``close_before_head``, which is not called
-        where the latter is set.
+        itself.  ``times``: so often only, then older rules have their turn; None: always.  A rule that is not used up
+        is no failure.  Raises ValueError or TypeError for what cannot be sent, or for an action beside an answer or
+        beside a fault other than ``delay`` and ``close_before_head``, which is not called where the latter is set.
         """
         self._rules.add(Rule(method, path, status=status, body=body, json=json, headers=headers, action=action,
                              times=times, fault=fault))

@@ -1,9 +1,8 @@
 """Cookies: Set-Cookie and Cookie fields <-> objects (RFC 6265).
 
-A name or value that the grammar does not allow is a ValueError before it is written;
-those of a request's Cookie field are taken as they stand there, to be read.  An attribute
-that makes no sense is passed over when it comes from the peer (5.2) and a ValueError when the
-program sets it, so that nothing can be smuggled into the field behind a ";".
+A name or value that the grammar does not allow is a ValueError before it is written; those of a request's Cookie field
+are taken as they stand there, to be read.  An attribute that makes no sense is passed over when it comes from the peer
+(5.2) and a ValueError when the program sets it, so that nothing can be smuggled into the field behind a ";".
 """
 
 from __future__ import annotations
@@ -33,13 +32,11 @@ _SAME_SITE = {same_site.value.lower(): same_site for same_site in SameSite}
 class Cookie:
     """A cookie; ``str(cookie)`` is a Set-Cookie value.  Follows dart:io's Cookie.
 
-    ``secure``: browsers send it on TLS only; False until set.  ``http_only``: it is out of reach for
-    scripts; True until switched off.  ValueError for a name, value or attribute that cannot be
-    written, TypeError for the wrong type.
+    ``secure``: browsers send it on TLS only; False until set.  ``http_only``: it is out of reach for scripts; True
+    until switched off.  ValueError for a name, value or attribute that cannot be written, TypeError for the wrong type.
     """
 
-    __slots__ = ("_name", "_value", "_expires", "_max_age", "_domain", "_path", "_same_site",
-                 "secure", "http_only")
+    __slots__ = ("_name", "_value", "_expires", "_max_age", "_domain", "_path", "_same_site", "secure", "http_only")
 
     def __init__(self, name: str, value: str) -> None:
         self.name = name

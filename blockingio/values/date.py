@@ -39,8 +39,7 @@ class HttpDate:
             utc = date.astimezone(timezone.utc)
         except OverflowError as error:
             raise ValueError(f"in UTC, {date!r} is outside the years 1 to 9999") from error
-        return _FORM % (WEEKDAYS[utc.weekday()], utc.day, MONTHS[utc.month], utc.year,
-                        utc.hour, utc.minute, utc.second)
+        return _FORM % (WEEKDAYS[utc.weekday()], utc.day, MONTHS[utc.month], utc.year, utc.hour, utc.minute, utc.second)
 
     @staticmethod
     def parse(date: str) -> datetime:

@@ -1,10 +1,9 @@
 """The productions of RFC 3986, 6265, 9110 and 9112 that this package reads by, as patterns.
 
-A name ending in ``_RE`` is compiled; the others are sources to build with, or for what is
-rare (``re.fullmatch(SOURCE, text)`` compiles them on first use, which keeps the import short).
-Nothing here takes more than linear time: repetitions are possessive, alternatives start with
-different characters.  Text is what ``bytes.decode("latin-1")`` gave; ``[0-9]`` and never ``\\d``,
-which also takes digits that are not ASCII.
+A name ending in ``_RE`` is compiled; the others are sources to build with, or for what is rare (``re.fullmatch(SOURCE,
+text)`` compiles them on first use, which keeps the import short).  Nothing here takes more than linear time:
+repetitions are possessive, alternatives start with different characters.  Text is what ``bytes.decode("latin-1")``
+gave; ``[0-9]`` and never ``\\d``, which also takes digits that are not ASCII.
 """
 
 from __future__ import annotations
@@ -39,11 +38,9 @@ _MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 IMF_FIXDATE: Final = f"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{{2}}) {_MONTH} ([0-9]{{4}}) {_TIME} GMT"
 IMF_FIXDATE_RE: Final = re.compile(IMF_FIXDATE)
 # rfc850-date, as "Sunday, 06-Nov-94 08:49:37 GMT"
-RFC850_DATE: Final = (
-    f"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, ([0-9]{{2}})-{_MONTH}-([0-9]{{2}}) {_TIME} GMT")
+RFC850_DATE: Final = f"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, ([0-9]{{2}})-{_MONTH}-([0-9]{{2}}) {_TIME} GMT"
 # asctime-date, as "Sun Nov  6 08:49:37 1994"
-ASCTIME_DATE: Final = (
-    f"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} ([0-9]{{2}}| [0-9]) {_TIME} ([0-9]{{4}})")
+ASCTIME_DATE: Final = f"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} ([0-9]{{2}}| [0-9]) {_TIME} ([0-9]{{4}})"
 
 # cookie-value = *cookie-octet / ( DQUOTE *cookie-octet DQUOTE )          RFC 6265 4.1.1
 _COOKIE_OCTET = r"[!#-+\--:<-\[\]-~]"
@@ -91,10 +88,9 @@ REFERENCE: Final = r"(?:([^:/?#]++):)?+(?://([^/?#]*+))?+([^?#]*+)(?:\?([^#]*+))
 # Groups: user_info, host, port
 AUTHORITY: Final = r"(?:([^@]*+)@)?+(\[[^\]]*+\]|[^:\[\]@]*+)(?::([0-9]*+))?+"
 
-# The same for a reference that needs nothing done to it: scheme and host in lower case, no
-# character to encode.  Groups: scheme, user_info, host, port, path, query, fragment.  The
-# look-aheads hold that "//" always begins an authority, and that a ":" in the first segment
-# always ends a scheme (4.2).
+# The same for a reference that needs nothing done to it: scheme and host in lower case, no character to encode.
+# Groups: scheme, user_info, host, port, path, query, fragment.  The look-aheads hold that "//" always begins an
+# authority, and that a ":" in the first segment always ends a scheme (4.2).
 NORMAL_REFERENCE_RE: Final = re.compile(
     r"(?:([a-z][a-z0-9+.\-]*+):|(?![^/?#:]*+:))"
     rf"(?://(?:({USER_INFO})@)?+([a-z0-9\-._~{SUB_DELIMS}]*+)(?::([1-9][0-9]{{0,4}}))?+(?![^/?#])|(?!//))"

@@ -171,10 +171,9 @@ class HeaderStore(MutableMapping[str, str]):
     def add(self, name: str, value: object, *, preserve_header_case: bool = False) -> None:
         """Append a value, or replace it where the field takes only one (RFC 9110 5.3).
 
-        A datetime is written as an HTTP date, a list adds each of its items, other objects are
-        ``str(value)``.  With ``preserve_header_case`` the name is written as it is spelled here.
-        ValueError for what cannot go on the wire, TypeError for bytes and None, HttpException
-        once the headers are immutable.
+        A datetime is written as an HTTP date, a list adds each of its items, other objects are ``str(value)``.  With
+        ``preserve_header_case`` the name is written as it is spelled here.  ValueError for what cannot go on the wire,
+        TypeError for bytes and None, HttpException once the headers are immutable.
         """
         if self._locked is not None:
             raise HttpException(self._locked)

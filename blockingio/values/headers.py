@@ -27,10 +27,9 @@ class HttpHeaders(HeaderNames, HeaderStore):
     """Header fields; names compare case-insensitively, several values a name.
 
     As a mapping a name stands for one string, its values joined by ", " (RFC 9110 5.2);
-    ``headers[n] = v`` is ``set``, ``del headers[n]`` is ``remove_all`` (KeyError when absent).
-    Names go out in lower case unless ``preserve_header_case``.  Those of a received message, and
-    those whose message has begun to go out, are immutable: HttpException.  Follows dart:io's
-    HttpHeaders.
+    ``headers[n] = v`` is ``set``, ``del headers[n]`` is ``remove_all`` (KeyError when absent).  Names go out in lower
+    case unless ``preserve_header_case``.  Those of a received message, and those whose message has begun to go out, are
+    immutable: HttpException.  Follows dart:io's HttpHeaders.
 
         headers = HttpHeaders()
         headers.content_type = ContentType.HTML

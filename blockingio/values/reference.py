@@ -22,8 +22,7 @@ class Parts(NamedTuple):
     """A reference in its parts, each of them clean: what is written is what is meant.
 
     ``host`` has the brackets of an IP-literal, and is None where there is no authority at all;
-    ``port`` is None where it is the scheme's own; ``query`` and ``fragment`` are None where
-    there is no "?" or "#".
+    ``port`` is None where it is the scheme's own; ``query`` and ``fragment`` are None where there is no "?" or "#".
     """
 
     scheme: str
@@ -147,8 +146,7 @@ def is_ipv6(text: str) -> bool:
     groups = head.split(":") if head else []
     groups += tail.split(":") if tail else []
     count = len(groups)
-    # An IPv4 address may take the place of the last two groups; behind a gap that ends the text
-    # there is none.
+    # An IPv4 address may take the place of the last two groups; behind a gap that ends the text there is none.
     if groups and "." in groups[-1] and (tail or not gap):
         octet = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
         if not re.fullmatch(rf"(?:{octet}\.){{3}}{octet}", groups.pop()):

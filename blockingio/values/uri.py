@@ -1,8 +1,7 @@
 """Uri: an RFC 3986 reference as a value.
 
-Lenient where browsers are (raw characters in path and query are percent-encoded), strict where
-lenience would change the meaning (authority, scheme, controls): ValueError.  The parts of it
-are in reference.py, the encoding in percent.py.
+Lenient where browsers are (raw characters in path and query are percent-encoded), strict where lenience would change
+the meaning (authority, scheme, controls): ValueError.  The parts of it are in reference.py, the encoding in percent.py.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from typing import Any, Final
 from blockingio.errors import StateError
 from blockingio.values import percent, reference as references
 from blockingio.values.file_path import from_file_path, to_file_path
-from blockingio.values.grammar import (
-    NORMAL_REFERENCE_RE, ORIGIN_FORM_RE, PATH_CHARACTERS, PCHAR, QUERY_CHARACTERS)
+from blockingio.values.grammar import NORMAL_REFERENCE_RE, ORIGIN_FORM_RE, PATH_CHARACTERS, PCHAR, QUERY_CHARACTERS
 from blockingio.values.reference import DEFAULT_PORTS, LAST_PORT, Parts
 
 # The parts as a tuple, in the order of Parts.
@@ -72,8 +70,7 @@ class Uri:
 
     def _take(self, text: str, parts: _Parts) -> None:
         self._text = text
-        (self._scheme, self._user_info, self._host, self._port,
-         self._path, self._query, self._fragment) = parts
+        self._scheme, self._user_info, self._host, self._port, self._path, self._query, self._fragment = parts
         self._segments = self._parameters = None
 
     @classmethod
@@ -88,10 +85,9 @@ class Uri:
     def parse(cls, text: str) -> Uri:
         """Parse an absolute URI or a relative reference.
 
-        Characters that people and browsers write raw in path, query and fragment, though RFC
-        3986 has no place for them, are percent-encoded.  ValueError for a blank or control
-        character, for what cannot be a scheme, host or port, and for a "%" in the path that no
-        two hexadecimal digits follow.
+        Characters that people and browsers write raw in path, query and fragment, though RFC 3986 has no place for
+        them, are percent-encoded.  ValueError for a blank or control character, for what cannot be a scheme, host or
+        port, and for a "%" in the path that no two hexadecimal digits follow.
         """
         if not isinstance(text, str):
             raise TypeError(f"expected a str as URI, not {type(text).__name__}")
@@ -117,8 +113,7 @@ class Uri:
     def from_target(cls, target: str) -> Uri:
         """The request target that the head's parser let through, in any of its four forms (RFC 9112 3.2).
 
-        Never raises: what is no URI becomes the path.  A target that begins with "/" has no
-        authority, "//" or not.
+        Never raises: what is no URI becomes the path.  A target that begins with "/" has no authority, "//" or not.
         """
         self = cls.__new__(cls)
         match = ORIGIN_FORM_RE.fullmatch(target)
@@ -220,8 +215,7 @@ class Uri:
         return self._of(parts._replace(path=references.normalize(parts)))
 
     def _parts(self) -> Parts:
-        return Parts(self._scheme, self._user_info, self._host, self._port,
-                     self._path, self._query, self._fragment)
+        return Parts(self._scheme, self._user_info, self._host, self._port, self._path, self._query, self._fragment)
 
     # ------------------------------------------------------------ parts
 

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from blockingio.values.grammar import QUOTED_STRING, TOKEN, TOKEN_RE
 from blockingio.values.headers import HttpHeaders
-from blockingio.websocket.compression import (
-    DEFLATE, MAX_BITS, MIN_BITS, MIN_OWN_BITS, Agreement, CompressionOptions)
+from blockingio.websocket.compression import DEFLATE, MAX_BITS, MIN_BITS, MIN_OWN_BITS, Agreement, CompressionOptions
 
 VERSION = "13"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
