@@ -41,8 +41,8 @@ def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_resu
     """The entries of a directory, given by descriptor (or path, where the system has none for it).
 
     ``look_behind`` gives the stat of what a link leads to, None where that is not to be served, and raises OSError
-    where it cannot tell; ``is_hidden`` says which names are left out.  Directories come first, each sort by name as
-    people sort: 2 before 10, case passed over.  Raises OSError.
+    where it cannot tell; ``is_hidden`` says which names are left out.  They come in the order that the system has them
+    in.  Raises OSError.
     """
     entries = []
     with os.scandir(directory) as found:
@@ -52,7 +52,7 @@ def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_resu
             entry = _entry(item, look_behind)
             if entry is not None:
                 entries.append(entry)
-    return sorted(entries, key=_order)
+    return entries
 
 
 def _entry(item: os.DirEntry[str], look_behind: Callable[[str], os.stat_result | None]) -> Entry | None:
@@ -104,10 +104,14 @@ class Listing(NamedTuple):
 
 
 def select(entries: Sequence[Entry], view: View) -> Listing:
-    """The part of a directory's entries, ordered as ``read_entries`` has them, that a view shows."""
+    """The part of a directory's entries that a view shows.
+
+    Directories come first, each sort by name as people sort: 2 before 10, case passed over.
+    """
     if view.filter:
         wanted = view.filter.casefold()
         entries = [entry for entry in entries if wanted in shown(entry.name).casefold()]
+    entries = sorted(entries, key=_order)
     folders = [entry for entry in entries if entry.is_directory]
     files = [entry for entry in entries if not entry.is_directory]
     if view.sort == "size":

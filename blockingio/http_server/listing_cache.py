@@ -1,23 +1,26 @@
-"""Listings kept for a moment: to make one costs a look at every entry, and a busy server is asked for the same one.
+"""Listings kept in memory: to make one costs several times what a look at every entry does.
 
-One is used again within a second, as long as its folder has the entries that it had.  So a name that comes or goes
-shows at once, and that a file has grown after a second at most.
+One is used again for as long as a look finds each entry as it was.  One look is enough for all requests that had come
+before it, so a busy server looks less often than it is asked.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Hashable
-from time import monotonic, time
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
-from blockingio.http_server.file_cache import SETTLED_AFTER, Identity, identity_of
+from blockingio.http_server.listing import PAGE_SIZE, Entry
 
-# Seconds for which sizes and times of files are taken to be as they were.
-KEPT_FOR = 1.0
-
-# Listings of one cache, and characters of each: 16 MB at most.
+# Listings of one cache, and entries and characters of each: some 32 MB at most.
 _MOST = 16
+_MOST_ENTRIES = PAGE_SIZE
 _LONGEST = 1_000_000
+
+
+class _Kept(NamedTuple):
+    entries: Sequence[Entry]  # in the directory's own order
+    looked_at: float  # when they were these, on the monotonic clock
+    text: str
 
 
 class ListingCache:
@@ -25,22 +28,25 @@ class ListingCache:
     also without the GIL; some threads at once may keep some more than _MOST."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, tuple[Identity, float, str]] = {}
+        self._kept: dict[Hashable, _Kept] = {}
 
-    def find(self, key: Hashable, folder: os.stat_result) -> str | None:
-        """What was kept for an open folder; None where there is nothing, or nothing that still holds."""
+    def find(self, key: Hashable, asked_at: float) -> str | None:
+        """What a look since ``asked_at`` has found to be right; None where there was no look."""
         kept = self._kept.get(key)
-        if kept is None or kept[0] != identity_of(folder) or monotonic() > kept[1]:
+        return kept.text if kept is not None and asked_at < kept.looked_at else None
+
+    def find_for(self, key: Hashable, looked_at: float, entries: Sequence[Entry]) -> str | None:
+        """What was made of the same entries; None where they have changed.  The look began at ``looked_at``."""
+        kept = self._kept.get(key)
+        if kept is None or kept.entries != entries:
             return None
-        return kept[2]
+        self._kept[key] = kept._replace(looked_at=looked_at)
+        return kept.text
 
-    def keep(self, key: Hashable, folder: os.stat_result, asked_at: float, text: str) -> None:
-        """Keep what was made from a look that began at ``asked_at``, on the monotonic clock.
-
-        Not where the folder has changed lately: its next change might have the same time stamp.
-        """
-        if len(text) > _LONGEST or max(folder.st_mtime, folder.st_ctime) > time() - SETTLED_AFTER:
+    def keep(self, key: Hashable, looked_at: float, entries: Sequence[Entry], text: str) -> None:
+        """Keep what was made of what a look that began at ``looked_at`` has found."""
+        if len(text) > _LONGEST or len(entries) > _MOST_ENTRIES:
             return
         if len(self._kept) >= _MOST:
             self._kept.clear()
-        self._kept[key] = (identity_of(folder), asked_at + KEPT_FOR, text)
+        self._kept[key] = _Kept(entries, looked_at, text)

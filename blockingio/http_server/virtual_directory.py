@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import respond
-from blockingio.http_server.listing import Entry, View, begins_with_dot, read_entries, select
+from blockingio.http_server.listing import Entry, Listing, View, begins_with_dot, read_entries, select
 from blockingio.http_server.listing_cache import ListingCache
 from blockingio.http_server.listing_page import PLAIN, Extra, listing_json, listing_page
 from blockingio.http_server.mime import coding_of_name
@@ -256,23 +256,29 @@ class VirtualDirectory(KnownAttributes):
         """As a page, or as JSON where that is asked for; what is in the query says in which order."""
         parameters = request.uri.query_parameters
         is_json = parameters.get("format") == "json" or prefers_json(request.headers.get("accept", ""))
-        key = (self.root, tuple(names), request.uri.query, is_json, self.follow_links, self.jail_root)
-        text = self._listings.find(key, directory.stat)
+        folder = directory.stat
+        # Which directory it is, for another one may have got its name; and the minute, for a page says what is today's.
+        key = (folder.st_dev, folder.st_ino, self.root, tuple(names), request.uri.query, is_json, self.follow_links,
+               self.jail_root, int(time() // 60))
+        text = self._listings.find(key, request.received_at)
         if text is None:
             began = monotonic()
-            view = View.parse(parameters)
-            listing = select(self._entries(directory, names), view)
-            if is_json:
-                text = listing_json(names, listing, view)
-            else:
-                root = os.path.basename(os.path.realpath(self.root))
-                text = listing_page(root, names, listing, view, self._extra, self._script)
-            self._listings.keep(key, directory.stat, began, text)
+            entries = self._entries(directory, names)
+            text = self._listings.find_for(key, began, entries)
+            if text is None:
+                text = self._make_listing(names, select(entries, view := View.parse(parameters)), view, is_json)
+                self._listings.keep(key, began, entries, text)
         request.response.headers.add("vary", "Accept")
         if is_json:
             self._send_json(request, text)
         else:
             self._send_page(request, text, self._script)
+
+    def _make_listing(self, names: Sequence[str], listing: Listing, view: View, is_json: bool) -> str:
+        if is_json:
+            return listing_json(names, listing, view)
+        root = os.path.basename(os.path.realpath(self.root))
+        return listing_page(root, names, listing, view, self._extra, self._script)
 
     def _entries(self, directory: Opened, names: Sequence[str]) -> list[Entry]:
         """What is in an open directory, and may be seen."""

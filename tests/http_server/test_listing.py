@@ -13,7 +13,7 @@ from blockingio.http_server.listing_page import date_text, listing_page, size_te
 
 
 def names_in(directory: Path) -> list[str]:
-    return [entry.name for entry in read_entries(str(directory), lambda name: None)]
+    return [entry.name for entry in select(read_entries(str(directory), lambda name: None), View()).entries]
 
 
 def test_directories_come_first_and_numbers_count(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_of_what_cannot_be_looked_at_there_is_the_name(tmp_path: Path, number: i
 
     (tmp_path / "seen").write_bytes(b"")
     (tmp_path / "link").symlink_to("seen")
-    link, seen = read_entries(str(tmp_path), look_behind)
+    link, seen = select(read_entries(str(tmp_path), look_behind), View()).entries
     assert (link.name, link.is_directory, link.size, link.modified) == ("link", False, None, None)
     assert (seen.name, seen.size) == ("seen", 0)
 
@@ -62,7 +62,7 @@ def test_of_what_cannot_be_looked_at_there_is_the_name(tmp_path: Path, number: i
 def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     (tmp_path / "link").symlink_to("directory")
-    entries = read_entries(str(tmp_path), lambda name: os.stat(tmp_path / name))
+    entries = select(read_entries(str(tmp_path), lambda name: os.stat(tmp_path / name)), View()).entries
     assert [(entry.name, entry.is_directory) for entry in entries] == [("directory", True), ("link", True)]
 
 

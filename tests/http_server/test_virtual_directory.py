@@ -7,7 +7,7 @@ import json
 import os
 import re
 import socket
-import time
+from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ import requests
 
 from blockingio import HttpRequest, HttpServer, Uri
 from blockingio.http_server import VirtualDirectory, virtual_directory
-from blockingio.http_server.listing import read_entries
 from tests.http_server.sites import bound_by_permissions, send, site
-from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.peers import PATIENCE, RawClient, serving
 
 # ------------------------------------------------------------ what is found
 
@@ -446,25 +445,84 @@ def test_names_that_come_and_go_show_at_once(root: Path) -> None:
         assert sizes(client) == before
 
 
-def test_a_listing_is_kept_for_a_moment_only(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a folder that has not changed for long."""
-    monkeypatch.setattr("blockingio.http_server.listing_cache.SETTLED_AFTER", -PATIENCE)
-    looks: list[object] = []
+@pytest.fixture(name="minute")
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing that is kept is made anew each minute: none begins here."""
+    monkeypatch.setattr(virtual_directory, "time", lambda: 0.0)
 
-    def looked(*given: Any) -> object:
-        looks.append(given)
-        return read_entries(*given)
 
-    monkeypatch.setattr(virtual_directory, "read_entries", looked)
+def calls_of(name: str, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What a function is called with."""
+    calls: list[object] = []
+    function = getattr(virtual_directory, name)
+
+    def called(*given: Any) -> object:
+        calls.append(given)
+        return function(*given)
+
+    monkeypatch.setattr(virtual_directory, name, called)
+    return calls
+
+
+@pytest.mark.usefixtures("minute")
+def test_a_listing_is_made_once_and_shows_each_change_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = calls_of("select", monkeypatch)
     with site(root, allow_directory_listing=True) as client:
-        began = time.monotonic()
         first = sizes(client)
-        assert sizes(client) == first
-        assert len(looks) == 1 or time.monotonic() - began > 1
+        assert sizes(client) == first and len(made) == 1
         assert client.get("/?sort=size").body != client.get("/?sort=time").body
-        with open(root / "hello.txt", "ab") as file:
-            file.write(b"more")
-        eventually(lambda: sizes(client)["hello.txt"] == first["hello.txt"] + 4)
+        for count in range(1, 10):
+            with open(root / "hello.txt", "ab") as file:
+                file.write(b"more")
+            assert sizes(client)["hello.txt"] == first["hello.txt"] + 4 * count
+        (root / "sub" / "new.txt").write_bytes(b"x")
+        (root / "hello.txt").unlink()
+        (root / "hello.txt").symlink_to("sub/new.txt")
+        for content in (b"x", b"xy", b"xyz"):
+            (root / "sub" / "new.txt").write_bytes(content)
+            assert sizes(client)["hello.txt"] == len(content)
+
+
+def test_a_listing_is_made_anew_for_another_minute(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = calls_of("select", monkeypatch)
+    with site(root, allow_directory_listing=True) as client:
+        for count, now in enumerate((0.0, 59.9, 60.0, 61.0)):
+            monkeypatch.setattr(virtual_directory, "time", lambda: now)
+            sizes(client)
+            assert len(made) == (1 if count < 2 else 2)
+
+
+@pytest.mark.usefixtures("minute")
+def test_one_look_serves_all_listings_that_were_asked_for_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = calls_of("read_entries", monkeypatch)
+    directory = _listing(root)
+    with HttpServer.bind("127.0.0.1", 0) as server, ExitStack() as clients:
+        requests = iter(server)
+        peers = [clients.enter_context(RawClient(server.port)) for _ in range(4)]
+        for client in peers:
+            client.send(b"GET /?format=json HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        waiting = [next(requests) for _ in peers]
+        for request in waiting:
+            directory.serve_request(request)
+        assert len(looks) == 1
+        assert len({client.read_response("GET").body for client in peers}) == 1
+
+
+@pytest.mark.usefixtures("minute")
+def test_what_is_kept_of_listings_has_its_bounds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = calls_of("select", monkeypatch)
+    with site(root, allow_directory_listing=True) as client:
+        for number in range(17):
+            client.get(f"/?{number}")
+        assert client.get("/?16").status == 200 and len(made) == 17
+        assert client.get("/?0").status == 200 and len(made) == 18  # it had made room
+        for bound in ("_LONGEST", "_MOST_ENTRIES"):
+            with monkeypatch.context() as smaller:
+                smaller.setattr(f"blockingio.http_server.listing_cache.{bound}", 1)
+                made.clear()
+                client.get(f"/?{bound}")
+                client.get(f"/?{bound}")
+                assert len(made) == 2
 
 
 def links_in(html: str) -> list[str]:
