@@ -17,7 +17,7 @@ from blockingio import HttpServer, InternetAddress, InternetAddressType, Securit
 from blockingio.cli.addresses import own_addresses, server_urls
 from blockingio.cli.kept_certificate import KeptCertificate, kept_certificate
 from blockingio.cli.options import DEFAULT_PORT
-from blockingio.cli.output import say
+from blockingio.cli.output import on_one_line, say
 from blockingio.cli.permission import machine_names
 from blockingio.net.self_signed import canonical_hosts
 from blockingio.processes import inherited_sockets
@@ -139,7 +139,7 @@ def listening_lines(urls: Sequence[str], options: argparse.Namespace) -> Iterato
 
 def socket_text(path: object) -> str:
     """A Unix-domain socket's path for a terminal; an abstract name with "@" for its NUL, as ss(8) shows it."""
-    return str(path).replace("\0", "@", 1)
+    return on_one_line(str(path).replace("\0", "@", 1))
 
 
 def certificate_hosts(options: argparse.Namespace) -> list[str]:

@@ -19,7 +19,7 @@ from blockingio.cli.browser import open_browser
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.kept_certificate import KeptCertificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
-from blockingio.cli.output import run_program, say
+from blockingio.cli.output import on_one_line, run_program, say
 from blockingio.cli.share_limits import downloads_text, duration_text
 from blockingio.cli.shutdown import FAREWELL, GRACE, Ending, Shutdown
 from blockingio.cli.site import Site, SiteOptions
@@ -154,7 +154,7 @@ def _open_log(options: argparse.Namespace, file: LogFile | None) -> RequestLog |
 
 def _greeting(options: argparse.Namespace, urls: Sequence[str], kept: KeptCertificate | None) -> Iterator[str]:
     """What is served, where, and with --https how its certificate is recognised."""
-    yield f"Serving {options.directory.resolve()}"
+    yield f"Serving {on_one_line(options.directory.resolve())}"
     yield from listening_lines(urls, options)
     if options.after is not None or options.time is not None:
         limits = [] if options.after is None else [downloads_text(options.after)]

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import blockingio
 from blockingio.cli.environment import read_environment
+from blockingio.cli.output import on_one_line
 from blockingio.cli.share_limits import parse_duration
 from blockingio.cli.site import MOST_UPLOADED
 from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
@@ -100,7 +101,7 @@ class Parser(argparse.ArgumentParser):
         """One line, where argparse would print the usage as well; with the variables that may be the reason."""
         named = [variable for option, variable in self._given.items() if re.search(rf"{option}(?![\w-])", message)]
         note = f" ({', '.join(named)} {'are' if len(named) > 1 else 'is'} set)" if named else ""
-        self.exit(2, f"{self.prog}: {message}{note}\n")
+        self.exit(2, f"{self.prog}: {on_one_line(message)}{note}\n")
 
 
 def make_parser(environment: Mapping[str, str] = os.environ) -> Parser:
@@ -247,10 +248,15 @@ def check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 
 def _check_permission(parser: Parser, options: argparse.Namespace) -> None:
     for name, value in (("--auth", options.auth), ("--upload-auth", options.upload_auth)):
-        if value is not None and ":" not in value:
+        if value is None:
+            continue
+        if ":" not in value:
             parser.error(f"argument {name}: expected USER:PASSWORD, found no colon")
-        if value is not None and value.startswith(":"):
+        if value.startswith(":"):
             parser.error(f"argument {name}: expected USER:PASSWORD, found no user")
+        # No browser can send these (RFC 7617 2): a carriage return, for one, behind a line that was read from a file.
+        if strange := re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", value):
+            parser.error(f"argument {name}: expected no control character and what UTF-8 has, found {strange[0]!r}")
     if options.upload_auth is not None and not (options.upload or options.drop):
         parser.error("argument --upload-auth: expected --upload or --drop with it")
     if (options.upload or options.drop) and not CAN_WRITE_BELOW:

@@ -7,6 +7,7 @@ where they cannot be written any more, serving goes on.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -18,6 +19,9 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the interpreter found it closed
             setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))
+        stream = getattr(sys, name)
+        if stream.errors == "strict":  # a path that the terminal's encoding has no characters for is no reason to end
+            stream.reconfigure(errors="backslashreplace")
     # A shell without job control starts what is in the background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -25,6 +29,11 @@ def run_program(main: Callable[[], int]) -> NoReturn:
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(0)  # as asked
+
+
+def on_one_line(text: object) -> str:
+    """What a user has named, for a line on a terminal: control characters are escaped, as a path may have them."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], str(text))
 
 
 def say(text: str, name: str = "stdout") -> None:

@@ -45,10 +45,9 @@ def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: E
     OSError, and what ``output`` raises.
     """
     with zipfile.ZipFile(cast(IO[bytes], _Unseekable(output)), "w", strict_timestamps=False) as archive:
-        for path, opened in _walk(tuple(names), open_names, entries):
+        for name, opened in _walk(tuple(names), "", open_names, entries):
             with closing(opened):
                 is_directory = stat.S_ISDIR(opened.stat.st_mode)
-                name = "/".join(map(shown, path[len(names):])) + ("/" if is_directory else "")
                 info = zipfile.ZipInfo(name, _date(opened.stat.st_mtime))
                 info.external_attr = (opened.stat.st_mode & 0xFFFF) << 16 | (0x10 if is_directory else 0)
                 info.file_size = 0 if is_directory else opened.stat.st_size
@@ -61,10 +60,11 @@ def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: E
                             return
 
 
-def _walk(names: tuple[str, ...], open_names: Open, entries: Entries) -> Iterator[tuple[tuple[str, ...], Opened]]:
-    """Everything below a folder, opened; the caller closes it."""
+def _walk(names: tuple[str, ...], place: str, open_names: Open, entries: Entries) -> Iterator[tuple[str, Opened]]:
+    """Everything below a folder, with its name in the archive, where the folder is ``place``; the caller closes it."""
     with closing(open_names(names)) as folder:
         found = [(entry.name, _is_linked_folder(folder, entry)) for entry in entries(folder, names)]
+    taken: set[str] = set()
     for name, is_linked_folder in found:
         if is_linked_folder:
             continue
@@ -77,12 +77,24 @@ def _walk(names: tuple[str, ...], open_names: Open, entries: Entries) -> Iterato
         if not is_directory and not stat.S_ISREG(opened.stat.st_mode):
             opened.close()
             continue
-        yield path, opened
+        member = f"{place}{_free_name(shown(name), taken)}{'/' if is_directory else ''}"
+        yield member, opened
         if is_directory:
             try:
-                yield from _walk(path, open_names, entries)
+                yield from _walk(path, member, open_names, entries)
             except OSError:
                 continue
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """A name that none in its folder has yet, from now on ``taken``: bytes that are not UTF-8 all look the same."""
+    stem, extension = os.path.splitext(name)
+    free, number = name, 0
+    while free in taken:
+        number += 1
+        free = f"{stem} ({number}){extension}"
+    taken.add(free)
+    return free
 
 
 def _is_linked_folder(folder: Opened, entry: Entry) -> bool:

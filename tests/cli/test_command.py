@@ -227,6 +227,16 @@ def test_it_serves_without_an_output(directory: Path, arguments: list[str], redi
             process.kill()
 
 
+def test_a_path_that_the_output_cannot_show(tmp_path: Path) -> None:
+    """For want of characters, or because it has a line's end."""
+    directory = tmp_path / "日本\n\udcff"
+    directory.mkdir()
+    with Command(directory, "--port", "0", "--quiet", PYTHONIOENCODING="ascii") as command:
+        assert command.line() == f"Serving {tmp_path}/\\u65e5\\u672c\\n\\udcff"
+        assert command.line().startswith("Listening on http")
+        assert command.interrupt() == (0, "", "")
+
+
 def test_a_hangup_that_is_ignored(directory: Path) -> None:
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

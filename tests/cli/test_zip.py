@@ -112,6 +112,20 @@ def test_the_command(directory: Path, tmp_path: Path) -> None:
         assert command.interrupt() == (0, "", "")
 
 
+def test_names_that_are_not_utf8(directory: Path) -> None:
+    """They look the same, and none takes another's place when the ZIP is unpacked."""
+    for number, name in enumerate((b"a\xe8.txt", b"a\xe9.txt", "a\ufffd (1).txt".encode(), b"d\xe8/x", b"d\xe9/x")):
+        path = Path(directory, "sub", os.fsdecode(name))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(number))
+    with site(directory) as client:
+        archive = fetch(client, "/sub/?zip")
+    files = {name: archive.read(name) for name in archive.namelist() if name[0] in "ad" and "deep" not in name}
+    assert files == {
+        "d\ufffd/": b"", "d\ufffd/x": b"3", "d\ufffd (1)/": b"", "d\ufffd (1)/x": b"4",
+        "a\ufffd.txt": b"0", "a\ufffd (1).txt": b"1", "a\ufffd (1) (1).txt": b"2"}
+
+
 @pytest.mark.needs("dir_fd")
 def test_what_changes_while_it_is_written(directory: Path) -> None:
     """What is gone, may not be read, or is no file any more once its turn comes is left out; all else is there."""
