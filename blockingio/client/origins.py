@@ -15,6 +15,8 @@ from blockingio.values.uri import Uri
 
 # Origins that are known at a time: a program speaks with few, and one that visits many does not fill the memory.
 _MOST: Final = 100
+# Characters of a host's name that is kept: DNS has no longer ones, a redirect may.
+_LONGEST: Final = 255
 
 
 class Origins:
@@ -54,7 +56,8 @@ class Origins:
             headers.set_trusted("user-agent", self.user_agent)
         headers.set_trusted("accept-encoding", "gzip")
         headers.section()  # made once, and shared by the copies
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[key] = origin, headers
+        if len(host) <= _LONGEST:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[key] = origin, headers
         return origin, headers

@@ -7,20 +7,20 @@ likes equally the smallest file wins.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from blockingio.http_server.mime import coding_of_name
 from blockingio.http_server.representation import Representation
 from blockingio.server.compression import weight_of, weights
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.kept import kept
 
 #: By Content-Encoding: what such a file's name ends in (RFC 7932, RFC 8878, RFC 1952).
 ENDINGS = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 
 _ALL = tuple(ENDINGS.values())
 
-# Browsers send a handful of different fields.
-_kept_weights = lru_cache(maxsize=64)(weights)
+# Browsers send a handful of different fields, each of a few dozen characters.
+_kept_weights = kept(64, 256)(weights)
 
 
 def neighbours_of(name: str) -> Iterator[tuple[str, str]]:

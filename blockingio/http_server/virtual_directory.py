@@ -12,7 +12,6 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from errno import ELOOP, EMFILE, EMLINK, ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, ENXIO
-from functools import lru_cache
 from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -33,6 +32,7 @@ from blockingio.server.compression import weights
 from blockingio.stream.stream import Stream, StreamSubscription
 from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.header_value import ContentType
+from blockingio.values.kept import kept
 from blockingio.values.known_attributes import KnownAttributes
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ def _send_text(request: HttpRequest, text: str, content_type: ContentType) -> No
     response.close()
 
 
-@lru_cache(maxsize=64)
+@kept(64, 256)  # what browsers and programs send: a handful
 def prefers_json(accept: str) -> bool:
     """Whether Accept names application/json, with a weight, and no page (RFC 9110 12.5.1)."""
     wanted = {name for name, weight in weights(accept).items() if weight > 0}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.kept import kept
 from blockingio.wire.sink import Compressor
 
 # zlib's own middle between speed and size.
@@ -82,22 +83,19 @@ def is_compressible(headers: HttpHeaders) -> bool:
     return "content-type" in headers and _is_compressible_type(headers["content-type"])
 
 
-@lru_cache(maxsize=_VALUES_KEPT)
+@kept(_VALUES_KEPT, _VALUE_KEPT_SIZE)
 def _is_compressible_type(text: str) -> bool:
     return _compiled(_COMPRESSIBLE).match(text) is not None
 
 
 def accepts_gzip(headers: HttpHeaders) -> bool:
     """Whether Accept-Encoding gives gzip a weight above zero (RFC 9110 12.5.3)."""
-    field = headers.get("accept-encoding", "")
-    return _gives_gzip_weight(field) if len(field) <= _VALUE_KEPT_SIZE else _weighs_gzip(field)
+    return _gives_gzip_weight(headers.get("accept-encoding", ""))
 
 
-def _weighs_gzip(field: str) -> bool:
+@kept(_VALUES_KEPT, _VALUE_KEPT_SIZE)
+def _gives_gzip_weight(field: str) -> bool:
     return weight_of("gzip", weights(field)) > 0
-
-
-_gives_gzip_weight = lru_cache(maxsize=_VALUES_KEPT)(_weighs_gzip)
 
 
 def weights(field: str) -> dict[str, float]:

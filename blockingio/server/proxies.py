@@ -41,7 +41,8 @@ _IPV4, _IPV6 = 32, 128  # bits
 _MAPPED = 0xFFFF  # the first 96 bits of an IPv4 address in IPv6 (RFC 4291 2.5.5.2)
 
 
-# How many addresses, and clients by what fields say of them, are kept at most, and the bytes of such fields.
+# How many addresses, and clients by what fields say of them, are kept at most, and the characters of such an address and
+# of such fields.
 _MOST_KEPT = 1024
 _LONGEST_KEPT = 256
 
@@ -88,7 +89,8 @@ class TrustedProxies:
         known = self._peers.get(peer)
         if known is None:
             known = self._has(peer)
-            _keep(self._peers, peer, known)
+            if len(peer) <= _LONGEST_KEPT:  # a zone has any length
+                _keep(self._peers, peer, known)
         return known
 
     def _has(self, peer: str) -> bool:

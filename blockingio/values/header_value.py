@@ -16,11 +16,13 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from blockingio.values.grammar import QUOTED_STRING, TOKEN_RE
+from blockingio.values.kept import kept
 
 _NO_PARAMETERS: Final[Mapping[str, str | None]] = MappingProxyType({})
 
-# Distinct Content-Type texts met by one process are few; each costs some 10 µs to parse.
-_CONTENT_TYPES_KEPT = 128
+# Distinct Content-Type texts met by one process are few; each costs some 10 µs to parse.  Their number, and characters
+# of one at most.
+_CONTENT_TYPES_KEPT = 128, 256
 
 # That of text without a charset, by Python's name for it: latin-1, as dart:io has it.
 DEFAULT_CODEC = "iso8859-1"
@@ -133,6 +135,8 @@ class ContentType(HeaderValue):
         One without a slash has an empty ``sub_type``.  The first of two parameters with one name counts,
         a charset above all, as browsers have it.  ValueError as for HeaderValue.
         """
+        if not isinstance(value, str):
+            raise TypeError(f"expected a str, not {type(value).__name__}")
         return _parse_content_type(value)
 
     @property
@@ -172,7 +176,7 @@ def _lower_charset(parameters: dict[str, str | None]) -> None:
         parameters["charset"] = charset.lower()
 
 
-@lru_cache(maxsize=_CONTENT_TYPES_KEPT)
+@kept(*_CONTENT_TYPES_KEPT)
 def codec_of_type(content_type: str) -> str | None:
     """Python's name for the charset that a Content-Type names, latin-1 where it names none; None for an unknown one."""
     try:
@@ -183,7 +187,7 @@ def codec_of_type(content_type: str) -> str | None:
         return DEFAULT_CODEC
 
 
-@lru_cache(maxsize=_CONTENT_TYPES_KEPT)
+@kept(*_CONTENT_TYPES_KEPT)
 def _parse_content_type(value: str) -> ContentType:
     result = ContentType.__new__(ContentType)
     text, result._parameters = _parse(value, _patterns(";", None), False, first_counts=True)

@@ -211,15 +211,19 @@ def _check_piece(piece: object) -> None:
 # thread, in single steps of the dict's own, also without the GIL; what two make at once is equal.
 _starts: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[tuple[int, str | None], HttpHeaders, int]] = {}
 _MOST_STARTS = 256
+# Fields of one that is kept, and characters of all of them: what an application repeats is short.
+_MOST_FIELDS = 32
+_LONGEST_KEPT = 2048
 
 
 def _make_start(key: tuple[str, tuple[tuple[str, str], ...]]) -> tuple[tuple[int, str | None], HttpHeaders, int]:
     """The status, the fields without Content-Length, frozen, and what that says, -1 where there is none."""
     status, fields = key
     start = _make_status(status), *_make_section(fields)
-    if len(_starts) >= _MOST_STARTS:
-        _starts.clear()
-    _starts[key] = start
+    if len(fields) <= _MOST_FIELDS and len(status) + sum([len(name) + len(value) for name, value in fields]) <= _LONGEST_KEPT:
+        if len(_starts) >= _MOST_STARTS:
+            _starts.clear()
+        _starts[key] = start
     return start
 
 

@@ -17,8 +17,10 @@ from blockingio.server.slots import Slots
 from blockingio.values.headers import HttpHeaders
 from blockingio.wsgi.file_wrapper import FileWrapper
 
-# Header sections whose part of the environ is kept: clients repeat theirs, and the server keeps them too.
+# Header sections whose part of the environ is kept, and characters of one at most: clients repeat theirs, and the
+# server keeps them too.
 _MOST_KEPT = 64
+_LONGEST_KEPT = 4096
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
@@ -83,6 +85,7 @@ class Environs:
         environ["SERVER_NAME"] = name
         environ["SERVER_PORT"] = port
         environ["wsgi.url_scheme"] = scheme
+        size = 0
         for name in headers:
             if "_" in name or name.lower() == "proxy":
                 continue
@@ -90,10 +93,13 @@ class Environs:
             # Cookie is the one field whose members no comma separates (RFC 6265 5.4).
             value = "; ".join(headers.get_all(name)) if key == "COOKIE" else headers[name]
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key] = value
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        kept = self._kept[id(headers)] = headers, authority, scheme, environ
-        return kept
+            size += len(key) + len(value)
+        made = headers, authority, scheme, environ
+        if size <= _LONGEST_KEPT:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[id(headers)] = made
+        return made
 
 
 class _NoBody:

@@ -258,6 +258,9 @@ def test_what_is_known_of_origins_is_bounded() -> None:
             ("host", f"h{number}.example" + (f":{number + 1}" if number != 79 else "")), ("user-agent", "Mine/1"),
             ("accept-encoding", "gzip")]
         assert 1 <= len(origins) <= 100
+    known = len(origins)
+    assert origins.of(Uri.parse(f"http://{'h' * 60_000}.example/"))[0][1].startswith("hhh")
+    assert len(origins) == known
 
 
 def test_headers_are_the_users_until_the_first_write(client: HttpClient) -> None:

@@ -1,6 +1,7 @@
 """WsgiHandler: applications of our own, under wsgiref's validator and behind raw clients."""
 from __future__ import annotations
 
+import gc
 import io
 import os
 import logging
@@ -569,6 +570,29 @@ def test_the_body_as_a_file(framing: bytes, read: Callable[[Any], list[bytes]], 
 
     assert visit(application, b"POST / HTTP/1.1\r\nHost: x\r\n" + framing).status == 200
     assert seen == expected
+
+
+@pytest.mark.parametrize("asked", ["GET /{} HTTP/1.1", "GET / HTTP/1.1\r\nX-Other: {}"], ids=["answers", "requests"])
+def test_what_is_kept_of_long_fields_is_nothing(asked: str) -> None:
+    """An application may repeat in a field what its client has sent, which is never the same."""
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("X-Path", environ["PATH_INFO"])])
+        return [b"ok"]
+
+    with serving(WsgiHandler(application)) as server, RawClient(server.port) as client:
+        def ask(number: int) -> None:
+            raw = asked.replace("{}", f"{number:05}" * 1000) + "\r\nHost: a.example\r\n\r\n"
+            assert client.send(raw.encode()).read_response().body == b"ok"
+
+        ask(0)
+        tracemalloc.start()
+        try:
+            for number in range(1, 60):
+                ask(number)
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 150_000
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_long_line_costs_no_more_than_its_length() -> None:
