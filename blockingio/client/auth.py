@@ -144,8 +144,6 @@ class StoredCredentials:
     Guarded by the store's lock.
     """
 
-    __slots__ = ("space", "realm", "credentials", "session")
-
     def __init__(self, space: ProtectionSpace, realm: str, credentials: HttpClientCredentials) -> None:
         self.space = space
         self.realm = realm
@@ -234,16 +232,16 @@ class CredentialStore:
         return None
 
     def answer_or_ask(self, space: ProtectionSpace, values: Iterable[str], failed: Attempt | None,
-                      ask: Callable[[str, str | None], bool] | None) -> StoredCredentials | None:
+                      ask: Callable[..., bool] | None, *place: object) -> StoredCredentials | None:
         """``answer`` to the values of a WWW-Authenticate or Proxy-Authenticate field.
 
-        Where there is none, ``ask`` is called with scheme and realm, and may add some; then once more.
+        Where there is none, ``ask`` is called with ``place``, scheme and realm, and may add some; then once more.
         """
         challenges = parse_challenges(values)
         entry = self.answer(space, challenges, failed)
         # The strongest; where none can be answered, the server's first.
         best = max(challenges, key=_rank, default=None)
-        if entry is None and ask is not None and best is not None and ask(best.scheme, best.realm):
+        if entry is None and ask is not None and best is not None and ask(*place, best.scheme, best.realm):
             entry = self.answer(space, challenges, None)
         return entry
 
@@ -262,10 +260,9 @@ class CredentialStore:
         return sorted(found, key=lambda entry: -len(entry.space.path))
 
     def _closest(self, space: ProtectionSpace) -> StoredCredentials | None:
-        for entry in self._covering(space):
-            if entry.session is not None or entry.credentials._scheme != "digest":
-                return entry
-        return None
+        """Of those that can be sent at once."""
+        return next((entry for entry in self._covering(space)
+                     if entry.session is not None or entry.credentials._scheme != "digest"), None)
 
 
 def _rank(challenge: Challenge) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import RLock
 
 from blockingio.client.detached import with_bytes_ahead
@@ -53,9 +54,7 @@ class Connection:
         self.ahead_size = 0  # bytes that were ever there
         self.is_limited = False  # how long its socket waits is not its own affair
         self._own_timeout: float | None = None
-        # What tells a wire_log of its present socket.  Written by the thread that makes the connection, used by its
-        # owner.
-        self.tap: WireTap | None = None
+        self.tap: WireTap | None = None  # what tells a wire_log of its present socket
 
     # ------------------------------------------------------------ being made
 
@@ -208,8 +207,9 @@ class Connection:
             for sock in self._held:
                 if isinstance(sock, Channel):
                     sock.cut()
-                else:
-                    _shut_down(sock)
+                    continue
+                with suppress(OSError):  # not connected yet, or no more
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def detach(self, rest: bytes) -> socket.socket:
         """The socket, for another owner; its first bytes are those that were read too far.
@@ -233,14 +233,5 @@ _TLS_WANTS_READ = 2  # the errno of ssl.SSLWantReadError
 
 def _close_all(held: list[socket.socket | Channel]) -> None:
     while held:
-        try:
+        with suppress(OSError):  # the system has no more to say about it, and this may be a finalizer
             held.pop().close()
-        except OSError:
-            pass  # the system has no more to say about it, and this may be a finalizer
-
-
-def _shut_down(sock: socket.socket) -> None:
-    try:
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        pass  # not connected yet, or no more

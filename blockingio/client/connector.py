@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 from blockingio.client.auth import MOST_TRIES, Attempt, CredentialStore, StoredCredentials, ProtectionSpace
@@ -58,9 +57,8 @@ class Connector:
             reach = _Tunnel(way, proxy, self.proxy_credentials).open
         try:
             if uri.scheme == "https":
-                channel: Channel = self._tls.open(
-                    reach, connection, host_name(uri), uri.port, way.deadline, settings.hooks
-                )
+                channel: Channel = self._tls.open(reach, connection, host_name(uri), uri.port, way.deadline,
+                                                  settings.hooks)
                 der = channel.socket.getpeercert(True)  # type: ignore[attr-defined]
             else:
                 sock = reach()
@@ -189,7 +187,6 @@ class _Tunnel:
 
     def _answer(self, fields: Fields, attempt: Attempt | None) -> StoredCredentials | None:
         """What to try next after a 407; None: nothing."""
-        ask = self._way.settings.authenticate_proxy
-        asked = partial(ask, self._proxy.host, self._proxy.port) if ask is not None else None
         values = fields.headers.get_all("proxy-authenticate")
-        return self._credentials.answer_or_ask(self._space, values, attempt, asked)
+        ask = self._way.settings.authenticate_proxy
+        return self._credentials.answer_or_ask(self._space, values, attempt, ask, self._proxy.host, self._proxy.port)

@@ -28,8 +28,8 @@ def strength(challenge: Challenge) -> int | None:
     name = _algorithm(challenge).removesuffix("-SESS")
     if name not in _ALGORITHMS or _ALGORITHMS[name] not in hashlib.algorithms_available:
         return None
-    qop = challenge.parameters.get("qop")
-    if qop and "auth" not in _words(qop) or "nonce" not in challenge.parameters:
+    qop = challenge.parameters.get("qop", "").lower()
+    if qop and "auth" not in [word.strip(" \t") for word in qop.split(",")] or "nonce" not in challenge.parameters:
         return None  # auth-int wants the body hashed before it is sent
     return _STRENGTHS[name]
 
@@ -97,7 +97,3 @@ class DigestSession:
 
 def _algorithm(challenge: Challenge) -> str:
     return (challenge.parameters.get("algorithm") or "MD5").upper()
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip(" \t").lower() for word in text.split(",")]

@@ -7,7 +7,6 @@ or they go round in a circle, HttpException for a Location that leads nowhere; a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from blockingio.client.auth import MOST_TRIES, StoredCredentials, ProtectionSpace
 from blockingio.client.exchange import Exchange
@@ -50,8 +49,6 @@ def run(exchange: Exchange, on_exchange: Callable[[Exchange], None]) -> HttpClie
 
 def _redirect(response: HttpClientResponse) -> Exchange | None:
     """The next request where the response is a redirect to be followed without asking."""
-    if response.status_code // 100 != 3:
-        return None
     prepared = response.prepared
     if not (prepared.follow_redirects and response.is_redirect):
         return None
@@ -93,16 +90,15 @@ def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
 def _entry_for_server(response: HttpClientResponse) -> StoredCredentials | None:
     prepared = response.prepared
     client = prepared.client
-    ask = partial(client.authenticate, prepared.uri) if client.authenticate is not None else None
     values = response.headers.get_all("www-authenticate")
-    return client.credentials.answer_or_ask(ProtectionSpace.of(prepared.uri), values, prepared.attempt, ask)
+    return client.credentials.answer_or_ask(ProtectionSpace.of(prepared.uri), values, prepared.attempt,
+                                            client.authenticate, prepared.uri)
 
 
 def _entry_for_proxy(response: HttpClientResponse, proxy: Proxy) -> StoredCredentials | None:
     prepared = response.prepared
     client = prepared.client
-    ask = client.authenticate_proxy
-    asked = partial(ask, proxy.host, proxy.port) if ask is not None else None
     values = response.headers.get_all("proxy-authenticate")
-    space = ProtectionSpace.of_proxy(proxy.host, proxy.port)
-    return client.proxy_credentials.answer_or_ask(space, values, prepared.proxy_attempt, asked)
+    return client.proxy_credentials.answer_or_ask(
+        ProtectionSpace.of_proxy(proxy.host, proxy.port), values, prepared.proxy_attempt,
+        client.authenticate_proxy, proxy.host, proxy.port)

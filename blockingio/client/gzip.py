@@ -32,9 +32,6 @@ class GzipReader:
     any garbage, as browsers and curl do: the content has come whole by then.  Belongs to one thread at a time.
     """
 
-    __slots__ = ("_read_some", "_decoder", "_input", "_at", "_is_begun", "_is_full", "_is_ended",
-                 "_has_content", "_failure")
-
     def __init__(self, read_some: Callable[[int], bytes]) -> None:
         self._read_some = read_some
         self._decoder = zlib.decompressobj(_GZIP_ONLY)

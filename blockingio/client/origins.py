@@ -22,8 +22,6 @@ _LONGEST: Final = 255
 class Origins:
     """With one ``user_agent``, None for none; it never changes, so what is known stays right."""
 
-    __slots__ = ("user_agent", "_known")
-
     def __init__(self, user_agent: str | None) -> None:
         """ValueError for what cannot be a field's value."""
         if user_agent is not None:

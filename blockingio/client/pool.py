@@ -38,8 +38,6 @@ _PARENTS = "the connection is the parent process's, from before a fork"
 class _Host(Generic[C]):
     """What there is for one key.  Guarded by the pool's lock."""
 
-    __slots__ = ("places", "idle", "waiting")
-
     def __init__(self) -> None:
         self.places = 0  # connections, and those about to be made
         self.idle: list[C] = []  # the one used last at the end, and taken first
@@ -48,8 +46,6 @@ class _Host(Generic[C]):
 
 class _Waiter(Generic[C]):
     """A request in the queue; the thread that wakes it sets the other attributes first."""
-
-    __slots__ = ("gate", "is_served", "connection", "refusal")
 
     def __init__(self) -> None:
         self.gate = Lock()
@@ -67,8 +63,6 @@ class _Waiter(Generic[C]):
 
 class _Guard:
     """The pool's lock; leaving it reads the notes that were left meanwhile."""
-
-    __slots__ = ("_pool",)
 
     def __init__(self, pool: Pool[Any]) -> None:
         self._pool = pool

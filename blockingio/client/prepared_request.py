@@ -7,6 +7,7 @@ Making the head of it is here too: the request line and the fields (RFC 9112 3).
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Protocol
 
 from blockingio.client.auth import Attempt, CredentialStore, StoredCredentials
@@ -67,8 +68,6 @@ class KeptBody:
     Takes the pieces as they go out, before their framing; gives the whole, or nothing: half a body is never sent.
     """
 
-    __slots__ = ("size", "_data")
-
     def __init__(self) -> None:
         self.size = 0  # of all that was written
         self._data = bytearray()
@@ -119,14 +118,10 @@ class PreparedRequest:
 
     def again(self) -> PreparedRequest:
         """A copy to change, with fields that can be changed, and without credentials of the library's own."""
-        prepared = PreparedRequest(self.client, self.method, self.uri, self.origin, self.headers.copy(), self.limits)
-        prepared.body = self.body
-        prepared.tunnels = self.tunnels
-        prepared.response_timeout = self.response_timeout
-        prepared.follow_redirects = self.follow_redirects
-        prepared.max_redirects = self.max_redirects
-        prepared.first_uri = self.first_uri
+        prepared = copy(self)
+        prepared.headers = self.headers.copy()
         prepared.redirects = list(self.redirects)
+        prepared.proxy = prepared.attempt = prepared.proxy_attempt = None
         for name, attempt in (("authorization", self.attempt), ("proxy-authorization", self.proxy_attempt)):
             if attempt is not None and prepared.headers.get_all(name) == [attempt.authorization]:
                 prepared.headers.remove_all(name)

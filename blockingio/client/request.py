@@ -179,8 +179,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
                 self.phase = CLOSED
                 response = follow(self._exchange.response(), self._go_on)
             except BaseException as error:
-                self.phase = CLOSED
-                self._exchange.give_up()
+                self.give_up()
                 if self._end(failure=error):
                     raise
                 raise self._reason() from None
@@ -202,8 +201,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
         # A thread that is at work with it notices, and cleans up; else this one does.
         if self._working.acquire(blocking=False):
             try:
-                self.phase = CLOSED
-                self._exchange.give_up()
+                self.give_up()
             finally:
                 self._working.release()
 

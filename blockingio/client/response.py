@@ -234,13 +234,10 @@ class HttpClientResponse(Stream[bytes]):
         StateError where there is no Location, or where the body had over 256 KiB and is not kept any more,
         RedirectException for a URL that is among ``redirects``, unless ``follow_loops``.
         """
-        if url is None:
-            locations = self.headers.get_all("location")
-            if not locations or not locations[0]:
-                raise StateError("the response has no Location to redirect to")
-            prepared = self.prepared.redirected(self.status_code, locations[0], method, follow_loops=follow_loops)
-        else:
-            prepared = self.prepared.redirected(self.status_code, url, method, follow_loops=follow_loops)
+        location = url if url is not None else next(iter(self.headers.get_all("location")), "")
+        if not location:
+            raise StateError("the response has no Location to redirect to")
+        prepared = self.prepared.redirected(self.status_code, location, method, follow_loops=follow_loops)
         self.dispose()
         response: HttpClientResponse = self.prepared.client.redirect_to(prepared)
         return response

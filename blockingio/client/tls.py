@@ -76,11 +76,10 @@ class ClientTls:
             certificate = _certificate_of(channel)
             if certificate is not None and ask(certificate, handshake.host, handshake.port):
                 return channel
+            raise refusal
         except BaseException:
             handshake.connection.drop(channel)
             raise
-        handshake.connection.drop(channel)
-        raise refusal
 
     def _context(self, *, is_logged: bool) -> ssl.SSLContext:
         given = self._given

@@ -34,9 +34,6 @@ _AHEAD_SIZE: Final = 64 * MIB
 
 
 class Upload:
-    __slots__ = ("head", "is_stopped", "_connection", "_method", "_read_head", "_fail", "_sent", "_is_at_end",
-                 "_wanted")
-
     def __init__(self, connection: Connection, method: str, read_head: Callable[[], Head | None],
                  fail: Callable[[str], HttpException]) -> None:
         self.head: Head | None = None  # the final response's, where it came before all was sent

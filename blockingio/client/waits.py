@@ -29,8 +29,6 @@ class HeadWait:
     As long as the peer's system takes more of the request, the time has not begun.
     """
 
-    __slots__ = ("_connection", "_receive", "_seconds", "_deadline", "_unsent", "_pause")
-
     def __init__(self, connection: Connection, seconds: float) -> None:
         self._connection = connection
         self._receive = connection.channel.receive
