@@ -57,6 +57,8 @@ def open_server(parser: argparse.ArgumentParser, options: argparse.Namespace,
         return None
     if inherited is not None:
         say("A socket was inherited (LISTEN_FDS), and is served: --bind and --port are ignored", "stderr")
+    if kept is not None and kept.file is None:
+        say(f"The certificate is new, and will be again next time, as it cannot be kept: {kept.trouble}", "stderr")
     return Opened(server, inherited, kept)
 
 
@@ -130,11 +132,19 @@ def urls_of(server: HttpServer, options: argparse.Namespace, scheme: str) -> lis
 
 
 def listening_lines(urls: Sequence[str], options: argparse.Namespace) -> Iterator[str]:
-    """What the user is told: these URLs, or the path of the Unix-domain socket."""
+    """Where it listens, for the user: these URLs, or the path of the Unix-domain socket."""
     for url in urls:
         yield f"Listening on {url}"
     if options.unix is not None:
         yield f"Listening on {socket_text(options.unix)}"
+
+
+def certificate_lines(kept: KeptCertificate | None) -> Iterator[str]:
+    """How the certificate of --https is recognised."""
+    if kept is not None:
+        yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
+        if kept.file is not None:
+            yield f"It is kept in {on_one_line(kept.file)}"
 
 
 def socket_text(path: object) -> str:

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from blockingio import HttpServer, SecurityContext
-from blockingio.cli.binding import listening_lines, open_server, urls_of
+from blockingio.cli.binding import certificate_lines, listening_lines, open_server, urls_of
 from blockingio.cli.browser import open_browser
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.kept_certificate import KeptCertificate
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
-from blockingio.cli.output import on_one_line, run_program, say
+from blockingio.cli.output import on_one_line, reason_of, run_program, say
 from blockingio.cli.share_limits import downloads_text, duration_text
 from blockingio.cli.shutdown import FAREWELL, GRACE, Ending, Shutdown
 from blockingio.cli.site import Site, SiteOptions
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context = _security_context(options.certificate, options.key)
     except (OSError, ValueError) as error:
         parser.error(f"cannot use --certificate {options.certificate}"
-                     f"{f' with --key {options.key}' if options.key else ''}: {error}")
+                     f"{f' with --key {options.key}' if options.key else ''}: {reason_of(error)}")
     opened = open_server(parser, options, context)
     if opened is None:
         return 1
@@ -65,7 +65,7 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
     urls = urls_of(server, options, scheme)
     with Shutdown() as shutdown:
         say("\n".join(_greeting(options, urls, kept)))
-        for line in _warnings(server, options, kept):
+        for line in _warnings(server, options):
             say(line, "stderr")
         if options.processes > 1:
             return _serve_in_processes(server, options, urls, log_file)
@@ -160,18 +160,13 @@ def _greeting(options: argparse.Namespace, urls: Sequence[str], kept: KeptCertif
         limits = [] if options.after is None else [downloads_text(options.after)]
         limits += [] if options.time is None else [duration_text(options.time)]
         yield f"It ends after {' or '.join(limits)}"
-    if kept is not None:
-        yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
-        if kept.file is not None:
-            yield f"It is kept in {kept.file}"
+    yield from certificate_lines(kept)
 
 
-def _warnings(server: HttpServer, options: argparse.Namespace, kept: KeptCertificate | None) -> Iterator[str]:
+def _warnings(server: HttpServer, options: argparse.Namespace) -> Iterator[str]:
     """What the user may not have meant, each in a line."""
     if options.port is None and options.unix is None and server.port != DEFAULT_PORT:
         yield f"Port {DEFAULT_PORT} is taken, so this is {server.port}: --port asks for a certain one"
-    if kept is not None and kept.file is None:
-        yield f"The certificate is new, and will be again next time, as it cannot be kept: {kept.trouble}"
     if options.spa and not (options.directory / "index.html").is_file():
         yield "There is no index.html yet: until then --spa answers unknown paths with 404"
     is_free = (options.upload or options.drop) and options.auth is None and options.upload_auth is None

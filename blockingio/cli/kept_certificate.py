@@ -18,6 +18,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from blockingio.cli.output import reason_of
 from blockingio.net.security import SecurityContext, fingerprint_of
 from blockingio.net.self_signed import canonical_hosts, make_self_signed
 from blockingio.net.system import O_READ, lock_file, open_itself
@@ -69,7 +70,7 @@ def kept_certificate(hosts: Sequence[str], environment: Mapping[str, str] = os.e
     except OSError as error:
         found = _usable(_make(names), names, timedelta())
         assert found is not None
-        return found._replace(trouble=str(error))
+        return found._replace(trouble=reason_of(error))
 
 
 def _cache_directory(environment: Mapping[str, str]) -> Path:

@@ -36,6 +36,13 @@ def on_one_line(text: object) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], str(text))
 
 
+def reason_of(error: Exception) -> str:
+    """What went wrong, for a line on a terminal: without the number that an OSError has."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
+
+
 def say(text: str, name: str = "stdout") -> None:
     """Print a line at once.  Where that fails, what goes to this stream from now on is lost, in silence."""
     stream = getattr(sys, name)

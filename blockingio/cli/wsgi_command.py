@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
-from blockingio.cli.binding import listening_lines, open_server, urls_of
+from blockingio.cli.binding import certificate_lines, listening_lines, open_server, urls_of
 from blockingio.cli.kept_certificate import KeptCertificate
 from blockingio.cli.options import check_numbers, whole_number
 from blockingio.cli.output import run_program, say
@@ -106,8 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _greeting(server: HttpServer, options: argparse.Namespace, kept: KeptCertificate | None) -> Iterator[str]:
     yield f"Serving {options.application}"
     yield from listening_lines(urls_of(server, options, "http" if kept is None else "https"), options)
-    if kept is not None:
-        yield f"Certificate, by its SHA-256 fingerprint: {kept.fingerprint}"
+    yield from certificate_lines(kept)
 
 
 def _load_or_exit(parser: _Parser, spec: str, load: Callable[[str], Any] = load) -> Any:

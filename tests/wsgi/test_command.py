@@ -75,12 +75,23 @@ def test_https_and_trusted_proxies(directory: Path) -> None:
     with serving(directory, "--port", "0", "--https", "--trusted-proxies", "10.0.0.0/8, 127.0.0.1",
                  "--log", "json") as (command, url):
         assert url.startswith("https://") and command.line().startswith("Certificate, by its SHA-256 fingerprint: ")
+        assert command.line() == f"It is kept in {directory}/blockingio/https.pem"
         with RawClient(port_of(url), context=context) as client:
             assert client.get().body.startswith(b"127.0.0.1 https False ")
             forwarded = client.get("/", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http")
             assert forwarded.body.startswith(b"192.0.2.1 http False ")
         assert [json.loads(command.line())["remote"] for _ in range(2)] == ["127.0.0.1", "192.0.2.1"]
         assert command.interrupt() == (0, "", "")
+
+
+def test_a_certificate_that_cannot_be_kept(directory: Path) -> None:
+    (directory / "blockingio").write_text("a file, where a directory was to be")
+    with serving(directory, "--port", "0", "--https") as (command, _):
+        assert command.line().startswith("Certificate, by its SHA-256 fingerprint: ")
+        status, output, errors = command.interrupt()
+    assert (status, output) == (0, "")
+    assert errors == ("The certificate is new, and will be again next time, as it cannot be kept: "
+                      f"{directory}/blockingio: File exists\n")
 
 
 def test_sockets_that_were_inherited(directory: Path) -> None:
