@@ -3,8 +3,8 @@
 To open, look at, read and close a file costs a busy server more than all the rest of a request: each call lets go of
 the interpreter and has to get it back.  A kept file costs one look at itself and one at each directory between it and
 the root, which tell of new content and of links put in the way, and one look is enough for all requests that had come
-before it.  That a precompressed neighbour came or went shows in the directory that it is in; where that is the root, it
-is looked at once a second.  Only what was opened without passing through a link is kept, and only once it has stood
+before it.  That a precompressed neighbour came or went shows in the directory that it is in: so the root is looked at,
+too, for the files in it.  Only what was opened without passing through a link is kept, and only once it has stood
 unchanged for so long that the next change cannot have the same time stamp.
 """
 
@@ -32,9 +32,6 @@ MAX_ENTRIES = 4096
 # some milliseconds (ext4, XFS), of a second (HFS+) or of two (FAT).
 SETTLED_AFTER = 2.5
 
-# Seconds for which the root is taken to have the entries that it had.
-ROOT_LOOKED_AT_EVERY = 1.0
-
 # Answers that are kept of one file: with and without compression, and a few more for handlers that set headers.
 _MOST_ANSWERS = 4
 
@@ -53,11 +50,10 @@ class KeptFile:
     Any thread sets the attributes that change, each in one step.
     """
 
-    __slots__ = ("root", "plain", "neighbours", "size", "_answers", "_root_witness", "_witnesses", "_look_again",
-                 "_looked_at")
+    __slots__ = ("root", "plain", "neighbours", "size", "_answers", "_witnesses", "_looked_at")
 
     def __init__(self, root: object, plain: Representation, neighbours: Sequence[Representation],
-                 root_witness: _Witness, witnesses: list[_Witness]) -> None:
+                 witnesses: list[_Witness]) -> None:
         self.root = root
         self.plain = plain
         self.neighbours = neighbours
@@ -65,9 +61,7 @@ class KeptFile:
         # By what they were made of: the lines of the headers that the answer had before, the file's coding, and whether
         # it may be compressed, None: it never is.  Replaced as a whole; what two threads make at once is equal.
         self._answers: dict[_Kind, WholeAnswer] = {}
-        self._root_witness = root_witness
         self._witnesses = witnesses
-        self._look_again = monotonic() + ROOT_LOOKED_AT_EVERY
         self._looked_at = 0.0  # on the monotonic clock, where that found nothing changed
 
     def answer(self, content: Representation, begun: HttpHeaders, asked: HttpHeaders | None) -> WholeAnswer:
@@ -96,11 +90,6 @@ class KeptFile:
             for path, identity in self._witnesses:
                 if identity_of(os.lstat(path)) != identity:
                     return False
-            if now >= self._look_again:
-                path, identity = self._root_witness
-                if identity_of(os.lstat(path)) != identity:
-                    return False
-                self._look_again = now + ROOT_LOOKED_AT_EVERY
         except OSError:
             return False
         self._looked_at = now
@@ -150,8 +139,9 @@ class FileCache:
                 content.load()
         except (HttpException, OSError):
             return  # it is changing right now; the answer meets that as well
-        root_witness, *witnesses = [(path, identity_of(status)) for path, status in found]
-        kept = KeptFile(root, plain, neighbours, root_witness, witnesses)
+        # The root's own entries do not matter to a file further below: what leads there is looked at.
+        witnesses = [(path, identity_of(status)) for path, status in found[1 if directories[1:] else 0:]]
+        kept = KeptFile(root, plain, neighbours, witnesses)
         self._forget(target)
         with self._lock:
             while self._files and (self._size + kept.size > CACHE_SIZE or len(self._files) >= MAX_ENTRIES):

@@ -23,7 +23,6 @@ from tests.peers import PATIENCE, RawClient, eventually, serving
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are kept as soon as they are read, as if they had been there for long."""
     monkeypatch.setattr("blockingio.http_server.file_cache.SETTLED_AFTER", -60)
-    monkeypatch.setattr("blockingio.http_server.file_cache.ROOT_LOOKED_AT_EVERY", 0)
 
 
 @pytest.fixture
