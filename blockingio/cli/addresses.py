@@ -35,6 +35,9 @@ _IPV6_TABLE = "/proc/net/if_inet6"
 # Documentation addresses (RFC 5737, RFC 3849): nothing is sent to them, only a route looked up.
 _OUTWARD = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
+# As people find them easier to type.
+_FAMILIES = (InternetAddressType.IPV4, InternetAddressType.IPV6)
+
 
 def server_urls(scheme: str, name: str, address: InternetAddress, port: int) -> list[str]:
     """The URLs of a server on this address, the nearest first; ``name`` is what it was bound as."""
@@ -42,9 +45,7 @@ def server_urls(scheme: str, name: str, address: InternetAddress, port: int) -> 
     if address == InternetAddress.ANY_IP_V4:
         hosts += _reachable(own_addresses(), InternetAddressType.IPV4)
     elif address == InternetAddress.ANY_IP_V6:
-        addresses = own_addresses()
-        hosts += _reachable(addresses, InternetAddressType.IPV4)
-        hosts += _reachable(addresses, InternetAddressType.IPV6)
+        hosts += _reachable(own_addresses(), *_FAMILIES)
     else:
         hosts.append(address.address)
     return [_url(scheme, host, port) for host in hosts]
@@ -72,9 +73,11 @@ def own_addresses() -> list[InternetAddress]:
     return sorted(found, key=lambda address: not address.is_loopback)
 
 
-def _reachable(addresses: list[InternetAddress], kind: InternetAddressType) -> list[str]:
+def _reachable(addresses: list[InternetAddress], *kinds: InternetAddressType) -> list[str]:
     # A link-local address needs the name of an interface behind it, which no browser takes.
-    return [address.address for address in addresses if address.type == kind and not address.is_link_local]
+    found = [address for address in addresses if address.type in kinds and not address.is_link_local]
+    return [address.address for address in sorted(
+        found, key=lambda address: (not address.is_loopback, kinds.index(address.type)))]
 
 
 def _url(scheme: str, host: str, port: int) -> str:

@@ -52,7 +52,8 @@ def open_server(parser: argparse.ArgumentParser, options: argparse.Namespace,
     except OSError as error:
         text = explain(error, options)
         if text is None:
-            parser.error(str(error.strerror or error))  # it names the address
+            name = "-b/--bind" if options.unix is None else "--unix"
+            parser.error(f"argument {name}: {error.strerror or error}")  # that names the address
         say(f"{parser.prog}: {text}", "stderr")
         return None
     if inherited is not None:

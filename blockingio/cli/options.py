@@ -179,7 +179,8 @@ def _add_answers(add: _Add) -> None:
     add("--gzip", action=argparse.BooleanOptionalAction, default=True,
         help="compress text and listings for clients that take it (on)")
     add("--header", action="append", default=[], type=_header, metavar="NAME:VALUE",
-        help="send this with every answer, and not what is sent else under that name; may be given several times")
+        help="send this with every answer, and not what is sent else under that name (lists and error pages keep their "
+             "Content-Security-Policy); may be given several times")
     add("--workers", type=whole_number, default=_DEFAULT_WORKERS, metavar="NUMBER",
         help="requests that are worked on at once, in each process (8)")
     add("--processes", type=whole_number, default=1, metavar="NUMBER",

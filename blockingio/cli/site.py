@@ -200,8 +200,9 @@ class Site(VirtualDirectory):
                 return
         if status == 404:
             self._say_if_gone()
-        if "cache-control" in response.headers:
-            response.headers.remove_all("cache-control")  # an error may be over the next moment
+        # The one from here, not the user's: an error may be over the next moment.
+        if "cache-control" in self._for_files and "cache-control" in response.headers:
+            response.headers.remove_all("cache-control")
         if status == 405:
             response.headers.set("allow", self._methods)
         super()._refuse(request, status)

@@ -33,6 +33,15 @@ def test_all_addresses(text: str, address: InternetAddress) -> None:
     assert text == "::" or not any("[" in url for url in urls)
 
 
+def test_the_nearest_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This computer's, then those of others; of each the ones that are easy to type."""
+    found = ["fd00::2", "192.0.2.2", "fe80::1", "::1", "127.0.0.1"]
+    monkeypatch.setattr("blockingio.cli.addresses.own_addresses", lambda: [InternetAddress(text) for text in found])
+    assert server_urls("http", "::", InternetAddress.ANY_IP_V6, 80) == [
+        "http://127.0.0.1/", "http://[::1]/", "http://192.0.2.2/", "http://[fd00::2]/"]
+    assert server_urls("http", "0.0.0.0", InternetAddress.ANY_IP_V4, 80) == ["http://127.0.0.1/", "http://192.0.2.2/"]
+
+
 def test_own_addresses_where_the_system_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> Any:
         raise OSError("no")
