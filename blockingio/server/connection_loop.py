@@ -22,7 +22,7 @@ from blockingio.server.state import log
 from blockingio.stream.subscription import release_frames
 from blockingio.wire.body import Body, request_body
 from blockingio.wire.head import Fields, RequestHead
-from blockingio.wire.limits import DRAIN_SIZE
+from blockingio.wire.limits import BODIES_AHEAD, DRAIN_SIZE
 from blockingio.wire.source import TIMED_OUT, Truncated
 
 # What is answered where a request could not be read, or only so far as that it asks for a head.
@@ -107,7 +107,7 @@ class ConnectionLoop:
                     self._head = state.parse_head(data)
                     self._seen = data
                 head = self._head
-                self._body = request_body(connection.source, head.fields, state.limits) if head.has_body else None
+                self._body = self._take_body(head.fields) if head.has_body else None
                 return head
             except BadMessage as error:
                 self._end_unread(data, error)
@@ -121,6 +121,11 @@ class ConnectionLoop:
                 connection.end_because(reason_of(error))
                 connection.broken = True
                 return None
+
+    def _take_body(self, fields: Fields) -> Body | None:
+        connection, state = self._connection, self._state
+        ahead = len(state.connections) <= BODIES_AHEAD
+        return request_body(connection.source, fields, state.limits, connection.channel.receive_now if ahead else None)
 
     def _end_unread(self, data: bytes | None, error: BadMessage) -> None:
         """What came is no request."""
@@ -165,7 +170,9 @@ class ConnectionLoop:
         connection = self._connection
         connection.hands_over = False
         connection.end_because("the server was closed")
-        connection.source.unread_head(self._seen)  # for a relay; else it is answered by the close
+        body = self._body
+        # For a relay; else it is answered by the close.
+        connection.source.unread_head(self._seen, b"" if body is None else body.rest)
         connection.writing.release()
 
     def _note_end(self, head: RequestHead, body: Body | None) -> None:

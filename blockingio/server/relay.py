@@ -31,7 +31,8 @@ class Relay:
         self._is_over = Event()  # the owner has closed its end, or pass_in is at its end
         if not CAN_SEE_HANG_UP:
             self.theirs = NoticedSocket.of(self.theirs, self._is_over.set)
-        self._passed = 0  # bytes that pass_early has passed
+        self._rest = b""  # what comes before all that the thread of pass_in is given
+        self._passed = 0  # bytes of both that pass_early has passed
         self._passed_in = Event()  # pass_in is at its end
         self._is_abandoned = False  # there is no pass_out: set before the thread that passes in is ended
 
@@ -44,12 +45,11 @@ class Relay:
     def pass_early(self, rest: bytes, data: bytes) -> None:
         """What is here already, for the thread that hands the socket over; ``data`` comes again in ``first``.
 
-        As much of it as is taken without waiting: the owner does not read yet.  ``rest``, a few KiB at most, always is.
+        As much of both as is taken without waiting: the owner does not read yet.
         """
+        self._rest = rest
         self._ours.setblocking(False)
-        if rest:
-            self._ours.sendall(rest)
-        self._passed = self._ours.send(data)
+        self._passed = self._ours.send(rest + data)
         self._ours.setblocking(True)
 
     def abandon(self, error: BaseException) -> None:
@@ -83,7 +83,7 @@ class Relay:
     def pass_in(self, first: bytes) -> None:
         """From the client to the new owner, beginning with what was read too far."""
         try:
-            data = first[self._passed :]
+            data = (self._rest + first)[self._passed :]
             while True:
                 if data:
                     self._ours.sendall(data)

@@ -2,7 +2,8 @@
 
 A request is made by its connection's thread and then belongs to the thread that takes it off the
 server.  Names, values and the Uri become objects when they are asked for.  Its body is read by the
-handler straight from the connection, until the response is closed.
+handler straight from the connection, until the response is closed; one of at most 64 KiB that has come whole by the
+time of its head is here already, so that the connection's thread can go on.
 """
 
 from __future__ import annotations
@@ -230,6 +231,8 @@ class HttpRequest(Stream[bytes]):
             return b""
         parts = []
         if size is None or size < 0:
+            if body.is_here:
+                return self._read_some(-1)
             while data := self._read_some(BODY_RECEIVE_SIZE):
                 parts.append(data)
                 if body.finished:
@@ -276,7 +279,7 @@ class HttpRequest(Stream[bytes]):
                 body.held_back = False
                 response.send_continue()
             try:
-                return body.read_some(limit)
+                return body.read_some(limit) if limit >= 0 else body.read_rest()
             except BadMessage as error:
                 response.body_has_failed(error)
                 raise

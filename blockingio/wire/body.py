@@ -18,7 +18,8 @@ from threading import Lock
 from blockingio.errors import BadMessage
 from blockingio.wire.head import TOKEN, Fields, check_field_lines, field_list, is_field_line
 from blockingio.wire.limits import (
-    CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, HEAD_RECEIVE_SIZE, Limits)
+    BODY_RECEIVE_SIZE, CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, HEAD_RECEIVE_SIZE,
+    Limits)
 from blockingio.wire.source import END_OF_CHUNKS, LenientSource, Source, Truncated
 from blockingio.wire.spot import Spot, field_spots, reach
 
@@ -116,6 +117,10 @@ class Body:
     def fault(self) -> tuple[str, tuple[bytes, int] | None]:
         """Section and spot of the BadMessage that it failed with."""
         return ("", None) if self._failure is None else self._failure[2:]
+
+    def read_rest(self) -> bytes:
+        """Of one that ``is_here``: all that was not read."""
+        raise NotImplementedError
 
     def discard(self, limit: int) -> bool:
         """Read the rest away; False where it is more than ``limit`` bytes, or broken."""
@@ -303,15 +308,15 @@ class UntilCloseBody(Body):
 
 
 class ReceivedBody(Body):
-    """One that has come with its head, whole: no source is behind it.
+    """One that has come whole, with its head or at once behind it: no source is behind it.
 
-    ``came`` is all of it as it came, ``pieces`` its content without the framing, each with where in ``came`` it ends.
-    They are given one by one.
+    ``data`` from ``begin`` to ``end`` is all of it as it came, ``spans`` are where its content is in there, without the
+    framing.  They are given one by one.
     """
 
-    __slots__ = ("_came", "_pieces", "_begin")
+    __slots__ = ("_data", "_begin", "_end", "_spans")
 
-    def __init__(self, length: int, came: bytes, pieces: list[tuple[bytes, int]]) -> None:
+    def __init__(self, length: int, data: bytes, begin: int, end: int, spans: list[tuple[int, int]]) -> None:
         # Body's, set here: a call of its own would cost each request one more frame.
         self.lock = Lock()
         self.length = length
@@ -319,33 +324,42 @@ class ReceivedBody(Body):
         self.is_here = True
         self.trailers = []
         self._failure = None
-        self._came = came
-        self._pieces = pieces  # that were not read
-        self._begin = 0  # where in what came the rest begins
+        self._data = data
+        self._begin = begin  # where what was not read begins
+        self._end = end
+        self._spans = spans  # that were not read
 
     @property
     def left(self) -> int:
-        return sum([len(data) for data, _ in self._pieces])
+        return sum([end - begin for begin, end in self._spans])
 
     @property
     def rest(self) -> bytes:
-        return b"" if self.finished else self._came[self._begin :]
+        return b"" if self.finished else self._data[self._begin : self._end]
 
     def read_some(self, limit: int) -> bytes:
-        pieces = self._pieces
-        if not pieces:
+        spans = self._spans
+        if not spans:
             self.finished = True
             return b""
-        data, end = pieces[0]
-        size = len(data)
-        if size <= limit:
-            del pieces[0]
-            self._begin = end
-            self.finished = not pieces
-            return data
-        pieces[0] = data[limit:], end
-        self._begin = end - size + limit
-        return data[:limit]
+        begin, end = spans[0]
+        if end - begin > limit:
+            end = begin + limit
+            spans[0] = end, spans[0][1]
+        else:
+            del spans[0]
+            self.finished = not spans
+        self._begin = end
+        return self._data[begin:end]
+
+    def read_rest(self) -> bytes:
+        spans, self._spans = self._spans, []
+        self.finished = True
+        if len(spans) == 1:
+            begin, end = spans[0]
+            return self._data[begin:end]
+        view = memoryview(self._data)
+        return b"".join([view[begin:end] for begin, end in spans])
 
 
 class AgainBody(Body):
@@ -369,10 +383,12 @@ class AgainBody(Body):
         return data
 
 
-def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
+def request_body(source: Source, fields: Fields, limits: Limits,
+                 receive_now: Callable[[int], bytes] | None = None) -> Body | None:
     """The body that a request has, None where it has none (RFC 9112 6.3).
 
-    One that has come with its head is taken off ``source``, so that the next request can be read from there.
+    One that has come already is taken off ``source``, so that the next request can be read from there.
+    ``receive_now`` receives without waiting what has come of it behind the head's first piece; None: that stays there.
 
     Transfer-Encoding beside Content-Length, and any coding but chunked, were refused with the head.
     """
@@ -381,7 +397,10 @@ def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
     most = limits.max_body_size
     if fields.chunked:
         if not fields.expects_continue:
-            here = source.take_chunks(HEAD_RECEIVE_SIZE if most is None else min(HEAD_RECEIVE_SIZE, most), CHUNKS_ALONE)
+            limit = BODY_RECEIVE_SIZE if most is None else min(BODY_RECEIVE_SIZE, most)
+            here = source.take_chunks(limit, CHUNKS_ALONE)
+            if here is None and receive_now is not None and source.receive_here(BODY_RECEIVE_SIZE, receive_now):
+                here = source.take_chunks(limit, CHUNKS_ALONE)
             if here is not None:
                 return ReceivedBody(-1, *here)
         body = ChunkedBody(source, limits)
@@ -391,10 +410,12 @@ def request_body(source: Source, fields: Fields, limits: Limits) -> Body | None:
         raise BadMessage(f"the body has {size} bytes, expected no more than {most}", 413, "RFC 9110 15.5.14",
                          field_spots(fields.block, b"content-length")[0])
     else:
-        if size <= HEAD_RECEIVE_SIZE and not fields.expects_continue:
-            data = source.take_received(size)
-            if data is not None:
-                return ReceivedBody(size, data, [(data, size)])
+        if size <= BODY_RECEIVE_SIZE and not fields.expects_continue:
+            here = source.take_received(size)
+            if here is None and receive_now is not None and source.receive_here(size - source.pending_size, receive_now):
+                here = source.take_received(size)
+            if here is not None:
+                return ReceivedBody(size, *here)
         body = FixedBody(source, size)
     body.held_back = fields.expects_continue
     return body
@@ -423,6 +444,6 @@ def response_body(source: LenientSource, fields: Fields, limits: Limits, *, meth
     if size == 0:  # 6.
         return None
     if size > 0:
-        data = source.take_received(size) if size <= HEAD_RECEIVE_SIZE else None
-        return FixedBody(source, size) if data is None else ReceivedBody(size, data, [(data, size)])
+        here = source.take_received(size) if size <= HEAD_RECEIVE_SIZE else None
+        return FixedBody(source, size) if here is None else ReceivedBody(size, *here)
     return UntilCloseBody(source)  # 8.

@@ -16,6 +16,10 @@ MIB = 1024 * KIB
 HEAD_RECEIVE_SIZE = 4 * KIB
 BODY_RECEIVE_SIZE = 64 * KIB
 
+# Connections of a server up to which a body of at most BODY_RECEIVE_SIZE that has come is received before its handler
+# asks for it: 64 MiB of all of them.  With more of them bodies wait in the kernel, within what it allows itself.
+BODIES_AHEAD = 1024
+
 # Bytes of output held back so that head and body leave in one write, with a Content-Length.
 OUTPUT_BUFFER_SIZE = 64 * KIB
 

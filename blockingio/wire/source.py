@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
 from blockingio.errors import BadMessage
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, HEAD_RECEIVE_SIZE, REQUEST_LINE_REST, Limits
@@ -26,6 +27,10 @@ class Truncated(BadMessage):
 _PLAIN_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n")
 # The same behind another chunk's data.
 _NEXT_CHUNK_SIZE = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n")
+# Bytes that have come: the buffer in which they are, where in it they begin and end, and where the content does that is
+# in them, without the framing of chunks.
+Received: TypeAlias = tuple[bytes, int, int, list[tuple[int, int]]]
+
 # Behind the last chunk's data, without extensions and trailers.
 END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 
@@ -80,58 +85,72 @@ class Source:
         self._data, self._at = b"", 0
         return data
 
-    def take_received(self, size: int) -> bytes | None:
+    def take_received(self, size: int) -> Received | None:
         """The next ``size`` bytes, which then count as read; None where they are not all here already."""
         at = self._at
         end = at + size
         if end > len(self._data):
             return None
         self._at = end
-        return self._data[at:end]
+        return self._data, at, end, [(at, end)]
 
-    def take_chunks(self, limit: int, most: int) -> tuple[bytes, list[tuple[bytes, int]]] | None:
-        """A chunked body that is all here already, of at most ``limit`` bytes of data in ``most`` chunks: its bytes,
-        which then count as read, and the data of each chunk with where in them it ends.
+    def take_chunks(self, limit: int, most: int) -> Received | None:
+        """A chunked body that is all here already, of at most ``limit`` bytes of data in ``most`` chunks; it then
+        counts as read.
 
         None where it is not, or has extensions or trailers; nothing counts as read then.
         """
         data = self._data
-        at = begin = self._at
-        chunks: list[tuple[bytes, int]] = []
-        for _ in range(most + 1):
-            found = _PLAIN_CHUNK_SIZE.match(data, at)
-            if found is None:
-                return None
-            start = found.end()
+        spans: list[tuple[int, int]] = []
+        found = _PLAIN_CHUNK_SIZE.match(data, self._at)
+        if found is not None and int(found[1], 16) * most < len(data) - HEAD_RECEIVE_SIZE:
+            return None  # so small a chunk is one of more than that: to find it out takes a step of Python for each
+        next_size = _NEXT_CHUNK_SIZE.match
+        while found is not None:
+            begin = found.end()
             size = int(found[1], 16)
-            limit -= size
-            if limit < 0:
-                return None
-            at = start + size
-            if size:
-                if len(chunks) == most:
-                    return None
-                chunks.append((data[start:at], at - begin))
-                if data.startswith(END_OF_CHUNKS, at):  # nearly all have one chunk, and the last one as it is here
-                    self._at = at = at + len(END_OF_CHUNKS)
-                    return data[begin:at], chunks
-            if not data.startswith(b"\r\n", at):
-                return None
-            at += 2
             if not size:
-                self._at = at
-                return data[begin:at], chunks
+                if not data.startswith(b"\r\n", begin):
+                    break
+                begin, self._at = self._at, begin + 2
+                return data, begin, self._at, spans
+            end = begin + size
+            limit -= size
+            if limit < 0 or len(spans) == most:
+                break
+            spans.append((begin, end))
+            found = next_size(data, end)
         return None
 
-    def unread_head(self, head: bytes) -> None:
+    def receive_here(self, size: int, receive_now: Callable[[int], bytes]) -> bool:
+        """Have more of a body, of which not all is pending: ``size`` bytes at most of what has come already.
+
+        Behind a head that was alone before it, and by one call, which does not wait.  False where nothing was received.
+        """
+        data, at = self._data, self._at
+        if len(data) < HEAD_RECEIVE_SIZE:
+            return False  # less was here than was asked for, so there is no more of it
+        if data.find(b"\r\n\r\n") + 4 != at or data[0] == 13:
+            return False
+        try:
+            more = receive_now(size)
+        except OSError:
+            return False  # nothing has come; or what broke is found by the thread that reads on
+        self._received += len(more)
+        self._data, self._at = data[at:] + more, 0
+        return True
+
+    def unread_head(self, head: bytes, body: bytes = b"") -> None:
         """The head that was read last counts as not read, and so do empty lines before it.
 
-        Nothing may have been read since.  What is here before it is either them or another message.
+        And ``body``, what was taken behind it, as it came.  Nothing else may have been read since.  What is here before
+        the head is either empty lines or another message.
         """
         self._heads -= 1
-        self._at -= len(head) + 4
-        if not self._data[: self._at].strip(b"\r\n"):
-            self._at = 0
+        at = self._at - len(body) - len(head) - 4
+        if at < 0:  # more was received behind it: it was alone, and is not here any more
+            self._data, at = b"%b\r\n\r\n%b%b" % (head, body, self.pending), 0
+        self._at = at if self._data[:at].strip(b"\r\n") else 0
 
     @property
     def pending_size(self) -> int:

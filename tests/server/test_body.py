@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from blockingio import HttpException, HttpRequest
+from blockingio.wire.limits import HEAD_RECEIVE_SIZE
 from tests.peers import PATIENCE, RawClient, serving
 from tests.server.visits import get, in_background, post, post_chunks, visit
 
@@ -32,6 +33,8 @@ FRAMED = {
     "an empty one": (post(b""), b""),
     "no chunk": (post_chunks(), b""),
     "none": (get(), b""),
+    "long": (post(BIG[:20 * KIB]), BIG[:20 * KIB]),
+    "long chunks": (post_chunks(BIG[:7 * KIB], BIG[:9 * KIB]), BIG[:7 * KIB] + BIG[:9 * KIB]),
     "big": (post(BIG), BIG),
     "big chunks": (post_chunks(BIG, BIG), BIG + BIG),
 }
@@ -109,6 +112,28 @@ def test_a_body_comes_byte_by_byte(name: str) -> None:
         for at in range(len(raw)):
             client.send(raw[at:at + 1])
         assert client.read_response().body == body
+
+
+@pytest.mark.needs("socket.MSG_DONTWAIT")
+@pytest.mark.parametrize("name", ["long", "long chunks"])
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_body_that_has_come_is_received_before_it_is_asked_for(name: str, most: int,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    """So its connection goes on at once; not where there are so many connections that this would take much memory."""
+    monkeypatch.setattr("blockingio.server.connection_loop.BODIES_AHEAD", most)
+    raw, body = FRAMED[name]
+    received: list[int] = []
+
+    def handler(request: HttpRequest) -> None:
+        source, = [connection.source for connection in list(server.state.connections)]
+        received.append(source.counts()[1])
+        request.response.add(request.read())
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        for _ in range(2):
+            assert client.send(raw).read_response().body == body
+    assert received == ([len(raw), 2 * len(raw)] if most else [HEAD_RECEIVE_SIZE, len(raw) + HEAD_RECEIVE_SIZE])
 
 
 @pytest.mark.parametrize("raw", [post(b"0123456789"), post_chunks(b"012", b"3456", b"789")],

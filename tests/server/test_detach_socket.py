@@ -13,7 +13,7 @@ import pytest
 from blockingio import HttpException, HttpRequest, HttpServer, StateError
 from tests.conftest import Leftovers
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import GET, get, post, raw_answer, small_window, tell, to_the_end, visit
+from tests.server.visits import GET, get, post, post_chunks, raw_answer, small_window, tell, to_the_end, visit
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
@@ -272,18 +272,21 @@ def test_a_detached_socket_whose_client_goes_away() -> None:
                 assert ended.wait(PATIENCE)
 
 
-def test_detach_socket_with_a_body_left() -> None:
+@pytest.mark.parametrize("size", [6, 5000, 60_000])
+def test_detach_socket_with_a_body_left(size: int) -> None:
     """What was not read of it comes out of the socket."""
+    rest = bytes(index % 251 for index in range(size))
+
     def handler(request: HttpRequest) -> None:
         assert request.read(3) == b"abc"
         with request.response.detach_socket(write_headers=False) as sock:
             sock.settimeout(PATIENCE)
             data = b""
-            while len(data) < 6:
-                data += sock.recv(10)
+            while len(data) < size:
+                data += sock.recv(65536)
             sock.sendall(data)
 
-    assert raw_answer(handler, post(b"abcdefghi")) == b"defghi"
+    assert raw_answer(handler, post(b"abc" + rest)) == rest
 
 
 # ------------------------------------------------- it is not the server's any more
@@ -391,6 +394,31 @@ def test_what_a_client_sends_comes_as_it_is(raw: bytes, stream: bytes) -> None:
             client.send(stream[early:]).finish_sending()
             rest = stream if early == len(stream) else stream[early:]
             assert b"".join(iter(lambda: sock.recv(100), b"")) == rest
+
+
+@pytest.mark.parametrize("stream", [
+    post(b"abc") + b"more", post_chunks(b"abc", b"d"), post(b"a" * 9000), post_chunks(b"a" * 3000, b"b" * 9000) + b"more",
+    b"\r\n" + post(b"a" * 9000),
+], ids=["short", "chunked", "long", "long chunked", "behind an empty line"])
+def test_a_request_that_was_read_too_far_comes_as_it_was(stream: bytes) -> None:
+    """It is ready to be handed over, its body with it, when the socket is."""
+    detach, sockets = threading.Event(), []
+
+    def handler(request: HttpRequest) -> None:
+        assert detach.wait(PATIENCE)
+        sockets.append(upgrade(request))
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(get())
+        source = eventually(lambda: [connection.source for connection in list(server.state.connections)])[0]
+        eventually(lambda: source.counts()[0] == 1)
+        client.send(stream)
+        eventually(lambda: source.counts()[0] == 2)
+        detach.set()
+        with eventually(lambda: sockets)[0] as sock:
+            sock.settimeout(PATIENCE)
+            client.send(b"end").finish_sending()
+            assert b"".join(iter(lambda: sock.recv(65536), b"")) == stream + b"end"
 
 
 def test_more_early_data_than_the_system_takes_at_once() -> None:

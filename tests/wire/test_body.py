@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -383,6 +384,66 @@ def test_a_body_that_came_with_its_head_can_be_read_away(limit: int, is_read: bo
 def test_any_other_body_is_read_from_the_connection(block: bytes, raw: bytes, limits: Limits) -> None:
     source, body = received(block, raw, limits)
     assert not body.is_here and source.pending == raw and body.rest == b""
+
+
+LARGE = b"".join([bytes([65 + at]) * 2500 for at in range(18)])
+LARGE_CHUNKED = b"".join([b"9c4\r\n%b\r\n" % LARGE[at:at + 2500] for at in range(0, 45_000, 2500)]) + b"0\r\n\r\n"
+
+
+def received_behind(block: bytes, raw: bytes, limits: Limits = DEFAULT_LIMITS,
+                    receive_now: Callable[[int], bytes] | None = None) -> tuple[Source, Body]:
+    """As ``received``, where all has come, and more may be received without waiting."""
+    source = Source(feed := Feed([b"POST / HTTP/1.1\r\n\r\n" + raw]))
+    assert source.head(limits, lambda: None) is not None
+    fields = parse_fields(b"Host: a\r\n" + block, "1.1", limits, of_request=True)
+    found = request_body(source, fields, limits, receive_now or feed)
+    assert found is not None
+    return source, found
+
+
+@pytest.mark.parametrize("block, raw", [(b"Content-Length: 45000", LARGE), (CHUNKED, LARGE_CHUNKED)])
+@pytest.mark.parametrize("trailing", [b"", TRAILING])
+def test_a_body_that_has_come_behind_its_head_is_out_of_the_way(block: bytes, raw: bytes, trailing: bytes) -> None:
+    """What was read with the head is not all of it: the rest is received in one go."""
+    source, body = received_behind(block, raw + trailing)
+    assert body.is_here and body.rest == raw
+    assert body.read_some(1000) == LARGE[:1000] and body.left == 44_000 and body.rest.endswith(raw[2000:])
+    assert body.read_rest() == LARGE[1000:] and body.finished and body.left == 0 and body.rest == b""
+    assert rest_of(source) == trailing
+
+
+@pytest.mark.parametrize("block, raw", [
+    (b"Content-Length: 45000\r\nExpect: 100-continue", LARGE),
+    (CHUNKED + b"\r\nExpect: 100-continue", LARGE_CHUNKED),
+    (CHUNKED, b"9c4;a=b" + LARGE_CHUNKED[3:]),
+    (CHUNKED, LARGE_CHUNKED[:-2] + b"a: b\r\n\r\n"),
+    (CHUNKED, b"A\r\nAAAAAAAAAA\r\n" * 250 + LARGE_CHUNKED[2507:]),
+])
+def test_any_other_body_is_read_from_the_connection_though_it_has_come(block: bytes, raw: bytes) -> None:
+    source, body = received_behind(block, raw)
+    assert not body.is_here and body.rest == b"" and raw.startswith(source.pending)
+    assert all_of(body) == LARGE and rest_of(source) == b""
+
+
+@pytest.mark.parametrize("block, raw", [(b"Content-Length: 45000", LARGE), (CHUNKED, LARGE_CHUNKED)])
+@pytest.mark.parametrize("more", [b"", LARGE[4077:9000], BlockingIOError(), ConnectionResetError()])
+def test_a_body_that_has_not_come_whole_is_read_from_the_connection(block: bytes, raw: bytes,
+                                                                    more: bytes | OSError) -> None:
+    def receive_now(size: int) -> bytes:
+        if isinstance(more, OSError):
+            raise more
+        return more
+
+    source, body = received_behind(block, raw, receive_now=receive_now)
+    assert not body.is_here and source.pending == raw[:4077] + (b"" if isinstance(more, OSError) else more)
+
+
+def test_a_body_that_is_too_long_is_not_received_as_a_whole() -> None:
+    _, body = received_behind(CHUNKED, LARGE_CHUNKED, Limits(max_body_size=44_999))
+    assert not body.is_here
+    with pytest.raises(BadMessage) as caught:
+        all_of(body)
+    assert caught.value.status == 413
 
 
 @pytest.mark.parametrize("method, status, block, kind", [

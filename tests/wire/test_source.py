@@ -277,6 +277,54 @@ def test_unread_of_a_head_behind_another() -> None:
         assert source.take_pending() == b"\r\nGET /2 HTTP/1.1\r\n\r\n" + trailing
 
 
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"GET /1 HTTP/1.1\r\n\r\n", b"GET /1 HTTP/1.1\r\n\r\n\r\n"])
+def test_unread_of_a_head_with_a_body(before: bytes) -> None:
+    head, body = b"POST / HTTP/1.1\r\nContent-Length: 4", b"abcd"
+    for source, trailing in sources(before + head + b"\r\n\r\n" + body):
+        while head_of(source) != head:
+            pass
+        if source.take_received(4) is None:
+            continue  # it comes byte by byte
+        source.unread_head(head, body)
+        assert source.take_pending() == before.removeprefix(b"GET /1 HTTP/1.1\r\n\r\n") + head + b"\r\n\r\n" + body + trailing
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000, 5020])
+def test_unread_of_a_head_with_a_body_that_was_received_behind_it(size: int) -> None:
+    """``size`` bytes of it were taken."""
+    raw = b"POST / HTTP/1.1\r\n\r\n" + b"ab" * 2500 + TRAILING
+    feed = Feed([raw])
+    source = Source(feed)
+    head = head_of(source)
+    assert head and source.receive_here(5000, feed) and source.pending == raw[len(head) + 4:]
+    assert source.counts() == (1, len(raw))
+    taken = source.take_received(size)
+    assert taken is not None
+    source.unread_head(head, taken[0][taken[1]:taken[2]])
+    assert source.take_pending() == raw and source.counts() == (0, len(raw))
+
+
+def test_what_is_here_is_received_where_more_than_a_head_was_asked_for_and_got() -> None:
+    """A receive that got less than it asked for got all there was; and never more is held than one piece more."""
+    def never(size: int) -> bytes:
+        raise AssertionError("received")
+
+    def nothing_yet(size: int) -> bytes:
+        raise BlockingIOError
+
+    head = b"POST / HTTP/1.1\r\n\r\n"
+    full = head + b"a" * (HEAD_RECEIVE_SIZE - len(head))
+    for raw in [head, full[:-1], b"\r\n" + full, head + full]:  # nothing behind; not full; not alone before the body
+        source = source_of(raw)
+        for _ in range(raw.count(head)):
+            assert head_of(source)
+        assert not source.receive_here(9, never)
+    source = source_of(full)
+    assert head_of(source) and not source.receive_here(9, nothing_yet) and source.pending == full[len(head):]
+    assert source.receive_here(9, lambda size: b"b" * size) and source.pending == full[len(head):] + b"b" * 9
+    assert not source.receive_here(9, never), "its head is not before it any more"
+
+
 @pytest.mark.parametrize("raw", [b"\r\n", b"\r", b"\r\n\r", b"\r\n\r\n"])
 def test_empty_lines_at_the_end_are_still_pending(raw: bytes) -> None:
     for source, trailing in sources(raw):
