@@ -6,26 +6,12 @@
 """
 
 from blockingio.http_server.body_handler import (
-    HttpBody,
-    HttpBodyFileUpload,
-    HttpBodyHandler,
-    HttpClientResponseBody,
-    HttpRequestBody,
-)
+    HttpBody, HttpBodyFileUpload, HttpBodyHandler, HttpClientResponseBody, HttpRequestBody)
 from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.multipart import MimeMultipart, MimeMultipartTransformer
 from blockingio.http_server.virtual_directory import VirtualDirectory
 from blockingio.http_server.virtual_host import VirtualHost
 
 __all__ = [
-    "HttpBody",
-    "HttpBodyFileUpload",
-    "HttpBodyHandler",
-    "HttpClientResponseBody",
-    "HttpMultipartFormData",
-    "HttpRequestBody",
-    "MimeMultipart",
-    "MimeMultipartTransformer",
-    "VirtualDirectory",
-    "VirtualHost",
-]
+    "HttpBody", "HttpBodyFileUpload", "HttpBodyHandler", "HttpClientResponseBody", "HttpMultipartFormData",
+    "HttpRequestBody", "MimeMultipart", "MimeMultipartTransformer", "VirtualDirectory", "VirtualHost"]

@@ -35,10 +35,8 @@ _PARAMETER_RE = re.compile(
 _QUOTED_PAIR_RE = re.compile(r'\\(["\\])')
 
 # ext-value = charset "'" [ language ] "'" value-chars (RFC 8187 3.2.1)
-_EXT_VALUE = (
-    r"(?P<charset>[0-9A-Za-z!#$%&+\-^_`{}~]++)'[0-9A-Za-z\-]*+'"
-    r"(?P<value>(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z!#$&+.^_`|~\-])*+)"
-)
+_EXT_VALUE = (r"(?P<charset>[0-9A-Za-z!#$%&+\-^_`{}~]++)'[0-9A-Za-z\-]*+'"
+              r"(?P<value>(?:%[0-9A-Fa-f]{2}|[0-9A-Za-z!#$&+.^_`|~\-])*+)")
 
 
 class HttpMultipartFormData(Stream[Any]):
@@ -49,8 +47,7 @@ class HttpMultipartFormData(Stream[Any]):
     what the type names, else the default.  Follows package:http_server's HttpMultipartFormData.
     """
 
-    def __init__(self, multipart: MimeMultipart, content_disposition: HeaderValue,
-                 content_type: ContentType | None,
+    def __init__(self, multipart: MimeMultipart, content_disposition: HeaderValue, content_type: ContentType | None,
                  content_transfer_encoding: HeaderValue | None, charset: str) -> None:
         """Use ``parse``."""
         self._multipart = multipart
@@ -105,10 +102,8 @@ class HttpMultipartFormData(Stream[Any]):
 
 
 def _parsed(parse: Any, text: str | None) -> Any:
-    if text is None:
-        return None
     try:
-        return parse(text)
+        return None if text is None else parse(text)
     except ValueError as error:
         raise BadMessage(f"a part has a broken header field: {error}") from error
 

@@ -75,8 +75,6 @@ def _gather_utf8(chunks: Iterable[bytes]) -> str | bytes:
 class _Text:
     """A str that grows."""
 
-    __slots__ = ("_text", "_pieces", "_size")
-
     def __init__(self) -> None:
         self._text = ""
         self._pieces: list[str] = []

@@ -22,6 +22,7 @@ PAGE_SIZE = 5000
 
 _DIGITS = re.compile(r"([0-9]+)")
 
+
 class Entry(NamedTuple):
     """One line of a listing; ``modified`` in seconds since 1970, ``size`` in bytes.  None: unknown."""
 
@@ -44,15 +45,9 @@ def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_resu
     where it cannot tell; ``is_hidden`` says which names are left out.  They come in the order that the system has them
     in.  Raises OSError.
     """
-    entries = []
     with os.scandir(directory) as found:
-        for item in found:
-            if is_hidden(item.name) or not is_name(item.name):
-                continue
-            entry = _entry(item, look_behind)
-            if entry is not None:
-                entries.append(entry)
-    return entries
+        entries = [_entry(item, look_behind) for item in found if is_name(item.name) and not is_hidden(item.name)]
+    return [entry for entry in entries if entry is not None]
 
 
 def _entry(item: os.DirEntry[str], look_behind: Callable[[str], os.stat_result | None]) -> Entry | None:

@@ -19,59 +19,51 @@ BINARY = "application/octet-stream"
 _TEXT_CHARSET = "; charset=utf-8"
 
 # By extension: what browsers load, play, show or save, and source text that they can show.
-_TYPES = {
+_TYPES = {extension: f"{kind}/{extension}" for kind, extensions in {
+    # types that are called as the extension is; fonts by RFC 8081
+    "application": "json pdf rtf wasm xml zip",
+    "audio": "aac flac wav",
+    "font": "otf ttf woff woff2",
+    "image": "apng avif bmp gif heic jpeg jxl png tiff webp",
+    "text": "css csv html markdown vcard vtt",
+    "video": "mp4 webm",
+}.items() for extension in extensions.split()} | {
     extension: media_type
     for media_type, extensions in {
         # pages and what they are made of
-        "text/html": "html htm shtml",
+        "text/html": "htm shtml",
         "application/xhtml+xml": "xhtml xht",
-        "text/css": "css",
         "text/javascript": "js mjs cjs",  # RFC 9239
-        "application/json": "json map topojson",
+        "application/json": "map topojson",
         "application/ld+json": "jsonld",
         "application/geo+json": "geojson",
         "application/manifest+json": "webmanifest",
-        "application/wasm": "wasm",
-        "application/xml": "xml xsd xsl",
+        "application/xml": "xsd xsl",
         "application/xslt+xml": "xslt",
         "application/rss+xml": "rss",
         "application/atom+xml": "atom",
-        "text/vtt": "vtt",
         "text/cache-manifest": "appcache",
         # text
         "text/plain": "txt text log conf cfg ini toml lock diff patch c h cc cpp hpp rs go py pyi java kt rb "
                       "pl sh bash ts tsx jsx dart sql tex bat ps1 nfo srt env",
-        "text/markdown": "md markdown",
+        "text/markdown": "md",
         "text/x-rst": "rst",
-        "text/csv": "csv",
         "text/tab-separated-values": "tsv",
         "text/calendar": "ics",
-        "text/vcard": "vcf vcard",
+        "text/vcard": "vcf",
         "application/yaml": "yaml yml",  # RFC 9512
         # images
-        "image/png": "png",
-        "image/apng": "apng",
-        "image/jpeg": "jpg jpeg jpe jfif",
-        "image/gif": "gif",
-        "image/webp": "webp",
-        "image/avif": "avif",
-        "image/heic": "heic",
-        "image/jxl": "jxl",
+        "image/jpeg": "jpg jpe jfif",
         "image/svg+xml": "svg svgz",
         "image/x-icon": "ico cur",
-        "image/bmp": "bmp",
-        "image/tiff": "tif tiff",
+        "image/tiff": "tif",
         # sound and pictures that move
         "audio/mpeg": "mp3",
         "audio/mp4": "m4a",
-        "audio/aac": "aac",
         "audio/ogg": "oga ogg opus",
-        "audio/flac": "flac",
-        "audio/wav": "wav",
         "audio/webm": "weba",
         "audio/midi": "mid midi",
-        "video/mp4": "mp4 m4v",
-        "video/webm": "webm",
+        "video/mp4": "m4v",
         "video/ogg": "ogv",
         "video/quicktime": "mov",
         "video/x-matroska": "mkv",
@@ -80,16 +72,9 @@ _TYPES = {
         "video/mp2t": "m2ts",
         "application/vnd.apple.mpegurl": "m3u8",
         "application/dash+xml": "mpd",
-        # fonts (RFC 8081)
-        "font/woff": "woff",
-        "font/woff2": "woff2",
-        "font/ttf": "ttf",
-        "font/otf": "otf",
+        # fonts and documents
         "font/collection": "ttc",
         "application/vnd.ms-fontobject": "eot",
-        # documents
-        "application/pdf": "pdf",
-        "application/rtf": "rtf",
         "application/epub+zip": "epub",
         "application/msword": "doc",
         "application/vnd.ms-excel": "xls",
@@ -101,7 +86,6 @@ _TYPES = {
         "application/vnd.oasis.opendocument.spreadsheet": "ods",
         "application/vnd.oasis.opendocument.presentation": "odp",
         # archives, and what is to be saved whatever it may look like
-        "application/zip": "zip",
         "application/gzip": "gz tgz",
         "application/x-bzip2": "bz2",
         "application/x-xz": "xz",

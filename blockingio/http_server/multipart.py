@@ -87,8 +87,6 @@ class MimeMultipartTransformer(StreamTransformer[bytes, MimeMultipart]):
 class _PartHeaders(Mapping[str, str]):
     """Field names in lower case to their values."""
 
-    __slots__ = ("_values",)
-
     def __init__(self, values: dict[str, str]) -> None:
         self._values = values
 

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
 
 # Markup of another origin cannot come in, were escaping ever forgotten; forms go to us alone.  Icons are in the style.
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'self'")
+_POLICY = ("default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
+           "frame-ancestors 'self'")
 
 _STYLE = """\
 :root{color-scheme:light dark;--back:#fff;--text:#1b1f24;--line:#d8dee4;--dim:#59636e;--link:#0860c4;--hover:#f3f6f9}
@@ -89,11 +88,9 @@ def content_security_policy(script: Script | None = None) -> str:
 def page(title: str, body: str, *, style: str = "", script: Script | None = None) -> str:
     """A page; ``title`` and ``body`` are HTML."""
     code = "" if script is None else f"<script>{script.text}</script>\n"
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{_STYLE}{style}</style>\n</head>\n<body>\n{body}{code}</body>\n</html>\n"
-    )
+    return ('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>'
+            f"{title}</title>\n<style>\n{_STYLE}{style}</style>\n</head>\n<body>\n{body}{code}</body>\n</html>\n")
 
 
 # Pages that are kept: browsers and robots ask again and again for the same few files that no site has.

@@ -6,6 +6,7 @@ Takes text and numbers, gives first and last positions; opens nothing.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 # Ranges in one request; more only serve to make a server work (RFC 9110 17.15).
 MAX_RANGES = 32
@@ -73,9 +74,5 @@ def _number(digits: str) -> int:
 
 
 def _overlap(ranges: list[tuple[int, int]]) -> bool:
-    reached = -1
-    for begin, end in sorted(ranges):
-        if begin <= reached:
-            return True
-        reached = end
-    return False
+    ordered = sorted(ranges)
+    return any(begin <= end for (_, end), (begin, _) in pairwise(ordered))

@@ -133,10 +133,8 @@ class VirtualDirectory(KnownAttributes):
                 self._serve_directory(opened, names, request)
             else:
                 # Made anew from the names: it begins with one slash, so it stays on this host.
-                uri = request.uri
-                location = encode_path(decoded[0])
-                query = f"?{uri.query}" if uri.has_query else ""
-                request.response.redirect(location + query, status=301)
+                query = f"?{request.uri.query}" if request.uri.has_query else ""
+                request.response.redirect(encode_path(decoded[0]) + query, status=301)
 
     def serve_file(self, file: str | Path, request: HttpRequest) -> None:
         """Answer a request with this file, whatever its path and method are.

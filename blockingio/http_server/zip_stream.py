@@ -63,11 +63,9 @@ def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: E
 def _walk(names: tuple[str, ...], place: str, open_names: Open, entries: Entries) -> Iterator[tuple[str, Opened]]:
     """Everything below a folder, with its name in the archive, where the folder is ``place``; the caller closes it."""
     with closing(open_names(names)) as folder:
-        found = [(entry.name, _is_linked_folder(folder, entry)) for entry in entries(folder, names)]
+        found = [entry.name for entry in entries(folder, names) if not _is_linked_folder(folder, entry)]
     taken: set[str] = set()
-    for name, is_linked_folder in found:
-        if is_linked_folder:
-            continue
+    for name in found:
         path = (*names, name)
         try:
             opened = open_names(path)
