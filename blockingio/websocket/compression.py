@@ -10,7 +10,8 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 from blockingio.websocket.status import Violation, WebSocketStatus
 
@@ -67,24 +68,20 @@ class CompressionOptions:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"CompressionOptions is immutable: {name} cannot be deleted")
 
-    def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CompressionOptions) and self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash(self._values())
+        return hash(tuple(self._values().values()))
 
-    def __getstate__(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(CompressionOptions, **self._values()), ()
 
     def __repr__(self) -> str:
-        return f"CompressionOptions({', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)})"
+        return f"CompressionOptions({', '.join(f'{name}={value}' for name, value in self._values().items())})"
 
 
 CompressionOptions.COMPRESSION_DEFAULT = CompressionOptions()
@@ -108,13 +105,11 @@ class Agreement(NamedTuple):
 
     def deflater(self, is_server: bool) -> Deflater:
         """For what this side sends."""
-        side = "server" if is_server else "client"
-        return Deflater(*self._of(side))
+        return Deflater(*self._of("server" if is_server else "client"))
 
     def inflater(self, is_server: bool) -> Inflater:
         """For what this side receives."""
-        side = "client" if is_server else "server"
-        return Inflater(*self._of(side))
+        return Inflater(*self._of("client" if is_server else "server"))
 
     def _of(self, side: str) -> tuple[int, bool]:
         return getattr(self, f"{side}_max_window_bits") or MAX_BITS, getattr(self, f"{side}_no_context_takeover")
@@ -156,7 +151,7 @@ class Inflater:
         left: bytes | bytearray = piece
         while True:
             if self._state is None:
-                self._state = zlib.decompressobj(wbits=-self._bits, zdict=self._dictionary())
+                self._state = zlib.decompressobj(wbits=-self._bits, zdict=b"".join(self._recent)[-_WINDOW:])
             state = self._state
             try:
                 data = state.decompress(left, _STEP)
@@ -191,9 +186,6 @@ class Inflater:
         self._recent_size += len(data)
         while self._recent_size - len(recent[0]) >= _WINDOW:
             self._recent_size -= len(recent.popleft())
-
-    def _dictionary(self) -> bytes:
-        return b"".join(self._recent)[-_WINDOW:]
 
 
 def _is_between_blocks(state: zlib._Decompress) -> bool:

@@ -106,11 +106,8 @@ def accept_offer(offers: list[Extension], options: CompressionOptions) -> Agreem
     own_bits = options.server_max_window_bits
     if not options.enabled or own_bits is not None and own_bits < MIN_OWN_BITS:
         return None
-    for offer in offers:
-        agreement = _accept(offer, options) if offer.name == DEFLATE else None
-        if agreement is not None:
-            return agreement
-    return None
+    agreements = (_accept(offer, options) for offer in offers if offer.name == DEFLATE)
+    return next((agreement for agreement in agreements if agreement is not None), None)
 
 
 def _accept(offer: Extension, options: CompressionOptions) -> Agreement | None:

@@ -29,18 +29,11 @@ _MOST = 4096
 _NAP = 1.0
 
 
-class _End:
-    """On the queue behind the last message, for good: the reader that takes it puts it back."""
+# On the queue behind the last message, for good: the reader that takes it puts it back.
+_END: Any = object()
 
-
-_END = _End()
-
-
-class _Nudge:
-    """On the queue to wake a reader up: a message was given back."""
-
-
-_NUDGE = _Nudge()
+# On the queue to wake a reader up: a message was given back.
+_NUDGE: Any = object()
 
 
 class Inbox:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from time import monotonic
 
@@ -303,10 +304,8 @@ class Heartbeat:
 def _channel_on(sock: socket.socket) -> Channel:
     """TCP_NODELAY, because a message is not to wait for the next one; and TLS for two threads."""
     if sock.family != AF_UNIX:
-        try:
+        with suppress(OSError):  # it is gone already, or no TCP
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            pass  # it is gone already, or no TCP
     if hasattr(sock, "do_handshake"):  # an ssl.SSLSocket, without importing ssl
         sock.settimeout(0)
         return DuplexTlsChannel(sock)

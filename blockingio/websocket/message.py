@@ -74,8 +74,6 @@ class Utf8Check:
     it waits for the third byte, though the second says it all.
     """
 
-    __slots__ = ("_decoder",)
-
     def __init__(self) -> None:
         self._decoder = getincrementaldecoder("utf-8")()
 

@@ -35,8 +35,7 @@ _LARGE_SIZE = 256 * 1024
 
 class Reading:
     __slots__ = ("received", "is_watched", "leaves", "seen_leaves", "_channel", "_inbound", "_inbox", "_on_ping",
-                 "_on_pong", "_is_dropping", "_turn", "_end", "_wake", "_rest_lock", "_is_resting",
-                 "__weakref__")
+                 "_on_pong", "_is_dropping", "_turn", "_end", "_wake", "_rest_lock", "_is_resting", "__weakref__")
 
     def __init__(self, channel: Channel, inbound: Inbound, inbox: Inbox, *, on_ping: Callable[[bytes], object],
                  on_pong: Callable[[bytes], object]) -> None:

@@ -251,8 +251,6 @@ class WebSocket(Stream[str | bytes]):
 class _TimedMessages:
     """The messages for a thread that waits with a limit, or may yet."""
 
-    __slots__ = ("_link",)
-
     def __init__(self, link: Link) -> None:
         self._link = link
 

@@ -158,12 +158,10 @@ class Writer:
         try:
             if self._rest:
                 self._rest = self._rest[self._channel.send_now(self._rest) :]
-            for opcode in (PING, PONG):
-                if not self._rest:
-                    payload = self._take_due(opcode)
-                    if payload is not None:
-                        frame = make_frame(FIN | opcode, payload, self._masks)[0]
-                        self._rest = frame[self._channel.send_now(frame) :]
+            for opcode, due in ((PING, self._ping), (PONG, self._pong)):
+                if due and not self._rest:
+                    frame = make_frame(FIN | opcode, due.pop(), self._masks)[0]
+                    self._rest = frame[self._channel.send_now(frame) :]
         except OSError:
             self._break()
             return True
@@ -171,10 +169,6 @@ class Writer:
             self._is_retrying = True
             clock.schedule(_RETRY, self._retry)
         return not self._rest
-
-    def _take_due(self, opcode: int) -> bytes | None:
-        due = self._ping if opcode == PING else self._pong
-        return due.pop() if due else None
 
     def _retry(self) -> None:
         """On the clock's thread."""
