@@ -97,8 +97,6 @@ class Broadcast(Generic[T]):
 
 
 class BroadcastReader(Reader[T]):
-    __slots__ = ("_broadcast", "_number", "_queue")
-
     def __init__(self, broadcast: Broadcast[T], number: int, queue: deque[Outcome]) -> None:
         self._broadcast = broadcast
         self._number = number

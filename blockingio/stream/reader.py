@@ -83,8 +83,6 @@ class Reader(Generic[T]):
 
 
 class InstantReader(Reader[T]):
-    __slots__ = ("_iterator",)
-
     def __init__(self, iterator: Iterator[T]) -> None:
         self._iterator = iterator
 
@@ -98,8 +96,6 @@ class _Keeping(Reader[T]):
     The note is an attribute; a stream whose ``__slots__`` have no place for it goes without, and
     what is kept waits for the next reader of the same view.
     """
-
-    __slots__ = ("_kept", "_home", "_kept_lock")
 
     def __init__(self, home: object) -> None:
         self._home: Any = home
@@ -155,8 +151,6 @@ class _Helper:
     meanwhile; else once no reader has asked for HELPER_LINGER seconds.  ``note`` is called when
     a reader gives up, and ``keep`` with what then comes of it, by the helper's thread.
     """
-
-    __slots__ = ("_iterator", "_note", "_keep", "_lock", "_orders", "_idle")
 
     def __init__(self, iterator: Iterator[Any], note: Callable[[], None], keep: Callable[[Outcome], None]) -> None:
         self._iterator = iterator
@@ -243,8 +237,6 @@ class IteratorReader(_Keeping[T]):
     thread, which then stays in it until the iterator returns.
     """
 
-    __slots__ = ("_iterator", "_turn", "_helper")
-
     def __init__(self, iterator: Iterator[T], home: object = None) -> None:
         super().__init__(home)
         self._iterator = iterator
@@ -320,8 +312,6 @@ class HookReader(_Keeping[T]):
     Each thread has an iterator of its own: a server's knows by it when its loop asks for the next request, and so is
     done with the last.  A wait that was ended gives what came of it back to the stream, or keeps it.
     """
-
-    __slots__ = ("_new_iterator", "_own")
 
     def __init__(self, new_iterator: Callable[[], TimedIterator[T]], home: object) -> None:
         super().__init__(home)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -45,8 +46,7 @@ class StreamSubscription(Generic[T]):
     """
 
     __slots__ = ("_on_data", "_on_error", "_on_done", "_on_cancel", "_cancel_on_error", "_wait",
-                 "_resumed", "_lock", "_pauses", "_state", "_error", "_futures", "_is_settled",
-                 "__weakref__")
+                 "_resumed", "_lock", "_pauses", "_state", "_error", "_futures", "_is_settled", "__weakref__")
 
     def __init__(self, on_data: Callable[[T], object] | None, *,
                  on_error: Callable[[Exception], object] | None = None,
@@ -287,8 +287,6 @@ def release_frames(error: BaseException) -> None:
             frame = trace.tb_frame
             trace = trace.tb_next
             if not frame.f_code.co_flags & _GENERATOR_FLAG:
-                try:
+                with suppress(RuntimeError):  # still running: those of this thread
                     frame.clear()
-                except RuntimeError:
-                    pass  # still running: those of this thread
         cause = cause.__context__

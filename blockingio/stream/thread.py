@@ -37,7 +37,6 @@ _GLANCE = 0.05
 # Those that have been started and have not come up.  Changed by add and discard and read by list(), each one step.
 _starting: set[Thread] = set()
 
-
 # Threads that wait for something else most of the time, by their idents, each with what wakes it to look.
 _watchers: dict[int, Callable[[], object]] = {}
 

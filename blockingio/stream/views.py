@@ -28,8 +28,6 @@ _NOTHING: Any = object()
 
 
 class MapReader(Reader[S], Generic[T, S]):
-    __slots__ = ("_source", "_convert")
-
     def __init__(self, source: Reader[T], convert: Callable[[T], S]) -> None:
         self._source = source
         self._convert = convert
@@ -39,8 +37,6 @@ class MapReader(Reader[S], Generic[T, S]):
 
 
 class WhereReader(Reader[T]):
-    __slots__ = ("_source", "_test")
-
     def __init__(self, source: Reader[T], test: Callable[[T], bool]) -> None:
         self._source = source
         self._test = test
@@ -56,8 +52,6 @@ class WhereReader(Reader[T]):
 
 
 class HandleErrorReader(Reader[T]):
-    __slots__ = ("_source", "_on_error", "_test")
-
     def __init__(self, source: Reader[T], on_error: Callable[[Exception], None],
                  test: Callable[[Exception], bool] | None) -> None:
         self._source = source
@@ -81,8 +75,6 @@ class HandleErrorReader(Reader[T]):
 class _InTurn(Reader[S]):
     """One thread at a time, because ``_advance`` changes the state."""
 
-    __slots__ = ("_turn",)
-
     def __init__(self) -> None:
         self._turn = Turn()
 
@@ -98,8 +90,6 @@ class _InTurn(Reader[S]):
 
 
 class _View(_InTurn[S], Generic[T, S]):
-    __slots__ = ("_source",)
-
     def __init__(self, source: Reader[T]) -> None:
         super().__init__()
         self._source = source
@@ -110,8 +100,6 @@ class _View(_InTurn[S], Generic[T, S]):
 
 
 class TakeReader(_View[T, T]):
-    __slots__ = ("_left",)
-
     def __init__(self, source: Reader[T], count: int) -> None:
         super().__init__(source)
         self._left = count
@@ -127,8 +115,6 @@ class TakeReader(_View[T, T]):
 
 
 class SkipReader(_View[T, T]):
-    __slots__ = ("_left",)
-
     def __init__(self, source: Reader[T], count: int) -> None:
         super().__init__(source)
         self._left = count
@@ -143,8 +129,6 @@ class SkipReader(_View[T, T]):
 
 
 class TakeWhileReader(_View[T, T]):
-    __slots__ = ("_test",)
-
     def __init__(self, source: Reader[T], test: Callable[[T], bool]) -> None:
         super().__init__(source)
         self._test = test
@@ -158,8 +142,6 @@ class TakeWhileReader(_View[T, T]):
 
 
 class SkipWhileReader(_View[T, T]):
-    __slots__ = ("_test",)
-
     def __init__(self, source: Reader[T], test: Callable[[T], bool]) -> None:
         super().__init__(source)
         self._test: Callable[[T], bool] | None = test  # None once it was false
@@ -179,8 +161,6 @@ class SkipWhileReader(_View[T, T]):
 class DistinctReader(_View[T, T]):
     """Holds the last event that it passed on, to compare the next with."""
 
-    __slots__ = ("_equals", "_last")
-
     def __init__(self, source: Reader[T], equals: Callable[[T, T], bool] | None) -> None:
         super().__init__(source)
         self._equals = equals
@@ -199,8 +179,6 @@ class DistinctReader(_View[T, T]):
 
 
 class ExpandReader(_View[T, S]):
-    __slots__ = ("_convert", "_inner")
-
     def __init__(self, source: Reader[T], convert: Callable[[T], Iterable[S]]) -> None:
         super().__init__(source)
         self._convert = convert
@@ -220,8 +198,6 @@ class ExpandReader(_View[T, S]):
 
 class AsyncMapReader(_View[T, S]):
     """Where ``convert`` gives a Future, its result is awaited before the next event is asked for."""
-
-    __slots__ = ("_convert", "_awaited")
 
     def __init__(self, source: Reader[T], convert: Callable[[T], S | Future[S]]) -> None:
         super().__init__(source)
@@ -249,8 +225,6 @@ class PeriodicReader(_InTurn[T]):
     Of those that came due between two pulls, one is given at once; the others are left out,
     while the numbers go on without a gap.
     """
-
-    __slots__ = ("_period", "_computation", "_number", "_due")
 
     def __init__(self, period: float, computation: Callable[[int], T]) -> None:
         super().__init__()
@@ -317,8 +291,6 @@ class TimeoutReader(Reader[T]):
     Any number of threads may pull, each with a limit of its own; ``_outcomes`` and the flags
     below change in single steps.
     """
-
-    __slots__ = ("_source", "_limit", "_on_timeout", "_outcomes", "_is_closed", "_is_silent")
 
     def __init__(self, source: Reader[T], limit: float, on_timeout: Callable[[EventSink[T]], None] | None) -> None:
         self._source = source

@@ -115,8 +115,6 @@ class Wait:
 class Waiters:
     """The threads that wait for one condition, each with its own limit."""
 
-    __slots__ = ("_lock", "_waiting")
-
     def __init__(self) -> None:
         self._lock = Lock()  # guards _waiting
         self._waiting: list[Wait] = []
@@ -153,8 +151,6 @@ class Waiters:
 
 class Turn:
     """A lock that is waited for with a limit, and that another thread may release."""
-
-    __slots__ = ("_lock", "_holder", "_waiters")
 
     def __init__(self) -> None:
         self._lock = Lock()
