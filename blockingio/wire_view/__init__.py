@@ -9,8 +9,6 @@
 A client has a ``wire_log`` too.  From a shell: ``python -m blockingio.wire_view URL`` makes one request and shows it.
 """
 
-from __future__ import annotations
-
 from blockingio.wire_view.view import WireView
 
 __all__ = ["WireView"]

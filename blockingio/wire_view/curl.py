@@ -34,8 +34,7 @@ def curl_command(exchange: Exchange, *, insecure: bool) -> str:
         if name.lower() not in _ITS_OWN:
             # curl takes "name:" for its order to leave it away, and "name;" for an empty one.
             words += ["--header", _quoted((f"{name}: {value}" if value else f"{name};").encode("latin-1"))]
-    unasked = [*_UNASKED, *(["Content-Type"] if request.body else [])]
-    for name in unasked:
+    for name in (*_UNASKED, "Content-Type") if request.body else _UNASKED:
         if name.lower() not in sent:
             words += ["--header", _quoted(f"{name}:".encode())]
     url = shlex.quote(exchange.url)

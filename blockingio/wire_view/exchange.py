@@ -41,7 +41,7 @@ class Exchange(NamedTuple):
     def response(self) -> Message:
         """The final response."""
         message = _message(self._bytes("in"))
-        while message.first.split(" ")[1:2] and message.first.split(" ")[1].startswith("1"):
+        while message.first.partition(" ")[2].startswith("1"):
             message = _message(message.body)
         return message
 

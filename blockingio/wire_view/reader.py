@@ -56,6 +56,16 @@ class _Head:
         return int(text) if text.isdigit() and len(text) < 19 else None
 
 
+def _by_line(step: Callable[[Reader, bytes, str], Iterator[Line]]) -> Callable[[Reader], Iterator[Line]]:
+    """A step that is given a line and its end; nothing happens until the line is whole."""
+    def read(self: Reader) -> Iterator[Line]:
+        found = self._take_line()
+        if found is not None:
+            yield from step(self, *found)
+
+    return read
+
+
 class Reader:
     """``feed`` with what passes, ``end`` once nothing more does."""
 
@@ -122,11 +132,8 @@ class Reader:
 
     # ---------------------------------------------------------------- heads
 
-    def _read_head(self) -> Iterator[Line]:
-        found = self._take_line()
-        if found is None:
-            return
-        line, ending = found
+    @_by_line
+    def _read_head(self, line: bytes, ending: str) -> Iterator[Line]:
         head = self._head
         if not head.first:
             if not line:
@@ -234,11 +241,8 @@ class Reader:
 
     # ---------------------------------------------------------------- chunks
 
-    def _read_chunk_size(self) -> Iterator[Line]:
-        found = self._take_line()
-        if found is None:
-            return
-        line, ending = found
+    @_by_line
+    def _read_chunk_size(self, line: bytes, ending: str) -> Iterator[Line]:
         size = _CHUNK_SIZE.match(line)
         if size is None:
             yield self._line(line, ending, "no size of a chunk: what follows cannot be understood")
@@ -265,11 +269,8 @@ class Reader:
         if not self._left:
             self._step = self._read_chunk_end
 
-    def _read_chunk_end(self) -> Iterator[Line]:
-        found = self._take_line()
-        if found is None:
-            return
-        line, ending = found
+    @_by_line
+    def _read_chunk_end(self, line: bytes, ending: str) -> Iterator[Line]:
         self._step = self._read_chunk_size
         if line:
             yield self._line(line, ending, "expected the end of the chunk")
@@ -278,11 +279,8 @@ class Reader:
                 yield from self._body.end_piece()
             yield Line("", ending, "ends the chunk")
 
-    def _read_trailers(self) -> Iterator[Line]:
-        found = self._take_line()
-        if found is None:
-            return
-        line, ending = found
+    @_by_line
+    def _read_trailers(self, line: bytes, ending: str) -> Iterator[Line]:
         if line:
             yield self._line(line, ending, "a trailer")
             return

@@ -72,8 +72,7 @@ class WireView:
             connection = self._connections[key] = _Connection(self._body_limit, self._secrets)
         if record.direction == "close":
             del self._connections[key]
-        lines = [self._formatted(record, direction, line) for direction, line in connection.lines(record)]
-        if lines:
+        if lines := [self._formatted(record, direction, line) for direction, line in connection.lines(record)]:
             self._stream.write(_encodable("".join(lines), self._stream))
             self._stream.flush()
 
