@@ -9,8 +9,6 @@
 From a shell: ``python -m blockingio.wsgi MODULE:APPLICATION``.
 """
 
-from __future__ import annotations
-
 from blockingio.wsgi.handler import WsgiHandler
 
 __all__ = ["WsgiHandler"]

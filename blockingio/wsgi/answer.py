@@ -142,8 +142,8 @@ class WsgiAnswer:
         if 0 <= self._length < self._sent:
             if not self._has_content():
                 return
-            raise ValueError(
-                f"PEP 3333: Content-Length is {self._length}, and the body has at least {self._sent} bytes")
+            raise ValueError(f"PEP 3333: Content-Length is {self._length}, and the body has at least "
+                             f"{self._sent} bytes")
         slots = self._slots
         if slots is not None:
             slots.leave()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -132,11 +133,11 @@ class Input:
         ahead = self._read_ahead
         if size is None or size < 0:
             self._read_ahead = b""
-            return ahead + self._receive(-1)
+            return ahead + self._receive(self._request.read)
         self._read_ahead = ahead[size:]
         if size <= len(ahead):
             return ahead[:size]
-        return ahead + self._receive(size - len(ahead))
+        return ahead + self._receive(partial(self._request.read, size - len(ahead)))
 
     def readline(self, size: int | None = -1) -> bytes:
         """Through the next newline, but no more than ``size`` bytes where that is not below 0."""
@@ -146,14 +147,12 @@ class Input:
         while (end := piece.find(b"\n")) < 0 and length + len(piece) < limit:
             pieces.append(piece)
             length += len(piece)
-            piece = self._receive_some()
+            piece = self._receive(partial(next, iter(self._request), b""))  # what is there, or comes next
             if not piece:
                 break
         end = min(end + 1 if end >= 0 else len(piece), limit - length)
         self._read_ahead = piece[end:]
-        if length:
-            return b"".join([*pieces, piece[:end]])
-        return piece[:end]
+        return b"".join([*pieces, piece[:end]]) if length else piece[:end]
 
     def readlines(self, hint: int | None = -1) -> list[bytes]:
         """All lines; at least ``hint`` bytes of them where that is above 0."""
@@ -169,25 +168,14 @@ class Input:
         while line := self.readline():
             yield line
 
-    def _receive(self, size: int) -> bytes:
-        """The thread waits for its client: without a slot."""
+    def _receive(self, read: Callable[[], bytes]) -> bytes:
+        """What ``read`` gives.  The thread waits for its client: without a slot."""
         slots = self._slots
         if slots is None or not self._request.content_length:
-            return self._request.read(size)
+            return read()
         slots.leave()
         try:
-            return self._request.read(size)
-        finally:
-            slots.enter()
-
-    def _receive_some(self) -> bytes:
-        """What is there, or comes next."""
-        slots = self._slots
-        if slots is None or not self._request.content_length:
-            return next(iter(self._request), b"")
-        slots.leave()
-        try:
-            return next(iter(self._request), b"")
+            return read()
         finally:
             slots.enter()
 
