@@ -52,9 +52,8 @@ class Fault:
         self.wrong_length = wrong_length
 
     def __repr__(self) -> str:
-        usual = NO_FAULT
         said = [f"{name}={getattr(self, name)!r}" for name in self.__slots__
-                if getattr(self, name) != getattr(usual, name)]
+                if getattr(self, name) != getattr(NO_FAULT, name)]
         return f"Fault({', '.join(said)})"
 
     @property

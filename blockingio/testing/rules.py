@@ -25,8 +25,6 @@ _JSON_TYPE = "application/json; charset=utf-8"
 class Rule:
     """One call of ``on``.  How often it has answered is written under the Rules' lock."""
 
-    __slots__ = ("method", "path", "status", "body", "headers", "action", "times", "fault", "used")
-
     def __init__(self, method: str, path: str, *, status: int, body: str | bytes | None, json: Any,
                  headers: Mapping[str, object] | None, action: Callable[[HttpRequest], object] | None,
                  times: int | None, fault: Fault | None) -> None:

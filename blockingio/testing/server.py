@@ -129,12 +129,11 @@ class RunningServer:
 
         The server saw the cause where a client failed.  What is no Exception, Ctrl-C or a skipped test, goes on up.
         """
-        if error is None or isinstance(error, Exception):
-            self.close()
-            return
         try:
             self.close()
         except Exception as failure:
+            if error is None or isinstance(error, Exception):
+                raise
             error.add_note(f"at the end of {self!r}: {failure!r}")
 
     # ---------------------------------------------------------------- the workers' threads
