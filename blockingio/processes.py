@@ -107,10 +107,8 @@ class _Pipe:
         os.set_blocking(self.writing, False)
 
     def tell(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             os.write(self.writing, b"\0")
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         os.close(self.reading)
@@ -229,11 +227,9 @@ class _Parent:
 
     def _sleep(self, seconds: float) -> None:
         """Until a signal comes, or the time is up."""
-        try:
-            select.select([self._wake.reading], [], [], seconds)
+        select.select([self._wake.reading], [], [], seconds)
+        with suppress(BlockingIOError):
             os.read(self._wake.reading, 4096)
-        except BlockingIOError:
-            pass
 
     def _reap(self) -> None:
         for pid in (*self._children, *self._retired):

@@ -30,8 +30,6 @@ _log = logging.getLogger("blockingio")
 class _Listener:
     """One callable that was set, from then on."""
 
-    __slots__ = ("log", "record", "has_failed")
-
     def __init__(self, log: WireLog) -> None:
         self.log = log
         # Loaded by the package, as any public name when it is first asked for: without a wire_log dataclasses are not.
@@ -49,8 +47,6 @@ class _Listener:
 
 class WireLogs:
     """Set by the owner, on any thread; read by each thread that makes a connection, and at each telling."""
-
-    __slots__ = ("listener", "era", "_numbers")
 
     def __init__(self) -> None:
         self.listener: _Listener | None = None  # of connections from now on
