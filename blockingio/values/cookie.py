@@ -120,8 +120,6 @@ class Cookie:
 
     @name.setter
     def name(self, name: str) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"expected a str as cookie name, not {type(name).__name__}")
         _check_name(name)
         self._name = name
 
@@ -135,8 +133,6 @@ class Cookie:
 
     @value.setter
     def value(self, value: str) -> None:
-        if not isinstance(value, str):
-            raise TypeError(f"expected a str as cookie value, not {type(value).__name__}")
         _check_value(value)
         self._value = value
 
@@ -233,11 +229,15 @@ class Cookie:
 
 
 def _check_name(name: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"expected a str as cookie name, not {type(name).__name__}")
     if not TOKEN_RE.fullmatch(name):
         raise ValueError(f"a cookie's name is a token (RFC 6265 4.1.1), found {name[:80]!r}")
 
 
 def _check_value(value: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a str as cookie value, not {type(value).__name__}")
     if not COOKIE_VALUE_RE.fullmatch(value):
         raise ValueError("a cookie's value is visible ASCII without comma, semicolon, backslash and "
                          f"inner quotes (RFC 6265 4.1.1), found {value[:80]!r}")

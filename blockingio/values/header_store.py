@@ -104,7 +104,13 @@ class HeaderStore(MutableMapping[str, str]):
 
     def discard(self, lower: str) -> None:
         """Remove the field with this lower-case name; nothing if it is absent."""
-        self._drop(lower)
+        if lower in self.by_name:
+            if self._lines is not None:
+                self._lines.pop(lower)
+            del self.by_name[lower]
+            self.kept_section = None
+        if self._case is not None:
+            self._case.pop(lower, None)
 
     def section(self) -> Section:
         """Their bytes and what of them a sender must know; kept until the next change."""
@@ -195,7 +201,7 @@ class HeaderStore(MutableMapping[str, str]):
         lower = known_names.get(name) or lower_name(name)
         texts = field_texts(value)
         if not texts:
-            self._drop(lower)
+            self.discard(lower)
         elif len(texts) > 1 and lower in SINGLE_VALUED:
             self._put(lower, texts[-1:])
         else:
@@ -217,18 +223,18 @@ class HeaderStore(MutableMapping[str, str]):
         if left:
             self._put(lower, left)
         else:
-            self._drop(lower)
+            self.discard(lower)
 
     def remove_all(self, name: str) -> None:
         """Remove the field; nothing if it is absent."""
         self._check_mutable()
-        self._drop(known_names.get(name) or lower_name(name))
+        self.discard(known_names.get(name) or lower_name(name))
 
     def __delitem__(self, key: str, /) -> None:
         self._check_mutable()
         if key not in self:
             raise KeyError(key)
-        self._drop(key.lower())
+        self.discard(key.lower())
 
     def no_folding(self, name: str) -> None:
         """Write each value of the field on a line of its own; Set-Cookie always is."""
@@ -254,7 +260,7 @@ class HeaderStore(MutableMapping[str, str]):
         elif lower == "transfer-encoding":
             if self._version == "1.0":
                 raise HttpException("HTTP/1.0 knows no Transfer-Encoding")
-            self._drop("content-length")
+            self.discard("content-length")
         self._put_texts(lower, texts)
 
     def _put_texts(self, lower: str, texts: list[str]) -> None:
@@ -282,15 +288,6 @@ class HeaderStore(MutableMapping[str, str]):
             return "".join([f"{name}: {text}\r\n" for text in texts])
         # RFC 9110 5.3; a Cookie field is no list, its pairs are joined by ";" (RFC 6265 4.2).
         return f"{name}: {('; ' if lower == 'cookie' else ', ').join(texts)}\r\n"
-
-    def _drop(self, lower: str) -> None:
-        if lower in self.by_name:
-            if self._lines is not None:
-                self._lines.pop(lower)
-            del self.by_name[lower]
-            self.kept_section = None
-        if self._case is not None:
-            self._case.pop(lower, None)
 
     def _spell(self, lower: str, name: str, preserve: bool) -> None:
         if self._case is None:
@@ -320,7 +317,7 @@ class HeaderStore(MutableMapping[str, str]):
         if left:
             self._put_texts(lower, left)
         else:
-            self._drop(lower)
+            self.discard(lower)
 
     def _remove_chunked(self) -> None:
         if "transfer-encoding" in self.by_name:
@@ -345,8 +342,7 @@ class HeaderStore(MutableMapping[str, str]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __copy__(self) -> Self:
-        return self.copy()
+    __copy__ = copy
 
     def __deepcopy__(self, memo: object) -> Self:
         return self.copy()

@@ -56,8 +56,8 @@ class HeaderValue:
         ValueError for a quoted string without end, or parameters without separator.
         """
         result = HeaderValue.__new__(HeaderValue)
-        result._value, result._parameters = _parse(
-            value, _patterns(parameter_separator, value_separator), preserve_backslash)
+        patterns = _patterns(parameter_separator, value_separator)
+        result._value, result._parameters = _parse(value, patterns, preserve_backslash)
         result._text = None
         return result
 

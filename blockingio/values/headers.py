@@ -83,7 +83,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
     def _set_date(self, lower: str, date: datetime | None) -> None:
         self._check_mutable()
         if date is None:
-            self._drop(lower)
+            self.discard(lower)
         else:
             self.set_trusted(lower, HttpDate.format(date))
 
@@ -102,7 +102,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
     def host(self, host: str | None) -> None:
         self._check_mutable()
         if host is None:
-            self._drop("host")
+            self.discard("host")
             return
         if not isinstance(host, str):
             raise TypeError(f"expected a str or None as host, not {type(host).__name__}")
@@ -172,7 +172,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
     def content_type(self, content_type: ContentType | None) -> None:
         self._check_mutable()
         if content_type is None:
-            self._drop("content-type")
+            self.discard("content-type")
         elif isinstance(content_type, ContentType):
             self._put_texts("content-type", field_texts(str(content_type)))
         else:
@@ -195,7 +195,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
         if not isinstance(length, int):
             raise TypeError(f"expected an int as content length, not {type(length).__name__}")
         if length == -1:
-            self._drop("content-length")
+            self.discard("content-length")
         else:
             self._put("content-length", [str(int(length))])
 

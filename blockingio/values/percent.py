@@ -14,7 +14,6 @@ from blockingio.values.grammar import UNRESERVED
 # What JavaScript's encodeURIComponent keeps, and dart's with it: RFC 2396's unreserved characters.
 COMPONENT_CHARACTERS = UNRESERVED + "!*'()"
 
-
 # Two hexadecimal digits, in either case of each -> the octet.
 _OCTETS = {(one + other).encode(): bytes((int(one + other, 16),))
            for one in "0123456789abcdefABCDEF" for other in "0123456789abcdefABCDEF"}
@@ -78,12 +77,8 @@ def decode_strict(text: str, encoding: str = "utf-8") -> str:
 def query_pairs(query: str) -> list[tuple[str, str]]:
     """The names and values of a query, still encoded but for "+", which is a blank; empty pairs
     are left out, a name without "=" has the value ""."""
-    pairs = []
-    for pair in query.replace("+", " ").split("&"):
-        if pair:
-            name, _, value = pair.partition("=")
-            pairs.append((name, value))
-    return pairs
+    parts = [pair.partition("=") for pair in query.replace("+", " ").split("&") if pair]
+    return [(name, value) for name, _, value in parts]
 
 
 def decode_query(query: str, encoding: str = "utf-8") -> dict[str, str]:
