@@ -37,6 +37,7 @@ form[method=post]{align-items:center;border:1px solid var(--line);border-radius:
 input{flex:1 1 14rem;font:inherit;max-width:100%;min-width:0}
 input[type=search]{background:var(--back);border:1px solid var(--dim);border-radius:.375rem;color:inherit;\
 padding:.375rem .625rem}
+::placeholder{color:var(--dim);opacity:1}
 button{font:inherit;padding:.25rem 1rem}
 """
 

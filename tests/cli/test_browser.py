@@ -135,14 +135,15 @@ const light = color => color.map(part => part / 255)
     .reduce((sum, part, place) => sum + part * [.2126, .7152, .0722][place], 0);
 const back = parts(getComputedStyle(document.body).backgroundColor);
 const texts = [...document.querySelectorAll("h1 *, h1, p, td, th a, td a, li, dt, dd, a")]
-    .filter(one => one.offsetHeight);
-return Math.min(...texts.map(one => {
+    .map(one => [one, null]);
+const hints = [...document.querySelectorAll("[placeholder]")].map(one => [one, "::placeholder"]);
+return Math.min(...[...texts, ...hints].filter(([one]) => one.offsetHeight).map(([one, part]) => {
     let behind = back;
     for (let up = one; up !== document.body; up = up.parentElement) {
         const color = parts(getComputedStyle(up).backgroundColor);
         if ((color[3] ?? 1) > 0) { behind = over(color, back); break }
     }
-    const [a, b] = [light(parts(getComputedStyle(one).color).slice(0, 3)), light(behind)].sort((a, b) => b - a);
+    const [a, b] = [light(parts(getComputedStyle(one, part).color).slice(0, 3)), light(behind)].sort((a, b) => b - a);
     return (a + .05) / (b + .05)}));
 """
 _NAMELESS = """
