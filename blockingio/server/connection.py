@@ -3,7 +3,7 @@
 A socket has two halves.  The writing half belongs to the open response, then to no one.  The reading half belongs to
 the connection's thread, except from the hand-over of a request with a body until its response is closed.
 ``writing`` is locked while a response is open: the connection's thread takes it before a hand-over, the response
-gives it back (``response_done``).  So a thread that takes it knows that nothing else writes.
+gives it back.  So a thread that takes it knows that nothing else writes.
 
 Knows no request and no response: what the thread does with them is connection_loop's.
 """
@@ -61,7 +61,7 @@ class Connection:
         self.peer = peer  # its address as the socket module has it
         self.source = Source(self.channel.receive)
         self.writing = threading.Lock()
-        # Written by response_done before it frees writing, read by this thread once it has it.
+        # Written by the response's thread before it gives writing back, read by this thread once it has it.
         self.is_last = False  # no further request is answered on this connection
         self.may_read_ahead = False  # this thread is in receive() while a response is open
         self.head_due: float | None = None  # when the head that is coming must be whole, on the monotonic clock
@@ -255,28 +255,21 @@ class Connection:
         self.broken = True
         self.channel.cut()
 
-    def response_done(self, response: Writer, keep: bool) -> None:
-        """The response is closed: on its thread, and its last act, since from here on the socket may be closed."""
+    def note_last_response(self) -> None:
+        """The response that is closed is this connection's last one: before it gives ``writing`` back."""
         state = self.state
-        self.idle_since = monotonic()
-        if not keep or state.closing:
-            self.is_last = True
-            self.end_because("the server was closed" if state.closing else "its last response was sent")
-            if state.closing:
-                state.timer_thread.prune()  # its thread does not wait on for a deadline that was kept
-            if self.may_read_ahead:
-                self._end_reading_ahead()
-        if self.closed_by_response:
-            response.finished = True
-            if self.channel.notes_end and self._end_elsewhere():
-                return  # the client may take its time, which is not the handler's
+        self.is_last = True
+        self.end_because("the server was closed" if state.closing else "its last response was sent")
+        if state.closing:
+            state.timer_thread.prune()  # its thread does not wait on for a deadline that was kept
+        if self.may_read_ahead:
+            self._end_reading_ahead()
+
+    def end_by_response(self) -> None:
+        """``closed_by_response`` says so: the thread that closes the last response closes the socket."""
+        # Else here, where the client may take its time: that is not the handler's.
+        if not (self.channel.notes_end and self._end_elsewhere()):
             self._end()
-            return
-        # In one step as Ctrl-C sees it, which comes between calls: what is not finished is not released.
-        response.finished = True
-        self.writing.release()
-        if state.closing and not self.is_last:
-            self.cut("the server was closed")  # close() has just begun, and took this connection for a busy one
 
     def _end(self) -> None:
         self.close()

@@ -5,13 +5,12 @@ How it goes out is ResponseWriter's, on which it stands.
 
 from __future__ import annotations
 
-import sys
-import warnings
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from blockingio.errors import BadMessage, HttpException, StateError
+from blockingio.errors import BadMessage, StateError
 from blockingio.net.address import HttpConnectionInfo
+from blockingio.server.compression import negotiate
 from blockingio.server.response_writer import STARTED, ResponseWriter
 from blockingio.server.deadline import Deadline
 from blockingio.server.refusal import refusal
@@ -23,7 +22,7 @@ from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.values.written import written_uri
-from blockingio.wire.sink import BUFFERING, CLOSED, OPEN, STREAMING, UNTAKEN
+from blockingio.wire.sink import BUFFERING, CLOSED, OPEN, STREAMING
 
 if TYPE_CHECKING:
     import socket
@@ -228,6 +227,41 @@ class HttpResponse(ResponseWriter):
         self._settle()
         return sock
 
+    # ---------------------------------------------------------------- for answers that are made for several requests
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is a 200 to a GET that has not begun, and nothing but headers was said of it."""
+        return (self.phase == OPEN and self._status_code == 200 and self._asked.method == "GET" and not self._cookies
+                and self._reason_phrase is None)
+
+    @property
+    def may_be_compressed(self) -> bool:
+        """Whether the server compresses what clients take so."""
+        return not self._is_as_given
+
+    def take_headers(self, headers: HttpHeaders) -> None:
+        """Answer with these instead of the default ones, and uncompressed; before the first write.
+
+        They may serve several answers at once where they are not changed any more.
+        """
+        self._headers = headers
+        self._is_as_given = True
+
+    def negotiate_as(self, media_type: str, length: int) -> None:
+        """Say of auto_compress what a 200 with this content would, for a 304 or 206 that does not name its type.
+
+        Before the response begins; its status, and the ETag where it has one, are set.
+        """
+        if self._connection.state.auto_compress:
+            described = self.headers.copy()
+            described.set("content-type", media_type)
+            negotiate(self._status_code, described, self._asked.fields.headers, length)
+            for name in ("vary", "etag"):
+                self.headers.remove_all(name)
+                for value in described.get_all(name):
+                    self.headers.add(name, value)
+
     # ---------------------------------------------------------------- framed by the caller
 
     def head_with(self, framing: bytes) -> bytes:
@@ -280,27 +314,3 @@ class HttpResponse(ResponseWriter):
             self.close()
         else:
             self.fail(500)
-
-    def __del__(self) -> None:
-        if self.finished or sys.is_finalizing():
-            return
-        if self.phase == UNTAKEN:
-            self.fail(503)  # Ctrl-C came in the moment in which a loop was about to get it
-        elif self.phase != CLOSED:
-            self.close_forgotten()
-        else:
-            # Ctrl-C came in the middle of close(): whether all was sent is unknown.
-            self._connection.cut("its response was given up")
-            self._finish(False)
-
-    def close_forgotten(self) -> None:
-        """Close for a handler that has dropped it."""
-        try:
-            asked = self._asked
-            warnings.warn(f"a response was dropped without close(): {asked.method} {asked.target}",
-                          ResourceWarning, stacklevel=3, source=self)
-        finally:  # a filter may make the warning an error
-            try:
-                self.close()
-            except HttpException:
-                pass  # too little written: the connection has been cut, which is all the client can be told

@@ -6,6 +6,8 @@ it.  What the client does not take at once a SendQueue sends.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from concurrent.futures import Future, InvalidStateError
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
@@ -138,16 +140,29 @@ class ResponseWriter(IOSink):
             self._send_queue.finish(self._finish)
 
     def _finish(self, sent: bool) -> None:
-        """All is sent, or never will be: the writing half has no owner now."""
+        """All is sent, or never will be.  Its last act: from here on the writing half has no owner, and the socket may
+        be closed."""
         connection = self._connection
         if not sent:
             self._keep = False
             self._gone = connection.broken = True
             queue = self._send_queue
             connection.end_because((queue.failure if queue is not None else "") or "the client is gone")
-        if self._deadline is not None or self._done is not None or connection.state.access_log is not None:
+        state = connection.state
+        if self._deadline is not None or self._done is not None or state.access_log is not None:
             self._settle()
-        connection.response_done(self, self._keep)
+        connection.idle_since = monotonic()
+        if not self._keep or state.closing:
+            connection.note_last_response()
+        if connection.closed_by_response:
+            self.finished = True
+            connection.end_by_response()
+            return
+        # In one step as Ctrl-C sees it, which comes between calls: what is not finished is not released.
+        self.finished = True
+        connection.writing.release()
+        if state.closing and not connection.is_last:
+            connection.cut("the server was closed")  # close() has just begun, and took this connection for a busy one
 
     def _settle(self) -> None:
         if self._deadline is not None:
@@ -174,6 +189,30 @@ class ResponseWriter(IOSink):
             self._status_code, self.body_sent, monotonic() - self.started_at,
             asked.fields.headers, not self._gone,
         ))
+
+    def __del__(self) -> None:
+        if self.finished or sys.is_finalizing():
+            return
+        if self.phase == UNTAKEN:
+            self.fail(503)  # Ctrl-C came in the moment in which a loop was about to get it
+        elif self.phase != CLOSED:
+            self.close_forgotten()
+        else:
+            # Ctrl-C came in the middle of close(): whether all was sent is unknown.
+            self._connection.cut("its response was given up")
+            self._finish(False)
+
+    def close_forgotten(self) -> None:
+        """Close for a handler that has dropped it."""
+        try:
+            asked = self._asked
+            warnings.warn(f"a response was dropped without close(): {asked.method} {asked.target}",
+                          ResourceWarning, stacklevel=3, source=self)
+        finally:  # a filter may make the warning an error
+            try:
+                self.close()
+            except HttpException:
+                pass  # too little written: the connection has been cut, which is all the client can be told
 
     # ---------------------------------------------------------------- its head
 
@@ -202,20 +241,6 @@ class ResponseWriter(IOSink):
         headers.freeze(STARTED)
         self._headers = headers
         return gzip_compressor(length) if is_compressed else None
-
-    def negotiate_as(self, media_type: str, length: int) -> None:
-        """Say of auto_compress what a 200 with this content would, for a 304 or 206 that does not name its type.
-
-        Before the response begins; its status, and the ETag where it has one, are set.
-        """
-        if self._connection.state.auto_compress:
-            described = self.headers.copy()
-            described.set("content-type", media_type)
-            negotiate(self._status_code, described, self._asked.fields.headers, length)
-            for name in ("vary", "etag"):
-                self.headers.remove_all(name)
-                for value in described.get_all(name):
-                    self.headers.add(name, value)
 
     def _find_codec(self) -> str:
         headers = self._headers
@@ -280,28 +305,9 @@ class ResponseWriter(IOSink):
             super()._refuse_late_write()
 
     @property
-    def is_usual(self) -> bool:
-        """Whether it is a 200 to a GET that has not begun, and nothing but headers was said of it."""
-        return (self.phase == OPEN and self._status_code == 200 and self._asked.method == "GET" and not self._cookies
-                and self._reason_phrase is None)
-
-    @property
     def headers_so_far(self) -> HttpHeaders:
         """Its own, or the server's default ones where it has none yet: for reading alone."""
         return self._connection.state.default_headers() if self._headers is None else self._headers
-
-    @property
-    def may_be_compressed(self) -> bool:
-        """Whether the server compresses what clients take so."""
-        return not self._is_as_given
-
-    def take_headers(self, headers: HttpHeaders) -> None:
-        """Answer with these instead of the default ones, and uncompressed; before the first write.
-
-        They may serve several answers at once where they are not changed any more.
-        """
-        self._headers = headers
-        self._is_as_given = True
 
     def send_whole(self, headers: HttpHeaders, body: bytes) -> None:
         """Answer what ``is_usual`` with these headers, and close.  They frame nothing, and were frozen for STARTED: so

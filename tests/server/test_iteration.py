@@ -4,6 +4,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 from functools import partial
+from types import FrameType
 
 import pytest
 
@@ -205,3 +206,34 @@ def test_loops_and_workers_of_one_server_share() -> None:
             with asking(server, "/after") as [client]:
                 assert client.read_response().body == b"/after"
             server.close()
+
+
+def test_a_plain_get_passes_seven_files() -> None:
+    """So a reader can follow it: those whose functions are called for a request on a connection that is known."""
+    files: set[str] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("blockingio."):
+            files.add(frame.f_globals["__name__"].removeprefix("blockingio."))
+
+    def serve() -> None:
+        for request in server:
+            request.response.write("Hello, world!")
+            request.response.close()
+
+    threading.setprofile(note)
+    try:
+        with HttpServer.bind("127.0.0.1", 0) as server:
+            thread = threading.Thread(target=serve)
+            thread.start()
+            with RawClient(server.port) as client:
+                for _ in range(3):
+                    assert client.get("/").body == b"Hello, world!"
+                files.clear()
+                for _ in range(3):
+                    assert client.get("/").body == b"Hello, world!"
+                passed = set(files)
+    finally:
+        threading.setprofile(None)
+    thread.join(PATIENCE)
+    assert len(passed) <= 7 and {"server.connection_loop", "server.request_queue", "server.response_writer"} <= passed
