@@ -57,11 +57,12 @@ def test_what_is_taken_away_is_what_the_library_knows_of() -> None:
     done = bare("-c", "import socket\n"
                       "from blockingio.net import channel, system\n"
                       "print(system.wait_for.__name__, system.input_watch.__name__, system.CAN_SEE_HANG_UP,\n"
-                      "      channel.DuplexChannel.__name__, system.read_at.__name__, system.send_file, system.AF_UNIX,\n"
-                      "      system.CAN_OPEN_BELOW, system.CAN_WRITE_BELOW, system.CAN_OPEN_DIRECTORIES,\n"
+                      "      channel.DuplexChannel.__name__, system.read_at.__name__, system.send_file, system.splice,\n"
+                      "      system.AF_UNIX, system.CAN_OPEN_BELOW, system.CAN_WRITE_BELOW, system.CAN_OPEN_DIRECTORIES,\n"
                       "      socket.socketpair()[0].family.name)")
     assert done.stdout.split() == ["_wait_by_select", "_watch_by_select", "False", "NonBlockingChannel",
-                                   "_seek_and_read", "None", "None", "False", "False", "False", "AF_INET"], done
+                                   "_seek_and_read", "None", "None", "None", "False", "False", "False", "AF_INET"
+                                   ], done
 
 
 @pytest.mark.parametrize(("code", "error"), [

@@ -60,7 +60,8 @@ def test_uploads_and_zips_are_measured(tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     (tmp_path / "source.bin").write_bytes(bytes(100_000))
     with Contender("files.command", str(tmp_path)) as contender:
-        assert command.upload(contender, tmp_path / "source.bin", tmp_path / "inbox").rate > 0
+        for kind in (command.FILE, command.FORM):
+            assert command.upload(kind, contender, tmp_path / "source.bin", tmp_path / "inbox").rate > 0
         assert command.zip_folder(contender, "/").rate > 0
     assert command.receive_by_cat(tmp_path / "source.bin", tmp_path / "copy.bin").rate > 0
 

@@ -148,8 +148,8 @@ def _add_content(add: _Add) -> None:
 def _add_permission(add: _Add) -> None:
     add("--auth", metavar="USER:PASSWORD", help="let in only who knows these (use it with HTTPS)")
     add("--upload", action="store_true",
-        help="save files that are sent into the directory, never over others; the form for it is on the listing, so "
-             "give --no-index where there is an index.html")
+        help="save files that are sent into the directory, never over others: by the form on the listing (so give "
+             "--no-index where there is an index.html), or as curl -T FILE URL does")
     add("--upload-auth", metavar="USER:PASSWORD",
         help="save files only for who knows these, and --auth is for reading alone")
     add("--max-upload", type=_size, default=MOST_UPLOADED, metavar="SIZE",

@@ -48,10 +48,10 @@ def knows(auth: str, request: HttpRequest) -> bool:
     return hmac.compare_digest(given, auth.encode("utf-8")) and scheme.lower() == "basic"
 
 
-def is_own_form(request: HttpRequest) -> bool:
-    """Whether a POST comes from our own page, or from no browser at all.
+def is_own_page(request: HttpRequest) -> bool:
+    """Whether a POST or PUT comes from our own page, or from no browser at all.
 
-    Any page on the web can make a browser post a form here; the browser says whose page it was, in Origin
+    Any page on the web can make a browser post a form here, or some text; the browser says whose page it was, in Origin
     (RFC 6454 7), else in Referer, and of late in Sec-Fetch-Site.  Ours is the one at the host that Host names:
     what a proxy adds, any client can add.
     """

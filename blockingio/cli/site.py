@@ -17,16 +17,19 @@ from typing import NamedTuple
 from blockingio.cli.addresses import url_towards
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.folder_zip import LINK, FolderZips
-from blockingio.cli.permission import OwnHosts, is_own_form, knows
+from blockingio.cli.permission import OwnHosts, is_own_page, knows
 from blockingio.cli.reload import Reloader
 from blockingio.cli.reload_script import RELOAD_PATH, TAG, page_with_script, with_script_allowed
 from blockingio.cli.upload import Saved, Uploads, is_temporary
-from blockingio.cli.upload_form import UploadForms
 from blockingio.cli.upload_page import Letterbox, limit_text, receipt_page, saved_json, upload_form
+from blockingio.cli.upload_receiver import UploadReceiver
+from blockingio.cli.upload_wish import is_file_itself, wish_of
+from blockingio.errors import BadMessage
 from blockingio.http_server.file_response import respond
 from blockingio.http_server.listing import begins_with_dot
 from blockingio.http_server.listing_page import PLAIN
-from blockingio.http_server.paths import decode_path, encode_path
+from blockingio.http_server.page import shown_path
+from blockingio.http_server.paths import decode_path, encode_name, encode_path
 from blockingio.http_server.precompressed import neighbours_of
 from blockingio.http_server.representation import media_type_of
 from blockingio.http_server.safe_open import Opened
@@ -43,6 +46,8 @@ WELL_KNOWN = ".well-known"
 # Bytes of an upload (1 GiB).
 MOST_UPLOADED = 1 << 30
 
+_CONFLICT = 409
+_PRECONDITION_FAILED = 412
 _CONTENT_TOO_LARGE = 413
 
 # Statuses of answers that no change of a file would change.
@@ -62,7 +67,7 @@ class SiteOptions(NamedTuple):
     cache: int | None = None  # seconds; None: browsers ask each time whether they have the newest
     upload: bool = False
     drop: bool = False  # take uploads at the top, and do nothing else
-    max_upload: int = MOST_UPLOADED  # bytes of the files of one form
+    max_upload: int = MOST_UPLOADED  # bytes of the files of one request
     auth: str | None = None  # USER:PASSWORD
     upload_auth: str | None = None  # the same for uploads; None: auth is for them as well
     dotfiles: bool = False  # serve and list what begins with a dot
@@ -90,13 +95,15 @@ class Site(VirtualDirectory):
         methods = ["GET", "HEAD"]
         if self._takes_files:
             methods.append("POST")
+        if options.upload:
+            methods.append("PUT")  # not into a letterbox: that a name is taken would tell what is in it
         if options.cors:
             methods.append("OPTIONS")
         self._methods = ", ".join(methods)
         self._hosts = OwnHosts(options.hosts)
         self._is_gone = False  # by any thread, in one step: at worst a line is written twice
         self._uploads = Uploads(self._is_reserved, most=options.max_upload, hashes=options.drop)
-        self._upload_forms = UploadForms(self._uploads, options.max_upload, self._fail)
+        self._receiver = UploadReceiver(self._uploads, options.max_upload, self._fail)
         # Fields that answers begin with, but for those that stand in the server's default headers as the user wants.
         self._for_all: dict[str, str] = {}
         self._for_files: dict[str, str] = {}
@@ -136,7 +143,7 @@ class Site(VirtualDirectory):
         if options.cors and request.method == "OPTIONS":
             self._answer_preflight(request)
             return
-        is_upload = self._takes_files and request.method == "POST"
+        is_upload = self._is_upload(request)
         is_apart = is_upload and options.upload_auth is not None
         auth = options.upload_auth if is_apart else options.auth
         if auth is not None and not knows(auth, request):
@@ -156,6 +163,9 @@ class Site(VirtualDirectory):
                 self.serve_request(request)
             else:
                 self._show_letterbox(self._letterbox, request)
+
+    def _is_upload(self, request: HttpRequest) -> bool:
+        return self._takes_files and request.method in ("POST", "PUT")
 
     def _show_letterbox(self, letterbox: Letterbox, request: HttpRequest) -> None:
         """At the top alone; all else is 404, so that no request tells what is there."""
@@ -215,12 +225,15 @@ class Site(VirtualDirectory):
             answer_error(request, status)
 
     def _send_error(self, request: HttpRequest, sentence: str, link: str | None = None) -> None:
-        """As JSON for a script that has sent something."""
+        """As JSON for a program that has sent something."""
         response = request.response
         status = int(response.status_code)
         if status == _CONTENT_TOO_LARGE:
             sentence = f"{sentence.rstrip('.')}: {limit_text(self._options.max_upload)} at most."
-        if request.method != "POST" or not prefers_json(request.headers.get("accept", "")):
+        if request.method == "PUT" and (status == _CONFLICT or status == _PRECONDITION_FAILED
+                                        and "if-match" not in request.headers):
+            sentence = f"The name {shown_path(request)} is taken, and nothing is saved over another."
+        if not (self._is_upload(request) and _wants_json(request)):
             super()._send_error(request, sentence, link)
             return
         self._send_json(request, json.dumps({"status": status, "message": sentence}, ensure_ascii=False) + "\n")
@@ -307,37 +320,49 @@ class Site(VirtualDirectory):
         response.close()
 
     def _receive(self, request: HttpRequest) -> None:
-        """Save what a form brings, and show the directory again."""
+        """Save what a form brings and show the directory again, or save a file that comes as it is."""
         decoded = decode_path(request.uri.path)
-        if not is_own_form(request):
+        if not is_own_page(request):
             self._refuse(request, 403)
-            return
-        if decoded is None or (self._options.drop and decoded != ((), True)):
+        elif self._options.drop and request.method == "PUT":
+            self._refuse(request, 405)
+        elif decoded is None or (self._options.drop and decoded != ((), True)) or self._is_hidden_path(decoded[0]):
             self._refuse(request, 404)
-            return
-        names, is_directory = decoded
-        opened = self._open(names, request)
+        else:
+            self._receive_at(*decoded, request)
+
+    def _receive_at(self, names: tuple[str, ...], is_directory: bool, request: HttpRequest) -> None:
+        is_put = request.method == "PUT"
+        folder = names[:-1] if is_put else names
+        opened = self._open(folder, request)
         if opened is None:
             return
         if any(map(self._is_hidden, names)):
             status = 403  # /.well-known/ speaks for the whole host: to certificate authorities, for one
-        elif is_directory and stat.S_ISDIR(opened.stat.st_mode):
-            self._upload_forms.take(request, opened, partial(self._say_saved, encode_path(names)))
-            return
-        else:
+        elif is_put == is_directory or not stat.S_ISDIR(opened.stat.st_mode):
             status = 405
+        else:
+            try:
+                wish = wish_of(request, names[-1] if is_put else None)
+            except BadMessage as error:
+                status = error.status
+            else:
+                self._receiver.take(request, opened, wish, partial(self._say_saved, encode_path(folder)))
+                return
         opened.close()
         self._refuse(request, status)
 
-    def _say_saved(self, location: str, request: HttpRequest, saved: Sequence[Saved]) -> None:
-        """To a script what was saved, to people the directory again, or receipts where that is not shown."""
+    def _say_saved(self, folder: str, request: HttpRequest, saved: Sequence[Saved]) -> None:
+        """To a program what was saved, to people the directory again, or receipts where that is not shown."""
         response = request.response
-        is_json = prefers_json(request.headers.get("accept", ""))
+        is_json = _wants_json(request)
         if not (is_json or self._options.drop):
-            response.redirect(location, status=303)
+            response.redirect(folder, status=303)
             return
         response.status_code = 201
         response.headers.set("cache-control", "no-store")
+        if is_file_itself(request) and not self._options.drop:
+            response.headers.set("location", folder + encode_name(saved[0].name))
         if is_json:
             self._send_json(request, saved_json(saved))
         else:
@@ -359,6 +384,11 @@ def is_index(name: str) -> bool:
 def is_dotfile(name: str, *, windows: bool = os.name == "nt") -> bool:
     """Whether a name begins with a dot, or may be a short name on Windows of one that does: GIT~1 is .git."""
     return begins_with_dot(name) or (windows and re.search("~[0-9]", name) is not None)
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    """Whether an upload comes from a program: a file as it is, or a form of which it says so."""
+    return is_file_itself(request) or prefers_json(request.headers.get("accept", ""))
 
 
 def _wants_page(request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Files from a form into a directory, never over another.
+"""Files from a form, or one that comes as it is, into a directory, never over another.
 
 A file is written under a name of its own, hidden, as it comes, and linked to its real one when
 it is whole; so half a file is never seen, and neither one that fails nor the end of the program
@@ -12,9 +12,10 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from errno import EEXIST, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM
+from functools import partial
 from threading import Lock
 from typing import NamedTuple
 
@@ -23,7 +24,10 @@ from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.multipart import MimeMultipart
 from blockingio.http_server.paths import shown
 from blockingio.http_server.safe_open import is_name
+from blockingio.net.file_output import write_pieces
 from blockingio.net.system import O_NOFOLLOW
+from blockingio.server.request import HttpRequest
+from blockingio.wire.limits import FILE_RECEIVE_SIZE
 
 # What file systems without hard links say (FAT, many network ones).
 _NO_LINKS = frozenset((EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP))
@@ -62,7 +66,7 @@ class Saved(NamedTuple):
 
 
 class Uploads:
-    """Saves files from forms; any number of threads may do so at once, each with a directory of its own.
+    """Saves files that come; any number of threads may do so at once, each with a directory of its own.
 
     ``_lock`` guards what stands behind it, and is held while a file is made or gets its name: ``close`` comes
     before or after, never in the middle.
@@ -71,7 +75,7 @@ class Uploads:
     def __init__(self, is_reserved: Callable[[str], bool], *, most: int, hashes: bool = False) -> None:
         """``is_reserved`` says which names no file gets, as if they were taken.
 
-        ``most`` is how many bytes the files of one form have at most; ``hashes`` asks for their SHA-256.
+        ``most`` is how many bytes the files of one request have at most; ``hashes`` asks for their SHA-256.
         """
         self._is_reserved = is_reserved
         self._most = most
@@ -91,9 +95,27 @@ class Uploads:
         for part in parts:
             filename = HttpMultipartFormData.parse(part).content_disposition.parameters.get("filename")
             if filename:
-                saved.append(self._save(part, clean_name(filename), directory, left))
+                saved.append(self._save(partial(self._write_pieces, part, left), clean_name(filename), directory))
                 left -= saved[-1].size
         return saved
+
+    def save_body(self, request: HttpRequest, name: str, directory: int, *, is_exact: bool) -> Saved:
+        """Save the body of a request, which is a file as it is, in an open directory.
+
+        ``is_exact``: under this name or not at all, FileExistsError where it is taken; else under one like it.
+        Raises also as ``save`` does.  Where nothing has to look at the bytes, they do not pass through this program.
+        """
+        write: Callable[[int], tuple[int, str | None]]
+        if not self._hashes and 0 <= request.content_length <= self._most:
+            def write(descriptor: int) -> tuple[int, None]:
+                return request.write_to(descriptor), None
+        else:
+            write = partial(self._write_pieces, request.pieces(FILE_RECEIVE_SIZE), self._most)
+        return self._save(write, name, directory, is_exact=is_exact)
+
+    def is_taken(self, name: str, directory: int) -> bool:
+        """Whether there is a file of this name in an open directory, or none gets it."""
+        return self._is_reserved(name) or _exists(name, directory)
 
     def close(self) -> None:
         """The program ends: what is half there goes, and no more comes.  Idempotent; from any thread."""
@@ -103,26 +125,39 @@ class Uploads:
                 with suppress(OSError):  # it is gone already
                     os.unlink(temporary, dir_fd=directory)
 
-    def _save(self, content: Iterable[bytes], name: str, directory: int, most: int) -> Saved:
+    def _save(self, write: Callable[[int], tuple[int, str | None]], name: str, directory: int, *,
+              is_exact: bool = False) -> Saved:
+        """``write`` fills an open file; it says how many bytes it has then, and their SHA-256 where that is asked for."""
         temporary, descriptor = self._create(directory)
-        digest = hashlib.sha256() if self._hashes else None
-        size = 0
         try:
-            with open(descriptor, "wb") as file:
-                for chunk in content:
-                    size += len(chunk)
-                    if size > most:
-                        raise BadMessage(f"the files of a form have over {self._most} bytes", _CONTENT_TOO_LARGE)
-                    file.write(chunk)
-                    if digest is not None:
-                        digest.update(chunk)
-            given = self._give_name(temporary, name, directory)
-            return Saved(given, name, size, None if digest is None else digest.hexdigest())
+            try:
+                size, sha256 = write(descriptor)
+            finally:
+                os.close(descriptor)
+            given = self._give_name(temporary, name, directory, is_exact)
+            return Saved(given, name, size, sha256)
         finally:
             with self._lock:
                 self._half.discard((directory, temporary))
                 with suppress(FileNotFoundError):  # renamed, where it could not be linked; or closed
                     os.unlink(temporary, dir_fd=directory)
+
+    def _write_pieces(self, pieces: Iterable[bytes], most: int, descriptor: int) -> tuple[int, str | None]:
+        """For ``_save``: 413 where they have over ``most`` bytes."""
+        digest = hashlib.sha256() if self._hashes else None
+
+        def checked() -> Iterator[bytes]:
+            left = most
+            for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    raise BadMessage(f"the files have over {self._most} bytes", _CONTENT_TOO_LARGE)
+                if digest is not None:
+                    digest.update(piece)
+                yield piece
+
+        size = write_pieces(checked(), descriptor)
+        return size, None if digest is None else digest.hexdigest()
 
     def _create(self, directory: int) -> tuple[str, int]:
         temporary = f".{secrets.token_hex(12)}.upload"
@@ -132,9 +167,13 @@ class Uploads:
             self._half.add((directory, temporary))
         return temporary, descriptor
 
-    def _give_name(self, temporary: str, name: str, directory: int) -> str:
+    def _give_name(self, temporary: str, name: str, directory: int, is_exact: bool) -> str:
         with self._lock:
             self._check_open()
+            if is_exact:
+                if self._is_reserved(name) or not _take_name(temporary, name, directory):
+                    raise FileExistsError(EEXIST, f"{shown(name)} is taken")
+                return name
             number = 0
             while (number := self._free_number(name, number, directory)) < _MAX_COPIES:
                 candidate = _numbered(name, number)
@@ -150,8 +189,7 @@ class Uploads:
         one name.
         """
         def is_taken(number: int) -> bool:
-            candidate = _numbered(name, number)
-            return self._is_reserved(candidate) or _exists(candidate, directory)
+            return self.is_taken(_numbered(name, number), directory)
 
         taken, free, step = first - 1, first, 1
         while free < _MAX_COPIES and is_taken(free):

@@ -1,7 +1,7 @@
 """What people see of uploads: the form on a listing, the letterbox, receipts.
 
-The form works without its script.  That sends one file after the other, each in a request of its own, and shows how
-far it is; it takes what is dropped anywhere on the page; it asks for JSON, and says what was saved.
+The form works without its script.  That sends one file after the other, each as the body of a request of its own, and
+shows how far it is; it takes what is dropped anywhere on the page; it asks for JSON, and says what was saved.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ this.said.className=failed?"failed":"";this.said.textContent=text;if(sending===t
 fail(why){this.end(`${this.file.name} was not saved: ${why}`,true)}
 cancel(){if(sending===this)this.request.abort();
 else{waiting.splice(waiting.indexOf(this),1);this.end(`Cancelled ${this.file.name}`)}}
-send(){const request=this.request=new XMLHttpRequest(),body=new FormData();
-sending=this;this.marks=[[performance.now(),0]];
-body.append("file",this.file);request.open("POST",location.pathname);request.responseType="json";
-request.setRequestHeader("Accept","application/json");request.upload.onprogress=event=>this.show(event);
+send(){const request=this.request=new XMLHttpRequest(),fields={"Accept":"application/json",
+"Content-Type":"application/octet-stream","Slug":encodeURIComponent(this.file.name)};
+sending=this;this.marks=[[performance.now(),0]];request.open("POST",location.pathname);request.responseType="json";
+for(const name in fields)request.setRequestHeader(name,fields[name]);request.upload.onprogress=event=>this.show(event);
 request.onload=()=>{const answer=request.response;if(request.status===201&&answer)this.done(answer.saved);
 else this.fail(answer&&answer.message||`the server answered ${request.status}`)};
 request.onerror=()=>this.fail("the connection broke, or the file can no longer be read.");
-request.onabort=()=>this.end(`Cancelled ${this.file.name}`);request.send(body)}
+request.onabort=()=>this.end(`Cancelled ${this.file.name}`);request.send(this.file)}
 show(event){const now=performance.now(),marks=this.marks;marks.push([now,event.loaded]);
 while(marks.length>2&&now-marks[1][0]>5e3)marks.shift();
 const rate=(event.loaded-marks[0][1])/(now-marks[0][0])*1e3,left=(event.total-event.loaded)/rate;

@@ -111,11 +111,15 @@ def escape(text: str) -> str:
     return text
 
 
+def shown_path(request: HttpRequest) -> str:
+    """What a request was for, in a sentence."""
+    path = decode_lenient(request.uri.path) or "/"
+    return path if len(path) <= _MAX_SHOWN else f"{path[:_MAX_SHOWN]}…"
+
+
 def sentence_for(status: int, request: HttpRequest) -> str:
     """What an error page says of a request that is refused, as text."""
-    path = decode_lenient(request.uri.path) or "/"
-    if len(path) > _MAX_SHOWN:
-        path = f"{path[:_MAX_SHOWN]}…"
+    path = shown_path(request)
     if status == 403 and request.method in ("GET", "HEAD"):
         return f"The server may not read {path}."
     return _SENTENCES.get(status, "{method} {path} was refused.").format(path=path, method=request.method)

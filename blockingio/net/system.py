@@ -185,6 +185,25 @@ read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
 #: os.sendfile(out, in, offset, count) as Linux and macOS have it; None where there is none.
 send_file: Callable[[int, int, int, int], int] | None = getattr(os, "sendfile", None)
 
+#: os.splice(source, destination, count) as Linux has it, where one of the two is a pipe; None where there is none.
+splice: Callable[[int, int, int], int] | None = getattr(os, "splice", None)
+
+
+def make_pipe(size: int) -> tuple[int, int]:
+    """A pipe that holds so many bytes: its exit and its entrance.  OSError where there is none to be had.
+
+    For systems where splice is.
+    """
+    way_out, way_in = os.pipe()
+    try:
+        fcntl.fcntl(way_in, fcntl.F_SETPIPE_SZ, size)
+    except BaseException:
+        os.close(way_out)
+        os.close(way_in)
+        raise
+    return way_out, way_in
+
+
 # Linux only: only full segments are sent.  Without, TCP_NODELAY has sendfile send as many small ones (-40 %).
 _TCP_CORK: int | None = getattr(socket, "TCP_CORK", None)
 

@@ -27,6 +27,7 @@ from blockingio.wire.source import Source
 if TYPE_CHECKING:
     import socket
 
+    from blockingio.net.file_output import Splice
     from blockingio.net.x509 import X509Certificate
     from blockingio.server.pace import BodyPace
     from blockingio.server.send_queue import SendQueue
@@ -135,6 +136,14 @@ class Connection:
             peer = self.peer[0] if isinstance(self.peer, tuple) else ""
             return proxies.member(peer, fields.headers, name)
         return first_member(fields.headers, name) if by_anybody else ""
+
+    def splice_into(self, descriptor: int) -> Splice | None:
+        """What moves a body that is yet to come into an open file inside the system; None where it has to be received.
+
+        By the thread that works on its request.
+        """
+        pace = self.pace
+        return None if pace is None else pace.splice_into(descriptor)
 
     @property
     def is_idle(self) -> bool:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from time import monotonic
+from typing import TypeVar
 
 from blockingio.errors import BadMessage
 from blockingio.net.channel import Channel
+from blockingio.net.file_output import Splice, splice_between
 from blockingio.wire.limits import BODY_GRACE
 from blockingio.wire.source import TIMED_OUT
+
+T = TypeVar("T")
 
 
 class BodyPace:
@@ -41,11 +46,22 @@ class BodyPace:
                 return data
             except BlockingIOError:
                 self._waits = True
-        data = self._wait(size)
+        data = self._wait(self._channel.receive, size)
         self._received += len(data)
         return data
 
-    def _wait(self, size: int) -> bytes:
+    def take(self, take: Callable[[int], int], size: int) -> int:
+        """``receive`` by a function that keeps what it takes off the socket, as the kernel's timeout lets it: how many
+        bytes these are."""
+        taken = self._wait(take, size)
+        self._received += taken
+        return taken
+
+    def splice_into(self, descriptor: int) -> Splice | None:
+        """What takes the body off the socket and gives it to an open file; None where it has to be received here."""
+        return splice_between(self._channel, descriptor)
+
+    def _wait(self, receive: Callable[[int], T], size: int) -> T:
         left = inf if self._rate is None else max(BODY_GRACE, self._received / self._rate) - self._waited
         if left <= 0:
             raise self._too_slow()
@@ -56,7 +72,7 @@ class BodyPace:
         self.due = None if limit is None else began + limit
         self.is_waiting = True
         try:
-            return self._channel.receive(size)
+            return receive(size)
         except TIMED_OUT:
             if is_gap:
                 raise

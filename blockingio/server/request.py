@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage, StateError
 from blockingio.net.address import HttpConnectionInfo
+from blockingio.net.file_output import PIPE_SIZE, CannotSplice, Splice, write_pieces
 from blockingio.server.session import SESSION_COOKIE, HttpSession
 from blockingio.stream.stream import Stream
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
-from blockingio.wire.body import AgainBody, Body
+from blockingio.wire.body import AgainBody, Body, FixedBody
 from blockingio.wire.head import RequestHead
-from blockingio.wire.limits import BODY_RECEIVE_SIZE
+from blockingio.wire.limits import BODY_RECEIVE_SIZE, FILE_RECEIVE_SIZE
 from blockingio.wire.sink import CLOSED, OPEN
 
 if TYPE_CHECKING:
@@ -252,6 +254,51 @@ class HttpRequest(Stream[bytes]):
         while data := self._read_some(size):
             yield data
 
+    def write_to(self, descriptor: int) -> int:
+        """The rest of the body into an open file, from where that stands; how many bytes these were.
+
+        Where the system has a way for it, most of a large one goes there without a copy of it in this program: on
+        Linux, of a body that comes with its length and without TLS.  Raises as read() does, and OSError where the
+        file takes no more; what has been written by then stays in it.
+        """
+        written = 0
+        body = self._body
+        if isinstance(body, FixedBody) and body.left >= FILE_RECEIVE_SIZE:
+            if here := body.here:
+                written += write_pieces((self._read_some(here),), descriptor)
+            splice = self._connection.splice_into(descriptor)
+            if splice is not None:
+                with splice:
+                    written += self._move_by(splice)
+        return written + write_pieces(self.pieces(FILE_RECEIVE_SIZE), descriptor)
+
+    def _move_by(self, splice: Splice) -> int:
+        """Take the body off the connection and give it to its file, as far as that can be done; how many bytes."""
+        moved = 0
+        try:
+            while taken := self._take_some(splice):
+                moved += taken
+                splice.give()
+        except CannotSplice:
+            pass
+        return moved
+
+    def _take_some(self, splice: Splice) -> int:
+        """``_read_some`` of what is yet to come of a body that has a length."""
+        body = self._body
+        assert isinstance(body, FixedBody)
+        with body.lock:
+            if body.finished:
+                return 0
+            self._begin_to_read(body)
+            pace = self._connection.pace
+            assert pace is not None  # until the response is closed
+            try:
+                return body.take_some(partial(pace.take, splice.take), PIPE_SIZE)
+            except BadMessage as error:
+                self.response.body_has_failed(error)
+                raise
+
     def read_again(self, content: bytes) -> None:
         """The body, which has been read whole, is read once more, from ``content``: for what reads it before a handler.
 
@@ -273,16 +320,21 @@ class HttpRequest(Stream[bytes]):
         with body.lock:  # the connection's thread takes it when the response is closed
             if body.finished:
                 return b""
-            if response.phase == CLOSED:
-                raise StateError("the response is closed, and the body went with it: read first, close last")
-            if body.held_back:
-                body.held_back = False
-                response.send_continue()
+            if body.held_back or response.phase == CLOSED:
+                self._begin_to_read(body)
             try:
                 return body.read_some(limit) if limit >= 0 else body.read_rest()
             except BadMessage as error:
                 response.body_has_failed(error)
                 raise
+
+    def _begin_to_read(self, body: Body) -> None:
+        """With its lock held: StateError where it is gone; a client that waits for 100 (Continue) gets that."""
+        if self.response.phase == CLOSED:
+            raise StateError("the response is closed, and the body went with it: read first, close last")
+        if body.held_back:
+            body.held_back = False
+            self.response.send_continue()
 
 
 def _origin(scheme: str, host: str | None) -> Uri | None:

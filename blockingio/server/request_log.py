@@ -44,7 +44,7 @@ class RequestLog:
 
     def __init__(self, target: TextIO | LogFile, *, colour: bool = False, user: str | None = None,
                  sender: str | None = None, line_of: LogFormat = common) -> None:
-        """``user`` is the only one that gets in, None where anybody does; ``sender`` the same of POST, where that is
+        """``user`` is the only one that gets in, None where anybody does; ``sender`` the same of POST and PUT, where that is
         another.  A file is closed by the log.
         """
         self._file = target if isinstance(target, LogFile) else None
@@ -64,7 +64,7 @@ class RequestLog:
     def __call__(self, record: AccessRecord) -> None:
         if self._silent:
             return
-        user = self._sender if record.method == "POST" else self._user
+        user = self._sender if record.method in ("POST", "PUT") else self._user
         if user is not None and record.status not in _UNCHECKED and "authorization" in record.request_headers:
             record.user = user
         line = self._line_of(record, self._shown(record.status))

@@ -149,11 +149,32 @@ class FixedBody(Body):
 
     def _read_some(self, limit: int) -> bytes:
         data = self._source.read_some(min(limit, self._left))
-        if not data:
-            raise Truncated(f"the connection ended after {self.length - self._left} of {self.length} bytes of a body")
-        self._left -= len(data)
-        self.finished = not self._left
+        self._count(len(data))
         return data
+
+    @property
+    def here(self) -> int:
+        """Bytes that have been received and not been read."""
+        return min(self._source.pending_size, self._left)
+
+    def take_some(self, take: Callable[[int], int], limit: int) -> int:
+        """``read_some`` by a function that takes bytes off the connection itself: how many, none behind the body.
+
+        Only where nothing is ``here``, and it has not failed.
+        """
+        try:
+            taken = self._source.take_by(take, min(limit, self._left))
+            self._count(taken)
+        except BadMessage as error:
+            self._failure = error.message, error.status, error.section, error.spot
+            raise
+        return taken
+
+    def _count(self, size: int) -> None:
+        if not size:
+            raise Truncated(f"the connection ended after {self.length - self._left} of {self.length} bytes of a body")
+        self._left -= size
+        self.finished = not self._left
 
 
 class ChunkedBody(Body):

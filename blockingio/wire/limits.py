@@ -20,6 +20,9 @@ BODY_RECEIVE_SIZE = 64 * KIB
 # asks for it: 64 MiB of all of them.  With more of them bodies wait in the kernel, within what it allows itself.
 BODIES_AHEAD = 1024
 
+# Bytes asked of the kernel at once for a body that goes to a file: a large one needs fewer calls then.
+FILE_RECEIVE_SIZE = 256 * KIB
+
 # Bytes of output held back so that head and body leave in one write, with a Content-Length.
 OUTPUT_BUFFER_SIZE = 64 * KIB
 

@@ -315,15 +315,32 @@ class Source:
         self._at = at + len(part)
         return part
 
+    def take_by(self, take: Callable[[int], int], size: int) -> int:
+        """``read_some`` by a function that takes bytes off the connection itself: how many of them, 0 at its end.
+
+        Nothing may be pending.  ``take`` raises as ``receive`` does.
+        """
+        try:
+            taken = take(size)
+        except OSError as error:
+            raise self._failure(error) from error
+        self._received += taken
+        return taken
+
     def _receive_in_message(self, size: int) -> bytes:
         try:
             data = self._receive(size)
-        except TIMED_OUT:
-            raise BadMessage("the rest of a message did not come in time", 408, "RFC 9110 15.5.9") from None
         except OSError as error:
-            raise Truncated(f"the connection broke in the middle of a message: {error}") from error
+            raise self._failure(error) from error
         self._received += len(data)
         return data
+
+    @staticmethod
+    def _failure(error: OSError) -> BadMessage:
+        """What it is in the middle of a message."""
+        if isinstance(error, TIMED_OUT):
+            return BadMessage("the rest of a message did not come in time", 408, "RFC 9110 15.5.9")
+        return Truncated(f"the connection broke in the middle of a message: {error}")
 
     def _check_unfinished(self, data: bytearray, begin: int, start: int, limits: Limits) -> None:
         """Raise BadMessage where ``data[begin:]`` cannot become a head any more; before ``start`` it was checked."""

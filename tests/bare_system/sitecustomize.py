@@ -20,8 +20,8 @@ import _socket
 ABSENT = {
     select: ["poll", "epoll", "kqueue", "devpoll"],
     _socket: ["AF_UNIX", "socketpair", "MSG_DONTWAIT", "SO_REUSEPORT", "TCP_CORK"],
-    os: ["fork", "forkpty", "register_at_fork", "pread", "preadv", "pwrite", "pwritev", "sendfile", "memfd_create",
-         "O_NOFOLLOW", "O_DIRECTORY", "O_PATH",
+    os: ["fork", "forkpty", "register_at_fork", "pread", "preadv", "pwrite", "pwritev", "sendfile", "splice",
+         "memfd_create", "O_NOFOLLOW", "O_DIRECTORY", "O_PATH",
          "SCHED_BATCH", "SCHED_IDLE", "sched_setscheduler", "sched_getscheduler", "sched_param"],
 }
 

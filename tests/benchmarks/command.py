@@ -23,9 +23,22 @@ ZIPPED = 100  # files of a mebibyte
 UPLOADED = 500_000_000
 
 _BOUNDARY = b"----a-boundary-as-long-as-that-of-browsers"
-_HEAD = (b'--%b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n'
-         b"Content-Type: application/octet-stream\r\n\r\n" % _BOUNDARY)
-_TAIL = b"\r\n--%b--\r\n" % _BOUNDARY
+
+
+class Upload(NamedTuple):
+    """How a file is sent to the folder: fields of the head, and what is around it in the body."""
+
+    fields: bytes
+    before: bytes = b""
+    after: bytes = b""
+
+
+#: As the page's script sends it.
+FILE = Upload(b"Content-Type: application/octet-stream\r\nSlug: a.bin\r\n")
+#: As a browser does by itself.
+FORM = Upload(b"Content-Type: multipart/form-data; boundary=%b\r\n" % _BOUNDARY,
+              b'--%b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n'
+              b"Content-Type: application/octet-stream\r\n\r\n" % _BOUNDARY, b"\r\n--%b--\r\n" % _BOUNDARY)
 
 
 class Copy(NamedTuple):
@@ -61,10 +74,12 @@ def run(options: Options, score: Score) -> None:
             target = Path(other, "copy.bin")
             copies = in_turn("upload", {
                 "cat": partial(_cat, source, target), "cat from a socket": partial(receive_by_cat, source, target),
-                "command upload": partial(upload, ours, source, Path(root, "inbox"))}, options.rounds)
+                "command upload": partial(upload, FILE, ours, source, Path(root, "inbox")),
+                "a form": partial(upload, FORM, ours, source, Path(root, "inbox"))}, options.rounds)
             _print(f"an upload of {UPLOADED // 1_000_000} MB, until it is on the disk ({options.rounds} times); "
                    f"the server has {_peak(ours)} of memory at most", copies, "cat", "at least 0.80")
-            say("cat alone has one copy made, inside the kernel; the one from a socket has as many made as a server")
+            say("cat alone has one copy made, inside the kernel, as has an upload; the one from a socket, and a form, in "
+                "which the boundary is looked for, have two")
 
 
 def _fill(root: Path) -> None:
@@ -132,23 +147,22 @@ def receive_by_cat(source: Path, target: Path) -> Copy:
     return Copy(rate)
 
 
-def upload(contender: Contender, source: Path, inbox: Path) -> Copy:
-    """A form with this file; ``inbox`` is the folder that it comes to, as /inbox/."""
+def upload(kind: Upload, contender: Contender, source: Path, inbox: Path) -> Copy:
+    """``inbox`` is the folder that the file comes to, as /inbox/."""
     size = source.stat().st_size
     began = time.perf_counter()
     with socket.create_connection(("127.0.0.1", contender.port)) as connection, open(source, "rb") as file:
-        length = len(_HEAD) + size + len(_TAIL)
-        connection.sendall(b"POST /inbox/ HTTP/1.1\r\nHost: localhost\r\n"
-                           b"Content-Type: multipart/form-data; boundary=%b\r\n"
-                           b"Content-Length: %d\r\n\r\n%b" % (_BOUNDARY, length, _HEAD))
+        length = len(kind.before) + size + len(kind.after)
+        connection.sendall(b"POST /inbox/ HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: %d\r\n\r\n%b" % (
+            kind.fields, length, kind.before))
         connection.sendfile(file)
-        connection.sendall(_TAIL)
+        connection.sendall(kind.after)
         answer = connection.recv(1000)
     saved, = inbox.iterdir()
     with open(saved, "rb") as file:
         os.fsync(file.fileno())
     rate = size / (time.perf_counter() - began)
-    assert answer.startswith(b"HTTP/1.1 303 "), answer
+    assert answer.startswith((b"HTTP/1.1 201 ", b"HTTP/1.1 303 ")), answer
     assert saved.stat().st_size == size
     saved.unlink()
     return Copy(rate)

@@ -5,14 +5,14 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blockingio import HttpHeaders
+from blockingio import HttpHeaders, HttpRequest
 from blockingio.cli.kept_certificate import kept_certificate
 from blockingio.cli.site import Site, SiteOptions
 from tests.browser import ANSWERING, Browser, needs_browser, running_browser
@@ -47,10 +47,15 @@ def directory(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def page_of(directory: Path, **options: Any) -> Iterator[str]:
-    """The URL of a site."""
+def page_of(directory: Path, *, note: Callable[[HttpRequest], object] = bool, **options: Any) -> Iterator[str]:
+    """The URL of a site; ``note`` is told of each request."""
     site = Site(directory, SiteOptions(**options))
-    with serving(site.handle, workers=4) as server:
+
+    def handle(request: HttpRequest) -> None:
+        note(request)
+        site.handle(request)
+
+    with serving(handle, workers=4) as server:
         yield f"http://127.0.0.1:{server.port}/"
 
 
@@ -226,7 +231,16 @@ return [over, drag, document.querySelector("h1").dispatchEvent(event("drop")), d
 
 
 def test_dropping_files(browser: Browser, directory: Path) -> None:
-    with page_of(directory, upload=True) as url:
+    """Each comes as it is, so that its bytes need not be looked at, and with what no page of another origin can send
+    without asking first."""
+    sent: list[tuple[str | None, ...]] = []
+
+    def note(request: HttpRequest) -> None:
+        if request.method == "POST":
+            names = ("slug", "content-type", "content-length", "sec-fetch-site")
+            sent.append(tuple(request.headers.get(name) for name in names))
+
+    with page_of(directory, note=note, upload=True) as url:
         browser.open(url + "sub/")
         assert browser.run(_DROP) == [False, "drag", False, ""]
         for name in ("x.txt", "y.txt"):
@@ -237,6 +251,7 @@ def test_dropping_files(browser: Browser, directory: Path) -> None:
                            "{dataTransfer: new DataTransfer(), "
                            "bubbles: true, cancelable: true}))")
     assert (directory / "sub" / "y.txt").read_bytes() == b"y.txt" * 3
+    assert sent == [(name, "application/octet-stream", "15", "same-origin") for name in ("x.txt", "y.txt")]
 
 
 def test_a_letterbox(browser: Browser, directory: Path) -> None:

@@ -92,19 +92,23 @@ FORM = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r
     ("localhost", ["Sec-Fetch-Site: cross-site", "Origin: http://localhost"], 403),
     ("localhost", ["Sec-Fetch-Site: same-origin", "Origin: http://evil.example"], 403),
 ])
-def test_whose_form_it_is(directory: Path, host: str, fields: list[str], status: int) -> None:
+def test_whose_upload_it_is(directory: Path, host: str, fields: list[str], status: int) -> None:
+    """A form, and a file that comes as it is, of which a page can send the former without asking first."""
     with site(directory, upload=True, cors=True) as client:
-        lines = ["POST / HTTP/1.1", f"Host: {host}", "Content-Type: multipart/form-data; boundary=b",
-                 f"Content-Length: {len(FORM)}", *fields]
-        assert ask(client, *lines, body=FORM)[0] == status
-    assert ("a.txt" in os.listdir(directory)) == (status == 303)
+        for number, (line, *more) in enumerate((
+                ("POST / HTTP/1.1", "Content-Type: multipart/form-data; boundary=b"),
+                ("POST / HTTP/1.1", "Content-Type: text/plain", "Slug: b.txt"), ("PUT /c.txt HTTP/1.1",))):
+            found = ask(client, line, f"Host: {host}", f"Content-Length: {len(FORM)}", *more, *fields, body=FORM)[0]
+            assert found == (201 if status == 303 and number else status)
+    assert sorted(os.listdir(directory)) == sorted(
+        ["hello.txt", "sub"] + ["a.txt", "b.txt", "c.txt"] * (status == 303))
 
 
 def test_cors_is_for_reading(directory: Path) -> None:
     with site(directory, upload=True, cors=True) as client:
         response = client.send(b"OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a.example\r\n"
-                               b"Access-Control-Request-Method: POST\r\n"
-                               b"Access-Control-Request-Headers: x-secret\r\n\r\n").read_response("OPTIONS")
+                               b"Access-Control-Request-Method: PUT\r\n"
+                               b"Access-Control-Request-Headers: slug\r\n\r\n").read_response("OPTIONS")
         assert response.status == 204
         assert response.header("access-control-allow-methods") == "GET, HEAD"
         assert response.header("access-control-allow-headers") == "Range, Authorization"

@@ -1,0 +1,109 @@
+"""Bytes into an open file: from memory, or from a socket inside the system.
+
+Linux moves bytes from a socket into a pipe and from the pipe into a file by splice(2): one copy is made of them, and
+none in this program.  What cannot be moved so, of TLS or for a file system that has no way for it, is received and
+written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from errno import EINVAL, ENOSYS, EOPNOTSUPP, EPERM
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from blockingio.net import system
+
+if TYPE_CHECKING:
+    import socket
+
+    from blockingio.net.channel import Channel
+
+# Bytes of a pipe, as many as Linux lets each user have.  Those of a network come in frames, of which one takes a page
+# of it: these are enough for a few hundred KiB of them.
+PIPE_SIZE = 1 << 20
+
+# What the system says that does not splice: from such a socket, into such a file (also one that is open for appending),
+# or at all, in a sandbox.
+_CANNOT = frozenset((EINVAL, ENOSYS, EOPNOTSUPP, EPERM))
+
+
+def write_pieces(pieces: Iterable[bytes], descriptor: int) -> int:
+    """Write them to an open file, from where it stands; how many bytes these were.  Raises OSError."""
+    written = 0
+    with open(descriptor, "wb", closefd=False) as file:
+        for piece in pieces:
+            file.write(piece)
+            written += len(piece)
+    return written
+
+
+class CannotSplice(Exception):
+    """The plain way is left, from where it stands: nothing has been lost."""
+
+
+class Splice:
+    """A pipe between a socket and an open file, until the block is left.
+
+    It belongs to the thread that owns the socket's reading half, and to its file meanwhile.
+    """
+
+    __slots__ = ("_splice", "_socket", "_descriptor", "_exit", "_entrance", "_held")
+
+    def __init__(self, splice: Callable[[int, int, int], int], sock: socket.socket, descriptor: int) -> None:
+        """OSError where there is no pipe to be had."""
+        self._splice = splice
+        self._socket = sock
+        self._descriptor = descriptor
+        self._exit, self._entrance = system.make_pipe(PIPE_SIZE)
+        self._held = 0  # bytes that are in the pipe
+
+    def __enter__(self) -> Splice:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        os.close(self._exit)
+        os.close(self._entrance)
+
+    def take(self, size: int) -> int:
+        """At least one byte and at most ``size`` off the socket, 0 at its end, once ``give`` has been called for the
+        last ones.
+
+        Waits as the channel's ``receive`` does, and raises what it raises; CannotSplice, then none is taken.
+        """
+        try:
+            self._held = self._splice(self._socket.fileno(), self._entrance, min(size, PIPE_SIZE))
+        except OSError as error:
+            if error.errno in _CANNOT:
+                raise CannotSplice from error
+            raise
+        return self._held
+
+    def give(self) -> None:
+        """What was taken to the file.  Raises OSError; CannotSplice, then it has been written all the same."""
+        try:
+            while self._held:
+                self._held -= self._splice(self._exit, self._descriptor, self._held)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            while self._held:
+                data = os.read(self._exit, self._held)
+                self._held -= len(data)
+                write_pieces((data,), self._descriptor)
+            raise CannotSplice from error
+
+
+def splice_between(channel: Channel, descriptor: int) -> Splice | None:
+    """What moves input of a channel into an open file inside the system; None where it has to be received.
+
+    That is so for TLS, for a channel that tells what passes, and where the system has no splice, or no pipe left.
+    """
+    if system.splice is None or channel.is_tls or channel.receives_by_method:
+        return None
+    try:
+        return Splice(system.splice, channel.socket, descriptor)
+    except OSError:
+        return None
