@@ -10,31 +10,17 @@ moment when that changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import cache
 from threading import Lock
 
 from blockingio.errors import BadMessage
-from blockingio.wire.head import TOKEN, Fields, check_field_lines, field_list, is_field_line
+from blockingio.wire.chunk_grammar import CHUNK_LINE, CHUNK_LINE_PARTS, PADDED_CHUNK_LINE, small_chunk_patterns
+from blockingio.wire.head import Fields, check_field_lines, field_list, is_field_line
 from blockingio.wire.limits import (
     BODY_RECEIVE_SIZE, CHUNK_DATA_RATE, CHUNK_EXTENSIONS_SIZE, CHUNK_LINE_SIZE, CHUNKS_ALONE, HEAD_RECEIVE_SIZE,
     Limits)
 from blockingio.wire.source import END_OF_CHUNKS, LenientSource, Source, Truncated
 from blockingio.wire.spot import Spot, field_spots, reach
-
-# chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ), the latter a token or a
-# quoted-string (RFC 9112 7.1.1).  Held to the letter on both ends: where a line that breaks it ends is what readers
-# have been made to differ about, and none is sent by mistake.
-_EXTENSION = (
-    rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b"
-    rb'|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"))?+' % (TOKEN, TOKEN)
-)
-# chunk = chunk-size [ chunk-ext ] CRLF ... (RFC 9112 7.1); 16 hex digits are past any length.
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+" % _EXTENSION)
-_CHUNK_LINE_PARTS = rb"[0-9A-Fa-f]{1,16}+", rb"(?:%b)*+" % _EXTENSION
-# With blanks behind it, as servers write that leave room for the size before they know it.
-_PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:%b)*+[ \t]*+" % _EXTENSION)
 
 # Fields that must not come as trailers, since by then it is decided what they change (RFC 9110 6.5.1): framing,
 # routing, modifiers of the request, authentication, cookies.  What describes the content may come late: trailers
@@ -44,26 +30,6 @@ _FORBIDDEN_TRAILERS = frozenset(
     "if-range if-unmodified-since keep-alive max-forwards proxy-authenticate proxy-authorization "
     "proxy-connection range set-cookie te trailer transfer-encoding upgrade www-authenticate".split()
 )
-
-
-@cache
-def _small_chunk_patterns() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """A run of chunks of up to 127 bytes without extensions, each from the CRLF before it on; one, group 1 its data.
-
-    A pattern cannot count, but it can look back at the digits before the data, so a run is taken apart without a
-    step of Python for each chunk.  Made when first needed: it takes some milliseconds.
-    """
-
-    def data(first: int) -> bytes:
-        """What follows a size whose last digit but one is this."""
-        return b"|".join(rb"(?<=[%x%X]\r\n).{%d}" % (last, last, size)
-                         for last in range(16) if (size := 16 * first + last))
-
-    size = rb"\r\n0{0,14}+[1-7]?[0-9A-Fa-f]\r\n"
-    any_data = rb"(?<=[\n0].\r\n)(?:%b)|" % data(0)
-    any_data += b"|".join(rb"(?<=%d.\r\n)(?:%b)" % (first, data(first)) for first in range(1, 8))
-    return (re.compile(rb"(?:%b(?:%b))++" % (size, any_data), re.DOTALL),
-            re.compile(rb"%b(%b)" % (size, any_data), re.DOTALL))
 
 
 class Body:
@@ -182,7 +148,7 @@ class ChunkedBody(Body):
 
     __slots__ = ("_limits", "_chunk", "_total", "_overhead", "_count")
 
-    _LINE = _CHUNK_LINE
+    _LINE = CHUNK_LINE
 
     def __init__(self, source: Source, limits: Limits) -> None:
         super().__init__(source, -1)
@@ -215,7 +181,7 @@ class ChunkedBody(Body):
         most = self._limits.max_body_size
         if most is not None:
             limit = min(limit, most - self._total)  # their framing is longer than they, so this is never passed
-        chunks, data_of_chunk = _small_chunk_patterns()
+        chunks, data_of_chunk = small_chunk_patterns()
         run = self._source.take_match(chunks, limit)
         if not run:
             return b""
@@ -242,7 +208,7 @@ class ChunkedBody(Body):
         match = self._LINE.fullmatch(line)
         if match is None:
             raise BadMessage(f"a chunk's size is {line[:40]!r}, expected hex digits, perhaps with ;name=value behind",
-                             section="RFC 9112 7.1", spot=Spot(line, reach(_CHUNK_LINE_PARTS, line)))
+                             section="RFC 9112 7.1", spot=Spot(line, reach(CHUNK_LINE_PARTS, line)))
         return self._checked_size(line, len(match[1]))
 
     def _checked_size(self, line: bytes, digits: int) -> int:
@@ -293,7 +259,7 @@ class LenientChunkedBody(ChunkedBody):
 
     __slots__ = ("is_doubtful",)
 
-    _LINE = _PADDED_CHUNK_LINE
+    _LINE = PADDED_CHUNK_LINE
     _source: LenientSource
 
     def __init__(self, source: LenientSource, limits: Limits) -> None:
