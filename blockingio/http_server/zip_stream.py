@@ -21,6 +21,9 @@ from blockingio.http_server.safe_open import Opened
 # Bytes of a file that are read at once.
 _CHUNK_SIZE = 256 * 1024
 
+# Bytes that are written before the reader is waited for: what is sent slowly does not pile up in memory.
+_AHEAD = 1024 * 1024
+
 # The years that a ZIP's dates can have (APPNOTE 4.4.6).
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 _LAST_DATE = (2107, 12, 31, 23, 59, 58)
@@ -30,7 +33,7 @@ Entries = Callable[[Opened, Sequence[str]], list[Entry]]
 
 
 class Output(Protocol):
-    """What the archive is written to; it need not be able to seek."""
+    """What the archive is written to; it need not be able to seek, and ``flush`` waits until its reader has all."""
 
     def write(self, data: bytes, /) -> object: ...
     def flush(self) -> object: ...
@@ -118,10 +121,15 @@ class _Unseekable:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._ahead = 0
 
     def write(self, data: bytes) -> int:
         self._output.write(bytes(data))
+        self._ahead += len(data)
+        if self._ahead >= _AHEAD:
+            self._output.flush()
+            self._ahead = 0
         return len(data)
 
     def flush(self) -> None:
-        """zipfile's call is not needed: the output goes out as its buffer fills."""
+        """zipfile's call is not needed: it comes for each file, however small."""

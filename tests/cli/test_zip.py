@@ -126,6 +126,30 @@ def test_names_that_are_not_utf8(directory: Path) -> None:
         "a\ufffd.txt": b"0", "a\ufffd (1).txt": b"1", "a\ufffd (1) (1).txt": b"2"}
 
 
+def test_it_is_written_at_its_readers_pace(directory: Path) -> None:
+    """What waits for the reader does not grow with the folder."""
+    with open(directory / "large", "wb") as file:
+        file.truncate(20_000_000)
+
+    class Output(io.BytesIO):
+        waiting = most = 0
+
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            self.waiting += len(data)
+            self.most = max(self.most, self.waiting)
+            return super().write(data)
+
+        def flush(self) -> None:
+            self.waiting = 0
+
+    output = Output()
+    write_zip(output, (), lambda names: open_below(str(directory), names),
+              lambda folder, names: [Entry(name, False, 0, 0) for name in sorted(os.listdir(folder.descriptor))],
+              lambda: True)
+    assert zipfile.ZipFile(output).testzip() is None
+    assert output.most < 2_000_000 and output.tell() > 20_000_000
+
+
 @pytest.mark.needs("dir_fd")
 def test_what_changes_while_it_is_written(directory: Path) -> None:
     """What is gone, may not be read, or is no file any more once its turn comes is left out; all else is there."""
