@@ -5,7 +5,6 @@ Ends with status 0, with 1 where a MUST is broken, 2 where it cannot be asked: b
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import json
 import os
@@ -13,13 +12,14 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from blockingio import Uri
 from blockingio.check.exchange import Target, Unreachable
 from blockingio.check.questions import AREAS, MUST
 from blockingio.check.report import Row, checked, summary, summary_text
 from blockingio.check.verdict import NoHttp, baseline_of
+from blockingio.values.arguments import OneLineParser
 
 # Where a server of one's own is (RFC 1918, 4193, 3927, 4291): not all that ipaddress calls private.
 _OWN = [ipaddress.ip_network(text) for text in (
@@ -29,14 +29,8 @@ _OWN = [ipaddress.ip_network(text) for text in (
 _PATIENCE = 2.0  # seconds
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, where argparse would print the usage as well."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m blockingio.check", allow_abbrev=False,
+def _parser() -> OneLineParser:
+    parser = OneLineParser(prog="python -m blockingio.check", allow_abbrev=False,
                      description="Send a server of your own raw requests, most of them wrong, and hold what comes "
                                  "against RFC 9110 and RFC 9112.  Exits 1 where a MUST is broken.")
     parser.add_argument("url", metavar="URL", help="http://127.0.0.1:8000/ or https://...; best a page that takes POST")

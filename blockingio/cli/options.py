@@ -18,6 +18,7 @@ from blockingio.cli.site import MOST_UPLOADED
 from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.log_format import LOG_FORMATS
+from blockingio.values.arguments import whole_number
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.reference import LAST_PORT
 
@@ -286,13 +287,6 @@ def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("expected a path, found ''")
     return Path(text)
-
-
-def whole_number(text: str) -> int:
-    """For argparse: the number, or an error that says what was found."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
-        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}")
-    return int(text)
 
 
 def _duration(text: str) -> int:

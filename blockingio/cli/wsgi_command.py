@@ -16,13 +16,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
 from blockingio.cli.binding import certificate_lines, listening_lines, open_server, urls_of
 from blockingio.cli.kept_certificate import KeptCertificate
-from blockingio.cli.options import check_numbers, whole_number
+from blockingio.cli.options import check_numbers
 from blockingio.cli.output import run_program, say
 from blockingio.cli.shutdown import FAREWELL
 from blockingio.cli.source_watch import SourceWatch
@@ -30,6 +30,7 @@ from blockingio.processes import run as run_processes
 from blockingio.server.log_format import LOG_FORMATS
 from blockingio.server.proxies import TrustedProxies
 from blockingio.server.request_log import RequestLog, wants_colour
+from blockingio.values.arguments import OneLineParser, whole_number
 from blockingio.wsgi.handler import WsgiHandler
 
 # Seconds that requests in progress have to come to their end: once a signal has asked for that, and with --reload
@@ -38,14 +39,9 @@ _GRACE = 30.0
 _RELOAD_GRACE = 2.0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, where argparse would print the usage as well."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m blockingio.wsgi", description="Serve a WSGI application.", allow_abbrev=False)
+def _parser() -> OneLineParser:
+    parser = OneLineParser(prog="python -m blockingio.wsgi", allow_abbrev=False,
+                           description="Serve a WSGI application.")
     parser.add_argument("application", metavar="MODULE:APPLICATION", help="or MODULE:FACTORY() for what that returns")
     parser.add_argument("-b", "--bind", default="127.0.0.1", metavar="ADDRESS", help="to listen on (127.0.0.1)")
     parser.add_argument("-p", "--port", type=whole_number, default=8000, help="0 for any that is free (8000)")
@@ -66,7 +62,7 @@ def _parser() -> _Parser:
     return parser
 
 
-def _check(parser: _Parser, options: argparse.Namespace) -> None:
+def _check(parser: OneLineParser, options: argparse.Namespace) -> None:
     """Raise SystemExit, with a line on stderr, for values that do not go, or not together."""
     check_numbers(parser, options)
     if options.reload and options.processes > 1:
@@ -109,7 +105,7 @@ def _greeting(server: HttpServer, options: argparse.Namespace, kept: KeptCertifi
     yield from certificate_lines(kept)
 
 
-def _load_or_exit(parser: _Parser, spec: str, load: Callable[[str], Any] = load) -> Any:
+def _load_or_exit(parser: OneLineParser, spec: str, load: Callable[[str], Any] = load) -> Any:
     try:
         return load(spec)
     except NoApplication as error:
@@ -140,7 +136,7 @@ def _do_in_a_child(action: Callable[[], object]) -> None:
 
 # ---------------------------------------------------------------- in the processes that serve
 
-def _serve(server: HttpServer, *, parser: _Parser, options: argparse.Namespace) -> None:
+def _serve(server: HttpServer, *, parser: OneLineParser, options: argparse.Namespace) -> None:
     """The work of one process."""
     _serve_application(server, _load_or_exit(parser, options.application), options)
 
@@ -157,7 +153,7 @@ def _serve_application(server: HttpServer, application: Any, options: argparse.N
             log.close(FAREWELL)
 
 
-def _serve_reloading(server: HttpServer, *, parser: _Parser, options: argparse.Namespace, parent: int) -> None:
+def _serve_reloading(server: HttpServer, *, parser: OneLineParser, options: argparse.Namespace, parent: int) -> None:
     """The same, until a source file changes; also where the application cannot be imported just now."""
     watch = SourceWatch()
     watch.begin()

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from blockingio.http_server.listing import Entry, Listing, View
 from blockingio.http_server.page import Script, escape, page
 from blockingio.http_server.paths import encode_name, shown
+from blockingio.values.date import MONTHS
 from blockingio.values.percent import encode_query_component
 
 # Sizes are given in units of 1,000 bytes, as file managers do.
@@ -28,8 +29,6 @@ _BARE_RE = re.compile(r"[0-9A-Za-z\-._~%/]+")
 # Seconds.  A date further back than half a year is shown without its time, as ls does.
 _DAY = 24 * 60 * 60
 _HALF_A_YEAR = 182 * _DAY
-
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 _SVG = ("url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
         "%3Cpath d='{}'/%3E%3C/svg%3E\")")
@@ -202,7 +201,7 @@ def date_text(seconds: float | None, now: float) -> str:
     date = _date(seconds)
     if date is None or seconds is None:
         return ""
-    day = f"{date.day} {_MONTHS[date.month - 1]}"
+    day = f"{date.day} {MONTHS[date.month]}"
     if not -_HALF_A_YEAR < seconds - now < 60 * 60:
         return f"{day} {date.year}"
     clock = f"{date.hour:02}:{date.minute:02}"

@@ -1,8 +1,8 @@
 """HttpServer and what it hands out.
 
-Modules for what is asked of a server by a setting or a context alone are loaded then: a script without it starts sooner.
-What asks for one imports the room, ``import blockingio.server as room``, and names ``room.proxies``.  Not so what is
-needed in the middle of trouble, where the system may have no descriptor left to read a module with.
+Modules for what is asked of a server by a setting or a context alone are loaded then: a script without it starts
+sooner.  What asks for one imports the room, ``import blockingio.server as room``, and names ``room.proxies``.  Not so
+what is needed in the middle of trouble, where the system may have no descriptor left to read a module with.
 """
 
 from __future__ import annotations

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable
 from time import localtime
 
+from blockingio.values.date import MONTHS
 from blockingio.values.headers import HttpHeaders
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class AccessRecord:
@@ -61,7 +60,7 @@ def _date_of(second: float) -> str:
     now = localtime(second)
     minutes = now.tm_gmtoff // 60
     zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
-    return (f"{now.tm_mday:02}/{_MONTHS[now.tm_mon - 1]}/{now.tm_year}:"
+    return (f"{now.tm_mday:02}/{MONTHS[now.tm_mon]}/{now.tm_year}:"
             f"{now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02} {zone}")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from blockingio.net.address import InternetAddress
+from blockingio.net.address import InternetAddress, unmapped
 from blockingio.values.grammar import OWS, QUOTED_STRING, TOKEN
 from blockingio.values.header_store import first_member
 from blockingio.values.headers import HttpHeaders
@@ -37,12 +37,8 @@ _MEMBERS = r'(?:[^",]|"(?:[^"\\]|\\.)*+")++'
 # Most servers have no proxy in front: each is compiled when it is first asked for.
 _compiled = lru_cache(maxsize=None)(re.compile)
 
-_IPV4, _IPV6 = 32, 128  # bits
-_MAPPED = 0xFFFF  # the first 96 bits of an IPv4 address in IPv6 (RFC 4291 2.5.5.2)
-
-
-# How many addresses, and clients by what fields say of them, are kept at most, and the characters of such an address and
-# of such fields.
+# How many addresses, and clients by what fields say of them, are kept at most, and the characters of such an address
+# and of such fields.
 _MOST_KEPT = 1024
 _LONGEST_KEPT = 256
 
@@ -99,7 +95,7 @@ class TrustedProxies:
         address = InternetAddress.try_parse(peer)
         if address is None:
             return False
-        bits, number = _significant(address)
+        bits, number = _number_of(address)
         return any(kind == bits and number >> shift in numbers for (kind, shift), numbers in self._networks.items())
 
     def client(self, peer: str, headers: HttpHeaders) -> str:
@@ -162,9 +158,9 @@ def _network(text: str) -> tuple[int, int, int]:
         name, slash, length = text.partition("/")
         address = InternetAddress.try_parse(name) if "%" not in name else None
         if address is not None and (not slash or re.fullmatch("0|[1-9][0-9]{0,2}", length)):
-            bits, number = _significant(address)
-            most = _IPV6 if ":" in name else _IPV4
-            prefix = (int(length) if slash else most) - (most - bits)
+            bits, number = _number_of(address)
+            before = 128 - bits if ":" in name else 0  # bits of IPv6 that stand before an IPv4 address
+            prefix = int(length) - before if slash else bits
             if 0 <= prefix <= bits:
                 if number & ((1 << (bits - prefix)) - 1):
                     raise ValueError(f"expected a network whose address ends with zeros behind its /{length}, "
@@ -173,13 +169,10 @@ def _network(text: str) -> tuple[int, int, int]:
     raise ValueError(f"expected the like of '127.0.0.1', '10.0.0.0/8', 'fd00::/8' or 'unix', found {text!r}")
 
 
-def _significant(address: InternetAddress) -> tuple[int, int]:
-    """Bits and number of an address, IPv4 taken out of IPv6."""
-    raw = address.raw_address
-    number = int.from_bytes(raw, "big")
-    if len(raw) == 16 and number >> _IPV4 == _MAPPED:
-        return _IPV4, number & 0xFFFFFFFF
-    return len(raw) * 8, number
+def _number_of(address: InternetAddress) -> tuple[int, int]:
+    """Bits of an address, and the number that they are; IPv4 is taken out of IPv6."""
+    raw = unmapped(address)
+    return len(raw) * 8, int.from_bytes(raw)
 
 
 def _nodes(headers: HttpHeaders) -> Iterator[str]:

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NoReturn
 
 from blockingio import HttpClient, HttpClientRequest, HttpException
 from blockingio.errors import shown_uri
 from blockingio.net.wire_record import WireRecord
+from blockingio.values.arguments import OneLineParser, whole_number
 from blockingio.wire_view.curl import curl_command
 from blockingio.wire_view.exchange import Exchange, exchange_of
 from blockingio.wire_view.har import har_of
@@ -29,14 +29,8 @@ _PATIENCE = 60.0  # seconds, to connect, for the response's head and for each ga
 _FORM = "application/x-www-form-urlencoded"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, where argparse would print the usage as well."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m blockingio.wire_view", allow_abbrev=False,
+def _parser() -> OneLineParser:
+    parser = OneLineParser(prog="python -m blockingio.wire_view", allow_abbrev=False,
                      description="Make one request and show what goes over the wire.  Redirects are not followed.")
     parser.add_argument("url", metavar="URL", help="http://127.0.0.1:8000/ or https://...; without a scheme it is http")
     parser.add_argument("-X", "--request", metavar="METHOD", help="GET, and POST where there is data, unless given")
@@ -48,7 +42,7 @@ def _parser() -> _Parser:
                              "without its line ends, @- from stdin; several are joined by &")
     parser.add_argument("-k", "--insecure", action="store_true", help="take any certificate")
     parser.add_argument("--secrets", action="store_true", help="show credentials and cookies as they are, also in HAR")
-    parser.add_argument("--body-limit", type=_number, default=1024, metavar="NUMBER",
+    parser.add_argument("--body-limit", type=whole_number, default=1024, metavar="NUMBER",
                         help="characters of a body that are shown (1024)")
     parser.add_argument("--har", metavar="FILE", help="write the exchange as HAR 1.2 instead; - for stdout")
     parser.add_argument("--curl", action="store_true",
@@ -173,12 +167,6 @@ def _write(name: str, text: str) -> None:
         sys.stdout.write(text)
     else:
         Path(name).write_text(text, encoding="utf-8")
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
-        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}")
-    return int(text)
 
 
 def run() -> None:

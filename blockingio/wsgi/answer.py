@@ -220,7 +220,8 @@ def _make_start(key: tuple[str, tuple[tuple[str, str], ...]]) -> tuple[tuple[int
     """The status, the fields without Content-Length, frozen, and what that says, -1 where there is none."""
     status, fields = key
     start = _make_status(status), *_make_section(fields)
-    if len(fields) <= _MOST_FIELDS and len(status) + sum([len(name) + len(value) for name, value in fields]) <= _LONGEST_KEPT:
+    size = len(status) + sum([len(name) + len(value) for name, value in fields])
+    if len(fields) <= _MOST_FIELDS and size <= _LONGEST_KEPT:
         if len(_starts) >= _MOST_STARTS:
             _starts.clear()
         _starts[key] = start

@@ -42,7 +42,7 @@ class Environs:
             "wsgi.multiprocess": multiprocess, "wsgi.run_once": False, "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
         }
-        # By the identity of the headers, which are kept here too, so that it is no other's; what it was made for besides.
+        # By the identity of the headers, which are kept here too, so that it is no other's, and what it was made for.
         self._kept: dict[int, tuple[HttpHeaders, str, str, dict[str, Any]]] = {}
 
     def of(self, request: HttpRequest, slots: Slots | None) -> dict[str, Any] | None:
