@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import quote
 
+from blockingio.cli.output import on_one_line
 from blockingio.http_server.listing import Entry
 from blockingio.http_server.paths import shown
 from blockingio.http_server.safe_open import Opened
@@ -18,6 +19,9 @@ from blockingio.server.workers import answer_error
 LINK = '<p><a href="?zip" download>Download all as ZIP</a></p>\n'
 
 _SERVICE_UNAVAILABLE = 503
+
+# Names that a line in the log has.
+_MOST_NAMED = 5
 
 
 class FolderZips:
@@ -54,8 +58,11 @@ class FolderZips:
     def _send(self, request: HttpRequest, names: tuple[str, ...]) -> None:
         response = request.response
         try:
-            write_zip(response, names, self._open_names, self._entries, lambda: response.is_connected)
+            missing = write_zip(response, names, self._open_names, self._entries, lambda: response.is_connected)
             response.close()
+            if missing:
+                some = on_one_line(", ".join(missing[:_MOST_NAMED])) + (", ..." if len(missing) > _MOST_NAMED else "")
+                log.warning("a ZIP of %s is without what could not be read: %s", request.target, some)
         except Exception as error:
             log.warning("a ZIP of %s ended early: %s", request.target, error)
             answer_error(request, 500)

@@ -19,11 +19,14 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from errno import ELOOP, EMLINK, ENOENT, ENOTDIR
+from errno import ELOOP, EMFILE, EMLINK, ENFILE, ENOENT, ENOMEM, ENOTDIR
 
 from blockingio.net.system import CAN_OPEN_BELOW, CAN_OPEN_DIRECTORIES, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_READ
 
 _log = logging.getLogger("blockingio")
+
+# What the system says when it has no more to give: the same may go the next moment.
+EXHAUSTED = frozenset((EMFILE, ENFILE, ENOMEM))
 
 # Links in one path: Linux allows 40.
 MAX_LINKS = 40

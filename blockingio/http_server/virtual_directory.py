@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from errno import ELOOP, EMFILE, EMLINK, ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, ENXIO
+from errno import ELOOP, EMLINK, ENAMETOOLONG, ENODEV, ENOENT, ENOTDIR, ENXIO
 from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from blockingio.http_server.page import Script, content_security_policy, error_p
 from blockingio.http_server.paths import decode_path, encode_path
 from blockingio.http_server.precompressed import ENDINGS, choose, neighbours_of
 from blockingio.http_server.representation import SMALL_FILE, Representation, media_type_of
-from blockingio.http_server.safe_open import Opened, open_below
+from blockingio.http_server.safe_open import EXHAUSTED, Opened, open_below
 from blockingio.server.compression import weights
 from blockingio.stream.stream import Stream, StreamSubscription
 from blockingio.values.header_store import FRAMING_NAMES
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from blockingio.server.request import HttpRequest
 
 _ALLOW = "GET, HEAD"
-
-# What the system says when it has no more to give: the client may come back.
-_EXHAUSTED = frozenset((EMFILE, ENFILE, ENOMEM))
 
 # What it says of a link that leads nowhere, out of the root, or to what is neither file nor directory.
 _NOTHING_THERE = frozenset((ENOENT, ENOTDIR, ELOOP, EMLINK, ENAMETOOLONG, ENXIO, ENODEV))
@@ -173,7 +170,7 @@ class VirtualDirectory(KnownAttributes):
         except PermissionError:
             status = 403
         except OSError as error:
-            status = _SERVICE_UNAVAILABLE if error.errno in _EXHAUSTED else 404
+            status = _SERVICE_UNAVAILABLE if error.errno in EXHAUSTED else 404
         except ValueError:
             status = 404  # NUL, or what the file system's encoding cannot write
         self._refuse(request, status)

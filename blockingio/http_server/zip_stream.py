@@ -16,7 +16,7 @@ from typing import IO, Protocol, cast
 
 from blockingio.http_server.listing import Entry
 from blockingio.http_server.paths import shown
-from blockingio.http_server.safe_open import Opened
+from blockingio.http_server.safe_open import EXHAUSTED, Opened
 
 # Bytes of a file that are read at once.
 _CHUNK_SIZE = 256 * 1024
@@ -40,15 +40,16 @@ class Output(Protocol):
 
 
 def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: Entries,
-              goes_on: Callable[[], bool]) -> None:
-    """Write the folder that ``names`` lead to.
+              goes_on: Callable[[], bool]) -> list[str]:
+    """Write the folder that ``names`` lead to; returns the names of what is not in it since it could not be read.
 
     ``open_names`` opens names below the root, ``entries`` says what is in an open folder and may be seen.  What is
-    gone by the time it comes to it, or may not be read, is left out.  Ends early once ``goes_on`` says no.  Raises
-    OSError, and what ``output`` raises.
+    gone by the time it comes to it is left out too.  Ends early once ``goes_on`` says no.  Raises OSError, also where
+    the system can open no more files, and what ``output`` raises.
     """
+    missing: list[str] = []
     with zipfile.ZipFile(cast(IO[bytes], _Unseekable(output)), "w", strict_timestamps=False) as archive:
-        for name, opened in _walk(tuple(names), "", open_names, entries):
+        for name, opened in _walk(tuple(names), "", open_names, entries, missing):
             with closing(opened):
                 is_directory = stat.S_ISDIR(opened.stat.st_mode)
                 info = zipfile.ZipInfo(name, _date(opened.stat.st_mtime))
@@ -60,10 +61,12 @@ def write_zip(output: Output, names: Sequence[str], open_names: Open, entries: E
                         member.write(data)
                         left -= len(data)
                         if not goes_on():
-                            return
+                            return missing
+    return missing
 
 
-def _walk(names: tuple[str, ...], place: str, open_names: Open, entries: Entries) -> Iterator[tuple[str, Opened]]:
+def _walk(names: tuple[str, ...], place: str, open_names: Open, entries: Entries,
+          missing: list[str]) -> Iterator[tuple[str, Opened]]:
     """Everything below a folder, with its name in the archive, where the folder is ``place``; the caller closes it."""
     with closing(open_names(names)) as folder:
         found = [entry.name for entry in entries(folder, names) if not _is_linked_folder(folder, entry)]
@@ -72,7 +75,8 @@ def _walk(names: tuple[str, ...], place: str, open_names: Open, entries: Entries
         path = (*names, name)
         try:
             opened = open_names(path)
-        except OSError:
+        except OSError as error:
+            _leave_out(f"{place}{shown(name)}", error, missing)
             continue
         is_directory = stat.S_ISDIR(opened.stat.st_mode)
         if not is_directory and not stat.S_ISREG(opened.stat.st_mode):
@@ -82,9 +86,17 @@ def _walk(names: tuple[str, ...], place: str, open_names: Open, entries: Entries
         yield member, opened
         if is_directory:
             try:
-                yield from _walk(path, member, open_names, entries)
-            except OSError:
-                continue
+                yield from _walk(path, member, open_names, entries, missing)
+            except OSError as error:
+                _leave_out(member, error, missing)
+
+
+def _leave_out(name: str, error: OSError, missing: list[str]) -> None:
+    """Go on without it.  Raises the error where all that follows would be missing as well."""
+    if error.errno in EXHAUSTED:
+        raise error
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):  # it is there
+        missing.append(name)
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -18,7 +18,7 @@ from blockingio.http_server.zip_stream import write_zip
 from blockingio.server.thread_pool import ThreadPool
 from tests.cli.command import Command
 from tests.cli.sites import make_directory, send, site
-from tests.peers import PATIENCE, RawClient
+from tests.peers import PATIENCE, RawClient, eventually
 
 
 @pytest.fixture
@@ -172,9 +172,28 @@ def test_what_changes_while_it_is_written(directory: Path) -> None:
         return [Entry(name, name in ("sub", "deep", "locked"), 0, 0) for name in found]
 
     output = io.BytesIO()
-    write_zip(output, (), open_names, entries, lambda: True)
+    assert write_zip(output, (), open_names, entries, lambda: True) == ["locked/"]
     archive = zipfile.ZipFile(output)
     assert archive.testzip() is None
     assert archive.namelist() == ["hello.txt", "left", "locked/", "sub/", "sub/deep/", "sub/deep/empty", "sub/ä.bin"]
     assert archive.getinfo("left").date_time == (2107, 12, 31, 23, 59, 58)
     assert archive.getinfo("hello.txt").date_time == (1980, 1, 1, 0, 0, 0)
+
+
+def test_what_could_not_be_read_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch,
+                                        caplog: pytest.LogCaptureFixture) -> None:
+    """Of files that may not be read, the log says which; where no more can be opened, there is none."""
+    number = errno.EACCES
+
+    def fail(root: str, names: Sequence[str], **options: bool) -> Opened:
+        if names[-1:] == ("empty",):
+            raise OSError(number, os.strerror(number))
+        return open_below(root, names, **options)
+
+    monkeypatch.setattr("blockingio.http_server.virtual_directory.open_below", fail)
+    with site(directory) as client:
+        assert sorted(fetch(client, "/?zip").namelist()) == ["hello.txt", "sub/", "sub/deep/", "sub/ä.bin"]
+        eventually(lambda: "a ZIP of /?zip is without what could not be read: sub/deep/empty" in caplog.text)
+        number = errno.EMFILE
+        assert client.get("/?zip").status == 500  # nothing had gone out yet
+        eventually(lambda: "a ZIP of /?zip ended early: [Errno 24]" in caplog.text)
