@@ -184,7 +184,7 @@ class _Parent:
         """Tell all, and wait for them."""
         for pid in list(self._children):
             self._retire(pid)
-        self._server.let_go()  # the port is refused once all of them have accepted who waits
+        self._server.let_go()  # the port is refused once all of them have accepted the clients that wait
         while self._retired:
             if self._interrupts > 1:
                 self._interrupts = 0

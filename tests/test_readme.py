@@ -52,7 +52,7 @@ def running(title: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[HttpS
 
 
 @pytest.mark.parametrize("title", ["Several requests at a time", "A response that closes itself",
-                                   "A line for each answer", "How long is waited for whom"])
+                                   "A line for each answer", "How long each side waits for the other"])
 def test_ten_lines_each(title: str) -> None:
     lines = [line for line in block(title).splitlines() if line]
     assert len(lines) <= 10 and max(map(len, lines)) <= 116
@@ -95,7 +95,7 @@ def test_what_goes_over_the_wire(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_how_long_is_waited_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running("**How long is waited for whom", monkeypatch) as (server, names):
+    with running("**How long each side waits for the other", monkeypatch) as (server, names):
         eventually(lambda: "client" in names and names["client"].response_timeout)
         names["client"].close()
         assert (server.header_timeout, server.body_timeout, server.idle_timeout) == (10, 30, 60)

@@ -154,7 +154,7 @@ def socket_text(path: object) -> str:
 
 
 def certificate_hosts(options: argparse.Namespace) -> list[str]:
-    """Whom the certificate of --https is for: this machine, by its names and by the addresses that it is bound to.
+    """What the certificate of --https is for: this machine, by its names and by the addresses that it is bound to.
 
     Raises OSError where --bind is a name without an address.
     """

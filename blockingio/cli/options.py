@@ -147,12 +147,12 @@ def _add_content(add: _Add) -> None:
 
 
 def _add_permission(add: _Add) -> None:
-    add("--auth", metavar="USER:PASSWORD", help="let in only who knows these (use it with HTTPS)")
+    add("--auth", metavar="USER:PASSWORD", help="let in only those who know these (use it with HTTPS)")
     add("--upload", action="store_true",
         help="save files that are sent into the directory, never over others: by the form on the listing (so give "
              "--no-index where there is an index.html), or as curl -T FILE URL does")
     add("--upload-auth", metavar="USER:PASSWORD",
-        help="save files only for who knows these, and --auth is for reading alone")
+        help="save files only for those who know these, and --auth is for reading alone")
     add("--max-upload", type=_size, default=MOST_UPLOADED, metavar="SIZE",
         help="bytes of an upload at most, as 500M or 2G, where K is 1024 and kB 1000 (1G)")
     add("--drop", action="store_true",

@@ -72,7 +72,7 @@ class SiteOptions(NamedTuple):
     upload_auth: str | None = None  # the same for uploads; None: auth is for them as well
     dotfiles: bool = False  # serve and list what begins with a dot
     zip: bool = True  # folders that are listed can be downloaded as a ZIP
-    hosts: tuple[str, ...] = ()  # whom else requests may be for
+    hosts: tuple[str, ...] = ()  # hosts that requests may be for, too
     reload: bool = False  # pages are told when a file that they were made of has changed
     headers: frozenset[str] = frozenset()  # in lower case: names that the server's default headers decide
 

@@ -128,7 +128,7 @@ class Letterbox:
 
 
 def receipt_page(saved: Sequence[Saved]) -> str:
-    """What was handed in, for who has no script."""
+    """What was handed in, for a browser without scripts."""
     rows = "".join(f"<dt>{escape(shown(file.sent_as))}</dt>\n<dd>{_exact_text(file.size)}</dd>\n"
                    f"<dd>SHA-256 <code>{file.sha256}</code></dd>\n" for file in saved)
     count = f"{len(saved)} file{'' if len(saved) == 1 else 's'}"
@@ -144,7 +144,7 @@ def _exact_text(size: int) -> str:
 
 
 def saved_json(saved: Sequence[Saved]) -> str:
-    """The same for scripts.  Of what is hashed, so kept in a letterbox, nobody learns the name that it has there."""
+    """The same for scripts.  What is hashed is in a letterbox: the name that it has there is told to no client."""
     return json.dumps({"saved": [
         {"name": shown(file.sent_as), "size": file.size, "sha256": file.sha256} if file.sha256 is not None else
         {"name": shown(file.name), "size": file.size, "url": reference(file.name)} for file in saved]},

@@ -86,7 +86,7 @@ class _Way(NamedTuple):
     deadline: Deadline
 
     def dial(self) -> socket.socket:
-        """A socket to whichever of the two is first on the way; held by the connection."""
+        """A socket to the proxy, without one to the server; held by the connection."""
         sock = self._connected()
         logs = self.settings.wire_logs
         if logs.listener is not None:

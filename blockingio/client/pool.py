@@ -1,4 +1,4 @@
-"""The connections of a client: which are idle, how many there are, and whose turn it is.
+"""The connections of a client: which are idle, how many there are, and which request gets the next one.
 
 A request acquires a Lease for a key (scheme, host, port and proxy), and settles it.  Where a host may have
 no more connections, ``acquire`` waits; waiting requests are served in the order in which they came.

@@ -1,7 +1,7 @@
 """Small files kept in memory, for as long as nothing on the way to them has changed.
 
-To open, look at, read and close a file costs a busy server more than all the rest of a request: each call lets go of
-the interpreter and has to get it back.  A kept file costs one look at itself and one at each directory between it and
+To open, look at, read and close a file costs a busy server more than all the rest of a request: each call releases
+the GIL and has to acquire it again.  A kept file costs one look at itself and one at each directory between it and
 the root, which tell of new content and of links put in the way, and one look is enough for all requests that had come
 before it.  That a precompressed neighbour came or went shows in the directory that it is in: so the root is looked at,
 too, for the files in it.  Only what was opened without passing through a link is kept, and only once it has stood

@@ -258,7 +258,7 @@ class SecurityContext(KnownAttributes):
 
     def _make_server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # A client could make the server do the dear part of a handshake over and over (CVE-2011-1473).
+        # A client could make the server do the costly part of a handshake over and over (CVE-2011-1473).
         context.options |= ssl.OP_NO_RENEGOTIATION
         if not self._chain and not self._key:
             raise _error("a server without a certificate: expected use_certificate_chain() and use_private_key()")

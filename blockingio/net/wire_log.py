@@ -62,7 +62,7 @@ class WireLogs:
     def set(self, log: WireLog | None) -> None:
         """ValueError for what is neither None nor callable.
 
-        Connections that are open go on telling whom they told before; with None they end that at once.
+        Connections that are open go on telling the callable that they told before; with None they end that at once.
         """
         if log is None:
             self.listener = None

@@ -85,7 +85,7 @@ class X509Certificate:
 
     ``subject`` and ``issuer`` are for people to read, in OpenSSL's one-line form,
     "/C=NL/O=Example/CN=localhost", attributes of one element joined by '+'.  A value may itself contain
-    '/' and '=', so do not search them to decide whom to trust.  Characters that do not print, and bytes
+    '/' and '=', so do not search them to decide which to trust.  Characters that do not print, and bytes
     that are not in the encoding they claim, are written as ``\\xHH``.  Follows dart:io's X509Certificate.
     """
 

@@ -58,7 +58,7 @@ class Budget:
             self._waiting.pop(queue, None)
 
     def longest_waiting(self) -> SendQueue | None:
-        """Whose turn it is to give way; None where there is room."""
+        """The queue that gives way next; None where there is room."""
         with self._lock:
             return next(iter(self._waiting), None) if self._used > SEND_QUEUES_SIZE else None
 

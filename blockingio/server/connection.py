@@ -114,9 +114,9 @@ class Connection:
         return peer if proxies is None else proxies.client(peer, fields.headers)
 
     def is_on_this_machine(self, fields: Fields | None) -> bool:
-        """Whether a request's client is: its peer, and for whom that asks where it is one of the trusted proxies.
+        """Whether a request's client is: its peer, and where that is a trusted proxy the client that it asks for.
 
-        ``fields`` None: they could not be read, so for whom a proxy asks is unknown.
+        ``fields`` None: they could not be read, so what client a proxy asks for is unknown.
         """
         peer = self.peer[0] if isinstance(self.peer, tuple) else ""
         proxies = self.state.trusted_proxies
@@ -218,7 +218,7 @@ class Connection:
             if channel.met_plain_http(error):
                 self.speaks_plain_http = True
                 self.rest_of_plain = channel.rest_of_plain() if channel.has_input() else b""
-                self.channel = channel.to_plain()  # to answer it in the one language that it reads
+                self.channel = channel.to_plain()  # to answer it in plain HTTP
             else:
                 self._log_handshake(error)
             return False
@@ -295,14 +295,14 @@ class Connection:
         return True
 
     def _end_reading_ahead(self) -> None:
-        """The connection's thread waits for input: the client's end of it, or our patience's."""
+        """The connection's thread waits for input: until the client ends it, or LINGER_TIME is over."""
         if self.broken:
             self.channel.cut()
             return
         self.channel.half_close()
         try:
             self._linger_timer = self.state.timer_thread.schedule(LINGER_TIME, self.channel.cut)
-        except Exception:  # no thread for a timer: no patience
+        except Exception:  # no thread for a timer: it ends now
             self.channel.cut()
 
     def detach(self, response: Writer, rest: bytes) -> socket.socket:

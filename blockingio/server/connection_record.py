@@ -63,7 +63,7 @@ def _row(record: ConnectionRecord) -> tuple[str, ...]:
             str(record.bytes_out), record.waits_for, due, record.ended)
 
 
-# What is kept of a connection that has ended, no socket and no buffer of it: peer, when it was accepted and when it ended
-# on the monotonic clock, whether it was detached, requests, bytes in and out, and why it ended.  A plain tuple: it costs
-# a connection's end no call.
+# What is kept of a connection that has ended, no socket and no buffer of it: peer, when it was accepted and when it
+# ended on the monotonic clock, whether it was detached, requests, bytes in and out, and why it ended.  A plain tuple:
+# it costs a connection's end no call.
 EndedValues: TypeAlias = tuple[Any, float, float, bool, int, int, int, str]

@@ -1,7 +1,7 @@
 """The hosts that a server answers for: HttpServer.allowed_hosts.
 
 A foreign page can make its own name lead to this machine (DNS rebinding): the browser then takes the
-server for a part of that page, and lets it read the answers.  What gives it away is the name: it stands in Host.
+server for a part of that page, and lets it read the answers.  But such a request has the page's name in Host.
 """
 
 from __future__ import annotations

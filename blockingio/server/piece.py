@@ -17,7 +17,7 @@ class Piece:
     """What is left of some bytes, which are not copied: an object that many answers share is in memory once.
 
     ``buffer`` is left from ``start`` on; what is between ``first`` and ``last`` in it belongs to the body, the
-    rest is head or framing.  It belongs to an queue, and is guarded by its condition.
+    rest is head or framing.  It belongs to a send queue, and is guarded by its condition.
     """
 
     __slots__ = ("buffer", "start", "first", "last")

@@ -51,7 +51,7 @@ class _Client(NamedTuple):
 
     address: str
     hops: int  # how many of these proxies stand in a row before this server
-    is_told: bool  # the proxies say for whom they ask
+    is_told: bool  # the proxies say what client they ask for
 
 
 class TrustedProxies:
@@ -134,8 +134,8 @@ class TrustedProxies:
     def member(self, peer: str, headers: HttpHeaders, name: str) -> str:
         """Which member of a list that each proxy adds to, or replaces, is to be believed; "" for none.
 
-        It is that of the first proxy of ours: where the proxies say for whom they ask, there is one member for each
-        hop, and what stands left of them the client has sent.  Else it is the first.
+        It is that of the first proxy of ours: where the proxies say what client they ask for, there is one member for
+        each hop, and what stands left of them the client has sent.  Else it is the first.
         """
         if name not in headers or not self.has(peer):
             return ""

@@ -191,7 +191,6 @@ class HttpRequest(Stream[bytes]):
     def begin_here(self) -> None:
         """Its connection's thread works on it: close() does not wait until it is handed over."""
         self._connection.hands_over = False
-        self.response.phase = OPEN
 
     @property
     def client_address(self) -> str:
@@ -338,6 +337,6 @@ class HttpRequest(Stream[bytes]):
 
 
 def _origin(scheme: str, host: str | None) -> Uri | None:
-    """The URI of a host, perhaps with a port; None where it is none, as it may come from anybody."""
+    """The URI of a host, perhaps with a port; None where it is none: any client may have sent it."""
     uri = Uri.try_parse(f"{scheme}://{host}") if host and _HOST_AND_PORT.fullmatch(host) else None
     return uri if uri is not None and uri.host and (uri.port or not uri.has_port) else None

@@ -44,8 +44,8 @@ class RequestLog:
 
     def __init__(self, target: TextIO | LogFile, *, colour: bool = False, user: str | None = None,
                  sender: str | None = None, line_of: LogFormat = common) -> None:
-        """``user`` is the only one that gets in, None where anybody does; ``sender`` the same of POST and PUT, where that is
-        another.  A file is closed by the log.
+        """``user``: the only name that is let in, None: there is no such rule; ``sender``: the same for POST and PUT,
+        where that is another one.  A file is closed by the log.
         """
         self._file = target if isinstance(target, LogFile) else None
         self._write = target.write if isinstance(target, LogFile) else _writer_to(target)
@@ -57,7 +57,7 @@ class RequestLog:
         self._lock = Lock()  # guards _dropped
         self._dropped = 0
         self._silent = False  # set once, by the writing thread where its output has no reader any more, or by close()
-        # A daemon: it may be stuck in a write for ever, and has nothing in its hands that others wait for.
+        # A daemon: it may be stuck in a write for ever, and holds nothing that others wait for.
         self._thread = Thread(self._work, name="blockingio log", lost=self._fall_silent)
         self._thread.start()
 

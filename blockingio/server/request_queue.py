@@ -154,10 +154,16 @@ class RequestQueue:
         answer_if_left_by_exception(given, loop, self._refuse)
 
     def give_to(self, take: Callable[[HttpRequest], None] | None) -> None:
-        """From now on requests are not queued, but ``take`` is called on their connections' threads; None: queued."""
+        """From now on requests are not queued, but ``take`` is called on their connections' threads; None: queued.
+
+        It calls ``note_taken`` with each."""
         with self._lock:
             self._work_there = take
             self._set_puts()
+
+    def note_taken(self, request: HttpRequest) -> None:
+        """The thread that a request was given to works on it."""
+        request.response.phase = OPEN
 
     # ---------------------------------------------------------------- readers that stand by for each other
 

@@ -214,7 +214,7 @@ class HttpResponse(ResponseWriter):
         else:
             self._send_buffered(sync=True)
         if self._send_queue is not None and not self._send_queue.wait():
-            # Nothing goes out behind a hole, from the new owner neither.
+            # Bytes are missing, so nothing may follow them, from the new owner neither.
             self._gone = True
             self._connection.channel.half_close()
         try:

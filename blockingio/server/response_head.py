@@ -104,7 +104,7 @@ def make_head(starts: HeadStarts, asked: RequestHead, status: int, reason: str |
         may_keep = may_keep and not any(option.lower() == "close" for option in options)
     framing, line = _frame(asked, status, headers, length, has_body)
     if framing == UNTIL_CLOSE or status < 200 or (asked.method == "CONNECT" and status < 300):
-        may_keep = False  # what the client now waits for, or sends, is no HTTP that anybody here understands
+        may_keep = False  # what the client now waits for, or sends, is no HTTP that this server understands
     if reason is None and not section.has_origin:
         start = starts.of(status)
     else:

@@ -367,7 +367,7 @@ class ResponseWriter(IOSink):
 
     def _send_later(self, *pieces: Piece | FilePart) -> None:
         if not self._make_send_queue().put(*pieces):
-            self._gone = True  # nothing goes out behind a hole
+            self._gone = True  # bytes are missing, so nothing may follow them
 
     def _make_send_queue(self) -> SendQueue:
         if self._send_queue is None:

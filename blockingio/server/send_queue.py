@@ -281,7 +281,7 @@ class SendQueue:
         self._begin_wait()
 
     def _fail(self) -> None:
-        """From here on nothing goes out: it would be behind a hole.  The client is to see that it has not got all."""
+        """Bytes are missing, so nothing may follow them.  The client is to see that it has not got all."""
         self.failed = True
         self._drop_memory()
         _close(self._waiting)

@@ -156,8 +156,8 @@ class Standby:
         self._make_locks()
 
     def _make_locks(self) -> None:
-        # Guards who leads and who watches.  The leader itself takes requests without it.  Reentrant: the garbage
-        # collector may run a finalizer of the user's in here, which cancels the subscription.
+        # Guards which reader leads and which watches.  The leader itself takes requests without it.  Reentrant: the
+        # garbage collector may run a finalizer of the user's in here, which cancels the subscription.
         self._lock = threading.RLock()
         self._alarm = threading.Condition(self._lock)  # the watcher sleeps on it
         self._others = threading.Condition(self._lock)

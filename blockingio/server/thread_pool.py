@@ -18,8 +18,7 @@ Lost = Callable[[BaseException], object]
 # Seconds that a thread without work waits for some before it ends.
 _IDLE_TIME = 10.0
 
-# Threads that wait so at most.  Were there thousands, their patience would end at one moment, and
-# they would fight for the interpreter for half a minute.
+# Threads that wait so at most.  Thousands would time out at one moment, and compete for the GIL for half a minute.
 _MOST_IDLE = 64
 
 

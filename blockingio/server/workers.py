@@ -116,13 +116,14 @@ class Workers:
 
     def _work_on_connections(self, action: ConnectionAction) -> None:
         """On the connections' own threads; on this one what had been queued before."""
-        slots = Slots(self._count)
+        requests, slots = self._state.requests, Slots(self._count)
         # Connections' threads, by their idents, from the hand-over on; changed in single steps of the set's own.
         at_work: set[int] = set()
 
         def work(request: HttpRequest) -> None:
             ident = threading.get_ident()
             at_work.add(ident)
+            requests.note_taken(request)
             request.begin_here()
             slots.enter()
             try:
@@ -138,7 +139,6 @@ class Workers:
                 slots.leave()
                 at_work.discard(ident)
 
-        requests = self._state.requests
         self._left = 2  # this thread, and all of those
         requests.give_to(work)
         try:
@@ -190,7 +190,7 @@ class Workers:
         thread.start()
 
     def _lost(self, error: Exception) -> None:
-        """A worker's thread did not come up: on that thread, or whichever noticed."""
+        """A worker's thread did not come up: on that thread, or on the one that noticed."""
         try:
             if not self._subscription.is_listening or self._state.closing:
                 return self._end(None)

@@ -1,4 +1,4 @@
-"""One source for several readers, each of whom sees every event from its beginning on.
+"""One source for several readers, each of which sees every event from its beginning on.
 
 No thread of its own: the first reader that asks for an event pulls it, and
 it goes to all; the others wait for that.  So nothing is pulled while no reader asks.

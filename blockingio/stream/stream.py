@@ -197,7 +197,7 @@ class Stream(Generic[T]):
 
     def as_broadcast_stream(self, *, on_listen: Callable[..., None] | None = None,
                             on_cancel: Callable[..., None] | None = None) -> Stream[T]:
-        """A stream for any number of readers, each of whom sees every event from its iter() on.
+        """A stream for any number of readers, each of which sees every event from its iter() on.
 
         A reader asks for an event when it needs one, and the others get it too; what a slow one
         has not read yet is kept for it, until it is let go of or its ``close()`` is called.

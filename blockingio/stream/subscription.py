@@ -59,7 +59,7 @@ class StreamSubscription(Generic[T]):
         self._on_cancel = on_cancel  # once, by the thread that cancels, after the state says so
         self._cancel_on_error = cancel_on_error
         self._wait = Wait()  # of the one thread that start() made
-        self._resumed = Waiters()  # those whom the pause holds up
+        self._resumed = Waiters()  # the threads that wait for its end
         # Guards all below.  Any thread may pause, resume, cancel and ask for a future; those that feed end it.
         self._lock = Lock()
         self._pauses = 0

@@ -30,7 +30,7 @@ OUTPUT_BUFFER_SIZE = 64 * KIB
 LARGE_PIECE_SIZE = 64 * KIB
 
 # Bytes of memory that may wait for slow readers: all of a server's together; and what one response may have before
-# who writes it waits for its client, once half of that is used.
+# the thread that writes it waits for its client, once half of that is used.
 SEND_QUEUES_SIZE = 256 * MIB
 SEND_QUEUE_SIZE = 8 * MIB
 
@@ -57,7 +57,7 @@ CHUNK_EXTENSIONS_SIZE = 16 * KIB
 CHUNK_DATA_RATE = 8
 
 # Chunks of a body that are given one by one, as they came: some peers send a thing in each.  From then on small
-# ones are given together: a step of Python for each byte would make a body of tiny chunks dear.
+# ones are given together: a step of Python for each byte would make a body of tiny chunks costly.
 CHUNKS_ALONE = 100
 
 # Bytes of a request line beside its target: method, blanks, version.

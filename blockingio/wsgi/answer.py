@@ -71,7 +71,7 @@ class WsgiAnswer:
         self._begin()
         self._send(data)
         if not self._response.is_connected:
-            raise ClientGone("the client has gone: nobody is there for what is written")
+            raise ClientGone("the client has gone: nothing can be sent to it any more")
 
     def send(self, result: Iterable[bytes]) -> None:
         """Send what the application has returned, and close."""
