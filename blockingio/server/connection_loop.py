@@ -22,7 +22,7 @@ from blockingio.server.state import log
 from blockingio.stream.subscription import release_frames
 from blockingio.wire.body import Body, request_body
 from blockingio.wire.head import Fields, RequestHead
-from blockingio.wire.limits import BODIES_AHEAD, DRAIN_SIZE
+from blockingio.wire.limits import BODIES_AHEAD, BODY_RECEIVE_SIZE, DRAIN_SIZE, HEAD_RECEIVE_SIZE
 from blockingio.wire.source import TIMED_OUT, Truncated
 
 # What is answered where a request could not be read, or only so far as that it asks for a head.
@@ -33,7 +33,7 @@ _ILLEGIBLE_HEAD = RequestHead("HEAD", "*", "1.1", Fields(b"", "1.1"))
 class ConnectionLoop:
     """``run`` is the thread's; all that is here is its own."""
 
-    __slots__ = ("_connection", "_state", "_seen", "_head", "_made_with", "_settings", "_body")
+    __slots__ = ("_connection", "_state", "_seen", "_head", "_made_with", "_settings", "_body", "_receives_ahead")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -44,6 +44,7 @@ class ConnectionLoop:
         # Those that this connection keeps to; None: what it waits for next has another limit than an idle one.
         self._settings: object = None
         self._body: Body | None = None  # the last request's
+        self._receives_ahead = True  # the last body that had not come with its head was no long one
 
     def run(self) -> None:
         """Serve until the client or the server ends it.  Never raises; the socket gets closed."""
@@ -124,7 +125,7 @@ class ConnectionLoop:
 
     def _take_body(self, fields: Fields) -> Body | None:
         connection, state = self._connection, self._state
-        ahead = len(state.connections) <= BODIES_AHEAD
+        ahead = self._receives_ahead and len(state.connections) <= BODIES_AHEAD
         return request_body(connection.source, fields, state.limits, connection.channel.receive_now if ahead else None)
 
     def _end_unread(self, data: bytes | None, error: BadMessage) -> None:
@@ -204,6 +205,9 @@ class ConnectionLoop:
                     connection.end_because("the rest of a request's body was not read")
                     connection.is_last = True
                     return False
+                if connection.pace is not None:
+                    # Clients repeat themselves: what is much longer would be received and copied in vain.
+                    self._receives_ahead = connection.pace.received <= HEAD_RECEIVE_SIZE + BODY_RECEIVE_SIZE
                 connection.source.receive_from(connection.channel.receive)
                 connection.channel.set_receive_timeout(self._state.idle_timeout)
                 connection.body = connection.pace = None

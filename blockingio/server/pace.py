@@ -23,7 +23,7 @@ class BodyPace:
     already is received without a timeout: to set one, and another behind the body, costs more than the rest.
     """
 
-    __slots__ = ("is_waiting", "due", "_channel", "_gap", "_rate", "_received", "_waited", "_waits")
+    __slots__ = ("is_waiting", "due", "received", "_channel", "_gap", "_rate", "_waited", "_waits")
 
     def __init__(self, channel: Channel, gap: float | None, rate: int | None, received: int) -> None:
         """``gap`` in seconds, ``rate`` in bytes a second, None: any; ``received``: bytes that came with the head."""
@@ -33,7 +33,7 @@ class BodyPace:
         self._channel = channel
         self._gap = gap
         self._rate = rate
-        self._received = received
+        self.received = received  # bytes of the body so far, its framing and what follows included
         self._waited = 0.0
         self._waits = False  # the client is slower than its handler: that more is here is not tried any more
 
@@ -42,19 +42,19 @@ class BodyPace:
         if not self._waits:
             try:
                 data = self._channel.receive_now(size)
-                self._received += len(data)
+                self.received += len(data)
                 return data
             except BlockingIOError:
                 self._waits = True
         data = self._wait(self._channel.receive, size)
-        self._received += len(data)
+        self.received += len(data)
         return data
 
     def take(self, take: Callable[[int], int], size: int) -> int:
         """``receive`` by a function that keeps what it takes off the socket, as the kernel's timeout lets it: how many
         bytes these are."""
         taken = self._wait(take, size)
-        self._received += taken
+        self.received += taken
         return taken
 
     def splice_into(self, descriptor: int) -> Splice | None:
@@ -62,7 +62,7 @@ class BodyPace:
         return splice_between(self._channel, descriptor)
 
     def _wait(self, receive: Callable[[int], T], size: int) -> T:
-        left = inf if self._rate is None else max(BODY_GRACE, self._received / self._rate) - self._waited
+        left = inf if self._rate is None else max(BODY_GRACE, self.received / self._rate) - self._waited
         if left <= 0:
             raise self._too_slow()
         is_gap = self._gap is not None and self._gap <= left
