@@ -13,6 +13,7 @@ from time import monotonic
 
 from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
 from blockingio.net.system import DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, ReentrantLock, input_watch
+from blockingio.net.turns import Turns
 
 # Bytes that OpenSSL is given at once, four records.  Where it cannot send all of them it says nothing of those that it
 # has sent, and must be given at least as many again: of a large piece nothing would seem to go, for that long.
@@ -31,6 +32,9 @@ _NO_TLS = "WRONG_VERSION_NUMBER"
 _PEEKED = 16 * 1024  # bytes: heads of browsers have a tenth of it
 _REST_OF_REQUEST_LINE = re.compile(rb"[\x20-\x7e]*+(?<=HTTP/1\.[01])\r?\n")
 
+#: For what answers a ClientHello: a signature, which costs more than all else of a short connection.
+handshake_turns = Turns()
+
 
 class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
     """A server's TLS connection: one thread may receive while another sends."""
@@ -48,8 +52,30 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         self._inside = ReentrantLock()
 
     def handshake(self, timeout: float | None) -> None:
-        super().handshake(timeout)
-        self.socket.settimeout(0)
+        """As TlsChannel's.  What answers the ClientHello is computed in turns with other connections."""
+        sock = self.socket
+        sock.settimeout(0)
+        self.receive_timeout = timeout
+        end = end_of(timeout)
+        self._wait_for_input(end)
+        while True:
+            try:
+                if sock.cipher() is None:  # type: ignore[attr-defined]  # not agreed on: the ClientHello was not read
+                    with handshake_turns:
+                        self._handshake_step()
+                else:
+                    self._handshake_step()
+                return
+            except OSError as error:
+                self._wait_as_wanted(error, end)
+
+    def _handshake_step(self) -> None:
+        """As far as it goes with what has come; raises SSLWantReadError where that is not the end of it.
+
+        A send does a handshake that is not done, and of no bytes it does nothing else.  do_handshake() would set the
+        timeout again at each step, for which it lets go of the GIL, and waits for it behind other handshakes.
+        """
+        self.socket.send(b"")
 
     def met_plain_http(self, error: OSError) -> bool:
         """Whether a handshake failed with this because the client speaks HTTP without TLS."""
@@ -156,7 +182,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
 
     def _wait_as_wanted(self, error: OSError, end: float | None) -> None:
         if error.errno == _WANTS_READ:
-            self._wait(READABLE, end)
+            self._wait_for_input(end)
         elif error.errno == _WANTS_WRITE:
             self._wait(WRITABLE, end)
         else:

@@ -6,13 +6,17 @@ import os
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from blockingio import AccessRecord, HttpException, HttpRequest, HttpResponse, HttpServer
+from blockingio.net.tls_channel import handshake_turns
+from blockingio.net.turns import FEW
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 from tests.server.visits import (
     answering, assert_others_are_served, body_length, get, post, reading, running, small_window, tell, to_the_end,
@@ -21,6 +25,8 @@ from tests.server.visits import (
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
 SOON = 0.5
+#: Clients in a handshake: more than may compute at once.
+MANY = max(FEW, os.cpu_count() or 1) + 4
 
 
 # ------------------------------------------------------------- stuck and strange
@@ -37,6 +43,48 @@ def test_a_client_stuck_in_the_handshake(sent: bytes, tls_contexts: TlsContexts)
             assert stuck.is_ended()
             assert SOON * 0.9 < time.monotonic() - began < SOON + PATIENCE * 2
         eventually(lambda: not server.connections_info().total)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
+                         ids=["nothing", "half a hello"])
+def test_a_client_stuck_in_the_handshake_keeps_no_turn(sent: bytes, tls_contexts: TlsContexts) -> None:
+    """Handshakes are computed in turns, and only what a client has sent is computed."""
+    with serving(tell, context=tls_contexts.server) as server, ExitStack() as stack:
+        for _ in range(MANY):
+            stack.enter_context(RawClient(server.port)).send(sent)
+        eventually(lambda: server.connections_info().total == MANY)
+        assert_others_are_served(server, tls_contexts.client)
+        eventually(lambda: repr(handshake_turns) == "<Turns 0 inside, 0 waiting>")
+        assert server.connections_info().total >= MANY
+
+
+def test_a_callback_that_waits_holds_up_no_other_client(tls_contexts: TlsContexts) -> None:
+    """Not for long: it has its turn of the handshake as long as it waits."""
+    goes_on = threading.Event()
+    held: list[str] = []
+
+    def hold(_: object, name: str | None, context: object) -> None:
+        if name == "held.example":
+            held.append(name)
+            assert goes_on.wait(PATIENCE * 2)
+
+    tls_contexts.server.sni_callback = hold
+    hello = client_hello(tls_contexts.client, "held.example")
+    with serving(tell, context=tls_contexts.server) as server, ExitStack() as stack:
+        for _ in range(MANY):
+            stack.enter_context(RawClient(server.port)).send(hello)
+        try:
+            eventually(lambda: len(held) == MANY)
+            assert_others_are_served(server, tls_contexts.client)
+        finally:
+            goes_on.set()
+
+
+def client_hello(context: ssl.SSLContext, name: str) -> bytes:
+    outgoing = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
 
 
 @pytest.mark.parametrize("sent",
@@ -134,7 +182,7 @@ def be_slow(port: int, contexts: TlsContexts) -> None:
 
 @pytest.mark.parametrize("fail, reason", [
     (distrust, "TLSV1_ALERT_UNKNOWN_CA"), (nothing_shared, "[A-Z]+_[A-Z_]+"), (send_nonsense, "[A-Z]+_[A-Z_]+"),
-    (leave, "EOF|reset"), (be_slow, "timed out")],
+    (leave, "EOF|reset"), (be_slow, "too slow")],
     ids=lambda value: getattr(value, "__name__", None) or "")
 def test_a_handshake_that_fails_is_logged_at_debug(
         fail: Callable[[int, TlsContexts], None], reason: str, tls_contexts: TlsContexts,

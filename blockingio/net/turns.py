@@ -1,0 +1,77 @@
+"""Turns: many threads have something to compute, and few of them do it at once, in the order in which they came.
+
+Without that all of them share the processors and hold each other up at the GIL: the first is done when the last is,
+and threads that are past it, and have a request to answer, wait among them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+
+from blockingio.net.system import begin_anew_in_child
+
+# As many as these may compute at once while none waits: to have a thread wait for its turn costs a wake-up.
+FEW = 4
+
+# Seconds that a turn is waited for at most.  One that takes longer than to compute does waits itself, in a callback of
+# the program's say, and is not to hold up the others.
+PATIENCE = 0.25
+
+
+class Turns:
+    """``with turns:`` around what is computed; it must not wait for a peer.
+
+    ``most``: threads that compute at once while others wait; None: one less than there are processors, so that one
+    is left to those that are past it.
+    """
+
+    __slots__ = ("_most", "_patience", "_lock", "_inside", "_waiting", "__weakref__")
+
+    def __init__(self, most: int | None = None, patience: float = PATIENCE) -> None:
+        self._most = most or max(_processors() - 1, 1)
+        self._patience = patience
+        self._begin_anew()
+        begin_anew_in_child(self, Turns._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """In a forked child, too: threads that had a turn there, or waited for one, are the parent's."""
+        # Guards what follows, and is held for a few steps.
+        self._lock = threading.Lock()
+        self._inside = 0
+        # For each thread that waits a lock that it waits for, the first to come first.  The thread that takes one out
+        # lets the waiting thread in.
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Turns {self._inside} inside, {len(self._waiting)} waiting>"
+
+    def __enter__(self) -> None:
+        """Returns once it is this thread's turn."""
+        with self._lock:
+            if not self._waiting and self._inside < max(FEW, self._most):
+                self._inside += 1
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        if not turn.acquire(timeout=self._patience):
+            with self._lock:
+                if turn in self._waiting:  # else it has just been let in
+                    self._waiting.remove(turn)
+                    self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._waiting and self._inside < self._most:
+                self._inside += 1
+                self._waiting.popleft().release()
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
