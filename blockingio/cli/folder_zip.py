@@ -38,7 +38,11 @@ class FolderZips:
         self._threads.close()  # none waits for the next one, which may never come
 
     def send(self, request: HttpRequest, names: Sequence[str], title: str) -> None:
-        """Answer with the folder that ``names`` lead to, in a file called ``title``.zip; does not wait for that."""
+        """Answer with the folder that ``names`` lead to, in a file called ``title``.zip; does not wait for that.
+
+        ``title`` is "" for the root of a file system.
+        """
+        title = title or "files"
         response = request.response
         headers = response.headers
         headers.set("content-type", "application/zip")

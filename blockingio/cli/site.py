@@ -197,10 +197,14 @@ class Site(VirtualDirectory):
 
     def _serve_directory(self, directory: Opened, names: Sequence[str], request: HttpRequest) -> None:
         options = self._options
-        if options.zip and options.listing and "zip" in request.uri.query_parameters:
-            self._zips.send(request, names, names[-1] if names else os.path.basename(os.path.realpath(self.root)))
-        elif not (options.index_page and self._serve_if_file((*names, INDEX), request)):
+        wanted = request.uri.query_parameters.get("zip") if options.zip and options.listing else None
+        # With a value, which a page may have a use for, it is ours where there is no page.
+        if wanted != "" and options.index_page and self._serve_if_file((*names, INDEX), request):
+            return
+        if wanted is None:
             super()._serve_directory(directory, names, request)
+        else:
+            self._zips.send(request, names, names[-1] if names else os.path.basename(os.path.realpath(self.root)))
 
     def _refuse(self, request: HttpRequest, status: int) -> None:
         response = request.response

@@ -74,6 +74,21 @@ def test_where_it_is_not_wanted(directory: Path, options: dict[str, bool]) -> No
         assert response.header("content-type") == "text/html; charset=utf-8" and b"?zip" not in response.body
 
 
+def test_a_page_may_have_a_parameter_of_that_name(directory: Path) -> None:
+    """As an address form has for the postal code; a folder that is asked for as ?zip alone is sent whatever it shows."""
+    (directory / "index.html").write_text("<h1>Where?</h1>")
+    with site(directory) as client:
+        for target in ("/?zip=10115", "/?city=a&zip=1"):
+            assert client.get(target).body == b"<h1>Where?</h1>"
+        assert "index.html" in fetch(client, "/?zip").namelist()
+        assert fetch(client, "/sub/?zip=1").namelist()
+
+
+def test_the_root_of_the_file_system_has_no_name() -> None:
+    with site(Path("/")) as client:
+        assert 'filename="files.zip"' in str(send(client, "HEAD", "/?zip").header("content-disposition"))
+
+
 def test_no_thread_for_it(directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
