@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 # of it: these are enough for a few hundred KiB of them.
 PIPE_SIZE = 1 << 20
 
+# Where many bytes come at once, a file is written up to a multiple of this: pieces that begin and end there cost its
+# system a tenth less.
+_BLOCK = 64 * 1024
+_MANY = 4 * _BLOCK
+
 # What the system says that does not splice: from such a socket, into such a file (also one that is open for appending),
 # or at all, in a sandbox.
 _CANNOT = frozenset((EINVAL, ENOSYS, EOPNOTSUPP, EPERM))
@@ -49,15 +54,17 @@ class Splice:
     It belongs to the thread that owns the socket's reading half, and to its file meanwhile.
     """
 
-    __slots__ = ("_splice", "_socket", "_descriptor", "_exit", "_entrance", "_held")
+    __slots__ = ("_splice", "_socket", "_descriptor", "_exit", "_entrance", "_held", "_taken", "_position")
 
     def __init__(self, splice: Callable[[int, int, int], int], sock: socket.socket, descriptor: int) -> None:
-        """OSError where there is no pipe to be had."""
+        """OSError where there is no pipe to be had, or what is open is no file."""
         self._splice = splice
         self._socket = sock
         self._descriptor = descriptor
+        self._position = os.lseek(descriptor, 0, os.SEEK_CUR)
         self._exit, self._entrance = system.make_pipe(PIPE_SIZE)
         self._held = 0  # bytes that are in the pipe
+        self._taken = 0  # of these, what came last
 
     def __enter__(self) -> Splice:
         return self
@@ -68,32 +75,51 @@ class Splice:
         os.close(self._entrance)
 
     def take(self, size: int) -> int:
-        """At least one byte and at most ``size`` off the socket, 0 at its end, once ``give`` has been called for the
-        last ones.
+        """At least one byte and at most ``size`` off the socket, 0 at its end; behind each goes a ``give``.
 
         Waits as the channel's ``receive`` does, and raises what it raises; CannotSplice, then none is taken.
         """
         try:
-            self._held = self._splice(self._socket.fileno(), self._entrance, min(size, PIPE_SIZE))
+            self._taken = self._splice(self._socket.fileno(), self._entrance, min(size, PIPE_SIZE))
         except OSError as error:
             if error.errno in _CANNOT:
                 raise CannotSplice from error
             raise
-        return self._held
+        self._held += self._taken
+        return self._taken
 
-    def give(self) -> None:
-        """What was taken to the file.  Raises OSError; CannotSplice, then it has been written all the same."""
+    def give(self) -> bool:
+        """What was taken to the file, but for less than a block where it was many bytes: so the pipe is never full,
+        where ``take`` would wait for itself.
+
+        False where no more can be moved: then all has been written.  Raises OSError.
+        """
+        return self._give(self._held - ((self._position + self._held) % _BLOCK if self._taken >= _MANY else 0))
+
+    def give_rest(self) -> None:
+        """All that is left."""
+        self._give(self._held)
+
+    def _give(self, size: int) -> bool:
+        kept, self._held = self._held - size, 0  # of a file that takes no more nothing is asked again
         try:
-            while self._held:
-                self._held -= self._splice(self._exit, self._descriptor, self._held)
+            while size:
+                moved = self._splice(self._exit, self._descriptor, size)
+                size -= moved
+                self._position += moved
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-            while self._held:
-                data = os.read(self._exit, self._held)
-                self._held -= len(data)
-                write_pieces((data,), self._descriptor)
-            raise CannotSplice from error
+            self._write(size + kept)
+            return False
+        self._held = kept
+        return True
+
+    def _write(self, size: int) -> None:
+        while size:
+            data = os.read(self._exit, size)
+            size -= len(data)
+            write_pieces((data,), self._descriptor)
 
 
 def splice_between(channel: Channel, descriptor: int) -> Splice | None:

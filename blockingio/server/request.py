@@ -277,9 +277,12 @@ class HttpRequest(Stream[bytes]):
         try:
             while taken := self._take_some(splice):
                 moved += taken
-                splice.give()
+                if not splice.give():
+                    break
         except CannotSplice:
             pass
+        finally:
+            splice.give_rest()
         return moved
 
     def _take_some(self, splice: Splice) -> int:
