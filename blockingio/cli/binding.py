@@ -42,9 +42,12 @@ def open_server(parser: argparse.ArgumentParser, options: argparse.Namespace,
 
     Raises SystemExit where the address itself is wrong.
     """
-    kept = None
     try:
         inherited = inherited_socket(options)
+    except OSError as error:
+        parser.error(str(error.strerror or error))
+    kept = None
+    try:
         if options.https:
             kept = kept_certificate(certificate_hosts(options))
             context = kept.context
