@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from blockingio.http_server.paths import shown
 from blockingio.http_server.safe_open import is_name
@@ -21,6 +21,10 @@ from blockingio.http_server.safe_open import is_name
 PAGE_SIZE = 5000
 
 _DIGITS = re.compile(r"([0-9]+)")
+
+
+# What a look at a directory finds: name, mode, size in bytes, and when it was modified; the last two None: unknown.
+Item: TypeAlias = tuple[str, int, int | None, float | None]
 
 
 class Entry(NamedTuple):
@@ -37,40 +41,46 @@ def begins_with_dot(name: str) -> bool:
     return name.startswith(".")
 
 
-def read_entries(directory: int | str, look_behind: Callable[[str], os.stat_result | None],
-                 is_hidden: Callable[[str], bool] = begins_with_dot) -> list[Entry]:
-    """The entries of a directory, given by descriptor (or path, where the system has none for it).
+def read_items(directory: int | str, look_behind: Callable[[str], os.stat_result | None],
+               is_hidden: Callable[[str], bool] = begins_with_dot) -> list[Item]:
+    """What is in a directory, given by descriptor (or path, where the system has none for it).
 
     ``look_behind`` gives the stat of what a link leads to, None where that is not to be served, and raises OSError
-    where it cannot tell; ``is_hidden`` says which names are left out.  They come in the order that the system has them
-    in.  Raises OSError.
+    where it cannot tell; ``is_hidden`` says behind which links nothing is looked for.  They come in the order that the
+    system has them in.  Raises OSError.
     """
+    items: list[Item] = []
     with os.scandir(directory) as found:
-        entries = [_entry(item, look_behind) for item in found if is_name(item.name) and not is_hidden(item.name)]
-    return [entry for entry in entries if entry is not None]
+        for item in found:
+            try:
+                if not item.is_symlink():
+                    status: os.stat_result | None = item.stat(follow_symlinks=False)
+                else:
+                    status = None if is_hidden(item.name) else look_behind(item.name)
+            except FileNotFoundError:
+                continue  # gone meanwhile
+            except OSError:
+                items.append((item.name, _mode_by_name(item), None, None))
+                continue
+            if status is not None:
+                items.append((item.name, status.st_mode, status.st_size, status.st_mtime))
+    return items
 
 
-def _entry(item: os.DirEntry[str], look_behind: Callable[[str], os.stat_result | None]) -> Entry | None:
+def _mode_by_name(item: os.DirEntry[str]) -> int:
+    """Of what cannot be looked at: most systems tell with a name of what kind it is."""
     try:
-        status = look_behind(item.name) if item.is_symlink() else item.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return None  # gone meanwhile
+        if item.is_dir(follow_symlinks=False):
+            return stat.S_IFDIR
+        return stat.S_IFREG if item.is_file(follow_symlinks=False) or item.is_symlink() else 0
     except OSError:
-        return _entry_of_name(item)
-    if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        return None
-    return Entry(item.name, stat.S_ISDIR(status.st_mode), status.st_size, status.st_mtime)
+        return stat.S_IFREG
 
 
-def _entry_of_name(item: os.DirEntry[str]) -> Entry | None:
-    """The line for what cannot be looked at: most systems tell with a name of what kind it is."""
-    try:
-        is_directory = item.is_dir(follow_symlinks=False)
-        if not (is_directory or item.is_file(follow_symlinks=False) or item.is_symlink()):
-            return None
-    except OSError:
-        is_directory = False
-    return Entry(item.name, is_directory, None, None)
+def entries_of(items: Sequence[Item], is_hidden: Callable[[str], bool] = begins_with_dot) -> list[Entry]:
+    """Those that may be seen and can be served."""
+    return [Entry(name, stat.S_ISDIR(mode), size, modified) for name, mode, size, modified in items
+            if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and is_name(name) and not is_hidden(name)]
 
 
 class View(NamedTuple):

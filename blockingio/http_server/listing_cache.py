@@ -6,47 +6,74 @@ before it, so a busy server looks less often than it is asked.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from threading import Lock
+from time import monotonic
 from typing import NamedTuple
 
-from blockingio.http_server.listing import PAGE_SIZE, Entry
+from blockingio.http_server.listing import PAGE_SIZE, Item
 
 # Listings of one cache, and entries and characters of each: some 32 MB at most.
 _MOST = 16
-_MOST_ENTRIES = PAGE_SIZE
+_MOST_ITEMS = PAGE_SIZE
 _LONGEST = 1_000_000
 
 
-class _Kept(NamedTuple):
-    entries: Sequence[Entry]  # in the directory's own order
+class _Seen(NamedTuple):
+    items: Sequence[Item]
     looked_at: float  # when they were these, on the monotonic clock
     text: str
 
 
+class _Kept:
+    """One listing.  ``turn`` is held for a look, so that those who wait for it find it done; ``seen`` is replaced in
+    one step."""
+
+    __slots__ = ("turn", "seen")
+
+    def __init__(self, seen: _Seen) -> None:
+        self.turn = Lock()
+        self.seen = seen
+
+
 class ListingCache:
-    """Texts by what they were made of.  Any thread may call: each use of the dict is one step,
+    """Listings by what they were made of.  Any thread may call: each use of the dict is one step,
     also without the GIL; some threads at once may keep some more than _MOST."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, _Kept] = {}
 
-    def find(self, key: Hashable, asked_at: float) -> str | None:
-        """What a look since ``asked_at`` has found to be right; None where there was no look."""
-        kept = self._kept.get(key)
-        return kept.text if kept is not None and asked_at < kept.looked_at else None
+    def text(self, key: Hashable, asked_at: float, look: Callable[[], Sequence[Item]],
+             make: Callable[[Sequence[Item]], str]) -> str:
+        """What ``make`` gives for what ``look`` finds, at some time since ``asked_at`` on the monotonic clock.
 
-    def find_for(self, key: Hashable, looked_at: float, entries: Sequence[Entry]) -> str | None:
-        """What was made of the same entries; None where they have changed.  The look began at ``looked_at``."""
+        Raises what they do.
+        """
         kept = self._kept.get(key)
-        if kept is None or kept.entries != entries:
-            return None
-        self._kept[key] = kept._replace(looked_at=looked_at)
-        return kept.text
+        if kept is None:
+            seen = _look(look, make, None)
+            self._keep(key, seen)
+            return seen.text
+        if kept.seen.looked_at <= asked_at:
+            with kept.turn:
+                if kept.seen.looked_at <= asked_at:
+                    kept.seen = _look(look, make, kept.seen)
+                    if not _is_small(kept.seen):
+                        self._kept.pop(key, None)
+        return kept.seen.text
 
-    def keep(self, key: Hashable, looked_at: float, entries: Sequence[Entry], text: str) -> None:
-        """Keep what was made of what a look that began at ``looked_at`` has found."""
-        if len(text) > _LONGEST or len(entries) > _MOST_ENTRIES:
-            return
-        if len(self._kept) >= _MOST:
-            self._kept.clear()
-        self._kept[key] = _Kept(entries, looked_at, text)
+    def _keep(self, key: Hashable, seen: _Seen) -> None:
+        if _is_small(seen):
+            if len(self._kept) >= _MOST:
+                self._kept.clear()
+            self._kept[key] = _Kept(seen)
+
+
+def _look(look: Callable[[], Sequence[Item]], make: Callable[[Sequence[Item]], str], last: _Seen | None) -> _Seen:
+    looked_at = monotonic()
+    items = look()
+    return _Seen(items, looked_at, last.text if last is not None and last.items == items else make(items))
+
+
+def _is_small(seen: _Seen) -> bool:
+    return len(seen.text) <= _LONGEST and len(seen.items) <= _MOST_ITEMS

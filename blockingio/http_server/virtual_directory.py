@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from errno import ELOOP, EMLINK, ENAMETOOLONG, ENODEV, ENOENT, ENOTDIR, ENXIO
 from pathlib import Path
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING
 
 from blockingio.http_server.conditional import CONDITIONAL_FIELDS
 from blockingio.http_server.file_cache import FileCache, KeptFile
 from blockingio.http_server.file_response import respond
-from blockingio.http_server.listing import Entry, Listing, View, begins_with_dot, read_entries, select
+from blockingio.http_server.listing import Entry, Item, View, begins_with_dot, entries_of, read_items, select
 from blockingio.http_server.listing_cache import ListingCache
 from blockingio.http_server.listing_page import PLAIN, Extra, listing_json, listing_page
 from blockingio.http_server.mime import coding_of_name
@@ -255,28 +255,27 @@ class VirtualDirectory(KnownAttributes):
         # Which directory it is, for another one may have got its name; and the minute, for a page says what is today's.
         key = (folder.st_dev, folder.st_ino, self.root, tuple(names), request.uri.query, is_json, self.follow_links,
                self.jail_root, int(time() // 60))
-        text = self._listings.find(key, request.received_at)
-        if text is None:
-            began = monotonic()
-            entries = self._entries(directory, names)
-            text = self._listings.find_for(key, began, entries)
-            if text is None:
-                text = self._make_listing(names, select(entries, view := View.parse(parameters)), view, is_json)
-                self._listings.keep(key, began, entries, text)
+
+        def make(items: Sequence[Item]) -> str:
+            view = View.parse(parameters)
+            listing = select(entries_of(items, self._is_hidden), view)
+            if is_json:
+                return listing_json(names, listing, view)
+            root = os.path.basename(os.path.realpath(self.root))
+            return listing_page(root, names, listing, view, self._extra, self._script)
+
+        text = self._listings.text(key, request.received_at, lambda: self._items(directory, names), make)
         request.response.headers.add("vary", "Accept")
         if is_json:
             self._send_json(request, text)
         else:
             self._send_page(request, text, self._script)
 
-    def _make_listing(self, names: Sequence[str], listing: Listing, view: View, is_json: bool) -> str:
-        if is_json:
-            return listing_json(names, listing, view)
-        root = os.path.basename(os.path.realpath(self.root))
-        return listing_page(root, names, listing, view, self._extra, self._script)
-
     def _entries(self, directory: Opened, names: Sequence[str]) -> list[Entry]:
         """What is in an open directory, and may be seen."""
+        return entries_of(self._items(directory, names), self._is_hidden)
+
+    def _items(self, directory: Opened, names: Sequence[str]) -> list[Item]:
         def look_behind(name: str) -> os.stat_result | None:
             try:
                 with closing(self._open_below((*names, name))) as opened:
@@ -287,7 +286,7 @@ class VirtualDirectory(KnownAttributes):
                 raise
 
         place = directory.descriptor if directory.descriptor >= 0 else os.path.join(self.root, *names)
-        return read_entries(place, look_behind, self._is_hidden)
+        return read_items(place, look_behind, self._is_hidden)
 
     def _refuse(self, request: HttpRequest, status: int) -> None:
         response = request.response

@@ -195,7 +195,7 @@ def test_errors_of_the_command_are_pages(directory: Path, caplog: pytest.LogCapt
         # Back at an address, since that name would be refused again.
         back, = re.findall(r'<a href="(http://127\.0\.0\.1:[0-9]+/)">Back to the list</a>', response.body.decode())
         assert requests.get(back, timeout=PATIENCE).status_code == 200
-        monkeypatch.setattr("blockingio.http_server.virtual_directory.read_entries", lambda *_: 1 // 0)
+        monkeypatch.setattr("blockingio.http_server.virtual_directory.read_items", lambda *_: 1 // 0)
         response = client.get("/sub/")
         assert response.status == 500 and b"The server failed at /sub/." in response.body
         assert b'<a href="/">Back to the list</a>' in response.body

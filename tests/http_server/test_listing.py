@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from blockingio.http_server.listing import Entry, View, read_entries, select
+from blockingio.http_server.listing import Entry, View, entries_of, read_items, select
 from blockingio.http_server.listing_page import date_text, listing_page, size_text
 
 
 def names_in(directory: Path) -> list[str]:
-    return [entry.name for entry in select(read_entries(str(directory), lambda name: None), View()).entries]
+    return [entry.name for entry in select(entries_of(read_items(str(directory), lambda name: None)), View()).entries]
 
 
 def test_directories_come_first_and_numbers_count(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
 def test_a_name_may_have_a_backslash(tmp_path: Path) -> None:
     (tmp_path / "back\\slash").write_bytes(b"")
     assert names_in(tmp_path) == ["back\\slash"]
-    assert 'href=back%5Cslash>' in page_of(read_entries(str(tmp_path), lambda name: None))
+    assert 'href=back%5Cslash>' in page_of(entries_of(read_items(str(tmp_path), lambda name: None)))
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EOVERFLOW, errno.EMFILE])
@@ -54,7 +54,7 @@ def test_of_what_cannot_be_looked_at_there_is_the_name(tmp_path: Path, number: i
 
     (tmp_path / "seen").write_bytes(b"")
     (tmp_path / "link").symlink_to("seen")
-    link, seen = select(read_entries(str(tmp_path), look_behind), View()).entries
+    link, seen = select(entries_of(read_items(str(tmp_path), look_behind)), View()).entries
     assert (link.name, link.is_directory, link.size, link.modified) == ("link", False, None, None)
     assert (seen.name, seen.size) == ("seen", 0)
 
@@ -62,7 +62,7 @@ def test_of_what_cannot_be_looked_at_there_is_the_name(tmp_path: Path, number: i
 def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     (tmp_path / "link").symlink_to("directory")
-    entries = select(read_entries(str(tmp_path), lambda name: os.stat(tmp_path / name)), View()).entries
+    entries = select(entries_of(read_items(str(tmp_path), lambda name: os.stat(tmp_path / name))), View()).entries
     assert [(entry.name, entry.is_directory) for entry in entries] == [("directory", True), ("link", True)]
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import threading
 from contextlib import ExitStack
 from html import unescape
 from pathlib import Path
@@ -18,7 +19,7 @@ import requests
 from blockingio import HttpRequest, HttpServer, Uri
 from blockingio.http_server import VirtualDirectory, virtual_directory
 from tests.http_server.sites import bound_by_permissions, send, site
-from tests.peers import PATIENCE, RawClient, serving
+from tests.peers import PATIENCE, RawClient, eventually, serving
 
 # ------------------------------------------------------------ what is found
 
@@ -494,7 +495,7 @@ def test_a_listing_is_made_anew_for_another_minute(root: Path, monkeypatch: pyte
 
 @pytest.mark.usefixtures("minute")
 def test_one_look_serves_all_listings_that_were_asked_for_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = calls_of("read_entries", monkeypatch)
+    looks = calls_of("read_items", monkeypatch)
     directory = _listing(root)
     with HttpServer.bind("127.0.0.1", 0) as server, ExitStack() as clients:
         requests = iter(server)
@@ -509,6 +510,30 @@ def test_one_look_serves_all_listings_that_were_asked_for_before(root: Path, mon
 
 
 @pytest.mark.usefixtures("minute")
+def test_a_request_that_waits_for_a_look_needs_none_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that came during a look are answered by the next one, all by one: four of their own would make five."""
+    looks: list[object] = []
+    go_on, look = threading.Event(), virtual_directory.read_items
+
+    def slow(*given: Any) -> Any:
+        looks.append(given)
+        if len(looks) == 2:
+            assert go_on.wait(PATIENCE)
+        return look(*given)
+
+    monkeypatch.setattr(virtual_directory, "read_items", slow)
+    with serving(_listing(root).serve_request, workers=4) as server, ExitStack() as clients:
+        peers = [clients.enter_context(RawClient(server.port)) for _ in range(4)]
+        first = peers[0].get("/").body
+        for client in peers:
+            client.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        eventually(lambda: len(looks) == 2 and server.connections_info().active == 4)
+        go_on.set()
+        assert {client.read_response("GET").body for client in peers} == {first}
+    assert len(looks) <= 4  # one of them may just have been on its way
+
+
+@pytest.mark.usefixtures("minute")
 def test_what_is_kept_of_listings_has_its_bounds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = calls_of("select", monkeypatch)
     with site(root, allow_directory_listing=True) as client:
@@ -516,7 +541,7 @@ def test_what_is_kept_of_listings_has_its_bounds(root: Path, monkeypatch: pytest
             client.get(f"/?{number}")
         assert client.get("/?16").status == 200 and len(made) == 17
         assert client.get("/?0").status == 200 and len(made) == 18  # it had made room
-        for bound in ("_LONGEST", "_MOST_ENTRIES"):
+        for bound in ("_LONGEST", "_MOST_ITEMS"):
             with monkeypatch.context() as smaller:
                 smaller.setattr(f"blockingio.http_server.listing_cache.{bound}", 1)
                 made.clear()
