@@ -56,10 +56,6 @@ class InternetAddress:
     ANY_IP_V4: ClassVar[InternetAddress]
     ANY_IP_V6: ClassVar[InternetAddress]
 
-    _address: str
-    _host: str
-    _type: InternetAddressType
-
     def __init__(self, address: str, type: InternetAddressType | None = None) -> None:
         if not isinstance(address, str):
             raise TypeError(f"an address is a str, not {address.__class__.__name__}")

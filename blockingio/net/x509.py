@@ -92,10 +92,6 @@ class X509Certificate:
     __slots__ = ("_der", "_end_validity", "_issuer", "_start_validity", "_subject")
 
     _der: bytes
-    _issuer: str
-    _start_validity: datetime
-    _end_validity: datetime
-    _subject: str
 
     @classmethod
     def from_der(cls, der: bytes) -> X509Certificate:

@@ -35,16 +35,13 @@ class HeaderValue:
     """
 
     __slots__ = ("_value", "_parameters", "_text")
-    _value: str
-    _parameters: dict[str, str | None]
-    _text: str | None                   # str(self), once it was asked for
 
     def __init__(self, value: str = "", parameters: Mapping[str, str | None] = _NO_PARAMETERS) -> None:
         if not isinstance(value, str):
             raise TypeError(f"expected a str as value, not {type(value).__name__}")
         self._value = value
         self._parameters = _checked(parameters)
-        self._text = None
+        self._text: str | None = None  # str(self), once it was asked for
 
     @staticmethod
     def parse(value: str, *, parameter_separator: str = ";", value_separator: str | None = None,

@@ -31,17 +31,6 @@ class Uri:
     __slots__ = ("_text", "_scheme", "_user_info", "_host", "_port", "_path", "_query", "_fragment",
                  "_segments", "_parameters")
 
-    _text: str
-    _scheme: str
-    _user_info: str
-    _host: str | None                   # with brackets; None: no authority
-    _port: int | None                   # None: the scheme's default
-    _path: str
-    _query: str | None
-    _fragment: str | None
-    _segments: tuple[str, ...] | None   # the last two are made when asked for
-    _parameters: Mapping[str, str] | None
-
     def __init__(self, *, scheme: str = "", user_info: str = "", host: str = "", port: int | None = None,
                  path: str = "", path_segments: Iterable[str] | None = None, query: str | None = None,
                  query_parameters: Mapping[str, str | Iterable[str]] | None = None,
@@ -71,7 +60,8 @@ class Uri:
     def _take(self, text: str, parts: _Parts) -> None:
         self._text = text
         self._scheme, self._user_info, self._host, self._port, self._path, self._query, self._fragment = parts
-        self._segments = self._parameters = None
+        self._segments: tuple[str, ...] | None = None  # this and the next are made when asked for
+        self._parameters: Mapping[str, str] | None = None
 
     @classmethod
     def _of(cls, parts: Parts) -> Uri:
