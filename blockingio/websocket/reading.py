@@ -107,7 +107,7 @@ class Reading:
         self._inbox.take_all()
         self.recall()
 
-    def next(self, seconds: float = inf) -> Message:
+    def within(self, seconds: float = inf) -> Message:
         """The next message.  StopIteration, TimeoutError, and what ended the connection: as Inbox.get."""
         if seconds == inf and current_thread() is not main_thread():
             return self.next_for_ever()
@@ -116,8 +116,15 @@ class Reading:
             self.recall()
             return self._inbox.get(seconds)
 
+    __next__ = within
+
+    def put_back(self, message: Message) -> bool:
+        """Give back what was given last: another reader gets it."""
+        self._inbox.put_back(message)
+        return True
+
     def next_for_ever(self) -> Message:
-        """``next`` for a thread that is not the main one."""
+        """``within`` for a thread that is not the main one."""
         inbox = self._inbox
         while True:
             if not inbox.is_empty:

@@ -18,6 +18,7 @@ from blockingio.websocket.client_handshake import connect
 from blockingio.websocket.compression import MIN_OWN_BITS, Agreement, CompressionOptions
 from blockingio.websocket.frames import BINARY, TEXT
 from blockingio.websocket.link import DEFAULT_SIZE, Link
+from blockingio.websocket.reading import Reading
 from blockingio.websocket.status import WebSocketStatus, check_close
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class WebSocket(Stream[str | bytes]):
 
     def __iter__(self) -> Iterator[str | bytes]:
         reading = self._link.reading
-        take = reading.next if current_thread() is main_thread() else reading.next_for_ever
+        take = reading.within if current_thread() is main_thread() else reading.next_for_ever
         while True:
             try:
                 message = take()
@@ -184,8 +185,8 @@ class WebSocket(Stream[str | bytes]):
             yield message
             del message  # hold nothing while waiting
 
-    def _timed_iterator(self) -> _TimedMessages:
-        return _TimedMessages(self._link)
+    def _timed_iterator(self) -> Reading:
+        return self._link.reading
 
     # ---------------------------------------------------------------- what goes
 
@@ -246,28 +247,6 @@ class WebSocket(Stream[str | bytes]):
             self._link.close_without_waiting(WebSocketStatus.INTERNAL_SERVER_ERROR)
             return
         self.close(WebSocketStatus.NORMAL_CLOSURE if kind is None else WebSocketStatus.INTERNAL_SERVER_ERROR)
-
-
-class _TimedMessages:
-    """The messages for a thread that waits with a limit, or may yet."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-
-    def __iter__(self) -> Iterator[str | bytes]:
-        return self
-
-    def __next__(self) -> str | bytes:
-        return self._link.reading.next()
-
-    def within(self, seconds: float) -> str | bytes:
-        """``next``, but TimeoutError where none comes in that time."""
-        return self._link.reading.next(seconds)
-
-    def put_back(self, event: str | bytes) -> bool:
-        """Give back what was given last: another reader gets it."""
-        self._link.inbox.put_back(event)
-        return True
 
 
 def _view_of(data: Buffer) -> memoryview:
