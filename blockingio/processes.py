@@ -50,7 +50,7 @@ _LOOK_EVERY = 0.05
 # Seconds of one wait: a signal in the instant before the interpreter goes to sleep does not wake it.
 _NAP = 1.0
 
-_END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_END_SIGNALS = frozenset((signal.SIGINT, signal.SIGTERM))
 
 
 def run(work: Callable[[HttpServer], object], server: HttpServer, processes: int, *, grace: float = 30) -> None:
@@ -157,12 +157,9 @@ class _Parent:
         self._signals.append(number)
         self._interrupts += number == signal.SIGINT
 
-    def _is_asked_to_end(self) -> bool:
-        return any(number in _END_SIGNALS for number in self._signals)
-
     def _serve(self) -> None:
         """Until a signal asks for the end."""
-        while not self._is_asked_to_end():
+        while _END_SIGNALS.isdisjoint(self._signals):
             self._reap()
             if signal.SIGHUP in self._signals:
                 self._signals = [number for number in self._signals if number != signal.SIGHUP]

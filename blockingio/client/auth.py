@@ -223,7 +223,7 @@ class CredentialStore:
                     if not entry.fits(challenge):
                         continue
                     credentials = entry.credentials
-                    if entry is refused and not _is_stale(challenge):
+                    if entry is refused and challenge.parameters.get("stale", "").lower() != "true":
                         self._entries = [other for other in self._entries if other is not entry]
                         continue
                     if isinstance(credentials, HttpClientDigestCredentials):
@@ -271,7 +271,3 @@ def _rank(challenge: Challenge) -> int:
         found = strength(challenge)
         return -1 if found is None else _BEST + found
     return {"bearer": _BEARER, "basic": _BASIC}.get(scheme, -1)
-
-
-def _is_stale(challenge: Challenge) -> bool:
-    return challenge.parameters.get("stale", "").lower() == "true"
