@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -239,10 +240,8 @@ class Channel:
 
     def half_close(self) -> None:
         """Nothing more will be sent: the peer reads to the end.  Never raises."""
-        try:
+        with suppress(OSError):  # it is gone already: just what is wanted
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it is gone already: just what is wanted
 
     def linger(self, seconds: float) -> None:
         """Read input away until it ends or the time is up, so that a reset cannot overtake our last bytes.
@@ -269,11 +268,9 @@ class Channel:
         """
         with self._lock:
             if self._open:
-                try:
+                with suppress(OSError):  # not connected any more
                     # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
                     socket.socket.shutdown(self.socket, socket.SHUT_RD if self._aborted else socket.SHUT_RDWR)
-                except OSError:
-                    pass  # not connected any more
 
     def abort(self) -> None:
         """``cut`` where something is missing in what was sent: the peer is not to take what it got for the whole.
@@ -284,10 +281,8 @@ class Channel:
         with self._lock:
             if self._open:
                 self._aborted = True
-                try:
+                with suppress(OSError):  # it is gone already
                     self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, system.RESET_ON_CLOSE)
-                except OSError:
-                    pass  # it is gone already
         self.cut()
 
     def reset(self) -> None:
@@ -298,10 +293,8 @@ class Channel:
         self.abort()
         with self._lock:
             if self._open:
-                try:
+                with suppress(OSError):  # not connected any more
                     socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
-                except OSError:
-                    pass  # not connected any more
 
     def close(self) -> None:
         """Give the socket back; for the one thread that still has it.  Idempotent."""

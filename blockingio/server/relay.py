@@ -8,6 +8,7 @@ passes on what comes, and a second thread passes on what goes out.
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from threading import Event
 
 from blockingio.net.channel import Channel
@@ -82,7 +83,7 @@ class Relay:
 
     def pass_in(self, first: bytes) -> None:
         """From the client to the new owner, beginning with what was read too far."""
-        try:
+        with suppress(OSError):  # one of the two has gone
             data = (self._rest + first)[self._passed :]
             while True:
                 if data:
@@ -95,8 +96,6 @@ class Relay:
                     continue
                 if not data:
                     break
-        except OSError:
-            pass  # one of the two has gone
         self._end(socket.SHUT_WR)
         self._is_over.set()
         self._passed_in.set()
@@ -129,7 +128,5 @@ class Relay:
         self._channel.close()
 
     def _end(self, how: int) -> None:
-        try:
+        with suppress(OSError):  # the owner has gone
             self._ours.shutdown(how)
-        except OSError:
-            pass  # the owner has gone
