@@ -11,6 +11,7 @@ import re
 import select
 import socket
 import ssl
+from contextlib import closing
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -272,9 +273,8 @@ def _chunked_size(rest: bytes) -> int | None:
 
 def observe(target: Target, question: Question) -> Observation:
     """Ask it, and see.  Raises Unreachable where the server is gone."""
-    exchange = Exchange(target)
     seen = Observation()
-    try:
+    with closing(Exchange(target)) as exchange:
         raw = target.fitted(question.case.raw)
         if question.staged:
             raw = _send_head(exchange, raw, seen)
@@ -289,9 +289,7 @@ def observe(target: Target, question: Question) -> Observation:
         exchange.wait_for_end()
         seen.rubbish = b"" if any(answer.status == 101 for answer in seen.answers) else exchange.rubbish
         seen.end = exchange.end
-        return seen
-    finally:
-        exchange.close()
+    return seen
 
 
 def _send_head(exchange: Exchange, raw: bytes, seen: Observation) -> bytes:

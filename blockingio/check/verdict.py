@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 from blockingio.check.cases import Seen
@@ -43,8 +44,7 @@ def baseline_of(target: Target) -> Baseline:
     """Raises Unreachable, NoHttp."""
     statuses = {}
     for method, body in (("GET", b""), ("HEAD", b""), ("POST", b"hello")):
-        exchange = Exchange(target)
-        try:
+        with closing(Exchange(target)) as exchange:
             exchange.send(target.plain(method, body))
             answer = exchange.answer_to(method)
             while answer is not None and answer.status < 200:
@@ -56,8 +56,6 @@ def baseline_of(target: Target) -> Baseline:
                 if found == "'open'":
                     found = "none that came to its end"
                 raise NoHttp(f"expected an answer of HTTP/1.1 to GET {target.path}, found {found}")
-        finally:
-            exchange.close()
     return Baseline(statuses)
 
 

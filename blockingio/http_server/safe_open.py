@@ -19,6 +19,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from errno import ELOOP, EMFILE, EMLINK, ENFILE, ENOENT, ENOMEM, ENOTDIR
 
 from blockingio.net.system import CAN_OPEN_BELOW, CAN_OPEN_DIRECTORIES, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_READ
@@ -95,11 +96,8 @@ def open_below(root: str, names: Sequence[str], *, follow_links: bool = True, ja
                 raise
         else:
             return _with_stat(descriptor, direct=True)
-    walk = _Walk(root, follow_links)
-    try:
+    with closing(_Walk(root, follow_links)) as walk:
         return walk.to(names)
-    finally:
-        walk.close()
 
 
 class _Walk:
