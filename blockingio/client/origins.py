@@ -11,6 +11,7 @@ from typing import Final
 from blockingio.client.target import Origin, host_field, origin_of
 from blockingio.errors import shown_uri
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.kept import keep
 from blockingio.values.uri import Uri
 
 # Origins that are known at a time: a program speaks with few, and one that visits many does not fill the memory.
@@ -55,7 +56,5 @@ class Origins:
         headers.set_trusted("accept-encoding", "gzip")
         headers.section()  # made once, and shared by the copies
         if len(host) <= _LONGEST:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[key] = origin, headers
+            keep(self._known, key, (origin, headers), _MOST)
         return origin, headers

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from blockingio.http_server.listing import PAGE_SIZE, Item
+from blockingio.values.kept import keep
 
 # Listings of one cache, and entries and characters of each: some 32 MB at most.
 _MOST = 16
@@ -52,7 +53,8 @@ class ListingCache:
         kept = self._kept.get(key)
         if kept is None:
             seen = _look(look, make, None)
-            self._keep(key, seen)
+            if _is_small(seen):
+                keep(self._kept, key, _Kept(seen), _MOST)
             return seen.text
         if kept.seen.looked_at <= asked_at:
             with kept.turn:
@@ -61,12 +63,6 @@ class ListingCache:
                     if not _is_small(kept.seen):
                         self._kept.pop(key, None)
         return kept.seen.text
-
-    def _keep(self, key: Hashable, seen: _Seen) -> None:
-        if _is_small(seen):
-            if len(self._kept) >= _MOST:
-                self._kept.clear()
-            self._kept[key] = _Kept(seen)
 
 
 def _look(look: Callable[[], Sequence[Item]], make: Callable[[Sequence[Item]], str], last: _Seen | None) -> _Seen:

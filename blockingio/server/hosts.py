@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from blockingio.net.address import InternetAddress
+from blockingio.values.kept import kept
 
 # A name as it stands in Host and in a list of names, in lower case and without a last dot.
 _LABEL = r"[0-9a-z_](?:[0-9a-z_\-]*[0-9a-z_])?"
@@ -28,8 +29,6 @@ class AllowedHosts:
     case count for nothing.  ValueError for what can be none.
     """
 
-    __slots__ = ("given", "_hosts", "_parents", "_any_address", "_answers")
-
     def __init__(self, given: Iterable[str], *, any_address: bool = False) -> None:
         if isinstance(given, str):
             raise ValueError(f"expected a list of hosts, found the one str {given!r}")
@@ -37,9 +36,7 @@ class AllowedHosts:
         self._any_address = any_address
         self._hosts: set[str] = set()
         self._parents: set[str] = set()  # of the wildcards
-        # What was asked lately, by any thread: each use is one step, also without the GIL, and two that
-        # meet write the same.
-        self._answers: dict[str, bool] = {}
+        self._find_kept = kept(_MOST_ANSWERS, _LONGEST_KEPT)(self._find)
         for host in self.given:
             if not isinstance(host, str):
                 raise ValueError(f"expected a str as host, found {host!r}")
@@ -55,16 +52,7 @@ class AllowedHosts:
 
         None and "": it names none, which no browser does.
         """
-        if not authority:
-            return True
-        answer = self._answers.get(authority)
-        if answer is None:
-            answer = self._find(authority)
-            if len(authority) <= _LONGEST_KEPT:
-                if len(self._answers) >= _MOST_ANSWERS:
-                    self._answers.clear()
-                self._answers[authority] = answer
-        return answer
+        return not authority or self._find_kept(authority)
 
     def _find(self, authority: str) -> bool:
         host = _spelled(re.sub(r":[0-9]*\Z", "", authority))

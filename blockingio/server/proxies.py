@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from blockingio.net.address import InternetAddress, unmapped
 from blockingio.values.grammar import OWS, QUOTED_STRING, TOKEN
 from blockingio.values.header_store import first_member
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.kept import keep, kept
 
 # What stands for a peer on a Unix-domain socket in the list.
 _UNIX = "unix"
@@ -42,9 +43,6 @@ _compiled = lru_cache(maxsize=None)(re.compile)
 _MOST_KEPT = 1024
 _LONGEST_KEPT = 256
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
 
 class _Client(NamedTuple):
     """What the fields say of a client."""
@@ -62,16 +60,13 @@ class TrustedProxies:
     ValueError for what can be none.
     """
 
-    __slots__ = ("given", "_networks", "_unix", "_peers", "_clients")
-
     def __init__(self, given: Iterable[str]) -> None:
         if isinstance(given, str):
             raise ValueError(f"expected a list of addresses, found the one str {given!r}")
         self.given = list(given) if isinstance(given, list) else tuple(given)
         self._unix = _UNIX in self.given
-        # What was found out before, since the same few ask again and again.  Used by any thread, in single steps of the
-        # dict's own; what two find out at once is equal.
-        self._peers: dict[str, bool] = {}
+        # What was found out before, since the same few ask again and again.
+        self._has_kept = kept(_MOST_KEPT, _LONGEST_KEPT)(self._has)  # of a peer; a zone has any length
         self._clients: dict[tuple[str, str | None, tuple[str, ...]], _Client] = {}
         # By kind and length of the prefix, so that many of one length cost one look.
         self._networks: dict[tuple[int, int], set[int]] = {}
@@ -82,12 +77,7 @@ class TrustedProxies:
 
     def has(self, peer: str) -> bool:
         """Whether this address is one of them; "" is a peer on a Unix-domain socket."""
-        known = self._peers.get(peer)
-        if known is None:
-            known = self._has(peer)
-            if len(peer) <= _LONGEST_KEPT:  # a zone has any length
-                _keep(self._peers, peer, known)
-        return known
+        return self._has_kept(peer)
 
     def _has(self, peer: str) -> bool:
         if not peer:
@@ -116,7 +106,7 @@ class TrustedProxies:
         if found is None:
             found = self._find_client(peer, headers)
             if len(x_forwarded_for or "") + sum(map(len, forwarded)) <= _LONGEST_KEPT:
-                _keep(self._clients, key, found)
+                keep(self._clients, key, found, _MOST_KEPT)
         return found
 
     def _find_client(self, peer: str, headers: HttpHeaders) -> _Client:
@@ -144,12 +134,6 @@ class TrustedProxies:
             return first_member(headers, name)
         members = headers[name].split(",")
         return members[-min(client.hops, len(members))].strip(OWS)
-
-
-def _keep(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
-    if len(known) >= _MOST_KEPT:
-        known.clear()
-    known[key] = value
 
 
 def _network(text: str) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from blockingio.errors import BadMessage
 from blockingio.server.budget import Budget
@@ -24,6 +24,7 @@ from blockingio.server.session import MAX_SESSIONS, Sessions
 from blockingio.server.thread_pool import ThreadPool
 from blockingio.server.timer import TimerThread
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.kept import keep
 from blockingio.wire.head import Fields, RequestHead, parse_fields, parse_request_line
 from blockingio.wire.limits import DEFAULT_LIMITS, Limits
 from blockingio.wire.spot import Spot, field_spots
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from blockingio.server.hosts import AllowedHosts
     from blockingio.server.proxies import TrustedProxies
     from blockingio.server.load_share import LoadShare
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 log = logging.getLogger("blockingio")
 
@@ -131,7 +129,8 @@ class ServerState:
         found = known.get(head)
         if found is None:
             found = self._parse_head(head)
-            _keep(known, head, found, len(head))
+            if len(head) <= _KNOWN_SIZE:
+                keep(known, head, found, _KNOWN_COUNT)
         return found
 
     def _parse_head(self, head: bytes) -> RequestHead:
@@ -151,7 +150,8 @@ class ServerState:
         fields = known.get((block, version))
         if fields is None:
             fields = parse_fields(block, version, self.limits, of_request=True)
-            _keep(known, (block, version), fields, len(block))
+            if len(block) <= _KNOWN_SIZE:
+                keep(known, (block, version), fields, _KNOWN_COUNT)
         return fields
 
     def forget_known(self) -> None:
@@ -179,13 +179,6 @@ class ServerState:
             headers.remove_all(name)
         headers.set("content-type", "text/plain; charset=utf-8")
         return headers
-
-
-def _keep(known: dict[K, V], key: K, found: V, size: int) -> None:
-    if size <= _KNOWN_SIZE:
-        if len(known) >= _KNOWN_COUNT:
-            known.clear()
-        known[key] = found
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""Results that are kept by the text that they were made of."""
+"""Results that are kept by what they were made of, for any thread, and within bounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
+_Key = TypeVar("_Key")
 _Result = TypeVar("_Result")
+
+
+def keep(known: dict[_Key, _Result], key: _Key, result: _Result, most: int) -> None:
+    """Put it in; all others are forgotten where there would be more than ``most``.
+
+    From any thread: each step is one of the dict's own, also without the GIL, and what two find out at once is equal.
+    """
+    if len(known) >= most:
+        known.clear()
+    known[key] = result
 
 
 def kept(count: int, longest: int) -> Callable[[Callable[[str], _Result]], Callable[[str], _Result]]:

@@ -12,6 +12,7 @@ from blockingio.server.response_head import phrase_of
 from blockingio.server.slots import Slots
 from blockingio.values.grammar import CONTENT_LENGTH_RE, FIELD_VALUE, FIELD_VALUE_RE, TOKEN_RE
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.kept import keep
 from blockingio.wsgi.file_wrapper import FileWrapper
 
 _STATUS_RE = re.compile(f"([2-9][0-9]{{2}}) ({FIELD_VALUE})")
@@ -207,8 +208,7 @@ def _check_piece(piece: object) -> None:
         raise TypeError(f"PEP 3333: the pieces of a body are bytes, found {type(piece).__name__}")
 
 
-# What was made of an application's start_response, by its arguments: applications repeat theirs too.  Used by any
-# thread, in single steps of the dict's own, also without the GIL; what two make at once is equal.
+# What was made of an application's start_response, by its arguments: applications repeat theirs too.
 _starts: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[tuple[int, str | None], HttpHeaders, int]] = {}
 _MOST_STARTS = 256
 # Fields of one that is kept, and characters of all of them: what an application repeats is short.
@@ -222,9 +222,7 @@ def _make_start(key: tuple[str, tuple[tuple[str, str], ...]]) -> tuple[tuple[int
     start = _make_status(status), *_make_section(fields)
     size = len(status) + sum([len(name) + len(value) for name, value in fields])
     if len(fields) <= _MOST_FIELDS and size <= _LONGEST_KEPT:
-        if len(_starts) >= _MOST_STARTS:
-            _starts.clear()
-        _starts[key] = start
+        keep(_starts, key, start, _MOST_STARTS)
     return start
 
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from blockingio.server.request import HttpRequest
 from blockingio.server.slots import Slots
 from blockingio.values.headers import HttpHeaders
+from blockingio.values.kept import keep
 from blockingio.wsgi.file_wrapper import FileWrapper
 
 # Header sections whose part of the environ is kept, and characters of one at most: clients repeat theirs, and the
@@ -29,8 +30,7 @@ _SCRIPT_NAME_RE = re.compile(r"(?:/[^/?#\x00-\x20\x7f]+)*")
 
 
 class Environs:
-    """Makes an application's environs.  Any thread may ask; ``_kept`` is used in single steps of the dict's
-    own, also without the GIL."""
+    """Makes an application's environs.  Any thread may ask."""
 
     def __init__(self, script_name: str, multiprocess: bool) -> None:
         if not isinstance(script_name, str) or not _SCRIPT_NAME_RE.fullmatch(script_name):
@@ -97,9 +97,7 @@ class Environs:
             size += len(key) + len(value)
         made = headers, authority, scheme, environ
         if size <= _LONGEST_KEPT:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            self._kept[id(headers)] = made
+            keep(self._kept, id(headers), made, _MOST_KEPT)
         return made
 
 
