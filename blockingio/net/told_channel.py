@@ -15,8 +15,11 @@ class _Told(NonBlockingChannel):
     The socket never blocks: so a send is over at once, and no thread waits for the peer with ``tap.lock`` held.
     """
 
-    __slots__ = ()
     tap: WireTap
+
+    def __init__(self, sock: socket.socket, tap: WireTap) -> None:
+        super().__init__(sock)
+        self.tap = tap
 
     def receive(self, size: int) -> bytes:
         self.tap.open()
@@ -49,12 +52,6 @@ class _Told(NonBlockingChannel):
 class ToldChannel(_Told):
     """Without TLS."""
 
-    __slots__ = ("tap",)
-
-    def __init__(self, sock: socket.socket, tap: WireTap) -> None:
-        super().__init__(sock)
-        self.tap = tap
-
     def send_row_now(self, row: tuple[bytes, ...]) -> int:
         return self.send_now(b"".join(row))
 
@@ -66,12 +63,6 @@ class ToldChannel(_Told):
 
 class ToldTlsChannel(_Told, DuplexTlsChannel):
     """With TLS: told is what OpenSSL is given, and what it gives."""
-
-    __slots__ = ("tap",)
-
-    def __init__(self, sock: socket.socket, tap: WireTap) -> None:
-        super().__init__(sock)
-        self.tap = tap
 
     def handshake(self, timeout: float | None) -> None:
         self.tap.open()
