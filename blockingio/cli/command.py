@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -76,10 +76,8 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
             open_browser(urls[0])
         ending = shutdown.wait(options.time) or Ending(0, f"Ended after {duration_text(options.time)} (--for)")
         service.site.let_go()
-        try:
+        with closing(service):
             shutdown.let_finish(server)
-        finally:
-            service.close()
     if ending.why:
         say(ending.why)
     return ending.status
@@ -95,11 +93,8 @@ def _end_after(options: argparse.Namespace, shutdown: Shutdown, complete: int) -
 def _serve_in_processes(server: HttpServer, options: argparse.Namespace, urls: Sequence[str],
                         log_file: LogFile | None) -> int:
     def work(ours: HttpServer) -> None:
-        service = _Service(ours, options, log_file)
-        try:
+        with closing(_Service(ours, options, log_file)) as service:
             ours.for_each(service.site.handle, workers=options.workers)
-        finally:
-            service.close()
 
     if options.open and urls:
         open_browser(urls[0]).join(FAREWELL)  # a fork is best made while no other thread runs

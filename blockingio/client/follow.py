@@ -11,7 +11,6 @@ from collections.abc import Callable
 from blockingio.client.auth import MOST_TRIES, StoredCredentials, ProtectionSpace
 from blockingio.client.exchange import Exchange
 from blockingio.client.prepared_request import EXPECTS_CONTENT
-from blockingio.client.proxy import Proxy
 from blockingio.client.redirects import SEE_OTHER, carry_over
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import RedirectException
@@ -71,34 +70,22 @@ def _answer_challenge(response: HttpClientResponse) -> Exchange | None:
     """
     if response.status_code not in (401, 407):
         return None
-    prepared = response.prepared
+    prepared, headers = response.prepared, response.headers
+    client, proxy = prepared.client, prepared.proxy
     entry: StoredCredentials | None = None
     proxy_entry: StoredCredentials | None = None
     if response.status_code == 401:
-        entry = _entry_for_server(response)
-    elif prepared.proxy is not None and prepared.is_absolute:
-        proxy_entry = _entry_for_proxy(response, prepared.proxy)
+        entry = client.credentials.answer_or_ask(
+            ProtectionSpace.of(prepared.uri), headers.get_all("www-authenticate"), prepared.attempt,
+            client.authenticate, prepared.uri)
+    elif proxy is not None and prepared.is_absolute:
+        proxy_entry = client.proxy_credentials.answer_or_ask(
+            ProtectionSpace.of_proxy(proxy.host, proxy.port), headers.get_all("proxy-authenticate"),
+            prepared.proxy_attempt, client.authenticate_proxy, proxy.host, proxy.port)
     if entry is None and proxy_entry is None or prepared.is_body_lost:
         return None
     response.dispose()
     new = prepared.again()
     carry_over(new.headers, is_trusted=True, has_content=True)
-    exchange: Exchange = prepared.client.begin(new, entry=entry, proxy_entry=proxy_entry)
+    exchange: Exchange = client.begin(new, entry=entry, proxy_entry=proxy_entry)
     return exchange
-
-
-def _entry_for_server(response: HttpClientResponse) -> StoredCredentials | None:
-    prepared = response.prepared
-    client = prepared.client
-    values = response.headers.get_all("www-authenticate")
-    return client.credentials.answer_or_ask(ProtectionSpace.of(prepared.uri), values, prepared.attempt,
-                                            client.authenticate, prepared.uri)
-
-
-def _entry_for_proxy(response: HttpClientResponse, proxy: Proxy) -> StoredCredentials | None:
-    prepared = response.prepared
-    client = prepared.client
-    values = response.headers.get_all("proxy-authenticate")
-    return client.proxy_credentials.answer_or_ask(
-        ProtectionSpace.of_proxy(proxy.host, proxy.port), values, prepared.proxy_attempt,
-        client.authenticate_proxy, proxy.host, proxy.port)
