@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -18,8 +19,7 @@ from blockingio.cli.site import Site, SiteOptions
 from blockingio.net import system
 from tests.cli.command import Command
 from tests.cli.sites import make_directory, send, site
-from tests.conftest import TlsContexts
-from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
+from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 
 pytestmark = pytest.mark.needs("dir_fd")
 
@@ -281,7 +281,7 @@ def test_a_client_that_goes_leaves_nothing(directory: Path, arrived: int) -> Non
 
 @pytest.mark.parametrize("limits", [{"body_timeout": 0.2}, {"body_timeout": None, "min_body_rate": 1 << 30}],
                          ids=["gap", "rate"])
-def test_a_client_that_stops_is_told_so(directory: Path, limits: dict[str, float], monkeypatch: pytest.MonkeyPatch
+def test_a_client_that_stops_is_told_so(directory: Path, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
                                         ) -> None:
     monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", 0.2)
     with serving(Site(directory, SiteOptions(upload=True)).handle, **limits) as server:

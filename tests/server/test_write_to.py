@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,7 @@ from blockingio import (
     HttpException, HttpRequest, HttpServer, InternetAddress, InternetAddressType, StateError, WireRecord)
 from blockingio.errors import BadMessage
 from blockingio.net import system
-from tests.conftest import TlsContexts
-from tests.peers import RawClient, eventually, serving
+from tests.peers import RawClient, TlsContexts, eventually, in_background, serving
 from tests.server.visits import post, post_chunks
 
 CONTENT = os.urandom((3 << 20) + 1)
@@ -151,6 +151,38 @@ def test_the_rest_is_written_where_the_file_stands(tmp_path: Path) -> None:
     assert file.read_bytes() == b"before" + CONTENT[:4] + CONTENT[100_000:] + b"behind"
 
 
+def test_few_bytes_between_many(tmp_path: Path) -> None:
+    """What comes in one segment each takes a page of a pipe each, which is not to fill up."""
+    file = tmp_path / "file"
+    with serving(into(file)) as server, RawClient(server.port) as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        client.send(HEAD % len(CONTENT))
+        sent = 0
+        for _ in range(4):
+            for size in (*[1] * 300, 600_000):
+                client.send(CONTENT[sent:sent + size])
+                sent += size
+        assert client.send(CONTENT[sent:]).read_response().body == str(len(CONTENT)).encode()
+    assert file.read_bytes() == CONTENT
+
+
+def test_into_what_is_no_file(tmp_path: Path, splice: Splices) -> None:
+    received: list[bytes] = []
+
+    def handler(request: HttpRequest) -> None:
+        way_out, way_in = os.pipe()
+        with open(way_out, "rb") as end, in_background(lambda: received.append(end.read())):
+            try:
+                request.response.write(str(request.write_to(way_in)))
+            finally:
+                os.close(way_in)
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as client:
+        assert client.send(post(CONTENT)).read_response().body == str(len(CONTENT)).encode()
+    assert received == [CONTENT] and not splice.moved
+
+
 @splices
 @pytest.mark.parametrize("number", [0, 1, 2, 3], ids=["first out of the socket", "first into the file", "later out",
                                                       "later in"])
@@ -179,7 +211,7 @@ def test_no_pipe_to_be_had(call: str, tmp_path: Path, splice: Splices, monkeypat
     def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE if call == "pipe" else errno.EPERM, "no more of them")
 
-    monkeypatch.setattr(os if call == "pipe" else system.fcntl, call, refuse)
+    monkeypatch.setattr("os.pipe" if call == "pipe" else "fcntl.fcntl", refuse)
     with serving(into(tmp_path / "file")) as server, RawClient(server.port) as client:
         exchange(client, tmp_path / "file", CONTENT, post(CONTENT))
     assert not splice.moved
@@ -215,7 +247,7 @@ SOON = 0.2
 @pytest.mark.parametrize("arrived", [10, 1 << 20], ids=["at its beginning", "in the middle"])
 @pytest.mark.parametrize("limits", [{"body_timeout": SOON}, {"body_timeout": None, "min_body_rate": 1 << 30}],
                          ids=["gap", "rate"])
-def test_a_client_that_stops(arrived: int, limits: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_client_that_stops(arrived: int, limits: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                              ) -> None:
     monkeypatch.setattr("blockingio.server.pace.BODY_GRACE", SOON)
     with serving(into(tmp_path / "file"), **limits) as server, RawClient(server.port) as client:
