@@ -43,7 +43,10 @@ class HttpException(Exception):
 
 
 class RedirectException(HttpException):
-    """A redirect that is not followed; ``redirects`` lists those that were, oldest first."""
+    """A redirect that is not followed; ``redirects`` lists those that were, oldest first.
+
+    Follows dart:io's RedirectException.
+    """
 
     def __init__(self, message: str, redirects: list[_RedirectInfo]) -> None:
         super().__init__(message)

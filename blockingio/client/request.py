@@ -53,6 +53,11 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
 
     The body goes with a Content-Length if one is set or all of it fits the buffer, else chunked.
     One that is dropped without close() gives up its connection.  Follows dart:io's HttpClientRequest.
+
+        request = client.post_url("http://127.0.0.1:4040/people")
+        request.headers.content_type = ContentType.JSON
+        request.write(json.dumps({"name": "Ann"}))
+        print(request.close().status_code)
     """
 
     __slots__ = ("_plan", "_exchange", "_cookies", "_working", "_response", "_failure", "_done")
@@ -298,6 +303,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
                 raise self._reason() from None
 
     def give_up(self) -> None:
+        """Cut the connection: the request cannot be completed."""
         self.phase = CLOSED
         self._exchange.give_up()
 

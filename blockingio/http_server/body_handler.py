@@ -30,7 +30,7 @@ class HttpBody:
     """A body and what it was taken for.
 
     ``type`` is "text" (``body`` is a str), "json" (what ``json.loads`` gave), "form" (a dict of
-    str and HttpBodyFileUpload by name) or "binary" (bytes).
+    str and HttpBodyFileUpload by name) or "binary" (bytes).  Follows package:http_server's HttpBody.
     """
 
     __slots__ = ("type", "body")
@@ -47,7 +47,8 @@ class HttpRequestBody(HttpBody):
     """A request's body, with the ``request`` that it came in.
 
     A context manager where files were spooled: leaving it closes them, as ``close`` does.  Without
-    it they are closed when the last reference to them goes, which the body itself has.
+    it they are closed when the last reference to them goes, which the body itself has.  Follows package:http_server's
+    HttpRequestBody.
     """
 
     __slots__ = ("request",)
@@ -69,7 +70,7 @@ class HttpRequestBody(HttpBody):
 
 
 class HttpClientResponseBody(HttpBody):
-    """A response's body, with the ``response`` that it came in."""
+    """A response's body, with the ``response`` that it came in.  Follows package:http_server's HttpClientResponseBody."""
 
     __slots__ = ("response",)
 
@@ -88,7 +89,8 @@ class HttpBodyFileUpload:
 
     With ``spool``, a file above 1 MiB is in a temporary file: ``content`` is an open binary file then, at its
     beginning, to be read and sought in, whatever the type is; text is not decoded.  It has no name, and goes with the
-    body: closed by the body's ``close``, or when the last reference to it goes.
+    body: closed by the body's ``close``, or when the last reference to it goes.  Follows package:http_server's
+    HttpBodyFileUpload.
     """
 
     __slots__ = ("filename", "content_type", "content")
@@ -109,6 +111,10 @@ class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
 
     ``default_encoding`` is that of text and forms whose type names no charset; ``spool`` is as for ``process_request``.
     A request with a broken body is answered and passed over.  Follows package:http_server's HttpBodyHandler.
+
+        for body in server.transform(HttpBodyHandler()):
+            body.request.response.write(f"{body.type}: {body.body!r}")
+            body.request.response.close()
     """
 
     def __init__(self, *, default_encoding: str = "utf-8", spool: Spool = None) -> None:

@@ -65,7 +65,8 @@ class MimeMultipart(Stream[bytes]):
 class MimeMultipartTransformer(StreamTransformer[bytes, MimeMultipart]):
     """Turns the bytes of a multipart body into its parts.
 
-    ``boundary`` is the parameter of the Content-Type; ValueError where it can be none.
+    ``boundary`` is the parameter of the Content-Type; ValueError where it can be none.  Follows package:mime's
+    MimeMultipartTransformer.
     """
 
     def __init__(self, boundary: str) -> None:

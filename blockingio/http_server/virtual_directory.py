@@ -64,6 +64,10 @@ class VirtualDirectory(KnownAttributes):
     ``follow_links``: links are followed, while ``jail_root`` is set only to what is below the root; True until switched
     off.  Where the system cannot see to that (Windows has no os.open with dir_fd and O_NOFOLLOW) none is followed while
     ``jail_root`` is set.
+
+        directory = VirtualDirectory("public")
+        directory.allow_directory_listing = True
+        server.for_each(directory.serve_request, workers=8)
     """
 
     root: Path

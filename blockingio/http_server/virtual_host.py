@@ -32,6 +32,10 @@ class VirtualHost(KnownAttributes):
     ``source`` is the first to be added.  A host that was added by its name goes before
     wildcards, and among those the longest goes first.  A request that none matches is answered
     403, unless ``unhandled`` was read.  Follows package:http_server's VirtualHost.
+
+        hosts = VirtualHost(server)
+        VirtualDirectory("docs").serve(hosts.add_host("docs.example"))
+        VirtualDirectory("blog").serve(hosts.add_host("*.blog.example"))
     """
 
     def __init__(self, source: Stream[HttpRequest] | None = None) -> None:

@@ -20,7 +20,10 @@ _RAW_LOOPBACK_IP_V6 = bytes(15) + b"\x01"
 
 
 class InternetAddressType(Enum):
-    """The kind of an address; ANY is only for asking ("either kind of IP"), no address is of that type."""
+    """The kind of an address; ANY is only for asking ("either kind of IP"), no address is of that type.
+
+    Follows dart:io's InternetAddressType.
+    """
 
     ANY = "any"
     IPV4 = "IPv4"

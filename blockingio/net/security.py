@@ -71,6 +71,11 @@ class SecurityContext(KnownAttributes):
     it is given some.  Every method may be called at any time, from any thread: contexts that were made before
     stay as they are, those made afterwards have the change.  Follows dart:io's SecurityContext, except
     that certificates and keys are PEM (certificates DER too) and not PKCS#12, which Python cannot read.
+
+        context = SecurityContext()
+        context.use_certificate_chain("server.crt")
+        context.use_private_key("server.key")
+        server = HttpServer.bind_secure("0.0.0.0", 443, context)
     """
 
     DEFAULT_CONTEXT: ClassVar[SecurityContext]
@@ -272,6 +277,7 @@ class SecurityContext(KnownAttributes):
         return context
 
     def make_client_context(self) -> ssl.SSLContext:
+        """A new one as of ``client_context``, for a client that changes it."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
         context.hostname_checks_common_name = False  # "MUST NOT be used by clients" (RFC 9110 4.3.4)
         # A trusted certificate that is no root means that one, not the root above it.

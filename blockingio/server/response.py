@@ -122,6 +122,7 @@ class HttpResponse(ResponseWriter):
         return self._connection.info
 
     def start_session(self, sessions: Sessions) -> None:
+        """A new session, and its cookie.  StateError once the response has begun."""
         if self.phase != OPEN:
             raise StateError("the response has begun: use request.session before the first write, so that its "
                              "cookie can be sent")

@@ -55,11 +55,11 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
             request.response.write("Hello, world!")
             request.response.close()
 
-    Connections are accepted from the first iteration on; until then they wait in the system's
-    backlog.  Any number of threads may iterate one server: each request goes to one of them.
-    An exception that leaves the loop answers its request with 500, where nothing was sent.  Should the
-    server be unable to accept connections any more, iterating raises OSError.
-    ``address`` and ``port`` are what it is bound to, also after close(); the port of a Unix-domain socket is 0.
+    Connections are accepted from the first iteration on; until then they wait in the system's backlog.  Any number of
+    threads may iterate one server: each request goes to one of them.  An exception that leaves the loop answers its
+    request with 500, where nothing was sent.  Should the server be unable to accept any more, iterating raises OSError.
+    ``address`` and ``port`` are what it is bound to, also after close(); the port of a Unix-domain socket is 0.  The
+    other attributes are settings, for any time and from any thread: ValueError for what makes no sense.
     Use as a context manager to close it on the way out.  Follows dart:io's HttpServer.
     """
 
@@ -188,7 +188,7 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
 
     @property
     def session_timeout(self) -> float:
-        """Seconds without a request after which a session ends; 20 minutes."""
+        """Seconds without a request after which a session ends, else ValueError.  Default: 1,200."""
         return self.state.sessions.timeout
 
     @session_timeout.setter
@@ -199,7 +199,7 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
 
     @property
     def max_sessions(self) -> int:
-        """Sessions at once, 100,000; for one more the least recently used ends, and its ``on_timeout`` is called."""
+        """Sessions at once; for one more the least recently used ends, ``on_timeout`` called.  Default: 100,000."""
         return self.state.sessions.most
 
     @max_sessions.setter
@@ -398,8 +398,8 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
 
 
 class HttpConnectionsInfo:
-    """Numbers of connections: ``total``, and of these ``active`` (a request or its response is in
-    progress), ``idle`` (waiting for a request) and ``closing`` (waiting for the client to close)."""
+    """Numbers of connections, as dart:io's HttpConnectionsInfo: ``total``, and of these ``active`` (a request or its
+    response is in progress), ``idle`` (waiting for a request) and ``closing`` (waiting for the client to close)."""
 
     __slots__ = ("total", "active", "idle", "closing")
 

@@ -31,6 +31,8 @@ class HttpSession(KnownAttributes, MutableMapping[Any, Any]):
     ``id`` is what the cookie BLOCKINGIOSESSID has.  ``is_new``: the client has not sent it back yet.  ``on_timeout``
     is called without arguments, on a background thread, once the session's time is up; None: nothing is.
     Requests of one client may run at once: each single access is safe, several together are yours to lock.
+
+        request.session["visits"] = request.session.get("visits", 0) + 1
     """
 
     id: str

@@ -56,6 +56,9 @@ class Stream(Generic[T]):
     is raised from the iteration, and iterating again goes on behind it, where the source can.
     ``is_broadcast``: each reader sees every event; False but for ``as_broadcast_stream`` and views of one, of which
     each reader has the view to itself.  Follows dart:async's Stream.
+
+        for request in server.where(lambda request: request.method == "GET").timeout(60):
+            ...  # TimeoutError after a minute without one
     """
 
     __slots__ = ()

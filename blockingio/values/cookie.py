@@ -34,6 +34,10 @@ class Cookie:
 
     ``secure``: browsers send it on TLS only; False until set.  ``http_only``: it is out of reach for scripts; True
     until switched off.  ValueError for a name, value or attribute that cannot be written, TypeError for the wrong type.
+
+        cookie = Cookie("language", "de")
+        cookie.max_age = 365 * 24 * 60 * 60
+        request.response.cookies.append(cookie)
     """
 
     __slots__ = ("_name", "_value", "_expires", "_max_age", "_domain", "_path", "_same_site", "secure", "http_only")

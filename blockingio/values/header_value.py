@@ -32,6 +32,8 @@ class HeaderValue:
     """A field value with parameters, immutable; follows dart:io's HeaderValue.
 
     A parameter without '=' has the value None.
+
+        HeaderValue.parse('form-data; name="file"').parameters["name"]  # "file"
     """
 
     __slots__ = ("_value", "_parameters", "_text")
@@ -101,6 +103,8 @@ class ContentType(HeaderValue):
     """A media type with its parameters, immutable (RFC 9110 8.3); follows dart:io's ContentType.
 
     The types, the names of parameters and the charset are lower-case.
+
+        response.headers.content_type = ContentType("text", "csv", charset="utf-8")
     """
 
     __slots__ = ()

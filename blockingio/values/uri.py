@@ -26,6 +26,10 @@ class Uri:
 
     Scheme and host are lower-cased, a port that is the scheme's default is left out; the path
     stays as written (``normalize_path`` removes dot segments).
+
+        uri = Uri.parse("http://a.example/people?name=Ann")
+        uri.path, uri.query_parameters["name"]  # "/people", "Ann"
+        str(uri.resolve("../about"))  # "http://a.example/about"
     """
 
     __slots__ = ("_text", "_scheme", "_user_info", "_host", "_port", "_path", "_query", "_fragment",

@@ -17,6 +17,9 @@ class WebSocketTransformer(StreamTransformer[HttpRequest, WebSocket]):
 
     ``protocol_selector`` is called with the subprotocols that a client offers, and gives one of them or
     None.  Follows dart:io's WebSocketTransformer.
+
+        for socket in server.transform(WebSocketTransformer()):
+            ...  # or, of one request: socket = WebSocketTransformer.upgrade(request)
     """
 
     def __init__(self, *, protocol_selector: Callable[[list[str]], str | None] | None = None,

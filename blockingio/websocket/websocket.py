@@ -40,6 +40,10 @@ class WebSocket(Stream[str | bytes]):
     itself with 1000; an exception inside makes that 1011, and goes on up.  For Ctrl-C and SystemExit it does not wait
     for the peer's Close.  ``ready_state`` is one of OPEN, CLOSING and CLOSED, and never CONNECTING.  Follows dart:io's
     WebSocket.
+
+        with WebSocket.connect("ws://127.0.0.1:4040/echo") as socket:
+            socket.add("Hello")
+            print(next(iter(socket)))
     """
 
     CONNECTING: ClassVar[int] = 0

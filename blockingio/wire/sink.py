@@ -253,6 +253,7 @@ class IOSink:
         self._send_buffered(sync=True)
 
     def close(self) -> Any:
+        """Send what is left, and the end of the message.  Idempotent."""
         raise NotImplementedError
 
     def _add(self, data: bytes) -> None:
