@@ -56,8 +56,6 @@ class Connection:
         self._own_timeout: float | None = None
         self.tap: WireTap | None = None  # what tells a wire_log of its present socket
 
-    # ------------------------------------------------------------ being made
-
     def hold(self, sock: socket.socket | Channel) -> None:
         """From now on ``cut`` and ``close`` concern it.  HttpException where it is too late: it is closed."""
         with self._guard:
@@ -105,8 +103,6 @@ class Connection:
         self._der = der
         self._wait_for_input = input_watch(sock)
 
-    # ------------------------------------------------------------ in use
-
     @property
     def certificate(self) -> X509Certificate | None:
         """The server's, None without TLS.  Outlives the connection."""
@@ -137,8 +133,6 @@ class Connection:
             self.ahead.appendleft(data[size:])
         return data[:size]
 
-    # ------------------------------------------------------------ how long to wait
-
     def limit_waits(self, seconds: float) -> None:
         """Each receive waits so long at most, or as long as the socket had been told, until ``lift_limit``."""
         sock = self.channel.socket
@@ -163,8 +157,6 @@ class Connection:
             return body.discard(DRAIN_SIZE)
         finally:
             sock.settimeout(timeout)
-
-    # ------------------------------------------------------------ the pool's questions
 
     def is_alive(self) -> bool:
         """Whether it can take a request: not at its end, and nothing came unasked."""

@@ -108,8 +108,6 @@ class Pool(Generic[C]):
             for key in list(self._hosts):
                 self._serve_waiting(key)
 
-    # ------------------------------------------------------------ taking
-
     def check_open(self) -> None:
         """StateError once close() was called."""
         if self._is_closed:
@@ -216,8 +214,6 @@ class Pool(Generic[C]):
         with self._guard:
             self._reaper = None
 
-    # ------------------------------------------------------------ giving back
-
     def release(self, key: Hashable, connection: C | None) -> None:
         try:
             with self._lock:
@@ -302,8 +298,6 @@ class Pool(Generic[C]):
                 self._lock.release()
             for connection in unwanted:
                 connection.close()
-
-    # ------------------------------------------------------------ ending
 
     def _begin_anew(self) -> None:
         """This is a forked child, with one thread: no request waits, and no connection is its own."""

@@ -82,8 +82,6 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
         self._failure: BaseException | None = None
         self._done: Future[HttpClientResponse] | None = None
 
-    # ------------------------------------------------------------ what is asked for
-
     @property
     def method(self) -> str:
         """The method, in upper case."""
@@ -149,8 +147,6 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
     def connection_info(self) -> HttpConnectionInfo | None:
         """The peer's address and port, and the local port; None on a socket without addresses."""
         return self._exchange.connection.info
-
-    # ------------------------------------------------------------ the end
 
     @property
     def done(self) -> Future[HttpClientResponse]:
@@ -246,8 +242,6 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
             is_aborted = self._failure is not None
         if is_aborted:
             raise self._reason()
-
-    # ------------------------------------------------------------ what IOSink asks for
 
     def _freeze_headers(self) -> None:
         headers = self._plan.headers

@@ -90,8 +90,6 @@ class HttpClientResponse(Stream[bytes]):
         if self._body is None and not self._is_takeover:
             self._settle()
 
-    # ------------------------------------------------------------ the head
-
     @property
     def headers(self) -> HttpHeaders:
         """The fields as they came; immutable."""
@@ -138,8 +136,6 @@ class HttpClientResponse(Stream[bytes]):
     def connection_info(self) -> HttpConnectionInfo | None:
         """The peer's address and port, and the local port; None on a socket without addresses."""
         return self._connection.info
-
-    # ------------------------------------------------------------ the body
 
     def __iter__(self) -> Iterator[bytes]:
         """The chunks of the body that are still to come, each of 256 KiB at most."""
@@ -223,8 +219,6 @@ class HttpClientResponse(Stream[bytes]):
             self._settle()
         return data
 
-    # ------------------------------------------------------------ what comes after
-
     def redirect(self, method: str | None = None, url: Uri | None = None, follow_loops: bool = False
                  ) -> HttpClientResponse:
         """Follow a redirect by hand: the response to the request that it leads to.
@@ -255,8 +249,6 @@ class HttpClientResponse(Stream[bytes]):
         sock = self._connection.detach(b"" if self._body is None else self._body.rest)
         lease.take_out()
         return sock
-
-    # ------------------------------------------------------------ inside
 
     @property
     def _is_takeover(self) -> bool:

@@ -218,8 +218,6 @@ class SecurityContext(KnownAttributes):
             return (f"<SecurityContext chain={chain!r} trusted_roots={self._with_trusted_roots}"
                     f" trusted={len(self._trusted)} client_authorities={len(self._client_authorities)}>")
 
-    # ------------------------------------------------------------------ what is put in
-
     def _use_certificate_chain(self, data: bytes, password: str | None, name: str) -> None:
         pem = "".join(map(ssl.DER_cert_to_PEM_cert, _certificates(data, name)))
         has_key = _PRIVATE_KEY_RE.search(data) and (password is not None or not _ENCRYPTED_RE.search(data))
@@ -251,8 +249,6 @@ class SecurityContext(KnownAttributes):
         with self._lock:
             certificates.extend(ders)
             self._made.clear()
-
-    # ------------------------------------------------------------------ what comes out
 
     def _context(self, kind: str, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         with self._lock:

@@ -103,8 +103,6 @@ class SendQueue:
                 return
         then(not self.failed)
 
-    # ---------------------------------------------------------------- room
-
     def _wait_for_client(self) -> None:
         """A writer that is far ahead of its client goes at the client's pace, where that has one.
 

@@ -140,8 +140,6 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         self._socket_file = SocketFile.of(address) if owns_socket else None
         _servers.add(self)
 
-    # ---------------------------------------------------------------- making one
-
     @classmethod
     def bind(cls, address: str | InternetAddress, port: int, *, backlog: int = 0,
              v6_only: bool = False, shared: bool = False) -> HttpServer:
@@ -237,8 +235,6 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         """
         return connection_table(self.state)
 
-    # ---------------------------------------------------------------- requests
-
     def __iter__(self) -> Iterator[HttpRequest]:
         """The requests, as they come, until the server is closed and what had come before is taken."""
         return iterate(self._begin_reading)
@@ -270,8 +266,6 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
         """
         return Workers(self.state, self._begin_reading, on_data or _ignore, workers, on_error, on_done,
                        cancel_on_error).work_in_background()
-
-    # ---------------------------------------------------------------- beginning and end
 
     def _begin_reading(self) -> RequestQueue:
         """The queue, with one reader more; the first one begins to accept.

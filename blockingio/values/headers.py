@@ -39,8 +39,6 @@ class HttpHeaders(HeaderNames, HeaderStore):
 
     __slots__ = ()
 
-    # ------------------------------------------------------------ dates
-
     @property
     def date(self) -> datetime | None:
         """The Date field (RFC 9110 6.6.1), None where there is none or it is no date.
@@ -86,8 +84,6 @@ class HttpHeaders(HeaderNames, HeaderStore):
             self.discard(lower)
         else:
             self.set_trusted(lower, HttpDate.format(date))
-
-    # ------------------------------------------------------------ host
 
     @property
     def host(self) -> str | None:
@@ -151,8 +147,6 @@ class HttpHeaders(HeaderNames, HeaderStore):
         if not port:
             return host, _DEFAULT_PORT
         return host, int(port) if re.fullmatch("[0-9]{1,5}", port) else None
-
-    # ------------------------------------------------------------ content and connection
 
     @property
     def content_type(self) -> ContentType | None:

@@ -73,8 +73,6 @@ class Uri:
         self._take(*references.join(parts))
         return self
 
-    # ------------------------------------------------------------ from text
-
     @classmethod
     def parse(cls, text: str) -> Uri:
         """Parse an absolute URI or a relative reference.
@@ -130,8 +128,6 @@ class Uri:
                 path = percent.escape(target, PATH_CHARACTERS)
                 self._take(path, ("", "", None, None, path, None, None))
         return self
-
-    # ------------------------------------------------------------ from parts
 
     @classmethod
     def http(cls, authority: str, path: str = "", query_parameters: Mapping[str, Any] | None = None) -> Uri:
@@ -210,8 +206,6 @@ class Uri:
 
     def _parts(self) -> Parts:
         return Parts(self._scheme, self._user_info, self._host, self._port, self._path, self._query, self._fragment)
-
-    # ------------------------------------------------------------ parts
 
     @property
     def scheme(self) -> str:
@@ -319,8 +313,6 @@ class Uri:
             raise ValueError(f"expected a file URI without query and fragment, found {self._text[:200]!r}")
         return to_file_path(self.host, self._path)
 
-    # ------------------------------------------------------------ encoding
-
     @staticmethod
     def encode_component(text: str) -> str:
         """Percent-encode all but ASCII letters, digits and -_.!~*'() (as encodeURIComponent)."""
@@ -344,8 +336,6 @@ class Uri:
         """
         return {percent.decode_strict(name, encoding): percent.decode_strict(value, encoding)
                 for name, value in percent.query_pairs(query) if name}
-
-    # ------------------------------------------------------------ as a value
 
     def __str__(self) -> str:
         return self._text

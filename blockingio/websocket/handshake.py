@@ -67,8 +67,6 @@ def check_protocols(protocols: tuple[str, ...] | list[str]) -> None:
         raise ValueError(f"the protocols are {', '.join(protocols)}, expected each once")
 
 
-# -------------------------------------------------------------------- extensions
-
 def parse_extensions(headers: HttpHeaders) -> list[Extension]:
     """All that Sec-WebSocket-Extensions names, in order."""
     return [extension for value in headers.get_all("sec-websocket-extensions") for extension in _parse(value)]

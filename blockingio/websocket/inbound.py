@@ -89,8 +89,6 @@ class Inbound:
             if not self.left:
                 self._end_frame(events)
 
-    # ---------------------------------------------------------------- a frame's head
-
     def _begin_frame(self, data: bytes, at: int) -> int:
         """Take a head; where its payload begins, 0 where it is not all here.  Raises Violation as early as can be."""
         have = len(data) - at
@@ -156,8 +154,6 @@ class Inbound:
             inflater = self._inflater if first & RSV1 else None
             message = self._message = Message(first & 0x0F == TEXT, inflater, self.max_size)
         message.check_frame(size)
-
-    # ---------------------------------------------------------------- a frame's payload
 
     def _take(self, piece: bytes, events: list[Event]) -> None:
         self.left -= len(piece)

@@ -99,8 +99,6 @@ class WebSocket(Stream[str | bytes]):
         state = ("connecting", "open", "closing", "closed")[self.ready_state]
         return f"<WebSocket {state}{'' if self.close_code is None else f' {int(self.close_code)}'}>"
 
-    # ---------------------------------------------------------------- what it is
-
     @property
     def ready_state(self) -> int:
         """OPEN, CLOSING once one side has closed, CLOSED once both have, or the peer has vanished."""
@@ -176,8 +174,6 @@ class WebSocket(Stream[str | bytes]):
         self._link.when_ended(lambda: done.set_result(self))
         return done
 
-    # ---------------------------------------------------------------- what comes
-
     def __iter__(self) -> Iterator[str | bytes]:
         reading = self._link.reading
         take = reading.within if current_thread() is main_thread() else reading.next_for_ever
@@ -191,8 +187,6 @@ class WebSocket(Stream[str | bytes]):
 
     def _timed_iterator(self) -> Reading:
         return self._link.reading
-
-    # ---------------------------------------------------------------- what goes
 
     def add(self, data: str | Buffer) -> None:
         """Send one message: a str as text, anything bytes-like as binary; returns once the system has it.
@@ -230,8 +224,6 @@ class WebSocket(Stream[str | bytes]):
         link = self._link
         if link.is_closed_here or (not link.writer.send(opcode, payload) and link.is_closed_here):
             raise StateError("the WebSocket was closed here: nothing can be added any more")
-
-    # ---------------------------------------------------------------- its end
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Send Close, and wait up to 5 s for the peer's; then the connection is cut.  Idempotent, from any thread.

@@ -42,8 +42,6 @@ class Writer:
         self._pong: list[bytes] = []
         self._is_retrying = False  # under _lock
 
-    # ---------------------------------------------------------------- messages
-
     def send(self, opcode: int, payload: bytes | memoryview) -> bool:
         """Send a whole message, and wait until the kernel has it; False where nothing could be sent any more before.
 
@@ -94,8 +92,6 @@ class Writer:
         """Under the lock."""
         self.is_broken = True  # first: where it is closed by this, that is known too
         self.is_closed = True
-
-    # ---------------------------------------------------------------- control frames
 
     def pong(self, payload: bytes) -> None:
         """Answer a Ping.  Never waits, never raises; nothing once it is closed."""

@@ -103,8 +103,6 @@ class Reader:
         if self._body is not None:
             yield from self._end_body()
 
-    # ---------------------------------------------------------------- lines
-
     def _take_line(self) -> tuple[bytes, str] | None:
         """A line without its end, and that; None where it is not whole."""
         at = self._data.find(b"\n")
@@ -129,8 +127,6 @@ class Reader:
     def _line(self, line: bytes, ending: str, remark: str) -> Line:
         text, remark = self._shown_line(line, remark)
         return Line(text, ending, remark)
-
-    # ---------------------------------------------------------------- heads
 
     @_by_line
     def _read_head(self, line: bytes, ending: str) -> Iterator[Line]:
@@ -205,8 +201,6 @@ class Reader:
             yield "all that comes is the body, until the connection ends"
         self._body = _body_of(head, self._limit)
 
-    # ---------------------------------------------------------------- bodies
-
     def _read_fixed(self) -> Iterator[Line]:
         yield from self._read_part()
         if not self._left:
@@ -238,8 +232,6 @@ class Reader:
         """The framing is broken, or of another protocol: what comes is shown as text."""
         self._body = BodyText(self._limit, masks=not self._secrets, hides_more=self._head.hides_more)
         self._step = self._read_to_the_end
-
-    # ---------------------------------------------------------------- chunks
 
     @_by_line
     def _read_chunk_size(self, line: bytes, ending: str) -> Iterator[Line]:

@@ -113,8 +113,6 @@ class WsgiAnswer:
         if self._begun:
             self._response.add_error(HttpException(f"the application failed: {error}"))
 
-    # ---------------------------------------------------------------- how it goes
-
     def _set_head(self, length: int) -> None:
         """Status and fields, and Content-Length where ``length`` is not -1."""
         if self._status is None:
