@@ -167,7 +167,10 @@ class ServerState:
 
     def new_headers(self) -> HttpHeaders:
         """What the headers of one answer begin with: the default ones, with server_header over their Server."""
-        headers = self.default_response_headers.copy()
+        begin = self.default_response_headers
+        if begin.kept_section is None:
+            begin.section()  # what becomes of it with another type is kept with it
+        headers = begin.copy()
         if self.server_header is not None:
             headers.remove_all("server")
         return headers

@@ -29,11 +29,21 @@ RECEIVED: Final = "the headers of a received message cannot be changed"
 # Fields that the sender of a message writes by itself: how it is framed, and what becomes of the connection.
 FRAMING_NAMES: Final = frozenset(("connection", "content-length", "transfer-encoding"))
 
+# Types that one section keeps, and characters of one: a handler that answers with ever other ones gains nothing.
+_TYPES_KEPT = 16
+_LONGEST_KEPT = 256
+
 
 class Section:
-    """The lines of a header section as bytes; immutable."""
+    """The lines of a header section as bytes; immutable, but for what it keeps.
 
-    __slots__ = ("data", "has_framing", "has_origin", "is_usual", "codec")
+    ``by_type`` keeps what becomes of it with another Content-Type, by that field's text: nearly all answers begin with
+    the same fields, and have one of a few types.  None: nothing is kept.  Any thread may read it and put into it.
+    """
+
+    __slots__ = ("data", "has_framing", "has_origin", "is_usual", "codec", "by_type")
+
+    by_type: dict[str, Section] | None
 
     def __init__(self, lines: dict[str, str], content_types: list[str] | None) -> None:
         self.codec = DEFAULT_CODEC if content_types is None else codec_of_type(content_types[0])
@@ -41,6 +51,13 @@ class Section:
         self.has_framing = "content-length" in lines or "transfer-encoding" in lines or "connection" in lines
         self.has_origin = "date" in lines or "server" in lines  # which a server else writes by itself
         self.is_usual = not (self.has_framing or self.has_origin)
+        self.by_type = {}
+
+    def keep(self, content_type: str, section: Section) -> None:
+        """What becomes of this with that type, where it may be met again.  It keeps no others by itself."""
+        if self.by_type is not None and len(self.by_type) < _TYPES_KEPT and len(content_type) <= _LONGEST_KEPT:
+            self.by_type[content_type] = section
+            section.by_type = None
 
 
 class HeaderStore(MutableMapping[str, str]):
@@ -261,7 +278,20 @@ class HeaderStore(MutableMapping[str, str]):
             if self._version == "1.0":
                 raise HttpException("HTTP/1.0 knows no Transfer-Encoding")
             self.discard("content-length")
+        elif lower == "content-type":
+            self._put_type(texts)
+            return
         self._put_texts(lower, texts)
+
+    def _put_type(self, texts: list[str]) -> None:
+        """Content-Type, where the section that comes of it may be known."""
+        before = self.kept_section
+        self._put_texts("content-type", texts)
+        if before is not None and before.by_type is not None and self._case is None:
+            text = texts[0]
+            self.kept_section = before.by_type.get(text)
+            if self.kept_section is None:
+                before.keep(text, self.section())
 
     def _put_texts(self, lower: str, texts: list[str]) -> None:
         self.by_name[lower] = texts

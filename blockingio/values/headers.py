@@ -168,7 +168,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
         if content_type is None:
             self.discard("content-type")
         elif isinstance(content_type, ContentType):
-            self._put_texts("content-type", field_texts(str(content_type)))
+            self._put_type(field_texts(str(content_type)))
         else:
             raise TypeError(f"expected a ContentType or None, not {type(content_type).__name__}")
 

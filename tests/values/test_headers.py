@@ -435,6 +435,61 @@ def test_a_change_of_the_original_leaves_copies_alone() -> None:
     assert double.encode() == b"x: 1\r\nY: 2\r\n"
 
 
+@pytest.mark.parametrize("names", [["a", "content-type", "b"], ["a", "b"], ["content-type"], []])
+def test_copies_with_a_content_type_are_as_if_nothing_were_kept_of_the_ones_before(names: list[str]) -> None:
+    """What becomes of fields with another type is kept with them, for the next copy."""
+    first, texts = HttpHeaders(), ["text/html; charset=utf-8", "image/png", "text/html; charset=utf-8"]
+    for name in names:
+        first.set(name, "text/plain")
+    first.encode()
+
+    def with_type(text: str, *, begin: HttpHeaders, more: bool = False) -> HttpHeaders:
+        headers = begin.copy()
+        if more:
+            headers.add("x-first", "1")
+        headers.set("content-type", text)
+        return headers
+
+    for text in texts * 2:
+        for change in (lambda headers: None, lambda headers: headers.set("x-more", "1"),
+                       lambda headers: headers.set("content-type", "a/b"),
+                       lambda headers: headers.discard("content-type"),
+                       lambda headers: headers.set("Content-Type", "a/b", preserve_header_case=True),
+                       lambda headers: headers.add("Transfer-Encoding", "chunked")):
+            for more in (False, True):
+                anew = HttpHeaders()
+                for name in names:
+                    anew.set(name, "text/plain")
+                kept, new = with_type(text, begin=first, more=more), with_type(text, begin=anew, more=more)
+                for headers in (kept, new):
+                    change(headers)
+                assert kept.encode() == new.encode() and kept == new
+                assert kept.section().codec == new.section().codec
+                assert kept.section().is_usual == new.section().is_usual
+    spelled = first.copy()
+    spelled.set("Content-Type", "image/png", preserve_header_case=True)
+    spelled.encode()
+    spelled.content_type = ContentType.HTML
+    again = spelled.copy()
+    again.content_type = ContentType.HTML
+    assert again.encode() == spelled.encode()
+
+
+def test_what_is_kept_of_content_types_has_a_bound() -> None:
+    """Neither many types nor long ones pile up, nor types behind types."""
+    first = HttpHeaders()
+    kept = first.section().by_type
+    assert kept is not None
+    for number in range(1000):
+        headers = first.copy()
+        headers.set("content-type", f"a/{number}")
+        headers.set("content-type", f"b/{number}")
+        long = first.copy()
+        long.set("content-type", f"a/{number}" + "x" * 1000)
+    assert 0 < len(kept) <= 16 and max(map(len, kept)) <= 256
+    assert all(section.by_type is None for section in kept.values())
+
+
 def test_a_copy_for_another_version() -> None:
     headers = HttpHeaders()
     assert headers.persistent_connection and not HttpHeaders.from_fields([], "1.0").copy().persistent_connection
