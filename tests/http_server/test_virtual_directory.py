@@ -476,7 +476,11 @@ def test_a_listing_is_made_once_and_shows_each_change_at_once(root: Path, monkey
             with open(root / "hello.txt", "ab") as file:
                 file.write(b"more")
             assert sizes(client)["hello.txt"] == first["hello.txt"] + 4 * count
-        (root / "sub" / "new.txt").write_bytes(b"x")
+
+
+@pytest.mark.needs("dir_fd")
+def test_a_listing_shows_each_change_behind_a_link_at_once(root: Path) -> None:
+    with site(root, allow_directory_listing=True) as client:
         (root / "hello.txt").unlink()
         (root / "hello.txt").symlink_to("sub/new.txt")
         for content in (b"x", b"xy", b"xyz"):
