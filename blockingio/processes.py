@@ -23,6 +23,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any, NoReturn
 
+from blockingio.net.system import CAN_FORK
 from blockingio.server.load_share import LoadShare
 from blockingio.server.server import HttpServer
 from blockingio.stream.thread import Thread
@@ -72,7 +73,7 @@ def run(work: Callable[[HttpServer], object], server: HttpServer, processes: int
         raise ValueError(f"processes is {processes}, expected at least 1")
     if threading.current_thread() is not threading.main_thread():
         raise ValueError(f"run() hears signals, expected the main thread, found {threading.current_thread().name}")
-    if not hasattr(os, "fork"):
+    if not CAN_FORK:
         raise OSError("this system has no fork: one process is all there can be")
     _Parent(work, server, processes, grace).run()
 

@@ -36,7 +36,7 @@ _LOCK = "https.lock"
 _HOSTS_RE = re.compile(r"^Hosts: (.*)$", re.MULTILINE)
 _CERTIFICATE_RE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
-_NEW = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_NEW = os.O_WRONLY | os.O_CREAT
 
 
 class KeptCertificate(NamedTuple):

@@ -15,7 +15,7 @@ from blockingio.cli.environment import read_environment
 from blockingio.cli.output import on_one_line
 from blockingio.cli.share_limits import parse_duration
 from blockingio.cli.site import MOST_UPLOADED
-from blockingio.net.system import AF_UNIX, CAN_WRITE_BELOW
+from blockingio.net.system import AF_UNIX, CAN_FORK, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
 from blockingio.server.log_format import LOG_FORMATS
 from blockingio.values.arguments import whole_number
@@ -209,7 +209,7 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
     if not os.access(directory, os.R_OK | os.X_OK):
         parser.error(f"cannot serve {directory}: it may not be read")
     check_numbers(parser, options)
-    if options.processes > 1 and not hasattr(os, "fork"):
+    if options.processes > 1 and not CAN_FORK:
         parser.error("argument --processes: this system has no fork, so expected 1")
     if options.after == 0:
         parser.error("argument --after: expected at least 1")

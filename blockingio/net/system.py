@@ -282,6 +282,8 @@ def claim_port(sock: socket.socket, *, shared: bool) -> None:
 
 # ---------------------------------------------------------------------- processes and threads
 
+CAN_FORK = hasattr(os, "fork")
+
 
 def after_fork_in_child(function: Callable[[], object]) -> None:
     """Call it in each child that is forked from now on; where the system cannot fork there will be none."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from blockingio.server.state import log
 
 # Every write goes to the end, also where other processes write to the same file.
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class LogFile:
