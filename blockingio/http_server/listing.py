@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -114,8 +115,8 @@ def select(entries: Sequence[Entry], view: View) -> Listing:
     Directories come first, each sort by name as people sort: 2 before 10, case passed over.
     """
     if view.filter:
-        wanted = view.filter.casefold()
-        entries = [entry for entry in entries if wanted in shown(entry.name).casefold()]
+        wanted = _folded(view.filter)
+        entries = [entry for entry in entries if wanted in _folded(shown(entry.name))]
     entries = sorted(entries, key=_order)
     folders = [entry for entry in entries if entry.is_directory]
     files = [entry for entry in entries if not entry.is_directory]
@@ -132,6 +133,11 @@ def select(entries: Sequence[Entry], view: View) -> Listing:
     start = (min(view.page, pages) - 1) * PAGE_SIZE
     shown_ones = [*folders, *files][start:start + PAGE_SIZE]
     return Listing(shown_ones, len(folders), len(files), sum(entry.size or 0 for entry in files), pages)
+
+
+def _folded(text: str) -> str:
+    """Without case, and each letter with its marks as one character: some systems' names have them as two."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _order(entry: Entry) -> tuple[bool, list[str | int], str]:

@@ -94,9 +94,13 @@ for(const zone of document.querySelectorAll(".utc"))zone.remove();
 const box=document.querySelector("[type=search]");if(!box)return;
 const summary=document.querySelector("#summary"),all=summary.textContent;
 const rest=document.querySelector("#list [rel]")?" of this page. Enter looks through all pages.":"";
-const narrow=()=>{const wanted=box.value.toLowerCase();let left=0;
-for(const row of rows)left+=!(row.hidden=!row.cells[0].textContent.toLowerCase().includes(wanted));
-summary.textContent=left<rows.length?`${left} of ${rows.length} shown${rest}`:all};
+const plain=text=>text.normalize().toLowerCase(),given=plain(box.defaultValue);
+const narrow=()=>{const wanted=plain(box.value);let left=0;
+for(const row of rows)left+=!(row.hidden=!plain(row.cells[0].textContent).includes(wanted));
+summary.textContent=!wanted.includes(given)?"Enter looks through all names.":
+left<rows.length?`${left} of ${rows.length} shown${rest}`:all;
+for(const link of document.querySelectorAll("#list th a")){const to=new URL(link.href);
+to.searchParams.delete("filter");if(box.value)to.searchParams.set("filter",box.value);link.href=to.href}};
 box.addEventListener("input",narrow);narrow()};show();
 """
 

@@ -92,6 +92,30 @@ def test_sorting_and_narrowing(browser: Browser, directory: Path) -> None:
         browser.type("[type=search]", "A")
         eventually(lambda: names(browser) == ["a2.txt", "a10.txt"], ANSWERING)
         assert browser.text("#summary") == "2 of 5 shown"
+        # Sorted another way the list stays narrow, and says so once that is taken back.
+        browser.click("th:nth-child(2) a")
+        eventually(lambda: browser.url == url + "?sort=size&order=asc&filter=A", ANSWERING)
+        assert names(browser) == ["a2.txt", "a10.txt"] and browser.text("#summary") == "0 folders, 2 files, 2.0 kB"
+        browser.type("[type=search]", "a1")
+        assert browser.text("#summary") == "1 of 2 shown"
+        browser.type("[type=search]", "b")
+        assert browser.text("#summary") == "Enter looks through all names."
+        browser.press(ENTER)
+        eventually(lambda: names(browser) == ["sub", "Bild.png"], ANSWERING)
+        browser.run("const box = document.querySelector('[type=search]'); box.value = '';"
+                    "box.dispatchEvent(new Event('input'))")
+        browser.click("th:first-child a")
+        eventually(lambda: browser.url == url + "?sort=name&order=asc", ANSWERING)
+
+
+def test_letters_with_marks_are_found_however_they_are_written(browser: Browser, directory: Path) -> None:
+    """Some systems write them as two characters, and no keyboard does."""
+    (directory / "o\u0308l.txt").touch()
+    with page_of(directory) as url:
+        for target in ("", "?filter=%C3%B6"):
+            browser.open(url + target)
+            browser.type("[type=search]", "\u00d6")
+            assert names(browser) == ["o\u0308l.txt"]
 
 
 def test_times_are_local(browser: Browser, directory: Path) -> None:
