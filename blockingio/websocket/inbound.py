@@ -25,14 +25,13 @@ _WHOLE_BINARY = FIN | BINARY
 
 
 class Inbound:
-    __slots__ = ("max_size", "left", "_is_masked", "_bit", "_inflater", "_part", "_key", "_opcode", "_is_fin",
+    __slots__ = ("max_size", "left", "_bit", "_inflater", "_part", "_key", "_opcode", "_is_fin",
                  "_control", "_message", "_is_closed")
 
     def __init__(self, *, is_masked: bool, inflater: Inflater | None, max_size: int | None) -> None:
         self.max_size = max_size  # bytes of a message, None: any; may be changed by any thread between two frames
         self.left = 0  # bytes of the frame's payload that have yet to come
-        self._is_masked = is_masked  # the peer is a client
-        self._bit = MASKED if is_masked else 0
+        self._bit = MASKED if is_masked else 0  # masked: the peer is a client
         self._inflater = inflater
         self._part = b""  # a head that is coming in pieces
         # The frame whose payload is coming.
@@ -109,7 +108,7 @@ class Inbound:
             if at > len(data):
                 return 0
             _check_size(size, wide)
-        if self._is_masked:
+        if self._bit:
             self._key = data[at : at + 4]
             at += 4
             if at > len(data):
@@ -142,7 +141,7 @@ class Inbound:
 
     def _check_second(self, first: int, second: int, size: int) -> None:
         if (second & MASKED) != self._bit:
-            raise _broken("a frame of a client is not masked" if self._is_masked else "a frame of a server is masked")
+            raise _broken("a frame of a client is not masked" if self._bit else "a frame of a server is masked")
         if size > MAX_CONTROL_SIZE and first & 0x0F >= CLOSE:
             raise _broken(f"a control frame has more than {MAX_CONTROL_SIZE} bytes")
         if first & 0x0F == CLOSE and size == 1:
@@ -158,7 +157,7 @@ class Inbound:
     def _take(self, piece: bytes, events: list[Event]) -> None:
         self.left -= len(piece)
         payload: bytes | bytearray = piece
-        if self._is_masked:
+        if self._bit:
             payload = apply_mask(piece, self._key)
             self._key = rotate(self._key, len(piece))
         if self._opcode >= CLOSE:

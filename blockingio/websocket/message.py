@@ -16,11 +16,10 @@ _LARGE = 4096
 
 
 class Message:
-    __slots__ = ("_is_text", "_check", "_inflater", "_max_size", "_size", "_pieces")
+    __slots__ = ("_check", "_inflater", "_max_size", "_size", "_pieces")
 
     def __init__(self, is_text: bool, inflater: Inflater | None, max_size: int | None) -> None:
-        self._is_text = is_text
-        self._check = Utf8Check() if is_text else None
+        self._check = Utf8Check() if is_text else None  # None: it is binary
         self._inflater = inflater  # None: it is not compressed
         self._max_size = max_size
         self._size = 0
@@ -46,7 +45,7 @@ class Message:
                 self._keep(data)
         pieces = self._pieces
         whole = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
-        return decode(whole) if self._is_text else whole
+        return whole if self._check is None else decode(whole)
 
     def _keep(self, data: bytes | bytearray) -> None:
         self._size += len(data)

@@ -51,14 +51,12 @@ class WebSocket(Stream[str | bytes]):
     CLOSING: ClassVar[int] = 2
     CLOSED: ClassVar[int] = 3
 
-    __slots__ = ("_link", "_protocol", "_extensions", "_max_message_size", "_done", "_done_lock", "_kept_readers",
-                 "__weakref__")
+    __slots__ = ("_link", "_protocol", "_extensions", "_done", "_done_lock", "_kept_readers", "__weakref__")
 
     def __init__(self, socket: sockets.socket, *, server_side: bool, protocol: str | None,
                  agreement: Agreement | None) -> None:
         self._protocol = protocol
         self._extensions = "" if agreement is None else str(agreement)
-        self._max_message_size: int | None = DEFAULT_SIZE
         self._done: Future[WebSocket] | None = None
         self._done_lock = Lock()  # guards that there is one future
         self._link = Link(socket, is_server=server_side, agreement=agreement)
@@ -152,13 +150,12 @@ class WebSocket(Stream[str | bytes]):
 
         It holds from the next message on.  Setting it raises ValueError below 0.
         """
-        return self._max_message_size
+        return self._link.inbound.max_size
 
     @max_message_size.setter
     def max_message_size(self, size: int | None) -> None:
         if size is not None and not size >= 0:
             raise ValueError(f"max_message_size is {size!r}, expected None or a number of bytes from 0 on")
-        self._max_message_size = size
         self._link.inbound.max_size = size
         self._link.inbox.max_bytes = DEFAULT_SIZE if size is None else size
 
