@@ -193,7 +193,7 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
     def session_timeout(self, seconds: float) -> None:
         if seconds is None or not is_duration(seconds):
             raise ValueError(f"session_timeout cannot be {seconds!r}, expected seconds")
-        self.state.sessions.timeout = seconds
+        self.state.sessions.set_timeout(seconds)
 
     @property
     def max_sessions(self) -> int:
@@ -204,7 +204,7 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
     def max_sessions(self, count: int) -> None:
         if count is None or not is_count(count):
             raise ValueError(f"max_sessions cannot be {count!r}, expected a number above zero")
-        self.state.sessions.most = count
+        self.state.sessions.set_most(count)
 
     @property
     def wire_log(self) -> Callable[[WireRecord], object] | None:

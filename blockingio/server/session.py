@@ -90,35 +90,23 @@ class Sessions:
     """
 
     def __init__(self, timer_thread: TimerThread, timeout: float, most: int) -> None:
+        self.timeout = timeout  # seconds without a request after which a session ends
+        self.most = most  # for one more the least recently used ends, as if its time were up
         self._timer_thread = timer_thread
-        self._timeout = timeout
-        self._most = most
         self._lock = threading.RLock()
         # By id, in the order of their last use.  A dict would be in that order too, but slow to give its first.
         self._by_id: OrderedDict[str, HttpSession] = OrderedDict()
         self._timer: Timer | None = None
         self._closed = False
 
-    @property
-    def timeout(self) -> float:
-        """Seconds without a request after which a session ends."""
-        return self._timeout
-
-    @timeout.setter
-    def timeout(self, seconds: float) -> None:
+    def set_timeout(self, seconds: float) -> None:
         with self._lock:
-            self._timeout = seconds
+            self.timeout = seconds
             self._schedule()
 
-    @property
-    def most(self) -> int:
-        """How many there are at most; for one more the least recently used ends, as if its time were up."""
-        return self._most
-
-    @most.setter
-    def most(self, count: int) -> None:
+    def set_most(self, count: int) -> None:
         with self._lock:
-            self._most = count
+            self.most = count
             ended = self._end_surplus()
         self._tell_later(ended)
 
@@ -139,7 +127,7 @@ class Sessions:
             if session is None:
                 return None
             now = monotonic()
-            if session._last_used + self._timeout <= now:
+            if session._last_used + self.timeout <= now:
                 return None  # the timer_thread is about to end it
             session._last_used = now
             session.is_new = False
@@ -165,14 +153,14 @@ class Sessions:
             return  # else the timer_thread's thread would outlive the server
         oldest = next(iter(self._by_id.values()), None)
         if oldest is not None:
-            wait = max(oldest._last_used + self._timeout - monotonic(), 0)
+            wait = max(oldest._last_used + self.timeout - monotonic(), 0)
             self._timer = self._timer_thread.schedule(wait, self._end_unused)
 
     def _end_unused(self) -> None:
         """On the timer_thread's thread."""
         ended = []
         with self._lock:
-            latest = monotonic() - self._timeout
+            latest = monotonic() - self.timeout
             while self._by_id and next(iter(self._by_id.values()))._last_used <= latest:
                 ended.append(self._by_id.popitem(last=False)[1])
             self._timer = None
@@ -182,7 +170,7 @@ class Sessions:
     def _end_surplus(self) -> list[HttpSession]:
         """Take out those that are too many, and give them.  Under the lock."""
         ended = []
-        while len(self._by_id) > self._most:
+        while len(self._by_id) > self.most:
             ended.append(self._by_id.popitem(last=False)[1])
         return ended
 
