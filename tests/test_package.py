@@ -251,7 +251,6 @@ FLOORS = [
     ["wire"],
     ["values"],
     ["stream"],
-    ["thread"],
     ["errors"],
 ]
 LEVELS = {name: len(FLOORS) - level for level, names in enumerate(FLOORS) for name in names}

@@ -18,16 +18,17 @@ from blockingio.cli.binding import certificate_lines, listening_lines, open_serv
 from blockingio.cli.browser import open_browser
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.kept_certificate import KeptCertificate
+from blockingio.cli.log_file import LogFile
+from blockingio.cli.log_format import LOG_FORMATS
 from blockingio.cli.options import DEFAULT_PORT, check, make_parser
 from blockingio.cli.output import on_one_line, reason_of, run_program, say
+from blockingio.cli.request_log import RequestLog
 from blockingio.cli.share_limits import downloads_text, duration_text
 from blockingio.cli.shutdown import FAREWELL, GRACE, Ending, Shutdown
 from blockingio.cli.site import Site, SiteOptions
 from blockingio.cli.upload_page import limit_text
 from blockingio.processes import run as run_processes
-from blockingio.server.log_file import LogFile
-from blockingio.server.log_format import LOG_FORMATS
-from blockingio.server.request_log import RequestLog, wants_colour
+from blockingio.values.terminal import wants_colour
 from blockingio.wire_view import WireView
 
 

@@ -12,12 +12,12 @@ from typing import NoReturn
 
 import blockingio
 from blockingio.cli.environment import read_environment
+from blockingio.cli.log_format import LOG_FORMATS
 from blockingio.cli.output import on_one_line
 from blockingio.cli.share_limits import parse_duration
 from blockingio.cli.site import MOST_UPLOADED
 from blockingio.net.system import AF_UNIX, CAN_FORK, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
-from blockingio.server.log_format import LOG_FORMATS
 from blockingio.values.arguments import whole_number
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.reference import LAST_PORT

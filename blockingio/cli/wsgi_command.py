@@ -22,15 +22,16 @@ from blockingio import HttpServer
 from blockingio.cli.application import NoApplication, load, show
 from blockingio.cli.binding import certificate_lines, listening_lines, open_server, urls_of
 from blockingio.cli.kept_certificate import KeptCertificate
+from blockingio.cli.log_format import LOG_FORMATS
 from blockingio.cli.options import check_numbers
 from blockingio.cli.output import run_program, say
+from blockingio.cli.request_log import RequestLog
 from blockingio.cli.shutdown import FAREWELL
 from blockingio.cli.source_watch import SourceWatch
 from blockingio.processes import run as run_processes
-from blockingio.server.log_format import LOG_FORMATS
 from blockingio.server.proxies import TrustedProxies
-from blockingio.server.request_log import RequestLog, wants_colour
 from blockingio.values.arguments import OneLineParser, whole_number
+from blockingio.values.terminal import wants_colour
 from blockingio.wsgi.handler import WsgiHandler
 
 # Seconds that requests in progress have to come to their end: once a signal has asked for that, and with --reload

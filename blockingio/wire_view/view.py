@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
-from blockingio.server.request_log import wants_colour
+from blockingio.values.terminal import wants_colour
 from blockingio.wire_view.body import Line
 from blockingio.wire_view.reader import Reader, Talk
 from blockingio.wire_view.text import printable

@@ -1,4 +1,4 @@
-"""server/request_log.py and server/log_file.py: lines that a thread of their own writes."""
+"""cli/request_log.py and cli/log_file.py: lines that a thread of their own writes."""
 from __future__ import annotations
 
 import io
@@ -13,8 +13,9 @@ from typing import TextIO
 import pytest
 
 from blockingio import AccessRecord, HttpHeaders
-from blockingio.server.log_file import LogFile
-from blockingio.server.request_log import RequestLog, wants_colour
+from blockingio.cli.log_file import LogFile
+from blockingio.cli.request_log import RequestLog
+from blockingio.values.terminal import wants_colour
 from tests.peers import PATIENCE, eventually
 
 
@@ -138,7 +139,7 @@ class Pipe:
 
 def test_a_reader_that_is_stuck_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines wait, those that find no room are counted, and the log says where they are missing."""
-    monkeypatch.setattr("blockingio.server.request_log.MOST_LINES", 50)
+    monkeypatch.setattr("blockingio.cli.request_log.MOST_LINES", 50)
     line = record().common_log_line()
     with Pipe() as pipe, log_to(pipe.stream) as log:
         for _ in range(5000):  # far past what a pipe takes

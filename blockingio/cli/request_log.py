@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Lock
 from time import sleep
 from typing import TextIO
 
+from blockingio.cli.log_file import LogFile
+from blockingio.cli.log_format import LogFormat, common
 from blockingio.server.access import AccessRecord
-from blockingio.server.log_file import LogFile
-from blockingio.server.log_format import LogFormat, common
 from blockingio.stream.thread import Thread
 
 # By the status' first digit, as SGR parameters: green, cyan, yellow, red.
@@ -152,8 +152,3 @@ def _writer_to(stream: TextIO) -> Callable[[str], object]:
             data = data[os.write(descriptor, data[:end]) :]
 
     return write
-
-
-def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a stream is a terminal that shows colours, and NO_COLOR is not set (no-color.org)."""
-    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

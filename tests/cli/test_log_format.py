@@ -1,4 +1,4 @@
-"""server/log_format.py: what a line of an access log is made of."""
+"""cli/log_format.py: what a line of an access log is made of."""
 from __future__ import annotations
 
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blockingio import AccessRecord, HttpHeaders
-from blockingio.server.log_format import LOG_FORMATS
+from blockingio.cli.log_format import LOG_FORMATS
 
 DATE = r"\[06/Nov/1994:\d\d:49:37 [+-]\d{4}\]"
 
