@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock, RLock
 from typing import Any, TypeVar
@@ -229,8 +230,7 @@ O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
 O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY)
 # O_NONBLOCK: a fifo without a writer must not hold us up before its stat says that it is one.  O_BINARY: Windows
 # would translate line ends.
-O_READ: int = (
-    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
+O_READ: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_itself(path: str | os.PathLike[str], flags: int, mode: int = 0o777) -> int:
@@ -320,8 +320,6 @@ def schedule_as_batch() -> None:
     chosen for the whole process stays.  Elsewhere nothing happens.
     """
     if hasattr(os, "sched_setscheduler") and hasattr(os, "SCHED_BATCH"):
-        try:
+        with suppress(OSError):  # a sandbox that forbids it: things only take longer
             if os.sched_getscheduler(0) == os.SCHED_OTHER:
                 os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        except OSError:
-            pass  # a sandbox that forbids it: things only take longer

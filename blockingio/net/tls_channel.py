@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 
 from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
@@ -165,20 +166,15 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
             super().abort()
 
     def say_end(self) -> None:
-        try:
-            with self._inside:
-                if not self._aborted:
-                    self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, cannot wait for the peer's
-        except (OSError, ValueError):
-            pass  # would have waited, or is gone already
+        with suppress(OSError, ValueError), self._inside:  # it would have waited, or is gone already
+            if not self._aborted:
+                self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, cannot wait for the peer's
 
     def half_close(self) -> None:
         self.say_end()
-        try:
+        with suppress(OSError):
             # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
             socket.socket.shutdown(self.socket, socket.SHUT_WR)
-        except OSError:
-            pass
 
     def _wait_as_wanted(self, error: OSError, end: float | None) -> None:
         if error.errno == _WANTS_READ:
