@@ -1,9 +1,8 @@
 """Files from a form, or one that comes as it is, into a directory, never over another.
 
-A file is written under a name of its own, hidden, as it comes, and linked to its real one when
-it is whole; so half a file is never seen, and neither one that fails nor the end of the program
-leaves any.  Everything happens relative to an open directory: renaming or linking it elsewhere
-meanwhile changes nothing.
+A file is written under a name of its own, hidden, as it comes, and linked to its real one when it is whole; so half a
+file is never seen, and neither one that fails nor the end of the program leaves any.  Everything happens relative to an
+open directory: renaming or linking it elsewhere meanwhile changes nothing.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """A message's body as it comes over the wire: how long it is, and the bytes without their framing.
 
-Every body has ``read_some(limit)`` (at least one byte, b"" at the end), ``finished``,
-``length`` (-1 where it is not known) and, once finished, ``trailers``.  Reading raises
-BadMessage, with the status for it, where the peer broke the framing or was too slow, and
-Truncated where it went away; a body that has failed fails again at each further read.
-A body belongs to the thread that owns the reading half of its connection; ``lock`` guards the
-moment when that changes.
+Every body has ``read_some(limit)`` (at least one byte, b"" at the end), ``finished``, ``length`` (-1 where it is not
+known) and, once finished, ``trailers``.  Reading raises BadMessage, with the status for it, where the peer broke the
+framing or was too slow, and Truncated where it went away; a body that has failed fails again at each further read.  A
+body belongs to the thread that owns the reading half of its connection; ``lock`` guards the moment when that changes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Bytes to a message's head: the start line and the header section, checked to the letter.
 
-A head is what ``Source.head`` gives: its lines with CRLF between them.  One pattern
-checks a line, one checks the whole header section; what framing needs is taken out
-once, names and values become objects when they are asked for.  Everything malformed is a
-BadMessage with the status for it (RFC 9112).
+A head is what ``Source.head`` gives: its lines with CRLF between them.  One pattern checks a line, one checks the whole
+header section; what framing needs is taken out once, names and values become objects when they are asked for.
+Everything malformed is a BadMessage with the status for it (RFC 9112).
 """
 
 from __future__ import annotations

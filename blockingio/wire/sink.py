@@ -1,8 +1,7 @@
 """IOSink: objects in, a framed message out: encode, buffer, compress, frame, one write.
 
-What a message starts with and where its bytes go is the subclass's: it supplies
-``headers`` and the methods under "for a subclass".  A sink belongs to one thread
-at a time.
+What a message starts with and where its bytes go is the subclass's: it supplies ``headers`` and the methods under "for
+a subclass".  A sink belongs to one thread at a time.
 
     open       nothing written; the headers may change
     buffering  something written, nothing sent; the headers may not
@@ -58,9 +57,8 @@ def _bytes_of(obj: object) -> bytes | None:
 class IOSink:
     """What HttpResponse and HttpClientRequest share, and a file to Python.
 
-    ``print(..., file=sink)``, ``json.dump(obj, sink)``, ``csv.writer(sink)`` and
-    ``shutil.copyfileobj(f, sink)`` work.  ``buffer_output`` False: each write is sent at once; True until set.
-    Follows dart:io's IOSink.
+    ``print(..., file=sink)``, ``json.dump(obj, sink)``, ``csv.writer(sink)`` and ``shutil.copyfileobj(f, sink)`` work.
+    ``buffer_output`` False: each write is sent at once; True until set.  Follows dart:io's IOSink.
     """
 
     __slots__ = ("phase", "_parts", "_size", "_written", "_declared", "_framing", "_headers", "_codec", "_encoder",
@@ -147,10 +145,9 @@ class IOSink:
     def write(self, obj: object) -> int:
         """Write what is bytes-like as it is, a str encoded, anything else as ``str(obj)``.
 
-        Returns the number of characters, for bytes of bytes, as a file does.
-        Raises TypeError for a dict or a list, whose ``str`` is no format: json.dumps makes JSON of them;
-        ValueError where the encoding has no such character, StateError after close(),
-        HttpException where it is more than the content_length that was set.
+        Returns the number of characters, for bytes of bytes, as a file does.  Raises TypeError for a dict or a list,
+        whose ``str`` is no format: json.dumps makes JSON of them; ValueError where the encoding has no such character,
+        StateError after close(), HttpException where it is more than the content_length that was set.
         """
         if isinstance(obj, str):
             text = obj

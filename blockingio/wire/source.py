@@ -1,9 +1,8 @@
 """Buffered reading by pull: bytes come from a ``receive(size)`` callable when they are asked for.
 
-``receive`` gives b"" at the end of input, and raises TimeoutError or BlockingIOError
-when nothing came in time (the latter is how a kernel timeout shows), OSError when the
-connection broke.  A Source belongs to one thread at a time: the one that owns the reading half.
-It never reads when its buffer can answer.
+``receive`` gives b"" at the end of input, and raises TimeoutError or BlockingIOError when nothing came in time (the
+latter is how a kernel timeout shows), OSError when the connection broke.  A Source belongs to one thread at a time: the
+one that owns the reading half.  It never reads when its buffer can answer.
 """
 
 from __future__ import annotations
@@ -36,8 +35,7 @@ END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 
 
 class Source:
-    __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head", "_repeats", "_heads",
-                 "_received")
+    __slots__ = ("_receive", "_data", "_at", "_partial", "_last_chunk", "_last_head", "_repeats", "_heads", "_received")
 
     _END = re.compile(rb"\r\n\r\n")  # of a head
     # What no head contains: a control character, or a line that ends without CR (RFC 9112 2.2).
