@@ -367,7 +367,8 @@ def foreign_private_reads(path: Path) -> list[int]:
     """The lines where a name with one underscore is read off an object, and the module itself does not define it."""
     tree = ast.parse(path.read_text())
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) in ("self", "cls")}  # what is set on another object is another module's
     own |= {node.target.id for node in ast.walk(tree)
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
     for node in ast.walk(tree):

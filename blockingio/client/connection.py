@@ -112,7 +112,7 @@ class Connection:
 
     def receive_by(self, receive: Callable[[int], bytes] | None) -> None:
         """How the source gets its bytes from now on; None: as they come."""
-        self.source._receive = receive or self.channel.receive
+        self.source.receive_from(receive or self.channel.receive)
 
     def has_input(self) -> bool:
         """Whether something came, the end of input too."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from blockingio.errors import BadMessage, StateError
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.file_output import PIPE_SIZE, CannotSplice, Splice, write_pieces
-from blockingio.server.session import SESSION_COOKIE, HttpSession
+from blockingio.server.session import HttpSession
 from blockingio.stream.stream import Stream
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
@@ -160,17 +160,7 @@ class HttpRequest(Stream[bytes]):
 
         StateError where a new one is asked for after the response's head, which carries its cookie, has gone.
         """
-        response = self.response
-        if response._session is None or response._session.is_destroyed:
-            sessions = self._connection.state.sessions
-            for cookie in self.cookies:
-                if cookie.name == SESSION_COOKIE:
-                    response._session = sessions.find(cookie.value)
-                    if response._session is not None:
-                        return response._session
-            response.start_session(sessions)
-        assert response._session is not None
-        return response._session
+        return self.response.session_for(self.cookies)
 
     @property
     def certificate(self) -> X509Certificate | None:

@@ -15,7 +15,7 @@ from blockingio.server.response_writer import STARTED, ResponseWriter
 from blockingio.server.deadline import Deadline
 from blockingio.server.refusal import refusal
 from blockingio.server.response_head import cookie_lines, make_detached_head
-from blockingio.server.session import SESSION_COOKIE, Sessions
+from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
 from blockingio.values.cookie import Cookie, SameSite
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.header_store import FRAMING_NAMES
@@ -121,18 +121,29 @@ class HttpResponse(ResponseWriter):
         """The peer's address and port, and the local port; None on a socket without addresses."""
         return self._connection.info
 
-    def start_session(self, sessions: Sessions) -> None:
-        """A new session, and its cookie.  StateError once the response has begun."""
+    def session_for(self, asked: list[Cookie]) -> HttpSession:
+        """The session of a request with these cookies; see HttpRequest.session."""
+        session, sessions = self._session, self._connection.state.sessions
+        if session is None or session.is_destroyed:
+            found = (sessions.find(cookie.value) for cookie in asked if cookie.name == SESSION_COOKIE)
+            session = next((known for known in found if known is not None), None)
+            if session is None:
+                session = self._start_session(sessions)
+            self._session = session
+        return session
+
+    def _start_session(self, sessions: Sessions) -> HttpSession:
         if self.phase != OPEN:
             raise StateError("the response has begun: use request.session before the first write, so that its "
                              "cookie can be sent")
-        self._session = sessions.create()
-        cookie = Cookie(SESSION_COOKIE, self._session.id)
+        session = sessions.create()
+        cookie = Cookie(SESSION_COOKIE, session.id)
         cookie.path = "/"
         cookie.same_site = SameSite.LAX
         cookie.secure = self._connection.scheme == "https"
         # In place of that of one that was begun and destroyed in the same request.
         self.cookies[:] = [other for other in self.cookies if other.name != SESSION_COOKIE] + [cookie]
+        return session
 
     # ---------------------------------------------------------------- how it goes
 
