@@ -118,7 +118,7 @@ def refuses(port: int) -> bool:
 
 @pytest.mark.needs("dir_fd")
 def test_answers_in_progress_come_to_their_end(directory: Path, ending: signal.Signals) -> None:
-    """New ones are not begun; whoever is idle, or has not finished asking, is not waited for."""
+    """New ones are not begun; a client that is idle, or has not finished asking, is not waited for."""
     size = 20_000_000
     (directory / "large.bin").write_bytes(bytes(size))
     with Command(directory, "--port", "0", "--quiet", "--upload", "--workers", "1") as command:

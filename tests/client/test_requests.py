@@ -147,7 +147,7 @@ def test_nothing_breaks_out_of_the_request_line(client: HttpClient, path: str) -
 
 @pytest.mark.parametrize("host", ["a b", "a\"b", "a\tb", " a", "[::1", "a%20b"])
 def test_a_host_is_not_encoded(client: HttpClient, host: str) -> None:
-    """It names something: whoever wrote a blank into it meant another one."""
+    """It names something: a blank in it means that another one was meant."""
     with pytest.raises(ValueError):
         client.get_url(f"http://{host}/x y")
 

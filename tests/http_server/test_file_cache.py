@@ -253,7 +253,7 @@ def test_a_file_that_has_just_changed_is_not_kept(root: Path, opened: list[str])
 
 @pytest.mark.usefixtures("settled")
 def test_many_threads_and_a_file_that_changes(root: Path) -> None:
-    """Whoever asks gets some whole version, and never an older one than the last."""
+    """Each request gets some whole version, and never an older one than the last."""
     file = root / "it.txt"
     file.write_bytes(b"000" * 1000)
     stop = threading.Event()

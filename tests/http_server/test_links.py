@@ -1,4 +1,4 @@
-"""VirtualDirectory and symbolic links: nothing outside the root, whoever moves them, and when."""
+"""VirtualDirectory and symbolic links: nothing outside the root, however they are moved, and when."""
 from __future__ import annotations
 
 import os

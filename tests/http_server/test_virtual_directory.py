@@ -120,7 +120,7 @@ def test_only_files_are_sent(root: Path) -> None:
 
 
 def test_what_may_not_be_read_is_403(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whoever runs the tests as root may read everything, so the system is made to refuse.
+    # A user that runs the tests as root may read everything, so the system is made to refuse.
     opening = os.open
 
     def refuse(path: Any, *arguments: Any, **more: Any) -> int:

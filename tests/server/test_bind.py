@@ -430,7 +430,7 @@ def test_a_socket_that_others_may_have_is_left_to_them(made: str) -> None:
         server = HttpServer.listen_on(sock) if made == "listen_on" else HttpServer.bind("127.0.0.1", 0, shared=True)
         with forked_child():
             server.close()
-            RawClient(server.port).close()  # into the backlog of whoever has the socket
+            RawClient(server.port).close()  # into the backlog of the process that has the socket
 
 
 @pytest.mark.needs("socket.SO_REUSEPORT")

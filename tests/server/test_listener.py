@@ -97,7 +97,7 @@ def all_are_there(loop: Callable[[HttpServer], object], server: HttpServer) -> N
 @every_loop
 def test_a_listening_socket_that_is_gone(loop: Callable[[HttpServer], object], monkeypatch: pytest.MonkeyPatch,
                                          caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and whoever iterates is told instead of waiting for ever; who iterates then begins anew."""
+    """It is logged, and a loop is told instead of waiting for ever; one that comes then begins anew."""
     with HttpServer.bind("127.0.0.1", 0) as server:
         with in_background(lambda: raises_that_it_accepts_no_more(loop, server)):
             with RawClient(server.port) as client:
@@ -120,7 +120,7 @@ def raises_that_it_accepts_no_more(loop: Callable[[HttpServer], object], server:
 @every_loop
 def test_a_listening_socket_that_its_owner_has_closed(loop: Callable[[HttpServer], object],
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is nothing to log, also where accept() is the one to find it; whoever iterates is told, now and later."""
+    """That is nothing to log, also where accept() is the one to find it; each loop is told, now and later."""
     original = Listener.get_request
 
     def get_request(listener: Listener) -> Any:

@@ -159,7 +159,7 @@ def test_it_is_a_dict() -> None:
             session["a"]
         assert dict(session.items()) == {2: ["b"]}
         assert session == session and session != dict(session) and hash(session) == hash(session)
-        assert session.id not in repr(session), "whoever reads a log must not take the session over"
+        assert session.id not in repr(session), "a reader of a log must not take the session over"
         assert "new" in repr(session)
         session.clear()
         assert not session.keys()

@@ -212,7 +212,7 @@ def test_limits_hold_for_what_was_seen_before_they_changed() -> None:
 
 
 def test_many_different_header_sections() -> None:
-    """More than are remembered: each request has its own fields, whoever came before."""
+    """More than are remembered: each request has its own fields, whatever came before."""
     with serving(lambda request: answering(request.headers["x"])(request)) as server:
         with RawClient(server.port) as client, RawClient(server.port) as other:
             for number in (*range(150), *range(150)):

@@ -127,7 +127,7 @@ def test_a_thread_without_work_ends_after_a_while(monkeypatch: pytest.MonkeyPatc
 
 
 def test_work_that_comes_as_a_thread_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever takes it out of the list decides: here run() is quicker, and its task is done."""
+    """The thread that takes it out of the list decides: here run() is quicker, and its task is done."""
     monkeypatch.setattr(threads_module, "_IDLE_TIME", 0.02)
     pool, tasks = ThreadPool("test pool"), Tasks()
 

@@ -291,7 +291,7 @@ def test_no_event_is_held_by_an_error(
 
 
 def test_what_is_no_exception_is_told_too() -> None:
-    """on_error, then on_done: whoever listens learns that nobody feeds it any more."""
+    """on_error, then on_done: the listener learns that nothing feeds it any more."""
     class Outcome(BaseException):
         pass
 

@@ -104,7 +104,7 @@ def test_one_that_fails_in_its_first_steps(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("notice", [give_up_overdue, lambda: in_one_go(None)])
 def test_one_that_cannot_even_tell(notice: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for anything notices, once it is overdue."""
+    """Any thread that waits notices, once it is overdue."""
     told: list[Exception] = []
     never_up(monkeypatch, NAME, silently=True)
     monkeypatch.setattr(thread_module, "START_TIME", 0.5)

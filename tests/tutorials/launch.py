@@ -25,6 +25,6 @@ def on_another_port(bind: Any, expected: int, real_port: int) -> Any:
 program, port, real_port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 for name in "bind", "bind_secure":
     setattr(HttpServer, name, on_another_port(getattr(HttpServer, name), port, real_port))
-# Whoever runs the tests in the background may have them started with SIGINT ignored, which is inherited.
+# A shell that runs the tests in the background may start them with SIGINT ignored, which is inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_path(program, run_name="__main__")

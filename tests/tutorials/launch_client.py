@@ -28,6 +28,6 @@ def sleep(seconds: float) -> None:
 
 setattr(HttpClient, "open", open_elsewhere)
 setattr(time, "sleep", sleep)
-# Whoever runs the tests in the background may have them started with SIGINT ignored, which is inherited.
+# A shell that runs the tests in the background may start them with SIGINT ignored, which is inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_path(program, run_name="__main__")

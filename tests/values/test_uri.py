@@ -460,7 +460,7 @@ def test_a_target_with_two_slashes_never_names_a_host() -> None:
     assert (uri.authority, uri.host, uri.scheme) == ("", "", "")
     assert list(uri.path_segments) == ["", "evil.example", "x", "y"]
     assert uri != Uri.parse("//evil.example/x/y?z")
-    # What is made from it reads as the same path, whoever parses it again.
+    # What is made from it reads as the same path, whatever parses it again.
     site = Uri.parse("http://good.example/")
     for made in (uri.replace(query="q"), uri.resolve("w"), uri.resolve("?w"), uri.resolve("#w"),
                  uri.replace(path_segments=["", "", "evil.example"]), uri.normalize_path()):

@@ -316,7 +316,7 @@ def test_an_exception_in_iteration_comes_once() -> None:
 
 
 def test_where_the_system_has_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asked for the socket is told, and it is closed."""
+    """The caller that asked for the socket is told, and it is closed."""
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

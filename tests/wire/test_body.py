@@ -202,7 +202,7 @@ def test_what_is_wrong_behind_small_chunks(end: bytes) -> None:
 
 
 def test_small_chunks_are_taken_apart_together() -> None:
-    """One step of Python for each of them would make a body of few bytes very dear."""
+    """One step of Python for each of them would make a body of few bytes very costly."""
     mixed = b"2\r\nxy\r\nF\r\n" + b"z" * 15 + b"\r\n7f\r\n" + b"a" * 127 + b"\r\n"
     for chunk, data in ((b"1\r\nx\r\n", b"x"), (b"0001\r\nx\r\n", b"x"), (mixed, b"xy" + b"z" * 15 + b"a" * 127)):
         count = 600_000 // len(chunk)

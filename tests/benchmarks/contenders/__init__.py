@@ -1,7 +1,7 @@
 """A script for each contender, run as a process of its own; what they share is here.
 
 A server prints its port and the number of the process that does the work, and ends when
-its standard input does, which is when whoever started it is gone.  A client is given a
+its standard input does, which is when the process that started it is gone.  A client is given a
 port and how long to go on, and prints its figures as JSON.
 """
 from __future__ import annotations
