@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 # of it: these are enough for a few hundred KiB of them.
 PIPE_SIZE = 1 << 20
 
-# Where many bytes come at once, a file is written up to a multiple of this: pieces that begin and end there cost its
-# system a tenth less.
-_BLOCK = 64 * 1024
-_MANY = 4 * _BLOCK
+# Where many bytes come at once, a file is written up to a multiple of this, in pieces of at most as many.  Those that
+# begin and end there cost the system a tenth less.  For larger ones it takes memory in larger runs, of which a virtual
+# machine may have to get each from its host: three times the cost, now and then.
+_PIECE = 128 * 1024
+_MANY = 2 * _PIECE
 
 # What the system says that does not splice: from such a socket, into such a file (also one that is open for appending),
 # or at all, in a sandbox.
@@ -89,12 +90,12 @@ class Splice:
         return self._taken
 
     def give(self) -> bool:
-        """What was taken to the file, but for less than a block where it was many bytes: so the pipe is never full,
+        """What was taken to the file, but for less than a piece where it was many bytes: so the pipe is never full,
         where ``take`` would wait for itself.
 
         False where no more can be moved: then all has been written.  Raises OSError.
         """
-        return self._give(self._held - ((self._position + self._held) % _BLOCK if self._taken >= _MANY else 0))
+        return self._give(self._held - ((self._position + self._held) % _PIECE if self._taken >= _MANY else 0))
 
     def give_rest(self) -> None:
         """All that is left."""
@@ -104,7 +105,7 @@ class Splice:
         kept, self._held = self._held - size, 0  # of a file that takes no more nothing is asked again
         try:
             while size:
-                moved = self._splice(self._exit, self._descriptor, size)
+                moved = self._splice(self._exit, self._descriptor, min(size, _PIECE - self._position % _PIECE))
                 size -= moved
                 self._position += moved
         except OSError as error:

@@ -34,7 +34,7 @@ class Splices:
     """The system's splice, told of, and failing from one call on where that is asked for."""
 
     def __init__(self) -> None:
-        self.moved: list[int] = []  # bytes out of a socket, and into a file, in turn
+        self.moved: list[int] = []  # bytes out of a socket, and behind these into a file
         self.fails_at = -1
         self.error = 0
         self._splice = system.splice
