@@ -305,7 +305,7 @@ def test_imports_go_down(path: Path) -> None:
         if name.split(".")[0] != "blockingio":
             continue
         other = floor_of(name)
-        if not other:  # the package itself: its names are for users, its version is anybody's
+        if not other:  # the package itself: its names are for users, its version is for every module
             if LEVELS[me] <= LEVELS["http_server"] and not {alias.name for alias in node.names} <= {"__version__"}:
                 wrong.append(f"line {node.lineno}: {name}")
         elif LEVELS[other] >= LEVELS[me] and other != me:

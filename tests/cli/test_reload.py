@@ -209,7 +209,7 @@ def test_who_is_told(directory: Path) -> None:
 
 
 def test_what_is_not_served_is_not_looked_at(directory: Path, tmp_path: Path) -> None:
-    """Neither what is hidden nor what is outside: nobody learns whether it is there."""
+    """Neither what is hidden nor what is outside: no client learns whether it is there."""
     (tmp_path / "secret.txt").touch()
     (directory / "out").symlink_to(tmp_path)
     with reloading(directory) as server:

@@ -192,7 +192,7 @@ def test_names_of_uploads(filename: str, name: str) -> None:
     ("/hello.txt", [FORM], form(("a.txt", b"x")), 405),
     ("/sub", [FORM], form(("a.txt", b"x")), 405),
     ("/out/", [FORM], form(("a.txt", b"x")), 404),
-    # A form on somebody else's page, posted by a browser.
+    # A form on a foreign page, posted by a browser.
     ("/", [FORM, "Origin: http://evil.example"], form(("a.txt", b"x")), 403),
     ("/", [FORM, "Origin: null"], form(("a.txt", b"x")), 403),
     ("/", [FORM, "Origin: http://localhost:1"], form(("a.txt", b"x")), 403),

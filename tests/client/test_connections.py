@@ -447,7 +447,7 @@ def test_a_host_that_cannot_exist(client: HttpClient, host: str) -> None:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port whose queue is full: who connects gets no answer at all."""
+    """A port whose queue is full: a client that connects gets no answer at all."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

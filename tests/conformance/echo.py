@@ -1,4 +1,4 @@
-"""The handler of the server under test: it answers what it saw, and keeps it for who asks by port."""
+"""The handler of the server under test: it answers what it saw, and keeps it for the caller that asks by port."""
 import json
 import threading
 from collections.abc import Iterator

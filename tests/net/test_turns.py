@@ -1,4 +1,4 @@
-"""Turns: how many compute at once, and who is next."""
+"""Turns: how many compute at once, and which is next."""
 from __future__ import annotations
 
 import os

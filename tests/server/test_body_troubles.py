@@ -42,7 +42,7 @@ def test_a_declared_body_past_the_limit() -> None:
 
 
 def test_a_chunked_body_past_the_limit_in_a_loop() -> None:
-    """The error is the reader's; who does not answer otherwise has answered 413."""
+    """The error is the reader's; a handler that does not answer otherwise has answered 413."""
     errors: list[Exception] = []
 
     with serving(reading(errors), workers=None, max_body_size=10) as server, RawClient(server.port) as client:

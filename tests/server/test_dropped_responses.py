@@ -195,7 +195,7 @@ def put_by_a_host(server: HttpServer, put: Put) -> None:
 @pytest.mark.parametrize("give", [put_next, put_and_delete, put_pairs, put_by_map, put_by_next_of_a_view,
                                   put_by_listen, put_by_a_host], ids=lambda give: give.__name__)
 def test_what_only_a_queue_holds_stays_open(give: Callable[[HttpServer, Put], None]) -> None:
-    """There is no loop's variable then, so the one reference that there is belongs to somebody."""
+    """There is no loop's variable then, so the one reference that there is belongs to the program."""
     queue: SimpleQueue[HttpRequest] = SimpleQueue()
     with forgotten(0), HttpServer.bind("127.0.0.1", 0) as server, \
             in_background(lambda: give(server, queue.put)):

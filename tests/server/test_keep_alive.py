@@ -217,7 +217,7 @@ def test_a_pipeline_with_an_error_in_it() -> None:
 
 
 def test_an_error_behind_the_last_answer_is_not_answered() -> None:
-    """The handler ends the connection, so what follows is nobody's, however wrong it is."""
+    """The handler ends the connection, so what follows is not read, however wrong it is."""
     go_on = threading.Event()
 
     def handler(request: HttpRequest) -> None:

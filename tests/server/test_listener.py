@@ -264,7 +264,7 @@ def test_a_thread_that_never_comes_up(name: str, serve: Callable[[HttpServer], o
 def test_an_accept_thread_that_never_comes_up_whatever_is_tried(serve: Callable[[HttpServer], object],
                                                                 monkeypatch: pytest.MonkeyPatch,
                                                                 caplog: pytest.LogCaptureFixture) -> None:
-    """It is told to who iterates."""
+    """Each loop is told."""
     original = threading.Thread._bootstrap  # type: ignore[attr-defined]
 
     def bootstrap(thread: Thread) -> None:
@@ -417,7 +417,7 @@ def test_a_bug_of_ours_ends_one_connection(monkeypatch: pytest.MonkeyPatch,
 
 def test_a_client_certificate_that_we_cannot_read(monkeypatch: pytest.MonkeyPatch,
                                                   tls_contexts: TlsContexts) -> None:
-    """Better nobody than somebody unknown."""
+    """Better no client than an unknown one."""
 
     def fail(der: bytes) -> Any:
         raise ValueError("as the test wants it")

@@ -157,7 +157,7 @@ def _is_still(server: HttpServer) -> bool:
 
 
 def test_a_writer_goes_at_the_pace_of_a_client_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer larger than all that may wait reaches who reads it."""
+    """An answer larger than all that may wait reaches a client that reads it."""
     monkeypatch.setattr("blockingio.server.budget.SEND_QUEUES_SIZE", BUDGET)
     answers: list[HttpResponse] = []
 

@@ -271,7 +271,7 @@ def test_the_longest_idle_one_makes_room() -> None:
 
 
 def test_without_room_the_newcomer_waits() -> None:
-    """Neither refused nor in anybody's way; it is taken when there is room."""
+    """Neither refused nor in the way of others; it is taken when there is room."""
     go_on = threading.Event()
 
     def handler(request: HttpRequest) -> None:
@@ -313,7 +313,7 @@ def test_close_with_newcomers_waiting() -> None:
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_many_newcomers_and_little_room(most: int) -> None:
-    """A connection may have to make room before it has said anything; who asks again is served."""
+    """A connection may have to make room before it has said anything; a client that asks again is served."""
     with serving(tell, max_connections=most) as server:
         def answer(target: str) -> bytes:
             while True:

@@ -377,7 +377,7 @@ def test_ctrl_c_ends_a_loop() -> None:
 
 
 def test_a_chat() -> None:
-    """As in the tutorial: whatever one says all hear, and who leaves is missed by nobody."""
+    """As in the tutorial: whatever one says all hear, and one that leaves disturbs no other."""
     sockets: set[WebSocket] = set()
 
     def chat(sock: WebSocket) -> None:

@@ -294,7 +294,7 @@ def test_nothing_of_a_frame_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_strangers_ask_for_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A log is not filled by who asks for a page, or breaks a frame; a selector's own fault is in it."""
+    """A log is not filled by clients that ask for a page, or break a frame; a selector's own fault is in it."""
     with echoing(compression=OFF, protocol_selector=raising) as server:
         with RawClient(server.port) as client:
             assert client.get().status == 400
