@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
 
 
 class HttpStatus(IntEnum):
@@ -94,7 +93,3 @@ class HttpStatus(IntEnum):
     NOT_EXTENDED = 510, "Not Extended"
     NETWORK_AUTHENTICATION_REQUIRED = 511, "Network Authentication Required"
     NETWORK_CONNECT_TIMEOUT_ERROR = 599, "Network Connect Timeout Error"
-
-
-# The phrase by number: what a message writes behind its status code.
-PHRASES: Final[dict[int, str]] = {int(status): status.phrase for status in HttpStatus}

@@ -15,7 +15,7 @@ import pytest
 from blockingio import HttpException, HttpRequest
 from blockingio.wire.limits import HEAD_RECEIVE_SIZE
 from tests.peers import PATIENCE, RawClient, serving
-from tests.server.visits import get, in_background, post, post_chunks, visit
+from tests.server.visits import body_by, get, in_background, post, post_chunks, visit
 
 KIB = 1024
 EXPECTING = b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
@@ -55,16 +55,6 @@ def test_tiny_chunks_come_together() -> None:
         client.send(post_chunks(*([b"x"] * count)))
         assert client.read_response().status == 200
     assert sum(pieces) == count and len(pieces) < count // 10
-
-
-def body_by(read: Callable[[HttpRequest], bytes]) -> Callable[[HttpRequest], None]:
-    """A handler that reads so and answers what it read."""
-
-    def handler(request: HttpRequest) -> None:
-        request.response.write(read(request))
-        request.response.close()
-
-    return handler
 
 
 def in_pieces(request: HttpRequest) -> bytes:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,23 +10,13 @@ import pytest
 
 from blockingio import HttpException, HttpRequest, HttpServer, StateError
 from tests.peers import PATIENCE, RawClient, collecting, eventually, serving
-from tests.server.visits import get, post, post_chunks, raw_answer, reading, tell, visit
+from tests.server.visits import body_by, get, post, post_chunks, raw_answer, reading, tell, visit
 
 KIB = 1024
 MIB = 1024 * KIB
 #: Seconds of a limit that is to be met.
 SOON = 0.2
 BIG = bytes(range(256)) * 4 * KIB
-
-
-def body_by(read: Callable[[HttpRequest], bytes]) -> Callable[[HttpRequest], None]:
-    """A handler that reads so and answers what it read."""
-
-    def handler(request: HttpRequest) -> None:
-        request.response.write(read(request))
-        request.response.close()
-
-    return handler
 
 
 # ---------------------------------------------------------------------- limits

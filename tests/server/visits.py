@@ -115,6 +115,16 @@ def reading(errors: list[Exception]) -> Handler:
     return handler
 
 
+def body_by(read: Callable[[HttpRequest], bytes]) -> Handler:
+    """A handler that reads so and answers what it read."""
+
+    def handler(request: HttpRequest) -> None:
+        request.response.write(read(request))
+        request.response.close()
+
+    return handler
+
+
 def body_length(request: HttpRequest) -> None:
     """A handler that answers how long the body was."""
     request.response.write(str(len(request.read())))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -173,7 +172,3 @@ def pair(*, server_side: bool = True, compression: CompressionOptions = OFF) -> 
 def accept_for(key: str) -> str:
     digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
     return base64.b64encode(digest).decode()
-
-
-def random_key() -> bytes:
-    return os.urandom(4)
