@@ -112,7 +112,8 @@ class _Service:
                  downloads: Downloads | None = None) -> None:
         self.site = Site(options.directory, SiteOptions(
             listing=options.listing, zip=options.zip, index_page=options.index, spa=options.spa, cors=options.cors,
-            cache=options.cache, reload=options.reload, upload=options.upload, drop=options.drop,
+            cache=dict(options.cache).get(""), cache_types=tuple(time for time in options.cache if time[0]),
+            reload=options.reload, upload=options.upload, drop=options.drop,
             max_upload=options.max_upload, auth=options.auth, upload_auth=options.upload_auth,
             dotfiles=options.dotfiles, hosts=(options.bind, *options.host),
             headers=frozenset(name.lower() for name, _ in options.header)), downloads)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import blockingio
+from blockingio.cli.cache_times import parse_cache_time
 from blockingio.cli.environment import read_environment
 from blockingio.cli.log_format import LOG_FORMATS
 from blockingio.cli.output import on_one_line
@@ -175,8 +176,9 @@ def _add_end(add: _Add) -> None:
 
 
 def _add_answers(add: _Add) -> None:
-    add("--cache", type=whole_number, metavar="SECONDS",
-        help="browsers may use what they have for so long without asking (they ask each time)")
+    add("--cache", action="append", default=[], type=_cache_time, metavar="[TYPE=]SECONDS",
+        help="browsers may use what they have for so long without asking (they ask each time); several times for "
+             "several types, as image/*=86400, and without one for all others")
     add("--gzip", action=argparse.BooleanOptionalAction, default=True,
         help="compress text and listings for clients that take it (on)")
     add("--header", action="append", default=[], type=_header, metavar="NAME:VALUE",
@@ -292,6 +294,13 @@ def _path(text: str) -> Path:
 def _duration(text: str) -> int:
     try:
         return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _cache_time(text: str) -> tuple[str, int]:
+    try:
+        return parse_cache_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

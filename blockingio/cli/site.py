@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from blockingio.cli.addresses import url_towards
+from blockingio.cli.cache_times import CacheTimes
 from blockingio.cli.downloads import Downloads
 from blockingio.cli.folder_zip import LINK, FolderZips
 from blockingio.cli.permission import OwnHosts, is_own_page, knows
@@ -65,6 +66,7 @@ class SiteOptions(NamedTuple):
     spa: bool = False
     cors: bool = False
     cache: int | None = None  # seconds; None: browsers ask each time whether they have the newest
+    cache_types: tuple[tuple[str, int], ...] = ()  # the same of media types, as ("image/*", 3600)
     upload: bool = False
     drop: bool = False  # take uploads at the top, and do nothing else
     max_upload: int = MOST_UPLOADED  # bytes of the files of one request
@@ -109,7 +111,8 @@ class Site(VirtualDirectory):
         self._for_files: dict[str, str] = {}
         if options.cors:
             self._for_all |= {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
-        self._for_files["cache-control"] = "no-cache" if options.cache is None else f"max-age={options.cache}"
+        self._cache_times = CacheTimes(options.cache, options.cache_types)
+        self._for_files["cache-control"] = self._cache_times.default
         for name in options.headers:
             self._for_all.pop(name, None)
             self._for_files.pop(name, None)
@@ -157,6 +160,8 @@ class Site(VirtualDirectory):
         else:
             for name, value in self._for_files.items():
                 headers.set(name, value)
+            if self._cache_times.by_type:
+                self._set_cache_time(request, request.uri.path)
             if self._downloads is not None:
                 self._downloads.follow(request)
             if self._letterbox is None:
@@ -177,6 +182,11 @@ class Site(VirtualDirectory):
             self._send_page(request, letterbox.html, letterbox.script)
 
     # ---------------------------------------------------------------- files
+
+    def _set_cache_time(self, request: HttpRequest, path: str) -> None:
+        """That of what is at a path, unless the user has said it of everything."""
+        if "cache-control" in self._for_files:
+            request.response.headers.set("cache-control", self._cache_times.at(path))
 
     def _is_hidden(self, name: str) -> bool:
         return is_temporary(name) or (is_dotfile(name) and not self._options.dotfiles)
@@ -210,8 +220,10 @@ class Site(VirtualDirectory):
         response = request.response
         if status == 404 and self._options.spa and request.method in ("GET", "HEAD"):
             response.headers.add("vary", "Accept")
-            if _wants_page(request) and self._serve_if_file((INDEX,), request):
-                return
+            if _wants_page(request):
+                self._set_cache_time(request, "/")
+                if self._serve_if_file((INDEX,), request):
+                    return
         if status == 404:
             self._say_if_gone()
         # The one from here, not the user's: an error may be over the next moment.

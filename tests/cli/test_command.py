@@ -337,14 +337,16 @@ def test_colours_on_a_terminal(directory: Path, environment: dict[str, Any], col
 
 
 @pytest.mark.parametrize(("arguments", "is_compressed"), [([], True), (["--gzip"], True), (["--no-gzip"], False)])
-def test_gzip(directory: Path, arguments: list[str], is_compressed: bool) -> None:
+def test_gzip_and_cache(directory: Path, arguments: list[str], is_compressed: bool) -> None:
     text = b"All work and no play. " * 100
     (directory / "text.txt").write_bytes(text)
-    with Command(directory, "--port", "0", "--quiet", *arguments) as command:
+    with Command(directory, "--port", "0", "--quiet", *arguments,
+                 BLOCKINGIO_CACHE="60\ntext/html=5") as command:
         url = command.start(directory)
         with RawClient(port_of(url)) as client:
-            for target, content in (("/text.txt", text), ("/", b"<!DOCTYPE html>")):
+            for target, content, seconds in (("/text.txt", text, 60), ("/", b"<!DOCTYPE html>", 5)):
                 response = client.get(target, "Accept-Encoding: gzip")
+                assert response.header("cache-control") == f"max-age={seconds}"
                 assert response.header("content-encoding") == ("gzip" if is_compressed else None)
                 body = gzip.decompress(response.body) if is_compressed else response.body
                 assert body.startswith(content)

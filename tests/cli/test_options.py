@@ -51,6 +51,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     (["--workers", "9999999999"], "argument --workers: expected 10,000 at most, found 9,999,999,999"),
     (["--processes", "9999999999"], "argument --processes: expected 1,000 at most, found 9,999,999,999"),
     (["--cache", "1.5"], "argument --cache: expected a whole number, found '1.5'"),
+    (["--cache", "html=5"], "argument --cache: expected a media type as text/css or image/*, found 'html'"),
+    (["--cache", "text/css=5s"], "argument --cache: expected a whole number, found '5s'"),
     (["--auth", "me"], "argument --auth: expected USER:PASSWORD, found no colon"),
     (["--auth", ":secret"], "argument --auth: expected USER:PASSWORD, found no user"),
     (["--auth", "me:secret\r"],

@@ -160,6 +160,24 @@ def test_cache(directory: Path, is_kept: bool, monkeypatch: pytest.MonkeyPatch) 
         assert send(client, "POST", "/").header("cache-control") is None
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_cache_by_type(directory: Path, is_kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_kept:
+        monkeypatch.setattr("blockingio.http_server.file_cache.SETTLED_AFTER", -1)
+    for name in ("a.css", "a.PNG", "a b.svg", "none", "index.html", "sub/new.zip"):
+        (directory / name).write_text("x")
+    types = (("text/html", 0), ("image/*", 5), ("image/svg+xml", 6), ("text/css", 7))
+    expected = {"/a.css": 7, "/a.PNG": 5, "/a%20b.svg": 6, "/none": 60, "/": 0, "/index.html": 0, "/sub/new.zip": 60,
+                "/sub/": 0, "/route": 0, "/a.css?v=1": 7}
+    with site(directory, cache=60, cache_types=types, spa=True) as client:
+        for _ in range(3):
+            found = {target: client.get(target, "Accept: text/html").header("cache-control") for target in expected}
+            assert found == {target: f"max-age={seconds}" for target, seconds in expected.items()}
+        assert client.get("/nothing.css").header("cache-control") is None
+    with site(directory, cache_types=types) as client:
+        assert client.get("/none").header("cache-control") == "no-cache"
+
+
 def basic(text: str) -> str:
     return "Authorization: Basic " + base64.b64encode(text.encode()).decode()
 
