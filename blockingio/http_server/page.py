@@ -48,7 +48,7 @@ _MAX_SHOWN = 200
 _SENTENCES = {
     400: "What was sent for {path} could not be understood.",
     401: "{method} {path} needs a user and a password that are known here.",
-    403: "Nobody may do that here: {method} {path}.",
+    403: "That is not allowed here: {method} {path}.",
     404: "There is nothing here that is called {path}.",
     405: "{method} cannot be asked of {path}.",
     409: "What was to be saved in {path} has a name that is taken, and so are all that are like it.",
