@@ -8,6 +8,7 @@ written.
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable, Iterable
 from errno import EINVAL, ENOSYS, EOPNOTSUPP, EPERM
 from types import TracebackType
@@ -55,7 +56,8 @@ class Splice:
     It belongs to the thread that owns the socket's reading half, and to its file meanwhile.
     """
 
-    __slots__ = ("_splice", "_socket", "_descriptor", "_exit", "_entrance", "_held", "_taken", "_position")
+    __slots__ = ("_splice", "_socket", "_descriptor", "_exit", "_entrance", "_room", "_held", "_taken",
+                 "_position")
 
     def __init__(self, splice: Callable[[int, int, int], int], sock: socket.socket, descriptor: int) -> None:
         """OSError where there is no pipe to be had, or what is open is no file."""
@@ -64,6 +66,8 @@ class Splice:
         self._descriptor = descriptor
         self._position = os.lseek(descriptor, 0, os.SEEK_CUR)
         self._exit, self._entrance = system.make_pipe(PIPE_SIZE)
+        self._room = select.poll()
+        self._room.register(self._entrance, select.POLLOUT)
         self._held = 0  # bytes that are in the pipe
         self._taken = 0  # of these, what came last
 
@@ -80,6 +84,8 @@ class Splice:
 
         Waits as the channel's ``receive`` does, and raises what it raises; CannotSplice, then none is taken.
         """
+        if self._held and not self._room.poll(0):
+            self.give_rest()  # a few bytes may have a page each: for room in its own pipe it would wait for ever
         try:
             self._taken = self._splice(self._socket.fileno(), self._entrance, min(size, PIPE_SIZE))
         except OSError as error:
@@ -90,12 +96,12 @@ class Splice:
         return self._taken
 
     def give(self) -> bool:
-        """What was taken to the file, but for less than a piece where it was many bytes: so the pipe is never full,
-        where ``take`` would wait for itself.
+        """What was taken to the file, but for less than a piece where it was many bytes.
 
         False where no more can be moved: then all has been written.  Raises OSError.
         """
-        return self._give(self._held - ((self._position + self._held) % _PIECE if self._taken >= _MANY else 0))
+        kept = (self._position + self._held) % _PIECE if self._taken >= _MANY else 0
+        return self._give(max(self._held - kept, 0))
 
     def give_rest(self) -> None:
         """All that is left."""

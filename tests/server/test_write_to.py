@@ -196,6 +196,16 @@ def test_a_system_that_does_not_splice_that(number: int, error: int, tmp_path: P
 
 
 @splices
+def test_a_pipe_that_is_full(tmp_path: Path, splice: Splices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left to wait for room in it, which only the one that waits can make."""
+    for name, size in (("PIPE_SIZE", 8192), ("_PIECE", 1 << 30), ("_MANY", 1)):
+        monkeypatch.setattr(f"blockingio.net.file_output.{name}", size)
+    with serving(into(tmp_path / "file")) as server, RawClient(server.port) as client:
+        exchange(client, tmp_path / "file", CONTENT[:600_000], post(CONTENT[:600_000]))
+    assert sum(splice.moved) > 2 * 590_000
+
+
+@splices
 def test_a_file_that_is_appended_to(tmp_path: Path) -> None:
     """The kernel splices into none."""
     file = tmp_path / "file"
