@@ -169,6 +169,24 @@ else:
 # Linux has accept4(): a socket that is accepted blocks, whatever the listening one does.  Elsewhere it does as that.
 ACCEPTED_INHERIT_MODE = sys.platform != "linux"
 
+# Of Linux's struct tcp_info of a socket that listens: the connections that wait in its backlog.
+_BACKLOG_AT = 24
+
+if sys.platform == "linux":
+    def may_accept(sock: socket.socket) -> bool:
+        """Whether a connection may wait in the backlog of a socket that listens; True where the system does not say.
+
+        It does not let go of the GIL.  An accept() that finds none does, and makes a file and a socket before it looks.
+        """
+        try:
+            return any(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG_AT + 4)[_BACKLOG_AT:])
+        except OSError:
+            return True  # it is no TCP, or is closed
+else:
+    def may_accept(sock: socket.socket) -> bool:
+        return True
+
+
 # ---------------------------------------------------------------------- files
 
 _seeking = Lock()  # held by any thread from lseek() until it has read: a descriptor has one position for all

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from blockingio.net.address import InternetAddress, InternetAddressType
-from blockingio.net.system import ACCEPTED_INHERIT_MODE, AF_UNIX, claim_port, unix_family
+from blockingio.net.system import ACCEPTED_INHERIT_MODE, AF_UNIX, claim_port, may_accept, unix_family
 from blockingio.server.connection import Connection
 from blockingio.server.connection_loop import ConnectionLoop
 from blockingio.server.state import ServerState, log
@@ -305,17 +305,17 @@ class Listener(socketserver.ThreadingTCPServer):
         return self.socket.fileno() < 0 or (isinstance(error, OSError) and error.errno in _GONE)
 
     def _accept_once_ready(self, selector: selectors.BaseSelector) -> None:
-        ready = [key.fileobj for key, _ in selector.select(in_one_go(None))]
-        if self._woken in ready:
-            self._forget_wakes()
-        if self.socket in ready and not self._accept_waiting():
-            # What waits in the backlog must not wake it before there is room.
-            selector.unregister(self.socket)
-            try:
-                if selector.select(_RETRY_TIME):
-                    self._forget_wakes()
-            finally:
-                selector.register(self.socket, selectors.EVENT_READ)
+        for key, _ in selector.select(in_one_go(None)):
+            if key.fileobj is self._woken:
+                self._forget_wakes()
+            elif not self._accept_waiting():
+                # What waits in the backlog must not wake it before there is room.
+                selector.unregister(self.socket)
+                try:
+                    if selector.select(_RETRY_TIME):
+                        self._forget_wakes()
+                finally:
+                    selector.register(self.socket, selectors.EVENT_READ)
 
     def _accept_waiting(self) -> bool:
         """Accept what waits in the backlog, if anything does; False where there is no room for it."""
@@ -341,7 +341,7 @@ class Listener(socketserver.ThreadingTCPServer):
                     raise
                 continue  # that client has gone before it was accepted
             self.process_request(sock, peer)
-            if self.state.max_connections is not None and self._is_full():
+            if not may_accept(self.socket) or (self.state.max_connections is not None and self._is_full()):
                 return True  # whether one more waits, the selector knows
         return True
 

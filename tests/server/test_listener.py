@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ import pytest
 from blockingio import HttpRequest, HttpServer, InternetAddress
 from blockingio.stream import thread as thread_module
 from blockingio.net.channel import Channel
+from blockingio.net.system import may_accept
 from blockingio.server import thread_pool as threads_module
 from blockingio.server.connection import Connection
 from blockingio.server.connection_loop import ConnectionLoop
@@ -479,3 +481,21 @@ def test_the_main_thread_naps() -> None:
             tell(request)
         thread.join(PATIENCE)
         assert bodies == [b"/late"]
+
+
+def test_whether_a_connection_waits_in_the_backlog() -> None:
+    """On Linux it is known of TCP; elsewhere only accept() can tell."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        for _ in range(2):
+            if sys.platform == "linux":
+                assert not may_accept(listening)
+            with socket.create_connection(listening.getsockname()):
+                eventually(lambda: may_accept(listening))
+                listening.accept()[0].close()
+    assert may_accept(listening), "it is accept() that says what is wrong"
+
+
+@pytest.mark.needs("socket.AF_UNIX")
+def test_whether_a_connection_waits_in_the_backlog_of_a_unix_domain_socket() -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        assert may_accept(listening)
