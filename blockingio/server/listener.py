@@ -1,9 +1,8 @@
 """Sockets in, threads out: accept connections and give each a thread.
 
-The accepting thread waits in a selector for a connection or for its own wake-up: nothing polls.
-Where no more connections can be had, because there are ``max_connections`` or the system is out
-of descriptors, it gives up the longest idle one and waits until one has ended; the newcomers
-wait in the kernel's backlog.
+The accepting thread waits in a selector for a connection or for its own wake-up: nothing polls.  Where no more
+connections can be had, because there are ``max_connections`` or the system is out of descriptors, it gives up the
+longest idle one and waits until one has ended; the newcomers wait in the kernel's backlog.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from blockingio.net.address import InternetAddress, InternetAddressType
@@ -102,13 +102,7 @@ def _remove_stale(path: str) -> bool:
     identity = file_identity(path)
     with socket.socket(unix_family(), socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # a full backlog means a server that lives
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            pass
-        except OSError:
-            return False
-        else:
+        if probe.connect_ex(path) != errno.ECONNREFUSED:
             return False
     # The name of a file that is no socket refuses too; and what is another by now has an owner.
     if not _is_socket(path) or file_identity(path) != identity:
@@ -135,10 +129,8 @@ def file_identity(path: str) -> tuple[int, int] | None:
 
 def stop_accepting(sock: socket.socket) -> None:
     """Free the port of a listening socket, also where another process has it too: a child forked meanwhile."""
-    try:
+    with suppress(OSError):  # not every system knows this of a socket that listens
         sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # not every system knows this of a socket that listens
 
 
 def bracketed(address: InternetAddress) -> str:
@@ -239,11 +231,9 @@ class Listener(socketserver.ThreadingTCPServer):
 
     def accept_rest(self) -> None:
         """Behind ``stop``: accept what waits in the backlog by now, on the calling thread."""
-        try:
+        with suppress(OSError):  # nothing waits any more; or there is no room for what does
             while not self._is_full():
                 self.process_request(*self.get_request())
-        except OSError:
-            pass  # nothing waits any more; or there is no room for what does
 
     def give_back(self) -> None:
         """The socket, with its own timeout, to its maker, which keeps it open.
@@ -251,10 +241,8 @@ class Listener(socketserver.ThreadingTCPServer):
         Not where it is closed next: whether it blocks is told to all processes that have it, and one of
         them may be about to accept.
         """
-        try:
+        with suppress(OSError):  # its owner has closed it before us
             self.socket.settimeout(self._timeout)
-        except OSError:
-            pass  # its owner has closed it before us
 
     def forget(self) -> None:
         """Let go of what the thread waited on: it has ended, or was left behind by a fork."""
@@ -407,16 +395,12 @@ class Listener(socketserver.ThreadingTCPServer):
             load.note(len(self.state.connections))
 
     def _wake(self) -> None:
-        try:
+        with suppress(OSError):  # full, so it will wake; or closed, so it has ended
             self._wake_up.send(b"\0")
-        except OSError:
-            pass  # full, so it will wake; or closed, so it has ended
 
     def _forget_wakes(self) -> None:
-        try:
+        with suppress(BlockingIOError):
             self._woken.recv(4096)
-        except BlockingIOError:
-            pass
 
 
 class SocketFile:
@@ -439,7 +423,5 @@ class SocketFile:
     def remove(self) -> None:
         """Once, and before the socket is closed."""
         if self._identity is not None and file_identity(self._path) == self._identity:
-            try:
+            with suppress(OSError):  # it is gone already
                 os.unlink(self._path)
-            except OSError:
-                pass  # it is gone already
