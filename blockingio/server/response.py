@@ -36,13 +36,12 @@ class HttpResponse(ResponseWriter):
     """The answer.  The head goes out with the first byte that leaves; a body that is closed
     before it outgrows the buffer is sent with its Content-Length in one write.
 
-    Socket errors are swallowed: once the client is gone, writes do nothing.
-    As a context manager it closes itself; an exception inside makes it a 500 if nothing was
-    sent, else aborts the connection, and goes on up.  A response dropped without close() is
-    closed, with a ResourceWarning; what a second name, a list or a thread still holds is not dropped.
-    That is when the next request is asked for.  On a Python without the GIL it is so only for the variable
-    of a loop; else it is when the garbage collector runs, or the client sends more.
-    One thread at a time may work on it.  Follows dart:io's HttpResponse.
+    Socket errors are swallowed: once the client is gone, writes do nothing.  As a context manager it closes itself; an
+    exception inside makes it a 500 if nothing was sent, else aborts the connection, and goes on up.  A response dropped
+    without close() is closed, with a ResourceWarning; what a second name, a list or a thread still holds is not
+    dropped.  That is when the next request is asked for.  On a Python without the GIL it is so only for the variable of
+    a loop; else it is when the garbage collector runs, or the client sends more.  One thread at a time may work on it.
+    Follows dart:io's HttpResponse.
     """
 
     __slots__ = ()

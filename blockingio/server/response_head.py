@@ -8,8 +8,7 @@ There is one way to make one, whatever the handler has said:
     framing    Connection, and Content-Length or Transfer-Encoding
 
 ResponseWriter joins them, and says how long its body is where that is all there is to say; ``make_head`` knows the
-rest.
-Takes values, gives values; knows neither the connection nor the response.
+rest.  Takes values, gives values; knows neither the connection nor the response.
 """
 
 from __future__ import annotations

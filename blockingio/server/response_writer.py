@@ -27,9 +27,7 @@ from blockingio.values.headers import HttpHeaders
 from blockingio.wire.body import Body
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, DRAIN_SIZE
-from blockingio.wire.sink import (
-    BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink,
-)
+from blockingio.wire.sink import BUFFERING, CLOSED, COUNTED, NO_BODY, OPEN, UNTAKEN, UNTIL_CLOSE, Compressor, IOSink
 
 if TYPE_CHECKING:
     from blockingio.server.connection import Connection
@@ -263,8 +261,7 @@ class ResponseWriter(IOSink):
             self._keep = False
         begin, end, starts = state.head_starts.kept
         start = starts.get(self._status_code) if begin <= time() < end else None
-        if (start is not None and length >= 0 and asked.is_usual and section.is_usual
-                and self._reason_phrase is None):
+        if start is not None and length >= 0 and asked.is_usual and section.is_usual and self._reason_phrase is None:
             # A start that is kept belongs to a status with content: how long that is, is all there is left to say.
             fields = section.data
             framing = b"content-length: %d\r\n" % length
