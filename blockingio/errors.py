@@ -73,4 +73,7 @@ class BadMessage(HttpException):
 
 
 class StateError(RuntimeError):
-    """The right call at the wrong time: headers that have gone, no element in a stream."""
+    """The right call at the wrong time: headers that have gone, no element in a stream.
+
+    Follows dart:core's StateError.
+    """

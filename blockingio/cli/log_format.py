@@ -50,7 +50,7 @@ def json_line(record: AccessRecord, status: str) -> str:
 
 
 def short(record: AccessRecord, status: str) -> str:
-    """``08:49:37 200 GET /hello.txt 13 B 0.4 ms``, for people who look on."""
+    """``08:49:37 200 GET /hello.txt 13 B 0.4 ms``, to be read on a terminal."""
     request = f"{record.method} {quoted(record.target)}" if record.method != "-" else "-"
     milliseconds = record.seconds * 1000
     spent = f"{milliseconds:.1f} ms" if milliseconds < 1000 else f"{record.seconds:.1f} s"
