@@ -48,8 +48,8 @@ _ICONS = {
 
 def _icon_rules() -> Iterator[str]:
     for path, ends in _ICONS.values():
-        selector = ",".join(f'td a[href$="{end if end == "/" else "." + end}"i]:before' for end in ends.split())
-        yield f"{selector or 'td a:before'}{{--icon:{_SVG.format(path)}}}\n"
+        selectors = ",".join(f'[href$="{end if end == "/" else "." + end}"i]' for end in ends.split())
+        yield f"td a{selectors and f':is({selectors})'}:before{{--icon:{_SVG.format(path)}}}\n"
 
 
 _STYLE = """\
