@@ -169,7 +169,7 @@ class RequestQueue:
 
     def new_standby(self) -> Standby:
         """For readers of this queue, each of which says so by ``join``."""
-        return Standby(self._size)
+        return Standby(self._size, self._set_puts)
 
     def join(self, standby: Standby) -> None:
         """One reader more stands by for the others."""
@@ -187,12 +187,14 @@ class RequestQueue:
                 self._set_puts()
 
     def _set_puts(self) -> None:
-        """Where workers stand by, what is put alerts them."""
-        put = self._put
-        for standby in self._standbys:
-            put = standby.alerting(put)
-        self.put = put
-        self.hand_over = self._work_there or put
+        """Where workers stand by that want it, what is put alerts them."""
+        with self._lock:
+            put = self._put
+            for standby in self._standbys:
+                if standby.wants_alerts:
+                    put = standby.alerting(put)
+            self.put = put
+            self.hand_over = self._work_there or put
 
     # ---------------------------------------------------------------- the end
 
@@ -302,11 +304,12 @@ class RequestReader:
     ``standby``: the one of the workers that it is of.
     """
 
-    __slots__ = ("waits", "_queue", "_get", "_standby", "_given", "_nap", "_is_closed", "_loop")
+    __slots__ = ("waits", "taken", "_queue", "_get", "_standby", "_given", "_nap", "_is_closed", "_loop")
 
     def __init__(self, begin: Callable[[], RequestQueue], standby: Standby | None = None) -> None:
         self._standby = standby
         self.waits = False  # written by its own thread: it is in the queue's get(), or about to be
+        self.taken = 0  # by its own thread, where it stands by: how many requests
         self._given: ref[HttpRequest] | None = None
         self._loop = asking_loop()
         self._nap = nap_time() or threading.TIMEOUT_MAX
@@ -359,7 +362,9 @@ class RequestReader:
                     self._given = ref(item)
                     self.waits = False
                     if standby is not None:
-                        standby.has_taken()
+                        self.taken += 1
+                        if not standby.is_awake:
+                            standby.has_taken()
                     return item
                 else:
                     self._queue.give_back(item)

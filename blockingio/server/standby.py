@@ -7,8 +7,9 @@ it has taken, and comes back.  The others stand by, and cost nothing.
 A handler that waits, for a database say, must hold no request up.  Then another reader leads:
 
     alert      A request is queued while the leader is at work.  One of those that stand by, the watcher, wakes up and
-               gives the leader _GRACE to come back, again and again while requests are taken.  Once none was, the
-               watcher leads.  So a thread is woken once in _GRACE at most, and no request waits much longer than that.
+               gives the leader _CALM to come back, again and again while requests are taken; _GRACE where handlers have
+               taken long lately.  Once none was taken, the watcher leads.  So no request waits much longer than that.
+               Puts alert it only while it sleeps.
     handlers that take long    Once several have, all readers wait in get() for a while.  Then no request waits at all,
                and a wake-up for each is little beside such handlers.
 
@@ -24,9 +25,10 @@ from typing import Any, Protocol
 
 from blockingio.stream.thread import in_one_go
 
-# Seconds that a leader has to come back, once a request is queued behind the one that it works on.  A shorter time
-# wakes the watcher more often.
+# Seconds that a leader has to come back, once a request is queued behind the one that it works on: where handlers have
+# taken long lately, and where none has.  The shorter, the more often the watcher is woken.
 _GRACE = 0.001
+_CALM = 0.004
 
 # Seconds for each request, while more are queued, from which on handlers take long: several times what it costs to wake
 # a thread.
@@ -41,8 +43,7 @@ _MANY = 400
 # Seconds for which all wait then, until it is tried again.
 _TRUST = 1.0
 
-# Seconds after which the watcher looks without an alert: a connection's thread may have fetched a put that alerts
-# no one just before the first reader came.
+# Seconds after which a watcher that sleeps looks without an alert.
 _LOOK = 1.0
 
 
@@ -50,29 +51,33 @@ class Reader(Protocol):
     """One thread's; that thread alone writes what is here."""
 
     waits: bool  # it is in the queue's get(), or about to be
+    taken: int  # how many requests it has taken
 
 
 class Standby:
     """Of the workers of one for_each or listen; ``size`` tells how much is on their queue.
 
-    A reader calls ``wait_to_lead`` before get(), ``has_taken`` behind it, and ``resign`` when it asks no more.
+    ``changed`` is called by the watcher when ``wants_alerts`` has changed.
+
+    A reader calls ``wait_to_lead`` before get(), ``has_taken`` behind it unless ``is_awake``, and ``resign`` when it
+    asks no more.
     """
 
-    __slots__ = ("readers", "leader", "is_alert", "_size", "_lock", "_alarm", "_others", "_watcher", "_is_over", "_taken",
-                 "_seen", "_points", "_all_wait_until")
+    __slots__ = ("readers", "leader", "is_awake", "wants_alerts", "_size", "_changed", "_lock", "_alarm", "_others",
+                 "_watcher", "_is_over", "_points", "_all_wait_until")
 
-    def __init__(self, size: Callable[[], int]) -> None:
+    def __init__(self, size: Callable[[], int], changed: Callable[[], object]) -> None:
         self.readers = 0  # guarded by the queue's lock
         self._size = size
+        self._changed = changed
         self._make_locks()
         self.leader: Reader | None = None  # read without the lock: only its own thread needs to be sure
         self._watcher: Reader | None = None
-        self.is_alert = False  # the watcher has been woken, or will look before it sleeps; read without the lock
+        # The watcher does not sleep, or will look before it does.  Read without the lock.
+        self.is_awake = True
+        self.wants_alerts = False  # a put is to call ``alert``; written by the watcher
         self._is_over = False
-        # How many requests were taken: written by leaders, and should two do so at once, one is not counted.  ``_seen``
-        # is the watcher's copy.
-        self._taken = self._seen = 0
-        self._points = 0  # guarded by the lock
+        self._points = 0  # the watcher's
         self._all_wait_until = 0.0  # 0: handlers are short, and one waits
 
     def __repr__(self) -> str:
@@ -85,7 +90,8 @@ class Standby:
             with self._lock:
                 if not is_wanted():
                     return False
-                if self.leader is None:
+                leader = self.leader
+                if leader is None:
                     self._lead(reader)
                     break
                 if self._watcher is None:
@@ -93,38 +99,58 @@ class Standby:
                 if self._watcher is not reader:
                     self._others.wait(nap_time())
                     continue
-                if self._taken == self._seen and not self._is_needed():
-                    self.is_alert = False
-                    # An alert that came before this line is seen here, a later one notifies.
-                    if not self._is_needed():
-                        self._alarm.wait(in_one_go(_LOOK))
-                    continue
-                leader, self._seen, was_needed = self.leader, self._taken, self._is_needed()
-            began = monotonic()
-            sleep(_GRACE)
-            with self._lock:
-                is_needed = was_needed and self._is_needed()
-                self._judge(self._taken - self._seen, monotonic() - began, is_needed)
-                if is_needed and self.leader is leader and self._taken == self._seen:
-                    self._lead(reader)
+            if not self._watch(reader, leader):
+                self._sleep(is_wanted)
         if self._watcher is reader:
             self._leave_watch(reader)
         return True
 
+    def _watch(self, reader: Reader, leader: Reader) -> bool:
+        """Give the leader time to come back; where it does not, ``reader`` leads.  False where it has nothing to do."""
+        taken, was_needed, began = leader.taken, self._is_needed(), monotonic()
+        sleep(_GRACE if self._points else _CALM)
+        is_needed = was_needed and self._is_needed()
+        self._judge(leader.taken - taken, monotonic() - began, is_needed)
+        if leader.taken != taken:
+            return True
+        if is_needed:
+            with self._lock:
+                if self.leader is leader and leader.taken == taken:
+                    self._lead(reader)
+            return True
+        return self._is_needed()
+
+    def _sleep(self, is_wanted: Callable[[], bool]) -> None:
+        """Until an alert, or something else that the watcher has to see.
+
+        A connection's thread may have fetched a put that alerts no one just before: so it looks, at first soon.
+        """
+        self.wants_alerts = True
+        self._changed()
+        look = _GRACE
+        with self._lock:
+            self.is_awake = False
+            # What came before this line is seen here, and what comes later notifies.
+            while is_wanted() and self.leader is not None and not self.is_awake and not self._is_needed():
+                self._alarm.wait(in_one_go(look))
+                look = min(4 * look, _LOOK)
+            self.is_awake = True
+        self.wants_alerts = False
+        self._changed()
+
     def has_taken(self) -> None:
-        """A reader is about to call its handler."""
-        self._taken += 1
-        if self._all_wait_until:
-            if monotonic() > self._all_wait_until:
-                self._all_wait_until = 0.0
-        elif not self.is_alert and self._size():
-            self.alert()
+        """A reader is about to call its handler, and no watcher is awake."""
+        if not self._all_wait_until:
+            if self._size():
+                self.alert()
+        elif monotonic() > self._all_wait_until:
+            self._all_wait_until = 0.0
 
     def alerting(self, put: Callable[[Any], None]) -> Callable[[Any], None]:
         """``put`` onto the queue, and ``alert``: a function of its own, quicker than a method of what all threads use."""
         def put_and_alert(item: Any) -> None:
             put(item)
-            if not self.is_alert:
+            if not self.is_awake:
                 self.alert()
         return put_and_alert
 
@@ -133,7 +159,8 @@ class Standby:
         leader = self.leader
         if leader is None or not leader.waits:
             with self._lock:
-                self.is_alert = True
+                # A put that was fetched before all waited changes nothing: has_taken has to end that.
+                self.is_awake = not self._all_wait_until
                 self._alarm.notify()
 
     def rouse(self) -> None:
@@ -186,9 +213,11 @@ class Standby:
             return
         self._points += _FOR_LONG * taken if taken else _FOR_ABSENCE
         if self._points >= _MANY:
-            self._points = 0
-            self._all_wait_until = monotonic() + _TRUST
-            self.rouse()
+            self._points = _MANY // 2  # what was so before is soon noticed again
+            with self._lock:
+                self._all_wait_until = monotonic() + _TRUST
+                self.is_awake = False
+                self.rouse()
 
 
 def nap_time() -> float | None:

@@ -8,6 +8,8 @@ import pytest
 
 from blockingio import HttpRequest, HttpServer
 from blockingio.server import standby
+from blockingio.server.request_queue import RequestQueue, RequestReader
+from blockingio.wire.sink import CLOSED, UNTAKEN
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import asking, get, in_background, queued, running, tell
 
@@ -160,6 +162,51 @@ def test_a_worker_that_dies_while_others_stand_by(held: Held) -> None:
                 eventually(lambda: len(workers_of(server)) <= 1)
                 held.free.set()
                 assert client.read_response().body == b"/wait"
+
+
+class Item:
+    """What a queue takes for a request."""
+
+    def __init__(self) -> None:
+        self.response = self
+        self.phase = UNTAKEN
+
+
+def test_a_put_alerts_one_that_sleeps_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A put costs a step more as long as one sleeps; the item behind one that is worked on is taken by the other."""
+    monkeypatch.setattr(standby, "_GRACE", 1000.0)  # one that sleeps does not look by itself
+    queue = RequestQueue(lambda item, status: None)
+    group = queue.new_standby()
+    plain = queue.hand_over
+    held, taken = threading.Event(), []
+
+    def begin() -> RequestQueue:
+        queue.enter()
+        return queue
+
+    def work() -> None:
+        reader = RequestReader(begin, group)
+        try:
+            for item in reader:
+                taken.append(item)
+                item.phase = CLOSED
+                assert held.wait(PATIENCE)
+                del item
+        finally:
+            reader.close()
+
+    with in_background(work), in_background(work):
+        try:
+            eventually(lambda: not group.is_awake)
+            assert queue.hand_over != plain
+            for number in (1, 2):
+                queue.hand_over(Item())
+                eventually(lambda: len(taken) == number)
+            assert queue.hand_over == plain
+        finally:
+            monkeypatch.undo()  # from here on one may have to come back soon
+            held.set()
+            queue.close()
 
 
 def test_two_groups_of_workers_and_a_loop_share_a_server(held: Held) -> None:
