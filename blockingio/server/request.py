@@ -141,7 +141,7 @@ class HttpRequest(Stream[bytes]):
         Many clients send what RFC 6265 has no place for: such a Cookie can be read, and not be sent on.
         """
         if self._cookies is None:
-            self._cookies = Cookie.parse_cookie_header(self.headers.get_all("cookie"))
+            self._cookies = Cookie.of_pairs(self._head.fields.cookie_pairs)
         return self._cookies
 
     @property

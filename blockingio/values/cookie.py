@@ -29,6 +29,22 @@ class SameSite(Enum):
 _SAME_SITE = {same_site.value.lower(): same_site for same_site in SameSite}
 
 
+def cookie_pairs(values: list[str]) -> list[tuple[str, str]]:
+    """Names and values in a request's Cookie fields, in order: one from each ";", as it stands, if it has a name.
+
+    Many servers and scripts set what the grammar does not allow, and browsers send it back (RFC 6265 5.4).
+    Quotation marks around a value are part of it, as in dart:io.
+    """
+    pairs = []
+    for value in values:
+        for pair in value.split(";"):
+            name, equals, text = pair.partition("=")
+            name = name.strip(OWS)
+            if equals and name:
+                pairs.append((name, text.strip(OWS)))
+    return pairs
+
+
 class Cookie:
     """A cookie; ``str(cookie)`` is a Set-Cookie value.  Follows dart:io's Cookie.
 
@@ -100,21 +116,18 @@ class Cookie:
 
     @staticmethod
     def parse_cookie_header(values: list[str]) -> list[Cookie]:
-        """The cookies of a request's Cookie fields, in order: one from each ";", as it stands, if it has a name.
+        """The cookies of a request's Cookie fields, in order: as ``cookie_pairs`` has them."""
+        return Cookie.of_pairs(cookie_pairs(values))
 
-        Many servers and scripts set what the grammar does not allow, and browsers send it back (RFC 6265 5.4).
-        Quotation marks around a value are part of it, as in dart:io.
-        """
+    @staticmethod
+    def of_pairs(pairs: list[tuple[str, str]]) -> list[Cookie]:
+        """A cookie for each of ``cookie_pairs``: unchecked, as it stands there."""
         cookies = []
-        for value in values:
-            for pair in value.split(";"):
-                name, equals, text = pair.partition("=")
-                name = name.strip(OWS)
-                if equals and name:
-                    cookie = Cookie.__new__(Cookie)  # unchecked: it is taken as it stands
-                    cookie._name, cookie._value = name, text.strip(OWS)
-                    cookie._set_no_attributes()
-                    cookies.append(cookie)
+        for name, value in pairs:
+            cookie = Cookie.__new__(Cookie)
+            cookie._name, cookie._value = name, value
+            cookie._set_no_attributes()
+            cookies.append(cookie)
         return cookies
 
     @property

@@ -11,6 +11,7 @@ import re
 from socket import AF_INET6, inet_pton
 
 from blockingio.errors import BadMessage
+from blockingio.values.cookie import cookie_pairs
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.limits import CONTENT_LENGTH_DIGITS, REQUEST_LINE_REST, Limits
@@ -61,7 +62,7 @@ class Fields:
     """A header section: what framing needs of it, and its text for the rest."""
 
     __slots__ = ("block", "version", "content_length", "chunked", "fault", "keep_alive", "connection",
-                 "expects_continue", "host", "_headers")
+                 "expects_continue", "host", "_headers", "_cookie_pairs")
 
     def __init__(self, block: bytes, version: str) -> None:
         self.block = block
@@ -74,6 +75,7 @@ class Fields:
         self.expects_continue = False
         self.host: str | None = None
         self._headers: HttpHeaders | None = None
+        self._cookie_pairs: list[tuple[str, str]] | None = None
 
     @property
     def headers(self) -> HttpHeaders:
@@ -82,6 +84,13 @@ class Fields:
         if self._headers is None:
             self._headers = HttpHeaders.from_fields(field_list(self.block), self.version)
         return self._headers
+
+    @property
+    def cookie_pairs(self) -> list[tuple[str, str]]:
+        """Names and values of the Cookie fields; not to be changed, as one list serves every message, too."""
+        if self._cookie_pairs is None:
+            self._cookie_pairs = cookie_pairs(self.headers.get_all("cookie"))
+        return self._cookie_pairs
 
 
 class RequestHead:

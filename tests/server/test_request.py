@@ -233,6 +233,8 @@ def test_the_same_head_again_is_the_same_request_again() -> None:
     def handler(request: HttpRequest) -> None:
         seen.append((request.uri.path, request.headers.value("x"), request.protocol_version,
                      [cookie.value for cookie in request.cookies]))
+        for cookie in request.cookies:
+            cookie.value = "changed"
         request.cookies.append(Cookie("mine", "only"))
         tell(request)
 
