@@ -126,7 +126,7 @@ class Uploads:
 
     def _save(self, write: Callable[[int], tuple[int, str | None]], name: str, directory: int, *,
               is_exact: bool = False) -> Saved:
-        """``write`` fills an open file; it says how many bytes it has then, and their SHA-256 where that is asked for."""
+        """``write`` fills an open file; it says how many bytes it has then, and their SHA-256 where that is wanted."""
         temporary, descriptor = self._create(directory)
         try:
             try:

@@ -70,7 +70,7 @@ class HttpRequestBody(HttpBody):
 
 
 class HttpClientResponseBody(HttpBody):
-    """A response's body, with the ``response`` that it came in.  Follows package:http_server's HttpClientResponseBody."""
+    """A response's body, with its ``response``.  Follows package:http_server's HttpClientResponseBody."""
 
     __slots__ = ("response",)
 

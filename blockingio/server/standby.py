@@ -85,7 +85,7 @@ class Standby:
                 f"{', one watches' if self._watcher is not None else ''}, {self._points} points>")
 
     def wait_to_lead(self, reader: Reader, is_wanted: Callable[[], bool]) -> bool:
-        """Stand by until this reader leads, or all may wait; False once it need not, which ``rouse`` has it look for."""
+        """Stand by until this reader leads, or all may wait; False once it need not: ``rouse`` has it look for that."""
         while self.leader is not reader and not self._all_wait_until and not self._is_over:
             with self._lock:
                 if not is_wanted():
@@ -147,7 +147,7 @@ class Standby:
             self._all_wait_until = 0.0
 
     def alerting(self, put: Callable[[Any], None]) -> Callable[[Any], None]:
-        """``put`` onto the queue, and ``alert``: a function of its own, quicker than a method of what all threads use."""
+        """``put`` onto the queue, and ``alert``: a function of its own, quicker than a method that all threads use."""
         def put_and_alert(item: Any) -> None:
             put(item)
             if not self.is_awake:

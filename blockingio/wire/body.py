@@ -397,7 +397,8 @@ def request_body(source: Source, fields: Fields, limits: Limits,
     else:
         if size <= BODY_RECEIVE_SIZE and not fields.expects_continue:
             here = source.take_received(size)
-            if here is None and receive_now is not None and source.receive_here(size - source.pending_size, receive_now):
+            if (here is None and receive_now is not None
+                    and source.receive_here(size - source.pending_size, receive_now)):
                 here = source.take_received(size)
             if here is not None:
                 return ReceivedBody(size, *here)

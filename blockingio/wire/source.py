@@ -279,8 +279,8 @@ class Source:
         return found[0]
 
     def take_chunk_digits(self, *, is_first: bool) -> bytes:
-        """The size in a chunk's first line, with the end of the data before it, where that is here and has no extension,
-        as nearly all are: it then counts as read.  Else b""."""
+        """The size in a chunk's first line, with the end of the data before it, where that is here and has no
+        extension, as nearly all are: it then counts as read.  Else b""."""
         found = (_PLAIN_CHUNK_SIZE if is_first else _NEXT_CHUNK_SIZE).match(self._data, self._at)
         if found is None:
             return b""
