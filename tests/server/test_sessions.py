@@ -247,10 +247,14 @@ def test_a_session_whose_time_is_up_is_not_found_any_more() -> None:
 
 
 def test_a_session_in_use_lives_on() -> None:
-    with serving(count, session_timeout=SOON * 3) as server, RawClient(server.port) as client:
+    """Its time begins anew with each request: more than the half of it passes between two of them."""
+    def handler(request: HttpRequest) -> None:
+        count(request)
+        request.session._last_used -= 60
+
+    with serving(handler, session_timeout=100) as server, RawClient(server.port) as client:
         cookie = cookie_of(client.get())
         for number in range(4):
-            threading.Event().wait(SOON * 0.8)
             assert client.get("/", cookie).body == b"%d known" % (number + 2)
 
 
@@ -263,11 +267,11 @@ def test_each_has_its_own_time() -> None:
             request.session.on_timeout = lambda: ended.append(path)
         count(request)
 
-    with serving(handler, session_timeout=SOON * 2) as server, RawClient(server.port) as client:
+    with serving(handler) as server, RawClient(server.port) as client:
         first = cookie_of(client.get("/first"))
         client.get("/second")
-        threading.Event().wait(SOON)
         assert client.get("/first", first).body == b"2 known"
+        server.session_timeout = SOON
         eventually(lambda: len(ended) == 2)
         assert ended == ["/second", "/first"]
 
