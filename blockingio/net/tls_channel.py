@@ -54,29 +54,34 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
 
     def handshake(self, timeout: float | None) -> None:
         """As TlsChannel's.  What answers the ClientHello is computed in turns with other connections."""
-        sock = self.socket
-        sock.settimeout(0)
+        self.socket.settimeout(0)
         self.receive_timeout = timeout
         end = end_of(timeout)
-        self._wait_for_input(end)
-        while True:
-            try:
-                if sock.cipher() is None:  # type: ignore[attr-defined]  # not agreed on: the ClientHello was not read
-                    with handshake_turns:
-                        self._handshake_step()
-                else:
-                    self._handshake_step()
-                return
-            except OSError as error:
-                self._wait_as_wanted(error, end)
+        handshake_turns.arrive()
+        try:
+            self._wait_for_input(end)
+            while not self._handshake_step(end):
+                pass
+        finally:
+            handshake_turns.depart()
 
-    def _handshake_step(self) -> None:
-        """As far as it goes with what has come; raises SSLWantReadError where that is not the end of it.
+    def _handshake_step(self, end: float | None) -> bool:
+        """As far as it goes with what has come; False where more has to come, behind the wait for that.
 
         A send does a handshake that is not done, and of no bytes it does nothing else.  do_handshake() would set the
         timeout again at each step, for which it lets go of the GIL, and waits for it behind other handshakes.
         """
-        self.socket.send(b"")
+        sock = self.socket
+        try:
+            if sock.cipher() is None:  # type: ignore[attr-defined]  # not agreed on: the ClientHello was not read
+                with handshake_turns:
+                    sock.send(b"")
+            else:
+                sock.send(b"")
+            return True
+        except OSError as error:
+            self._wait_as_wanted(error, end)
+            return False
 
     def met_plain_http(self, error: OSError) -> bool:
         """Whether a handshake failed with this because the client speaks HTTP without TLS."""

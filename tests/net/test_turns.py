@@ -25,9 +25,11 @@ class Thread(threading.Thread):
         self._turns, self._number, self._order = turns, number, order
 
     def run(self) -> None:
+        self._turns.arrive()
         with self._turns:
             self._order.append(self._number)
             assert self.leaves.wait(PATIENCE * 3)
+        self._turns.depart()
 
 
 @contextmanager
@@ -49,12 +51,14 @@ def threads(turns: Turns, count: int, order: list[int]) -> Iterator[list[Thread]
 
 def enter(turns: Turns, times: int = FEW) -> None:
     for _ in range(times):
+        turns.arrive()
         turns.__enter__()
 
 
 def leave(turns: Turns, times: int = FEW) -> None:
     for _ in range(times):
         turns.__exit__()
+        turns.depart()
 
 
 def test_a_few_do_not_wait() -> None:
@@ -63,6 +67,17 @@ def test_a_few_do_not_wait() -> None:
     assert repr(turns) == f"<Turns {FEW} inside, 0 waiting>"
     leave(turns)
     assert repr(turns) == "<Turns 0 inside, 0 waiting>"
+
+
+def test_many_that_have_arrived_compute_in_turns_also_where_few_do_so_now() -> None:
+    turns, order = Turns(1, LONG), []
+    for _ in range(FEW):
+        turns.arrive()
+    enter(turns, 1)
+    with threads(turns, 2, order):
+        assert repr(turns) == "<Turns 1 inside, 2 waiting>"
+        leave(turns, 1)
+        eventually(lambda: order == [0])
 
 
 def test_one_after_the_other_in_the_order_in_which_they_came() -> None:
