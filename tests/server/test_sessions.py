@@ -227,9 +227,10 @@ def test_time_is_up() -> None:
             request.session.on_timeout = lambda: ended.append(threading.current_thread().name)
         count(request)
 
-    with serving(handler, session_timeout=SOON) as server, RawClient(server.port) as client:
+    with serving(handler) as server, RawClient(server.port) as client:
         cookie = cookie_of(client.get())
         assert client.get("/", cookie).body == b"2 known"
+        server.session_timeout = SOON
         eventually(lambda: ended)
         assert client.get("/", cookie).body == b"1 new"
     assert len(ended) >= 1 and "timer" in ended[0]
