@@ -53,17 +53,23 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         self._inside = ReentrantLock()
 
     def handshake(self, timeout: float | None) -> None:
-        """As TlsChannel's.  What answers the ClientHello is computed in turns with other connections."""
+        """As TlsChannel's.  Where many connections are at it, they answer their ClientHello in turns."""
+        try:
+            if handshake_turns.arrive():
+                self._handshake_in_steps(timeout)
+            else:
+                super().handshake(timeout)
+                self.socket.settimeout(0)
+        finally:
+            handshake_turns.depart()
+
+    def _handshake_in_steps(self, timeout: float | None) -> None:
         self.socket.settimeout(0)
         self.receive_timeout = timeout
         end = end_of(timeout)
-        handshake_turns.arrive()
-        try:
-            self._wait_for_input(end)
-            while not self._handshake_step(end):
-                pass
-        finally:
-            handshake_turns.depart()
+        self._wait_for_input(end)
+        while not self._handshake_step(end):
+            pass
 
     def _handshake_step(self, end: float | None) -> bool:
         """As far as it goes with what has come; False where more has to come, behind the wait for that.

@@ -12,7 +12,7 @@ from collections import deque
 
 from blockingio.net.system import begin_anew_in_child
 
-# Where no more than these have arrived, and not departed, none waits: to wait for a turn costs a wake-up.
+# So many need no turns: they do not hold each other up for long, and to wait for a turn costs a wake-up.
 FEW = 8
 
 # Seconds that a turn is waited for at most.  So none is held up by turns that do not compute but wait, in a callback of
@@ -22,10 +22,11 @@ PATIENCE = 0.04
 
 
 class Turns:
-    """``arrive()``, ``with turns:`` around what is computed, which must not wait for a peer, and ``depart()``.
+    """``arrive()``; where that is true, ``with turns:`` around what is computed, which must not wait for a peer; and
+    ``depart()``.
 
-    ``most``: threads that compute at once while others wait; None: one less than there are processors, so that one
-    is left to those that are past it.
+    ``most``: threads that have a turn at once; None: one less than there are processors, so that one is left to those
+    that are past it.
     """
 
     __slots__ = ("_most", "_patience", "_lock", "_present", "_inside", "_waiting", "__weakref__")
@@ -49,10 +50,11 @@ class Turns:
     def __repr__(self) -> str:
         return f"<Turns {self._inside} inside, {len(self._waiting)} waiting>"
 
-    def arrive(self) -> None:
-        """This thread will have something to compute."""
+    def arrive(self) -> bool:
+        """This thread will have something to compute.  Whether there are so many that they take turns."""
         with self._lock:
             self._present += 1
+            return self._present > FEW
 
     def depart(self) -> None:
         """It will have nothing more."""
@@ -62,7 +64,7 @@ class Turns:
     def __enter__(self) -> None:
         """Returns once it is this thread's turn."""
         with self._lock:
-            if not self._waiting and (self._present <= FEW or self._inside < self._most):
+            if not self._waiting and self._inside < self._most:
                 self._inside += 1
                 return
             turn = threading.Lock()

@@ -25,11 +25,9 @@ class Thread(threading.Thread):
         self._turns, self._number, self._order = turns, number, order
 
     def run(self) -> None:
-        self._turns.arrive()
         with self._turns:
             self._order.append(self._number)
             assert self.leaves.wait(PATIENCE * 3)
-        self._turns.depart()
 
 
 @contextmanager
@@ -49,44 +47,31 @@ def threads(turns: Turns, count: int, order: list[int]) -> Iterator[list[Thread]
             thread.join(PATIENCE)
 
 
-def enter(turns: Turns, times: int = FEW) -> None:
+def enter(turns: Turns, times: int = 1) -> None:
     for _ in range(times):
-        turns.arrive()
         turns.__enter__()
 
 
-def leave(turns: Turns, times: int = FEW) -> None:
+def leave(turns: Turns, times: int = 1) -> None:
     for _ in range(times):
         turns.__exit__()
-        turns.depart()
 
 
-def test_a_few_do_not_wait() -> None:
+def test_a_few_need_no_turns() -> None:
     turns = Turns(1, LONG)
-    enter(turns)
-    assert repr(turns) == f"<Turns {FEW} inside, 0 waiting>"
-    leave(turns)
-    assert repr(turns) == "<Turns 0 inside, 0 waiting>"
-
-
-def test_many_that_have_arrived_compute_in_turns_also_where_few_do_so_now() -> None:
-    turns, order = Turns(1, LONG), []
-    for _ in range(FEW):
-        turns.arrive()
-    enter(turns, 1)
-    with threads(turns, 2, order):
-        assert repr(turns) == "<Turns 1 inside, 2 waiting>"
-        leave(turns, 1)
-        eventually(lambda: order == [0])
+    assert [turns.arrive() for _ in range(FEW + 1)] == [False] * FEW + [True]
+    turns.depart()
+    turns.depart()
+    assert not turns.arrive()
+    assert turns.arrive()
 
 
 def test_one_after_the_other_in_the_order_in_which_they_came() -> None:
     turns, order = Turns(1, LONG), []
     enter(turns)
     with threads(turns, 5, order) as waiting:
-        leave(turns, FEW - 1)
         assert repr(turns) == "<Turns 1 inside, 5 waiting>"
-        leave(turns, 1)
+        leave(turns)
         for number, thread in enumerate(waiting):
             eventually(lambda: len(order) > number)
             assert repr(turns) == f"<Turns 1 inside, {4 - number} waiting>"
@@ -97,9 +82,9 @@ def test_one_after_the_other_in_the_order_in_which_they_came() -> None:
 
 def test_so_many_at_once_where_others_wait() -> None:
     turns, order = Turns(2, LONG), []
-    enter(turns)
+    enter(turns, 2)
     with threads(turns, 5, order) as waiting:
-        leave(turns)
+        leave(turns, 2)
         eventually(lambda: len(order) == 2)
         assert repr(turns) == "<Turns 2 inside, 3 waiting>"
         waiting[1].leaves.set()
@@ -114,7 +99,7 @@ def test_none_comes_in_before_those_that_wait() -> None:
         leave(turns)
         eventually(lambda: order == [0])
         late = Thread(turns, 2, order)
-        late.start()  # there is room for a few
+        late.start()
         eventually(lambda: " 2 waiting" in repr(turns))
         for thread in (*waiting, late):
             thread.leaves.set()
@@ -132,10 +117,9 @@ def test_a_turn_is_given_back_by_one_that_fails() -> None:
 def test_none_waits_without_end() -> None:
     """Turns that last are not waited for, and count when they end."""
     turns = Turns(1, 0.01)
-    enter(turns)
-    enter(turns, 2)
-    assert repr(turns) == f"<Turns {FEW + 2} inside, 0 waiting>"
-    leave(turns, FEW + 2)
+    enter(turns, 3)
+    assert repr(turns) == "<Turns 3 inside, 0 waiting>"
+    leave(turns, 3)
     assert repr(turns) == "<Turns 0 inside, 0 waiting>"
 
 
