@@ -15,10 +15,11 @@ from blockingio.net.system import begin_anew_in_child
 # So many need no turns: they do not hold each other up for long, and to wait for a turn costs a wake-up.
 FEW = 8
 
-# Seconds that a turn is waited for at most.  So none is held up by turns that do not compute but wait, in a callback of
-# the program's say; and where other programs keep the processors busy, and a thread that is let in comes late, more go
-# at once, and as much gets done as without turns.
-PATIENCE = 0.04
+# Seconds that a turn is waited for at most, for each thread that waits already and for the one that has its turn: a few
+# times what a signature takes.  So none is held up by turns that do not compute but wait, in a callback of the
+# program's say; and where other programs keep the processors busy, and a thread that is let in comes late, more go at
+# once, and nearly as much gets done as without turns.
+PATIENCE = 0.002
 
 
 class Turns:
@@ -70,7 +71,8 @@ class Turns:
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
-        if not turn.acquire(timeout=self._patience):
+            patience = self._patience * len(self._waiting)
+        if not turn.acquire(timeout=patience):
             with self._lock:
                 if turn in self._waiting:  # else it has just been let in
                     self._waiting.remove(turn)
