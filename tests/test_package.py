@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -447,3 +449,15 @@ def test_what_is_not_loaded(statement: str, absent: list[str]) -> None:
     loaded = set(result.stdout.split())
     assert "blockingio" in loaded
     assert not loaded & set(absent) - loaded_with_logging()
+
+
+def test_what_is_no_module_is_packed_too() -> None:
+    """Files beside the modules: types and their mark, in every room."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    packed = {name: patterns.replace(",", " ").split() for name, patterns in config["options.package_data"].items()}
+    others = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert len(others) >= 3
+    for path in others:
+        package = ".".join(path.parent.relative_to(ROOT).parts)
+        assert any(fnmatch(path.name, pattern) for name in ("*", package) for pattern in packed.get(name, [])), path
