@@ -73,6 +73,20 @@ def into(file: Path, flags: int = 0) -> Callable[[HttpRequest], None]:
     return handler
 
 
+def failing(file: Path, kind: type[Exception], errors: list[Any]) -> Callable[[HttpRequest], None]:
+    """A handler that writes bodies to this file, and notes errors of this kind."""
+    def handler(request: HttpRequest) -> None:
+        if request.method == "POST":
+            with open(file, "wb") as output:
+                try:
+                    request.write_to(output.fileno())
+                except kind as error:
+                    errors.append(error)
+        request.response.close()
+
+    return handler
+
+
 def exchange(client: RawClient, file: Path, content: bytes, request: bytes) -> None:
     """With another request right behind it, which is answered too: not a byte of it is taken for the body."""
     client.send(request + GET)
@@ -232,18 +246,8 @@ def test_a_file_that_takes_no_more(tmp_path: Path, splice: Splices) -> None:
     """What was under way in the pipe counts as read, so that the next request is found behind the body."""
     splice.fails_at, splice.error = 1, errno.ENOSPC
     errors: list[OSError] = []
-
-    def handler(request: HttpRequest) -> None:
-        if request.method == "POST":
-            with open(tmp_path / "file", "wb") as file:
-                try:
-                    request.write_to(file.fileno())
-                except OSError as error:
-                    errors.append(error)
-        request.response.close()
-
     content = CONTENT[:256 << 10]
-    with serving(handler) as server, RawClient(server.port) as client:
+    with serving(failing(tmp_path / "file", OSError, errors)) as server, RawClient(server.port) as client:
         client.send(post(content) + GET)
         assert [client.read_response().status, client.read_response().status] == [200, 200]
     assert [error.errno for error in errors] == [errno.ENOSPC]
@@ -286,16 +290,7 @@ def test_a_client_that_dribbles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("end", ["orderly", "reset", "by the server"])
 def test_an_end_in_the_middle(end: str, tmp_path: Path) -> None:
     errors: list[HttpException] = []
-
-    def handler(request: HttpRequest) -> None:
-        with open(tmp_path / "file", "wb") as file:
-            try:
-                request.write_to(file.fileno())
-            except HttpException as error:
-                errors.append(error)
-        request.response.close()
-
-    with serving(handler) as server, RawClient(server.port) as client:
+    with serving(failing(tmp_path / "file", HttpException, errors)) as server, RawClient(server.port) as client:
         client.send(HEAD % len(CONTENT) + CONTENT[:1 << 20])
         if end == "by the server":
             eventually(lambda: [record.state for record in server.connections()] == ["body"])
