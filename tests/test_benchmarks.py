@@ -30,6 +30,28 @@ def test_a_contender_answers_the_load(script: str, close: bool) -> None:
         os.kill(contender.pid, 0)
 
 
+_PLACES = """if True:
+    import json, os
+    from tests.benchmarks.contender import Contender
+    from tests.benchmarks.processors import keep_apart
+    places = getattr(os, "sched_getaffinity", lambda pid: {0})
+    before = places(0)
+    text = keep_apart()
+    with Contender("apps.ceiling") as usual, Contender("apps.ceiling", needs_several=True) as several:
+        print(json.dumps([text, *map(sorted, (before, places(0), places(usual.pid), places(several.pid)))]))
+"""
+
+
+def test_the_load_has_a_processor_of_its_own() -> None:
+    text, everything, load, server, several = json.loads(subprocess.check_output([sys.executable, "-c", _PLACES]))
+    assert several == everything
+    if len(everything) == 1:
+        assert "share" in text and load == server == everything
+    else:
+        assert len(load) == 1 and sorted(load + server) == everything
+        assert text == f"the load on processor {load[0]}, servers on {', '.join(map(str, server))}"
+
+
 def test_the_generator_counts_what_is_not_answered() -> None:
     with Contender("download.source") as contender:
         assert drive(contender.port, "/x", 2, 0.05, False).errors > 0

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.benchmarks import answer, certificate, client, command, files, imports, latency, memory, rows, websocket
+from tests.benchmarks.processors import keep_apart
 from tests.benchmarks.report import Options, Score
 
 SECTIONS: dict[str, Callable[[Options, Score], None]] = {
@@ -28,6 +29,8 @@ def main() -> int:
                         help="length of one measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3,
                         help="measurements of each, in turn (default: %(default)s)")
+    parser.add_argument("--shared", action="store_true",
+                        help="let load and servers share all processors (default: the load has one of its own)")
     arguments = parser.parse_args()
     names = arguments.only.split(",")
     if unknown := set(names) - set(SECTIONS):
@@ -35,7 +38,8 @@ def main() -> int:
     if arguments.seconds < 1 or arguments.rounds < 1:
         parser.error("--seconds and --rounds are at least 1")
     begin = time.monotonic()
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    placed = "load and servers on all processors" if arguments.shared else keep_apart()
+    print(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}; {placed}")
     score = Score()
     for name in names:
         SECTIONS[name](Options(arguments.seconds, arguments.rounds), score)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tests.benchmarks.contender import Contender, started
 from tests.benchmarks.files import CONNECTIONS, WARM_UP, print_loads
 from tests.benchmarks.load import drive, generate
+from tests.benchmarks.processors import give_servers
 from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio, say
 
 MEBIBYTE = 1 << 20
@@ -114,6 +115,7 @@ def _zip_by_program(folder: Path) -> Copy:
     total = 0
     with subprocess.Popen(["zip", "-0", "-r", "-q", "-", "."], cwd=folder, stdout=subprocess.PIPE,
                           bufsize=0) as process:
+        give_servers(process)
         assert process.stdout
         while data := process.stdout.read(65536):
             total += len(data)
@@ -137,6 +139,7 @@ def receive_by_cat(source: Path, target: Path) -> Copy:
     with socket.create_server(("127.0.0.1", 0)) as listener, open(source, "rb") as file, open(target, "wb") as copy:
         with socket.create_connection(listener.getsockname()) as sender, listener.accept()[0] as receiver:
             with subprocess.Popen(["cat"], stdin=receiver.fileno(), stdout=copy) as process:
+                give_servers(process)
                 sender.sendfile(file)
                 sender.shutdown(socket.SHUT_WR)
                 assert process.wait() == 0

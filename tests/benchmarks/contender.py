@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.processors import give_servers
 from tests.benchmarks.report import say
 
 _PACKAGE = "tests.benchmarks.contenders"
@@ -29,12 +30,14 @@ def label(script: str) -> str:
 class Contender:
     """A server's process.  Its standard input is a pipe of ours, so that our death ends it too."""
 
-    def __init__(self, script: str, *arguments: str) -> None:
+    def __init__(self, script: str, *arguments: str, needs_several: bool = False) -> None:
+        """``needs_several``: processors, as what is to compute on two at once does."""
         self.script, self.label = script, label(script)
         self._errors = tempfile.TemporaryFile()
         # A session of its own: Ctrl-C is for this process, which ends the others.
         self._process = subprocess.Popen(_command(script, *arguments), start_new_session=True,
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
+        give_servers(self._process, needs_several=needs_several)
         assert self._process.stdout
         line = self._process.stdout.readline().split()
         if len(line) != 2:

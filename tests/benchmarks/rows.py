@@ -33,6 +33,7 @@ class Row(NamedTuple):
     tls: bool = False
     ours: tuple[str, ...] = (OURS,)  # the first one is compared with the others
     without: tuple[str, ...] = ()  # contenders that cannot do it
+    needs_several: bool = False  # processors, for the contenders
 
 
 GROUPS: dict[str, list[Row]] = {
@@ -69,15 +70,15 @@ GROUPS: dict[str, list[Row]] = {
     ],
     "workers": [
         Row("2 ms of computing, by two workers and by one", "compute",
-            ours=("blockingio_two_workers", "blockingio_one_worker"),
-            without=OTHERS),
-        Row("GET, by two workers and by one", ours=("blockingio_two_workers", "blockingio_one_worker"), without=OTHERS),
+            ours=("blockingio_two_workers", "blockingio_one_worker"), without=OTHERS, needs_several=True),
+        Row("GET, by two workers and by one",
+            ours=("blockingio_two_workers", "blockingio_one_worker"), without=OTHERS, needs_several=True),
     ],
     "wsgi": [
         Row("WSGI: hello", ours=("blockingio_wsgi",), without=NO_WSGI),
         Row("WSGI: Flask hello", "flask", ours=("blockingio_wsgi",), without=NO_WSGI),
         Row("WSGI: 1 ms of computing, in one process and in two", "compute",
-            ours=("blockingio_wsgi_two", "blockingio_wsgi_one"), without=OTHERS),
+            ours=("blockingio_wsgi_two", "blockingio_wsgi_one"), without=OTHERS, needs_several=True),
     ],
 }
 
@@ -104,7 +105,7 @@ def start(row: Row, stack: ExitStack) -> list[Contender]:
         if script in row.without:
             continue
         try:
-            contender = stack.enter_context(Contender(f"apps.{script}", *words))
+            contender = stack.enter_context(Contender(f"apps.{script}", *words, needs_several=row.needs_several))
         except Unavailable as error:
             say(f"without {label(script)}: {error}")
             continue
