@@ -52,26 +52,29 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         # interrupted the thread that holds it, behind its call.
         self._inside = ReentrantLock()
 
-    def handshake(self, timeout: float | None) -> None:
-        """As TlsChannel's.  Where many connections are at it, they answer their ClientHello in turns."""
+    def handshake(self, timeout: float | None, are_waiting: Callable[[], object] = bool) -> None:
+        """As TlsChannel's.  Where many connections are at it, they answer their ClientHello in turns.
+
+        Requests have their answers first where ``are_waiting`` says that some wait.
+        """
         try:
             if handshake_turns.arrive():
-                self._handshake_in_steps(timeout)
+                self._handshake_in_steps(timeout, are_waiting)
             else:
                 super().handshake(timeout)
                 self.socket.settimeout(0)
         finally:
             handshake_turns.depart()
 
-    def _handshake_in_steps(self, timeout: float | None) -> None:
+    def _handshake_in_steps(self, timeout: float | None, are_waiting: Callable[[], object]) -> None:
         self.socket.settimeout(0)
         self.receive_timeout = timeout
         end = end_of(timeout)
         self._wait_for_input(end)
-        while not self._handshake_step(end):
+        while not self._handshake_step(end, are_waiting):
             pass
 
-    def _handshake_step(self, end: float | None) -> bool:
+    def _handshake_step(self, end: float | None, are_waiting: Callable[[], object]) -> bool:
         """As far as it goes with what has come; False where more has to come, behind the wait for that.
 
         A send does a handshake that is not done, and of no bytes it does nothing else.  do_handshake() would set the
@@ -81,6 +84,7 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
         try:
             if sock.cipher() is None:  # type: ignore[attr-defined]  # not agreed on: the ClientHello was not read
                 with handshake_turns:
+                    handshake_turns.let_pass(are_waiting)
                     sock.send(b"")
             else:
                 sock.send(b"")

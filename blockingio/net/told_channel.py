@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from blockingio.net.channel import Channel, NonBlockingChannel
 from blockingio.net.tls_channel import DuplexTlsChannel
@@ -64,9 +65,9 @@ class ToldChannel(_Told):
 class ToldTlsChannel(_Told, DuplexTlsChannel):
     """With TLS: told is what OpenSSL is given, and what it gives."""
 
-    def handshake(self, timeout: float | None) -> None:
+    def handshake(self, timeout: float | None, are_waiting: Callable[[], object] = bool) -> None:
         self.tap.open()
-        super().handshake(timeout)
+        super().handshake(timeout, are_waiting)
 
     def to_plain(self) -> Channel:
         self.tap.is_tls = False

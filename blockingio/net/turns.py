@@ -1,7 +1,9 @@
 """Turns: many threads have something to compute, and few of them do it at once, in the order in which they came.
 
 Without that all of them share the processors and hold each other up at the GIL: the first is done when the last is,
-and threads that are past it, and have a request to answer, wait among them.
+and threads that are past it, and have a request to answer, wait among them.  Still each that has its turn is another
+thread to the kernel, with a share of its own, and the one that answers requests has no more than any: so it is let
+pass first.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
+from time import monotonic, sleep
 
 from blockingio.net.system import begin_anew_in_child
 
@@ -20,6 +24,13 @@ FEW = 8
 # program's say; and where other programs keep the processors busy, and a thread that is let in comes late, more go at
 # once, and nearly as much gets done as without turns.
 PATIENCE = 0.002
+
+# Seconds for which a turn lets others pass at most: a few short answers.  Those that take longer than that are not
+# waiting for a processor.
+COURTESY = 0.001
+
+# Seconds between two looks at whether they have passed.
+_LOOK_EVERY = 0.0003
 
 
 class Turns:
@@ -77,6 +88,12 @@ class Turns:
                 if turn in self._waiting:  # else it has just been let in
                     self._waiting.remove(turn)
                     self._inside += 1
+
+    def let_pass(self, are_waiting: Callable[[], object]) -> None:
+        """In a turn, before what is computed: while some that are past it wait, let them have the processor."""
+        end = monotonic() + COURTESY
+        while are_waiting() and monotonic() < end:
+            sleep(_LOOK_EVERY)
 
     def __exit__(self, *_: object) -> None:
         with self._lock:

@@ -213,7 +213,7 @@ class Connection:
         if self.is_cut:
             return False  # another thread cut the channel that has just been replaced
         try:
-            channel.handshake(limit)
+            channel.handshake(limit, self.state.requests.__len__)
         except OSError as error:
             if channel.met_plain_http(error):
                 self.speaks_plain_http = True

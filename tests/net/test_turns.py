@@ -123,6 +123,17 @@ def test_none_waits_without_end() -> None:
     assert repr(turns) == "<Turns 0 inside, 0 waiting>"
 
 
+@pytest.mark.parametrize("waiting", [[False], [True, False], [True, True, False]])
+def test_those_that_are_past_it_pass_first(waiting: list[bool]) -> None:
+    looks = iter(waiting)
+    Turns(1, LONG).let_pass(lambda: next(looks))
+    assert not list(looks)
+
+
+def test_those_that_do_not_pass_are_not_waited_for() -> None:
+    Turns(1, LONG).let_pass(lambda: True)
+
+
 @pytest.mark.needs("os.fork")
 def test_in_a_forked_child_all_are_free() -> None:
     turns, order = Turns(1, LONG), []

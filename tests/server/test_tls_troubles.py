@@ -80,6 +80,26 @@ def test_a_callback_that_waits_holds_up_no_other_client(tls_contexts: TlsContext
             goes_on.set()
 
 
+def test_requests_that_are_not_taken_hold_up_no_handshake(tls_contexts: TlsContexts) -> None:
+    """They go first where they wait for a processor only."""
+    goes_on = threading.Event()
+
+    def hold(request: HttpRequest) -> None:
+        assert goes_on.wait(PATIENCE * 2)
+        tell(request)
+
+    hello = client_hello(tls_contexts.client, "localhost")
+    with serving(hold, context=tls_contexts.server) as server, ExitStack() as stack:
+        try:
+            for _ in range(3):
+                stack.enter_context(RawClient(server.port, context=tls_contexts.client)).send(get())
+            clients = [stack.enter_context(RawClient(server.port)).send(hello) for _ in range(MANY)]
+            for client in clients:
+                assert client.read_exactly(1) == b"\x16"  # a record of the handshake
+        finally:
+            goes_on.set()
+
+
 def client_hello(context: ssl.SSLContext, name: str) -> bytes:
     outgoing = ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
