@@ -256,9 +256,7 @@ def _chunked_size(rest: bytes) -> int | None:
     at = 0
     while True:
         line_end = rest.find(b"\r\n", at)
-        if line_end < 0:
-            return None
-        match = _CHUNK_SIZE.fullmatch(rest, at, line_end)
+        match = _CHUNK_SIZE.fullmatch(rest, at, line_end) if line_end >= 0 else None
         if match is None:
             return None
         size = int(match[1], 16)

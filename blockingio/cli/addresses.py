@@ -35,9 +35,6 @@ _IPV6_TABLE = "/proc/net/if_inet6"
 # Documentation addresses (RFC 5737, RFC 3849): nothing is sent to them, only a route looked up.
 _OUTWARD = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
-# As people find them easier to type.
-_FAMILIES = (InternetAddressType.IPV4, InternetAddressType.IPV6)
-
 
 def server_urls(scheme: str, name: str, address: InternetAddress, port: int) -> list[str]:
     """The URLs of a server on this address, the nearest first; ``name`` is what it was bound as."""
@@ -45,7 +42,8 @@ def server_urls(scheme: str, name: str, address: InternetAddress, port: int) -> 
     if address == InternetAddress.ANY_IP_V4:
         hosts += _reachable(own_addresses(), InternetAddressType.IPV4)
     elif address == InternetAddress.ANY_IP_V6:
-        hosts += _reachable(own_addresses(), *_FAMILIES)
+        # As people find them easier to type.
+        hosts += _reachable(own_addresses(), InternetAddressType.IPV4, InternetAddressType.IPV6)
     else:
         hosts.append(address.address)
     return [_url(scheme, host, port) for host in hosts]
@@ -60,13 +58,14 @@ def url_towards(client: HttpConnectionInfo | None, scheme: str) -> str:
         return ""
     family = socket.AF_INET if client.remote_address.type is InternetAddressType.IPV4 else socket.AF_INET6
     address = _source_address(family, client.remote_address.address)
-    return "" if address is None or "%" in address else _url(scheme, address, client.local_port)
+    return "" if not address or "%" in address else _url(scheme, address, client.local_port)
 
 
 def own_addresses() -> list[InternetAddress]:
     """This machine's addresses, those of loopback first."""
     found = [InternetAddress.LOOPBACK_IP_V4]
-    for text in (*_interfaces_v4(), *_interfaces_v6(), *_outward(), *_resolved()):
+    outward = [_source_address(family, target) for family, target in _OUTWARD]
+    for text in (*_interfaces_v4(), *_interfaces_v6(), *outward, *_resolved()):
         address = InternetAddress.try_parse(text)
         if address is not None and address not in found:
             found.append(address)
@@ -108,21 +107,14 @@ def _interfaces_v6() -> Iterator[str]:
                 yield ":".join(match.groups())
 
 
-def _outward() -> Iterator[str]:
-    for family, target in _OUTWARD:
-        address = _source_address(family, target)
-        if address is not None:
-            yield address
-
-
-def _source_address(family: int, target: str) -> str | None:
-    """What a packet to ``target`` would come from; None where there is no route, or no such family."""
+def _source_address(family: int, target: str) -> str:
+    """What a packet to ``target`` would come from; "" where there is no route, or no such family."""
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((target, 9))
             return str(probe.getsockname()[0])
     except OSError:
-        return None
+        return ""
 
 
 def _resolved() -> Iterator[str]:

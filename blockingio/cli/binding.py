@@ -23,7 +23,6 @@ from blockingio.net.self_signed import canonical_hosts
 from blockingio.processes import inherited_sockets
 from blockingio.values.reference import LAST_PORT
 
-
 # Ports that are tried where none was asked for: 8000 to 8009.
 _TRIES = 10
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Sequence
 
 from blockingio.http_server.mime import type_of_extension
+from blockingio.values.arguments import whole_number
 from blockingio.values.percent import decode_lenient
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]+|\*)", re.IGNORECASE)
@@ -15,13 +17,15 @@ _PAGE = "text/html"
 
 
 def parse_cache_time(text: str) -> tuple[str, int]:
-    """``3600`` is ``("", 3600)``, ``image/*=86400`` is ``("image/*", 86400)``.  Raises ValueError for anything else."""
+    """``3600`` is ``("", 3600)``, ``image/*=86400`` is ``("image/*", 86400)``.
+
+    Raises ArgumentTypeError for anything else.
+    """
     kind, equals, seconds = text.rpartition("=")
-    if not (seconds.isascii() and seconds.isdecimal() and len(seconds) <= 10):
-        raise ValueError(f"expected a whole number, found {seconds!r}")
+    number = whole_number(seconds)
     if equals and not _TYPE.fullmatch(kind):
-        raise ValueError(f"expected a media type as text/css or image/*, found {kind!r}")
-    return kind.lower(), int(seconds)
+        raise argparse.ArgumentTypeError(f"expected a media type as text/css or image/*, found {kind!r}")
+    return kind.lower(), number
 
 
 class CacheTimes:

@@ -50,7 +50,6 @@ _APART = (
 
 _Add = Callable[..., object]
 
-
 _DESCRIPTION = "Serve a directory over HTTP, for a look, for the phone or for a colleague."
 
 _EPILOG = """\
@@ -172,11 +171,11 @@ def _add_https(add: _Add) -> None:
 def _add_end(add: _Add) -> None:
     add("--once", action="store_true", help="after one download that is complete: of a file, or of a folder as a ZIP")
     add("--after", type=whole_number, metavar="NUMBER", help="after so many of them; one that was cut does not count")
-    add("--for", dest="time", type=_duration, metavar="TIME", help="after this time, as 50m, 90s, 2h, 1h30m or 2d")
+    add("--for", dest="time", type=parse_duration, metavar="TIME", help="after this time, as 50m, 90s, 2h, 1h30m or 2d")
 
 
 def _add_answers(add: _Add) -> None:
-    add("--cache", action="append", default=[], type=_cache_time, metavar="[TYPE=]SECONDS",
+    add("--cache", action="append", default=[], type=parse_cache_time, metavar="[TYPE=]SECONDS",
         help="browsers may use what they have for so long without asking (they ask each time); several times for "
              "several types, as image/*=86400, and without one for all others")
     add("--gzip", action=argparse.BooleanOptionalAction, default=True,
@@ -289,20 +288,6 @@ def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("expected a path, found ''")
     return Path(text)
-
-
-def _duration(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _cache_time(text: str) -> tuple[str, int]:
-    try:
-        return parse_cache_time(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -12,12 +13,12 @@ _DURATION = re.compile("".join(f"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 def parse_duration(text: str) -> int:
     """Seconds of ``90s``, ``50m``, ``2h``, ``1d`` and what is made of them, as ``1h30m``.
 
-    Raises ValueError for anything else, and for no time at all.
+    Raises ArgumentTypeError for anything else, and for no time at all.
     """
     match = _DURATION.fullmatch(text)
     seconds = sum(int(count) * size for count, size in zip(match.groups("0"), _UNITS.values())) if match else 0
     if not seconds:
-        raise ValueError(f"expected a time as 90s, 50m, 2h or 1h30m, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a time as 90s, 50m, 2h or 1h30m, found {text!r}")
     return seconds
 
 

@@ -6,7 +6,7 @@ import signal
 import threading
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, NamedTuple
 
 from blockingio.server.server import HttpServer
@@ -57,8 +57,7 @@ class Shutdown:
                     self._handlers[number] = signal.signal(number, self._hear)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 

@@ -73,6 +73,4 @@ def read_at(descriptor: int, offset: int, count: int) -> bytes:
 
 
 # A site's files have few dates among them, and a date costs more than all else that is said of a file.
-@lru_cache(maxsize=1024)
-def _http_date(seconds: int) -> str:
-    return HttpDate.format_timestamp(seconds)
+_http_date = lru_cache(maxsize=1024)(HttpDate.format_timestamp)

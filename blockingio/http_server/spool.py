@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterable
 from itertools import chain
 
+from blockingio.net.file_output import write_pieces
+
 # Bytes up to which a file stays in memory: what people send by the dozen is smaller (1 MiB).
 MOST_IN_MEMORY = 1024 * 1024
 
@@ -49,12 +51,7 @@ def gather_or_spool(chunks: Iterable[bytes], spool: bool | str | os.PathLike[str
 def _spool(chunks: Iterable[bytes], directory: str | None) -> SpooledFile:
     raw = tempfile.TemporaryFile(buffering=0, dir=directory)
     try:
-        size = 0
-        for chunk in chunks:
-            size += len(chunk)
-            left = memoryview(chunk)
-            while left:
-                left = left[raw.write(left):]
+        size = write_pieces(chunks, raw.fileno())
         raw.seek(0)
         file = SpooledFile(raw)
     except BaseException:

@@ -80,7 +80,7 @@ class Reader:
         self._left = 0  # bytes of the body, or of the chunk, still to come
         self._chunks = self._skipped = 0  # those of the body, and those that are not shown
         self._is_silent = False  # the present one is not
-        # Takes a step, and says whether there may be another one.
+        # Reads what is expected next.  One that takes nothing off _data, and sets no other step, waits for more.
         self._step: Callable[[], Iterator[Line]] = self._read_head
 
     def feed(self, data: bytes) -> Iterator[Line]:
@@ -97,9 +97,9 @@ class Reader:
     def end(self) -> Iterator[Line]:
         """The lines that will never be whole, and what there is to say of a body."""
         if self._data:
-            text, remark = self._shown_line(bytes(self._data), "")
+            line = bytes(self._data)
             self._data.clear()
-            yield Line(text, remark=_joined(remark, "not whole"))
+            yield self._line(line, "", "not whole")
         if self._body is not None:
             yield from self._end_body()
 
@@ -114,19 +114,15 @@ class Reader:
         del self._data[: at + 1]
         return (line[:-1], "\\r\\n") if line.endswith(b"\r") else (line, "\\n")
 
-    def _shown_line(self, line: bytes, remark: str) -> tuple[str, str]:
-        """As it is written, and with which remark."""
+    def _line(self, line: bytes, ending: str, remark: str) -> Line:
+        """As it is shown, without the secrets in it."""
         if self._secrets:
-            return shown(line), remark
+            return Line(shown(line), ending, remark)
         head = self._head
         if head.hides_more and line[:1] in (b" ", b"\t"):
-            return "***", _joined("masked", remark)
+            return Line("***", ending, _joined("masked", remark))
         line, head.hides_more = masked(line)
-        return shown(line), _joined("masked" if head.hides_more else "", remark)
-
-    def _line(self, line: bytes, ending: str, remark: str) -> Line:
-        text, remark = self._shown_line(line, remark)
-        return Line(text, ending, remark)
+        return Line(shown(line), ending, _joined("masked" if head.hides_more else "", remark))
 
     @_by_line
     def _read_head(self, line: bytes, ending: str) -> Iterator[Line]:

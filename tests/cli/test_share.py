@@ -1,6 +1,7 @@
 """--once, --after and --for: when a share ends, and what counts as a download."""
 from __future__ import annotations
 
+import argparse
 import io
 import zipfile
 from collections.abc import Iterator
@@ -240,5 +241,5 @@ def test_times(text: str, seconds: int, shown: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0s", "0m0s", "50", "m", "-1s", "1.5h", "5M", "1s1m", "1 m", "\u0661s", "1w"])
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="expected a time as 90s"):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a time as 90s"):
         parse_duration(text)
