@@ -283,6 +283,8 @@ class HttpRequest(Stream[bytes]):
             if body.finished:
                 return 0
             self._begin_to_read(body)
+            if body.here:  # another thread has read meanwhile, and received more than it asked for: that comes first
+                raise CannotSplice
             pace = self._connection.pace
             assert pace is not None  # until the response is closed
             try:

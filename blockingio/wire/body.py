@@ -124,8 +124,10 @@ class FixedBody(Body):
     def take_some(self, take: Callable[[int], int], limit: int) -> int:
         """``read_some`` by a function that takes bytes off the connection itself: how many, none behind the body.
 
-        Only where nothing is ``here``, and it has not failed.
+        Only where nothing is ``here``.
         """
+        if self._failure is not None:
+            raise BadMessage(*self._failure)
         try:
             taken = self._source.take_by(take, min(limit, self._left))
             self._count(taken)

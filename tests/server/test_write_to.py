@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from blockingio import (
     HttpException, HttpRequest, HttpServer, InternetAddress, InternetAddressType, StateError, WireRecord)
 from blockingio.errors import BadMessage
 from blockingio.net import system
-from tests.peers import RawClient, TlsContexts, eventually, in_background, serving
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, in_background, serving
 from tests.server.visits import post, post_chunks
 
 CONTENT = os.urandom((3 << 20) + 1)
@@ -210,6 +211,33 @@ def test_a_system_that_does_not_splice_that(number: int, error: int, tmp_path: P
 
 
 @splices
+def test_what_another_thread_reads_meanwhile(tmp_path: Path, splice: Splices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It receives more than it asked for: that is the body's, and what comes behind the body is the next request."""
+    requests: list[HttpRequest] = []
+    taken: list[bytes] = []
+
+    def splice_beside_a_reader(source: int, destination: int, count: int) -> int:
+        if len(splice.moved) == 1:  # the first bytes are in the pipe
+            with in_background(lambda: taken.append(requests[0].read(100))):
+                eventually(lambda: taken)
+        return splice(source, destination, count)
+
+    def handler(request: HttpRequest) -> None:
+        requests.append(request)
+        into(tmp_path / "file")(request)
+
+    monkeypatch.setattr(system, "splice", splice_beside_a_reader)
+    with serving(handler) as server, RawClient(server.port) as client:
+        client.send(post(CONTENT) + GET)
+        assert client.read_response().body == str(len(CONTENT) - 100).encode()
+        assert client.read_response().status == 200
+        requests.clear()
+    written = (tmp_path / "file").read_bytes()
+    at = CONTENT.index(taken[0])
+    assert written == CONTENT[:at] + CONTENT[at + 100:]
+
+
+@splices
 def test_a_pipe_that_is_full(tmp_path: Path, splice: Splices, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left to wait for room in it, which only the one that waits can make."""
     for name, size in (("PIPE_SIZE", 8192), ("_PIECE", 1 << 30), ("_MANY", 1)):
@@ -303,6 +331,32 @@ def test_an_end_in_the_middle(end: str, tmp_path: Path) -> None:
         error, = eventually(lambda: errors)
     assert "connection" in str(error)
     assert CONTENT.startswith((tmp_path / "file").read_bytes())
+
+
+def test_a_body_that_has_failed_fails_again(tmp_path: Path) -> None:
+    """Also where more of it has come meanwhile."""
+    has_failed, has_come = threading.Event(), threading.Event()
+    errors: list[BadMessage] = []
+
+    def handler(request: HttpRequest) -> None:
+        with open(tmp_path / "file", "wb") as file:
+            for _ in range(2):
+                try:
+                    request.write_to(file.fileno())
+                except BadMessage as error:
+                    errors.append(error)
+                has_failed.set()
+                assert has_come.wait(PATIENCE)
+        request.response.close()
+
+    with serving(handler, body_timeout=SOON) as server, RawClient(server.port) as client:
+        client.send(HEAD % len(CONTENT) + CONTENT[:1000])
+        assert has_failed.wait(PATIENCE)
+        client.send(CONTENT[1000:30_000])
+        has_come.set()
+        client.read_response()
+    assert [error.status for error in errors] == [408, 408]
+    assert (tmp_path / "file").read_bytes() == CONTENT[:1000]
 
 
 def test_a_response_that_is_closed(tmp_path: Path) -> None:
