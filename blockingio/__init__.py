@@ -14,7 +14,6 @@ that only serves need not wait for the client, nor one without HTTPS for OpenSSL
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 __version__ = "1.1.0"
 
@@ -54,7 +53,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names.s
 __all__ = [*_HOMES, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name's module when the name is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

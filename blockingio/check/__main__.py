@@ -1,5 +1,5 @@
 """python -m blockingio.check URL; see check/command.py."""
-from blockingio.check.command import run
+from blockingio.cli.program import run_command
 
 if __name__ == "__main__":
-    run()
+    run_command("blockingio.check.command", interrupted=130)

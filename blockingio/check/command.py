@@ -122,11 +122,9 @@ def _first_there(targets: list[Target]) -> Target:
 
 
 def run() -> None:
-    """The program: ``main`` with the command line's arguments; ends the process."""
+    """The program: ``main`` with the command line's arguments; ends the process.  Raises KeyboardInterrupt."""
     try:
         sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:  # the reader of the report has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

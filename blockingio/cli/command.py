@@ -184,5 +184,5 @@ def _security_context(certificate: Path | None, key: Path | None) -> SecurityCon
 
 
 def run() -> None:
-    """The program: ``main`` with the command line's arguments; ends the process."""
+    """The program: ``main`` with the command line's arguments; ends the process.  Raises KeyboardInterrupt."""
     run_program(main)

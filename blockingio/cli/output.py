@@ -15,20 +15,18 @@ from typing import NoReturn
 
 
 def run_program(main: Callable[[], int]) -> NoReturn:
-    """Call ``main``, which takes the command line's arguments, and end the process with the status that it gives."""
+    """Call ``main``, which takes the command line's arguments, and end the process with the status that it gives.
+
+    Raises KeyboardInterrupt for SIGTERM as well as for Ctrl-C: see program.py.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the interpreter found it closed
             setattr(sys, name, open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False))
         stream = getattr(sys, name)
         if stream.errors == "strict":  # a path that the terminal's encoding has no characters for is no reason to end
             stream.reconfigure(errors="backslashreplace")
-    # A shell without job control starts what is in the background with Ctrl-C ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(0)  # as asked
+    sys.exit(main())
 
 
 def on_one_line(text: object) -> str:

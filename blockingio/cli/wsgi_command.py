@@ -188,5 +188,5 @@ def _not_there(environ: dict[str, Any], start_response: Callable[..., object]) -
 
 
 def run() -> None:
-    """The program: ``main`` with the command line's arguments; ends the process."""
+    """The program: ``main`` with the command line's arguments; ends the process.  Raises KeyboardInterrupt."""
     run_program(main)

@@ -14,14 +14,13 @@ loads that module in every run, so the names below are loaded when they are firs
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 _HOMES = {"Fault": "fault", "RecordedRequest": "record", "RunningServer": "server", "serving": "server"}
 
 __all__ = ["Fault", "RecordedRequest", "RunningServer", "serving"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name's module when the name is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

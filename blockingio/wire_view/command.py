@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -170,10 +168,5 @@ def _write(name: str, text: str) -> None:
 
 
 def run() -> None:
-    """The program: ``main`` with the command line's arguments; ends the process."""
-    with suppress(AttributeError, ValueError):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """The program: ``main`` with the command line's arguments; ends the process.  Raises KeyboardInterrupt."""
+    sys.exit(main())

@@ -78,8 +78,9 @@ def test_that_it_is_another_port_is_said(directory: Path, monkeypatch: pytest.Mo
     """With a default that is free at most by accident."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code = (f"import sys; from blockingio.cli import binding, command; sys.argv[0] = '/bin/blockingio'; "
-                f"binding.DEFAULT_PORT = command.DEFAULT_PORT = {port}; command.run()")
+        code = (f"import sys; from blockingio.cli import binding, command, program; sys.argv[0] = '/bin/blockingio'; "
+                f"binding.DEFAULT_PORT = command.DEFAULT_PORT = {port}; "
+                "program.run_command('blockingio.cli.command', 0)")
         process = subprocess.Popen([sys.executable, "-c", code, str(directory), "--quiet"], stderr=subprocess.PIPE,
                                    stdout=subprocess.PIPE, text=True, cwd=PROJECT)
         with process:
