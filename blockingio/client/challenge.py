@@ -13,20 +13,19 @@ from typing import NamedTuple
 
 from blockingio.values.grammar import QUOTED_STRING, TOKEN
 
-_SEPARATORS = re.compile(r"[ \t,]*+")
-
-# challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]               RFC 9110 11.3
-_SCHEME = re.compile(rf"({TOKEN})(?=[ \t,]|\Z)[ \t]*+")
-
-# token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="    RFC 9110 11.2; what follows
+# challenge = auth-scheme [ 1*SP ( token68 / #auth-param ) ]                              RFC 9110 11.3
+# token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="                   RFC 9110 11.2; what follows
 # tells it from a parameter
-_TOKEN68 = re.compile(r"([A-Za-z0-9\-._~+/]++=*+)[ \t]*+(?=,|\Z)")
+_SCHEME = rf"(?P<scheme>{TOKEN})(?=[ \t,]|\Z)[ \t]*+(?:[A-Za-z0-9\-._~+/]++=*+[ \t]*+(?=,|\Z))?"
 
-# auth-param = token BWS "=" BWS ( token / quoted-string )                 RFC 9110 11.2; a value that is
-# neither is taken up to the comma
-_PARAMETER = re.compile(rf"({TOKEN})[ \t]*+=[ \t]*+(?:{QUOTED_STRING}|([^,]*+))")
+# auth-param = token BWS "=" BWS ( token / quoted-string )                                RFC 9110 11.2; a value that is
+# neither is taken up to the comma.  Groups: name, quoted, bare
+_PARAMETER = rf"({TOKEN})[ \t]*+=[ \t]*+(?:{QUOTED_STRING}|([^,]*+))"
 
-_TO_COMMA = re.compile(r"[^,]*+")
+# Between separators; what is none of the two goes up to the comma.
+_PARAMETER_RE = re.compile(rf"{_PARAMETER}|[^ \t,][^,]*+")
+_PIECE_RE = re.compile(rf"{_PARAMETER}|{_SCHEME}|[^ \t,][^,]*+")
+
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 
@@ -46,35 +45,20 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
     challenges = []
     for text in values:
         current: Challenge | None = None
-        at = _skip(text, 0)
-        while at < len(text):
-            if found := _PARAMETER.match(text, at):
-                if current is not None:
-                    current.parameters.setdefault(found[1].lower(), _value(found))
-            elif found := _SCHEME.match(text, at):
-                current = Challenge(found[1], {})
+        for found in _PIECE_RE.finditer(text):
+            if found["scheme"] is not None:
+                current = Challenge(found["scheme"], {})
                 challenges.append(current)
-                found = _TOKEN68.match(text, found.end()) or found
-                if found.re is _SCHEME:
-                    at = found.end()
-                    continue
-            else:
-                found = _TO_COMMA.match(text, at)
-            at = _skip(text, found.end() if found else len(text))
+            elif current is not None:
+                _take_parameter(found, current.parameters)
     return challenges
 
 
 def parse_parameters(text: str) -> dict[str, str]:
     """The parameters of a field that has nothing else, as Authentication-Info (RFC 9110 11.6.3)."""
     parameters: dict[str, str] = {}
-    at = _skip(text, 0)
-    while at < len(text):
-        found = _PARAMETER.match(text, at)
-        if found:
-            parameters.setdefault(found[1].lower(), _value(found))
-        else:
-            found = _TO_COMMA.match(text, at)
-        at = _skip(text, found.end() if found else len(text))
+    for found in _PARAMETER_RE.finditer(text):
+        _take_parameter(found, parameters)
     return parameters
 
 
@@ -83,12 +67,9 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _skip(text: str, at: int) -> int:
-    found = _SEPARATORS.match(text, at)
-    return found.end() if found else at
-
-
-def _value(found: re.Match[str]) -> str:
-    if found[2] is not None:
-        return _QUOTED_PAIR.sub(r"\1", found[2])
-    return str(found[3]).strip(" \t")
+def _take_parameter(found: re.Match[str], parameters: dict[str, str]) -> None:
+    """The first of a name counts."""
+    name, in_quotes, bare = found.group(1, 2, 3)
+    if name is not None:
+        value = bare.strip(" \t") if in_quotes is None else _QUOTED_PAIR.sub(r"\1", in_quotes)
+        parameters.setdefault(name.lower(), value)

@@ -61,12 +61,11 @@ class Exchange:
             else:
                 self._record = None
         try:
-            if self._has_sent or len(data) > _SURELY_TAKEN:
-                self._has_sent = True
+            has_sent, self._has_sent = self._has_sent, True
+            if has_sent or len(data) > _SURELY_TAKEN:
                 upload = upload or self._begin_upload()
                 upload.send(data)
             else:
-                self._has_sent = True
                 self.connection.send(data)
         except OSError as error:
             # A server may answer and close before it has read everything (RFC 9112 9.5).
@@ -118,15 +117,14 @@ class Exchange:
     def _read_head(self) -> Head | None:
         """Wait for the final response's head; None where the connection ended before any byte came."""
         connection = self.connection
-        receive: Callable[[int], bytes] | None = None
+        receive: Callable[[int], bytes] | None = None  # None: as the channel does
         try:
             if self.prepared.response_timeout is not None:
                 receive = HeadWait(connection, self.prepared.response_timeout).receive
             if self.prepared.takes_over:
                 receive = receive_slowly(receive or connection.channel.receive)
-            if receive is None:
-                return self._final_head(connection)
-            connection.receive_by(receive)
+            if receive is not None:
+                connection.receive_by(receive)
             return self._final_head(connection)
         except TIMED_OUT:
             raise self._failure(self._no_response()) from None

@@ -66,7 +66,7 @@ class ClientTls:
     def _open(self, connect: Callable[[], socket.socket], handshake: _Handshake, hooks: TlsHooks) -> TlsChannel:
         ask = hooks.bad_certificate_callback
         try:
-            return handshake.verified(connect())
+            return handshake.shake(connect(), handshake.context)
         except ssl.SSLCertVerificationError as error:
             if ask is None:
                 raise
@@ -112,9 +112,6 @@ class _Handshake(NamedTuple):
     port: int
     deadline: Deadline
 
-    def verified(self, sock: socket.socket) -> TlsChannel:
-        return self._shake(sock, self.context)
-
     def unverified(self, sock: socket.socket) -> TlsChannel:
         """A handshake that succeeds whatever the certificate; else as the context has it."""
         context = self.context
@@ -127,9 +124,9 @@ class _Handshake(NamedTuple):
         ciphers = [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
         if ciphers:
             lenient.set_ciphers(":".join(ciphers) + f":@SECLEVEL={context.security_level}")
-        return self._shake(sock, lenient)
+        return self.shake(sock, lenient)
 
-    def _shake(self, sock: socket.socket, context: ssl.SSLContext) -> TlsChannel:
+    def shake(self, sock: socket.socket, context: ssl.SSLContext) -> TlsChannel:
         timeout = sock.gettimeout()
         name = self.host.partition("%")[0].rstrip(".")
         try:
