@@ -15,7 +15,9 @@ import pytest
 from tests.benchmarks import command, latency, rows
 from tests.benchmarks import websocket
 from tests.benchmarks.contender import Contender, Unavailable, run_client, started
+from tests.benchmarks.contenders import trusting
 from tests.benchmarks.load import Load, drive, request
+from tests.benchmarks.memory import cost_of_idle
 from tests.benchmarks.report import Options, Score, in_turn, print_table
 
 
@@ -75,7 +77,7 @@ def test_a_broadcast_is_measured() -> None:
     with Contender("echo.blockingio", "hold", "broadcast") as contender, ExitStack() as stack:
         sockets = [stack.enter_context(websocket.connect(contender.port)) for _ in range(3)]
         assert len(websocket.broadcasts(sockets, 1)) == 1
-        assert websocket.cost_of_idle(contender, 3) is not None
+        assert cost_of_idle(contender, 3, websocket.connect) is not None
 
 
 def test_uploads_and_zips_are_measured(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_each_row_is_answered_by_the_ceiling_and_by_us(group: str) -> None:
         words = [row.route, *(["tls"] if row.tls else []), *(["close"] if row.message.close else [])]
         for script in {"ceiling", *row.ours} - set(row.without):
             with Contender(f"apps.{script}", *words) as contender:
-                assert row.message.try_once(contender.port, rows.trusting() if row.tls else None) == "", row
+                assert row.message.try_once(contender.port, trusting() if row.tls else None) == "", row
 
 
 def test_the_latency_of_a_row_is_set_against_another_servers(monkeypatch: pytest.MonkeyPatch,

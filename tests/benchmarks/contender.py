@@ -17,6 +17,13 @@ from tests.benchmarks.report import say
 
 _PACKAGE = "tests.benchmarks.contenders"
 
+# Contenders that are another one's script, with a word more.
+_WORDS = {"apps.blockingio_workers": ("apps.blockingio", "workers=8"),
+          "apps.blockingio_one_worker": ("apps.blockingio", "workers=1"),
+          "apps.blockingio_two_workers": ("apps.blockingio", "workers=2"),
+          "apps.blockingio_wsgi_one": ("apps.blockingio_wsgi", "one"),
+          "apps.blockingio_wsgi_two": ("apps.blockingio_wsgi", "two")}
+
 
 class Unavailable(Exception):
     """A contender that cannot run here; the text says why."""
@@ -112,7 +119,8 @@ def run_client(script: str, port: int, *arguments: object) -> dict[str, Any]:
 
 
 def _command(script: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", f"{_PACKAGE}.{script}", *arguments]
+    script, *words = _WORDS.get(script, (script,))
+    return [sys.executable, "-m", f"{_PACKAGE}.{script}", *arguments, *words]
 
 
 def _last_line(file: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
@@ -24,7 +25,8 @@ def run(options: Options, score: Score) -> None:
     rows = []
     with started(SCRIPTS) as contenders:
         for contender in contenders:
-            cost = _cost_of_idle(contender, count)
+            drive(contender.port, "/", 8, 0.3, False)
+            cost = cost_of_idle(contender, count, _connect)
             if cost is None:
                 say("memory: not measured, for there is no /proc here")
                 return
@@ -45,7 +47,8 @@ def _measure_crowd(options: Options) -> None:
             alone = [busy() for _ in range(options.rounds)]
             before = contender.resident_bytes()
             with ExitStack() as stack:
-                _open(contender.port, count, stack)
+                for _ in range(count):
+                    stack.enter_context(_connect(contender.port))
                 after = contender.resident_bytes()
                 crowded = [busy() for _ in range(options.rounds)]
             rate, beside = (median(load.rate for load, _ in loads) for loads in (alone, crowded))
@@ -80,22 +83,22 @@ def raise_limit(count: int) -> int:
     return count
 
 
-def _cost_of_idle(contender: Contender, count: int) -> float | None:
-    drive(contender.port, "/", 8, 0.3, False)
+def cost_of_idle(contender: Contender, count: int, connect: Callable[[int], socket.socket]) -> float | None:
+    """Bytes of the server's memory for a connection, of so many; None where the system does not tell."""
     before = contender.resident_bytes()
     if before is None:
         return None
     with ExitStack() as stack:
-        _open(contender.port, count, stack)
+        for _ in range(count):
+            stack.enter_context(connect(contender.port))
         after = contender.resident_bytes()
     assert after is not None
     return (after - before) / count
 
 
-def _open(port: int, count: int, stack: ExitStack) -> None:
-    """So many connections, each of which has had an answer; they end with the stack."""
-    message = request("/", False)
-    for _ in range(count):
-        connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
-        connection.sendall(message)
-        assert connection.recv(65536)
+def _connect(port: int) -> socket.socket:
+    """A connection that has had an answer."""
+    connection = socket.create_connection(("127.0.0.1", port), 5)
+    connection.sendall(request("/", False))
+    assert connection.recv(65536)
+    return connection

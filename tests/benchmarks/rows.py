@@ -5,12 +5,12 @@ divided by ours: above 1 we lead.  The ceiling, which is a socket loop and no HT
 """
 from __future__ import annotations
 
-import ssl
 from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
 from tests.benchmarks.contender import Contender, Unavailable, label
+from tests.benchmarks.contenders import trusting
 from tests.benchmarks.load import WRK, Load, generate_messages
 from tests.benchmarks.message import Message
 from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio, say
@@ -124,13 +124,6 @@ def compare(row: Row, contenders: list[Contender], options: Options, score: Scor
         contender.label: partial(_measure, contender, row, options.seconds) for contender in contenders
     }, options.rounds)
     _print(row, results, options, score)
-
-
-def trusting() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _measure(contender: Contender, row: Row, seconds: int) -> Measured:

@@ -18,8 +18,8 @@ from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 
-from tests.benchmarks.contender import Contender, started
-from tests.benchmarks.memory import raise_limit
+from tests.benchmarks.contender import started
+from tests.benchmarks.memory import cost_of_idle, raise_limit
 from tests.benchmarks.report import Options, Score, in_turn, median, print_table, ratio, say
 
 SMALL, LARGE = 32, 1024 * 1024
@@ -143,27 +143,15 @@ def _memory() -> None:
     for script in ("echo.ceiling", "echo.websockets_threads", "echo.websockets_asyncio", "echo.blockingio"):
         with started([script], *(["hold"] if script == "echo.blockingio" else [])) as contenders:
             for contender in contenders:
-                cost = cost_of_idle(contender, count)
+                for _ in range(8):
+                    connect(contender.port).close()
+                time.sleep(0.2)
+                cost = cost_of_idle(contender, count, connect)
                 if cost is not None:
                     say(f"memory: {contender.label} {cost / 1024:.1f} KiB")
                     rows.append([contender.label, f"{cost / 1024:.1f}"])
     print_table(f"resident memory for an idle WebSocket, of {count:,}", ["KiB"], rows,
                 "blockingio, with a thread for each and no handler, is to reach at most 39 KiB (40 KB)")
-
-
-def cost_of_idle(contender: Contender, count: int) -> float | None:
-    for _ in range(8):
-        connect(contender.port).close()
-    time.sleep(0.2)
-    before = contender.resident_bytes()
-    if before is None:
-        return None
-    with ExitStack() as stack:
-        for _ in range(count):
-            stack.enter_context(connect(contender.port))
-        after = contender.resident_bytes()
-    assert after is not None
-    return (after - before) / count
 
 
 def _broadcast(options: Options) -> None:

@@ -8,21 +8,19 @@ from __future__ import annotations
 import asyncio
 import http.server
 import importlib
-import os
 import platform
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from blockingio import HttpRequest, HttpServer, __version__
+from tests.benchmarks.contenders import end_with_parent, free_port, wait_for
 
 _NGINX = """
 daemon off; master_process off; pid nginx.pid; error_log error.log;
@@ -38,15 +36,8 @@ http {{
 
 def announce(port: int, name: str, worker: subprocess.Popen[bytes] | None = None) -> None:
     """Say what listens where; from now on the end of standard input ends it."""
-    def end_with_parent() -> None:
-        os.read(0, 1)
-        if worker:
-            worker.kill()
-            worker.wait()
-        os._exit(0)
-
     print(port, name, flush=True)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent(worker)
 
 
 def listening() -> socket.socket:
@@ -108,9 +99,7 @@ def serve_waitress() -> None:
 
 def serve_gunicorn() -> None:
     version("gunicorn")
-    sock = listening()
-    port = sock.getsockname()[1]
-    sock.close()
+    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", "4",
                "--log-level", "critical", "--bind", f"127.0.0.1:{port}", "tests.check_peers.peer:application"]
     worker = subprocess.Popen(command)
@@ -177,9 +166,7 @@ def serve_nginx() -> None:
     told = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr
     upstream = HttpServer.bind("127.0.0.1", 0)
     upstream.listen(answer, workers=4)
-    sock = listening()
-    port = sock.getsockname()[1]
-    sock.close()
+    port = free_port()
     with tempfile.TemporaryDirectory() as prefix:
         configuration = Path(prefix, "nginx.conf")
         configuration.write_text(_NGINX.format(port=port, upstream=upstream.port))
@@ -187,17 +174,6 @@ def serve_nginx() -> None:
         wait_for(port, worker)
         announce(port, f"nginx {told.strip().rpartition('/')[2].split()[0]} (as a proxy)", worker)
         worker.wait()
-
-
-def wait_for(port: int, worker: subprocess.Popen[bytes]) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            if worker.poll() is not None:
-                sys.exit("it did not start")
-            time.sleep(0.02)
 
 
 SERVERS: dict[str, Callable[[], None]] = {

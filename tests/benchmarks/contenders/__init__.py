@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -44,15 +46,59 @@ def listening_socket() -> socket.socket:
 
 def announce(port: int, worker: subprocess.Popen[Any] | None = None) -> None:
     """Say where the server listens; from now on the end of standard input ends the process and its worker."""
-    def end_with_parent() -> None:
+    print(port, worker.pid if worker else os.getpid(), flush=True)
+    end_with_parent(worker)
+
+
+def end_with_parent(worker: subprocess.Popen[Any] | None = None) -> None:
+    """From now on the end of standard input ends the process and its worker."""
+    def wait() -> None:
         os.read(0, 1)
         if worker:
             worker.kill()
             worker.wait()
         os._exit(0)
 
-    print(port, worker.pid if worker else os.getpid(), flush=True)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=wait, daemon=True).start()
+
+
+class ThreadingServer(socketserver.ThreadingTCPServer):
+    """A thread for each connection."""
+
+    request_queue_size = BACKLOG
+    daemon_threads = True
+
+
+def serve(server: socketserver.TCPServer) -> None:
+    announce(server.server_address[1])
+    server.serve_forever()
+
+
+def free_port() -> int:
+    """For a program that cannot take a listener."""
+    with socket.create_server(("127.0.0.1", 0)) as finder:
+        port: int = finder.getsockname()[1]
+    return port
+
+
+def wait_for(port: int, worker: subprocess.Popen[Any]) -> None:
+    """Until the worker listens there.  Raises SystemExit where it ends instead."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            if worker.poll() is not None:
+                sys.exit("it did not start")
+            time.sleep(0.01)
+
+
+def trusting() -> ssl.SSLContext:
+    """A client's, which verifies no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:

@@ -31,7 +31,7 @@ PASSWORD = "blockingio"
 PIECE = b"x" * 1024
 PIECES = 10
 TEXT = "".join(f"Line {number} of a text that is compressed on its way.\n" for number in range(220)).encode()
-CONTENT = {"10k": PIECE * 10, "1m": PIECE * 1024, "gzip": TEXT, "html": b"<p>Hello, world!</p>"}
+CONTENT = {"10k": PIECE * 10, "1m": PIECE * 1024, "gzip": TEXT, "html": b"<p>Hello, world!</p>", "moved": b""}
 
 STATUS = {"missing": 404, "moved": 302}.get(ROUTE, 200)
 REASON = {200: "OK", 302: "Found", 404: "Not Found"}[STATUS]

@@ -20,16 +20,12 @@ async def handle(request: web.BaseRequest) -> web.StreamResponse:
             await stream.write(PIECE)
         await stream.write_eof()
         return stream
-    body = BODY
+    body = CONTENT.get(ROUTE, BODY)
     if ROUTE == "read":
         body = b"%d" % len(await request.read())
     elif ROUTE == "json":
         body = json_body(request.query["name"], request.headers["User-Agent"], request.headers["Accept-Language"],
                          next(iter(request.cookies.values())))
-    elif ROUTE in CONTENT:
-        body = CONTENT[ROUTE]
-    elif ROUTE == "moved":
-        body = b""
     response = web.Response(body=body, status=STATUS, headers=fields)
     if ROUTE == "gzip":
         response.enable_compression(web.ContentCoding.gzip)

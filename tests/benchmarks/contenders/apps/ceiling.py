@@ -6,7 +6,7 @@ import ssl
 from email.utils import formatdate
 from typing import Any
 
-from tests.benchmarks.contenders import BACKLOG, BODY, announce
+from tests.benchmarks.contenders import BODY, ThreadingServer, serve
 from tests.benchmarks.contenders.apps import (
     CHAIN, CLOSE, CONTENT, KEY, PASSWORD, PIECE, PIECES, REASON, ROUTE, STATUS, TLS, fields_of,
 )
@@ -16,7 +16,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 def answer() -> list[bytes]:
     """What is sent, piece by piece."""
-    body = CONTENT.get(ROUTE, b"" if ROUTE == "moved" else BODY)
+    body = CONTENT.get(ROUTE, BODY)
     fields = [*fields_of(ROUTE), ("date", formatdate(usegmt=True))]
     if ROUTE == "gzip":
         body = gzip.compress(body, 6)
@@ -63,14 +63,7 @@ def read_body(sock: Any, data: bytes) -> None:
             data = data[-7:] + sock.recv(65536)
 
 
-class Server(socketserver.ThreadingTCPServer):
-    request_queue_size = BACKLOG
-    daemon_threads = True
-
-
 if TLS:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CHAIN, KEY, PASSWORD)
-server = Server(("127.0.0.1", 0), Handler)
-announce(server.server_address[1])
-server.serve_forever()
+serve(ThreadingServer(("127.0.0.1", 0), Handler))

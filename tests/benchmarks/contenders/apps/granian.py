@@ -1,12 +1,10 @@
 """granian (Rust), serving WSGI with one worker process."""
-import socket
 import subprocess
 import sys
-import time
 
 import granian  # noqa: F401  # an ImportError says why it cannot run
 
-from tests.benchmarks.contenders import announce
+from tests.benchmarks.contenders import announce, free_port, wait_for
 from tests.benchmarks.contenders.apps import CHAIN, KEY, TLS
 
 CODE = """
@@ -19,17 +17,9 @@ Granian("tests.benchmarks.contenders.apps.wsgi:application", address="127.0.0.1"
         workers=1, websockets=False, log_enabled=False, backlog=1024, **secure).serve()
 """
 
-with socket.create_server(("127.0.0.1", 0)) as finder:
-    port: int = finder.getsockname()[1]
+port = free_port()
 secure = [str(CHAIN), str(KEY)] if TLS else ["", ""]
 process = subprocess.Popen([sys.executable, "-c", CODE, *sys.argv[1:], str(port), *secure])
-while True:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-        break
-    except ConnectionRefusedError:
-        if process.poll() is not None:
-            sys.exit("granian did not start")
-        time.sleep(0.01)
+wait_for(port, process)
 announce(port, process)
 process.wait()

@@ -5,7 +5,7 @@ from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from tests.benchmarks.contenders import BACKLOG, BODY, announce
+from tests.benchmarks.contenders import BACKLOG, BODY, serve
 from tests.benchmarks.contenders.apps import (
     CHAIN, CONTENT, KEY, PASSWORD, PIECE, PIECES, ROUTE, STATUS, TLS, fields_of, json_body,
 )
@@ -25,7 +25,7 @@ class Handler(BaseHTTPRequestHandler):
         elif ROUTE == "gzip":
             self.send(gzip.compress(CONTENT["gzip"], 6, mtime=0), ("content-encoding", "gzip"))
         else:
-            self.send(b"" if ROUTE == "moved" else CONTENT.get(ROUTE, BODY))
+            self.send(CONTENT.get(ROUTE, BODY))
 
     def do_POST(self) -> None:
         self.send(b"%d" % len(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -72,6 +72,4 @@ class Server(ThreadingHTTPServer):
 if TLS:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CHAIN, KEY, PASSWORD)
-server = Server(("127.0.0.1", 0), Handler)
-announce(server.server_address[1])
-server.serve_forever()
+serve(Server(("127.0.0.1", 0), Handler))

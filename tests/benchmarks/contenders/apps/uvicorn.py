@@ -21,7 +21,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.body", "body": PIECE, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return
-    body = BODY
+    body = CONTENT.get(ROUTE, BODY)
     if ROUTE == "read":
         parts = []
         more = True
@@ -38,10 +38,6 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     elif ROUTE == "gzip":
         body = gzip.compress(CONTENT["gzip"], 6, mtime=0)
         fields = [*fields, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
-    elif ROUTE in CONTENT:
-        body = CONTENT[ROUTE]
-    elif ROUTE == "moved":
-        body = b""
     await send({"type": "http.response.start", "status": STATUS,
                 "headers": [*fields, (b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})

@@ -25,7 +25,7 @@ def plain_application(environ: dict[str, Any], start_response: Callable[..., obj
         end = time.thread_time() + COMPUTING
         while time.thread_time() < end:
             pass
-    body = BODY
+    body = CONTENT.get(ROUTE, BODY)
     if ROUTE == "read":
         body = b"%d" % len(environ["wsgi.input"].read())
     elif ROUTE == "json":
@@ -35,10 +35,6 @@ def plain_application(environ: dict[str, Any], start_response: Callable[..., obj
     elif ROUTE == "gzip":
         body = gzip.compress(CONTENT["gzip"], 6, mtime=0)
         fields = [*fields, ("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
-    elif ROUTE in CONTENT:
-        body = CONTENT[ROUTE]
-    elif ROUTE == "moved":
-        body = b""
     start_response(f"{STATUS} {REASON}", [*fields, ("content-length", str(len(body)))])
     return [body]
 

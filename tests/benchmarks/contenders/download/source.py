@@ -1,7 +1,7 @@
 """The server for the downloads: a GET of /N is answered with N bytes."""
 import socketserver
 
-from tests.benchmarks.contenders import announce
+from tests.benchmarks.contenders import ThreadingServer, serve
 
 BLOCK = bytes(1 << 20)
 
@@ -23,10 +23,4 @@ class Handler(socketserver.StreamRequestHandler):
             pass
 
 
-class Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-
-server = Server(("127.0.0.1", 0), Handler)
-announce(server.server_address[1])
-server.serve_forever()
+serve(ThreadingServer(("127.0.0.1", 0), Handler))

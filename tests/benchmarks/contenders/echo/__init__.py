@@ -11,7 +11,7 @@ import socket
 import socketserver
 from collections.abc import Callable
 
-from tests.benchmarks.contenders import BACKLOG, announce
+from tests.benchmarks.contenders import ThreadingServer, serve
 
 
 def serve_bare(echo: Callable[[socket.socket], None]) -> None:
@@ -29,10 +29,4 @@ def serve_bare(echo: Callable[[socket.socket], None]) -> None:
             except ConnectionError:
                 pass
 
-    class Server(socketserver.ThreadingTCPServer):
-        request_queue_size = BACKLOG
-        daemon_threads = True
-
-    server = Server(("127.0.0.1", 0), Handler)
-    announce(server.server_address[1])
-    server.serve_forever()
+    serve(ThreadingServer(("127.0.0.1", 0), Handler))

@@ -4,7 +4,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.benchmarks.contenders import BACKLOG, announce
+from tests.benchmarks.contenders import BACKLOG, serve
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -26,6 +26,4 @@ class Server(ThreadingHTTPServer):
     request_queue_size = BACKLOG
 
 
-server = Server(("127.0.0.1", 0), partial(Handler, directory=sys.argv[1]))
-announce(server.server_address[1])
-server.serve_forever()
+serve(Server(("127.0.0.1", 0), partial(Handler, directory=sys.argv[1])))

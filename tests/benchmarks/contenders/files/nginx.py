@@ -1,12 +1,10 @@
 """nginx, where it is installed: one process, sendfile."""
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from tests.benchmarks.contenders import announce
+from tests.benchmarks.contenders import announce, free_port, wait_for
 
 CONFIGURATION = """
 daemon off;
@@ -33,21 +31,13 @@ http {{
 program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 if not program:
     sys.exit("nginx is not installed")
-with socket.create_server(("127.0.0.1", 0)) as finder:
-    port: int = finder.getsockname()[1]
+port = free_port()
 prefix = Path(sys.argv[1], "nginx")
 prefix.mkdir()
 configuration = prefix / "nginx.conf"
 configuration.write_text(CONFIGURATION.format(port=port, root=sys.argv[1],
                                               log="nginx.log" if "log" in sys.argv else "off"))
 process = subprocess.Popen([program, "-p", str(prefix), "-c", str(configuration)])
-while True:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-        break
-    except ConnectionRefusedError:
-        if process.poll() is not None:
-            sys.exit("nginx did not start")
-        time.sleep(0.01)
+wait_for(port, process)
 announce(port, process)
 process.wait()

@@ -7,16 +7,8 @@
 from __future__ import annotations
 
 import sys
-import ssl
 
 KIND, PORT, SECONDS = sys.argv[2], int(sys.argv[1]), float(sys.argv[3])
 SCHEME = "https" if KIND == "tls" else "http"
 URL = f"{SCHEME}://127.0.0.1:{PORT}/"
 CONTENT = bytes(1024)
-
-
-def trusting() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

@@ -1,8 +1,8 @@
 """http.client."""
 import http.client
 
-from tests.benchmarks.contenders import report_requests
-from tests.benchmarks.contenders.request import CONTENT, KIND, PORT, SECONDS, trusting
+from tests.benchmarks.contenders import report_requests, trusting
+from tests.benchmarks.contenders.request import CONTENT, KIND, PORT, SECONDS
 
 if KIND == "tls":
     connection: http.client.HTTPConnection = http.client.HTTPSConnection("127.0.0.1", PORT, context=trusting())

@@ -1,8 +1,8 @@
 """The ceiling: a bare socket, which sends the same bytes again and looks at no answer but for its end."""
 import socket
 
-from tests.benchmarks.contenders import BODY, report_requests
-from tests.benchmarks.contenders.request import CONTENT, KIND, PORT, SECONDS, trusting
+from tests.benchmarks.contenders import BODY, report_requests, trusting
+from tests.benchmarks.contenders.request import CONTENT, KIND, PORT, SECONDS
 
 method, body = ("POST", CONTENT) if KIND == "post" else ("GET", b"")
 head = f"{method} / HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\n" + (f"Content-Length: {len(body)}\r\n" if body else "")
