@@ -86,8 +86,9 @@ def test_exports_are_the_contracts(module: str) -> None:
     assert names <= set(dir(loaded))
 
 
-@pytest.mark.parametrize("stub, more", [("__init__.pyi", ["__version__"]), ("testing/__init__.pyi", []), ("wsgi/__init__.pyi", []),
-                                         ("wire_view/__init__.pyi", [])])
+@pytest.mark.parametrize("stub, more", [
+    ("__init__.pyi", ["__version__"]), ("testing/__init__.pyi", []), ("wsgi/__init__.pyi", []),
+    ("wire_view/__init__.pyi", [])])
 def test_type_checkers_see_the_same_names(stub: str, more: list[str]) -> None:
     tree = ast.parse((PACKAGE / stub).read_text())
     seen = [alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]

@@ -22,14 +22,15 @@ from blockingio.cli.permission import OwnHosts, is_own_page, knows
 from blockingio.cli.reload import Reloader
 from blockingio.cli.reload_script import RELOAD_PATH, TAG, page_with_script, with_script_allowed
 from blockingio.cli.upload import Saved, Uploads, is_temporary
-from blockingio.cli.upload_page import Letterbox, limit_text, receipt_page, saved_json, upload_form
+from blockingio.cli.upload_page import Letterbox, receipt_page, saved_json, upload_form
 from blockingio.cli.upload_receiver import UploadReceiver
+from blockingio.cli.upload_refusal import (
+    HAND_IN_AT_TOP, NO_PUT, NOT_WELL_KNOWN, OTHER_PAGE, hidden_name, not_taken, sentence_of_upload, wrong_target)
 from blockingio.cli.upload_wish import is_file_itself, wish_of
 from blockingio.errors import BadMessage
 from blockingio.http_server.file_response import respond
 from blockingio.http_server.listing import begins_with_dot
 from blockingio.http_server.listing_page import PLAIN
-from blockingio.http_server.page import shown_path
 from blockingio.http_server.paths import decode_path, encode_name, encode_path
 from blockingio.http_server.precompressed import neighbours_of
 from blockingio.http_server.representation import media_type_of
@@ -46,10 +47,6 @@ WELL_KNOWN = ".well-known"
 
 # Bytes of an upload (1 GiB).
 MOST_UPLOADED = 1 << 30
-
-_CONFLICT = 409
-_PRECONDITION_FAILED = 412
-_CONTENT_TOO_LARGE = 413
 
 # Statuses of answers that no change of a file would change.
 _ABOUT_THE_CLIENT = (401, 421)
@@ -216,7 +213,7 @@ class Site(VirtualDirectory):
         else:
             self._zips.send(request, names, names[-1] if names else os.path.basename(os.path.realpath(self.root)))
 
-    def _refuse(self, request: HttpRequest, status: int) -> None:
+    def _refuse(self, request: HttpRequest, status: int, sentence: str = "") -> None:
         response = request.response
         if status == 404 and self._options.spa and request.method in ("GET", "HEAD"):
             response.headers.add("vary", "Accept")
@@ -231,28 +228,27 @@ class Site(VirtualDirectory):
             response.headers.remove_all("cache-control")
         if status == 405:
             response.headers.set("allow", self._methods)
-        super()._refuse(request, status)
+        super()._refuse(request, status, sentence)
 
-    def _fail(self, request: HttpRequest, status: int) -> None:
-        """``_refuse`` whatever became of the answer; never raises."""
+    def _fail(self, request: HttpRequest, status: int, reason: str = "") -> None:
+        """``_refuse`` whatever became of the answer; never raises.  ``reason``: why an upload is no right one."""
         try:
-            self._refuse(request, status)
+            self._refuse(request, status, reason and not_taken(request, reason))
         except Exception:  # an answer has begun
             answer_error(request, status)
 
     def _send_error(self, request: HttpRequest, sentence: str, link: str | None = None) -> None:
         """As JSON for a program that has sent something."""
-        response = request.response
-        status = int(response.status_code)
-        if status == _CONTENT_TOO_LARGE:
-            sentence = f"{sentence.rstrip('.')}: {limit_text(self._options.max_upload)} at most."
-        if request.method == "PUT" and (status == _CONFLICT or status == _PRECONDITION_FAILED
-                                        and "if-match" not in request.headers):
-            sentence = f"The name {shown_path(request)} is taken, and nothing is saved over another."
         if not (self._is_upload(request) and _wants_json(request)):
             super()._send_error(request, sentence, link)
             return
+        status = int(request.response.status_code)
         self._send_json(request, json.dumps({"status": status, "message": sentence}, ensure_ascii=False) + "\n")
+
+    def _sentence_for(self, status: int, request: HttpRequest) -> str:
+        if self._is_upload(request):
+            return sentence_of_upload(status, request, self._options.max_upload)
+        return super()._sentence_for(status, request)
 
     def _say_if_gone(self) -> None:
         """A line in the log when the directory itself is no longer there, and not again until it has come back."""
@@ -339,11 +335,14 @@ class Site(VirtualDirectory):
         """Save what a form brings and show the directory again, or save a file that comes as it is."""
         decoded = decode_path(request.uri.path)
         if not is_own_page(request):
-            self._refuse(request, 403)
+            self._refuse(request, 403, OTHER_PAGE)
         elif self._options.drop and request.method == "PUT":
-            self._refuse(request, 405)
-        elif decoded is None or (self._options.drop and decoded != ((), True)) or self._is_hidden_path(decoded[0]):
-            self._refuse(request, 404)
+            self._refuse(request, 405, NO_PUT)
+        elif self._options.drop and decoded != ((), True):
+            self._refuse(request, 404, HAND_IN_AT_TOP)
+        elif decoded is None or self._is_hidden_path(decoded[0]):
+            is_name = decoded is not None and request.method == "PUT" and not self._is_hidden_path(decoded[0][:-1])
+            self._refuse(request, 404, hidden_name(request) if is_name else "")
         else:
             self._receive_at(*decoded, request)
 
@@ -354,19 +353,19 @@ class Site(VirtualDirectory):
         if opened is None:
             return
         if any(map(self._is_hidden, names)):
-            status = 403  # /.well-known/ speaks for the whole host: to certificate authorities, for one
+            status, sentence = 403, NOT_WELL_KNOWN
         elif is_put == is_directory or not stat.S_ISDIR(opened.stat.st_mode):
-            status = 405
+            status, sentence = 405, wrong_target(request)
         else:
             try:
                 wish = wish_of(request, names[-1] if is_put else None)
             except BadMessage as error:
-                status = error.status
+                status, sentence = error.status, not_taken(request, error.message)
             else:
                 self._receiver.take(request, opened, wish, partial(self._say_saved, encode_path(folder)))
                 return
         opened.close()
-        self._refuse(request, status)
+        self._refuse(request, status, sentence)
 
     def _say_saved(self, folder: str, request: HttpRequest, saved: Sequence[Saved]) -> None:
         """To a program what was saved, to people the directory again, or receipts where that is not shown."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from errno import EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM, ENOSPC
+from errno import EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM, ENOSPC, EROFS
 from functools import partial
 
 from blockingio.cli.upload import Saved, Uploads
+from blockingio.cli.upload_refusal import NO_BOUNDARY, NO_FILE
 from blockingio.cli.upload_wish import Wish
 from blockingio.errors import BadMessage, HttpException
 from blockingio.http_server.multipart import MimeMultipartTransformer
@@ -20,6 +21,7 @@ from blockingio.server.request import HttpRequest
 from blockingio.server.thread_pool import ThreadPool
 from blockingio.wire.limits import FILE_RECEIVE_SIZE
 
+_FORBIDDEN = 403
 _CONFLICT = 409
 _PRECONDITION_FAILED = 412
 _CONTENT_TOO_LARGE = 413
@@ -27,7 +29,7 @@ _SERVICE_UNAVAILABLE = 503
 _INSUFFICIENT_STORAGE = 507
 
 _STATUS_OF = dict.fromkeys((ENOSPC, EDQUOT, EFBIG), _INSUFFICIENT_STORAGE) | dict.fromkeys(
-    (EMFILE, ENFILE, ENOMEM), _SERVICE_UNAVAILABLE)
+    (EMFILE, ENFILE, ENOMEM), _SERVICE_UNAVAILABLE) | {EROFS: _FORBIDDEN}
 
 # Bytes that a form has around a file: two boundaries of up to 70 characters, and three short fields with a name of
 # up to 255 characters.
@@ -39,8 +41,8 @@ Answer = Callable[[HttpRequest, Sequence[Saved]], object]
 class UploadReceiver:
     """Any number of threads may give it requests, of at most ``most`` bytes of files each."""
 
-    def __init__(self, uploads: Uploads, most: int, refuse: Callable[[HttpRequest, int], object]) -> None:
-        """``refuse`` answers a request with a status that is an error's, whatever became of it before."""
+    def __init__(self, uploads: Uploads, most: int, refuse: Callable[[HttpRequest, int, str], object]) -> None:
+        """``refuse`` answers a request with an error's status and a reason, or "", whatever became of it before."""
         self._uploads = uploads
         self._most = most
         self._refuse = refuse
@@ -61,7 +63,7 @@ class UploadReceiver:
             except Exception:  # RuntimeError, MemoryError: no thread
                 status = _SERVICE_UNAVAILABLE
         directory.close()
-        self._refuse(request, status)
+        self._refuse(request, status, "")
 
     def _refusal(self, request: HttpRequest, directory: int, wish: Wish) -> int:
         """Why it need not come at all; 0: there is no reason."""
@@ -80,34 +82,37 @@ class UploadReceiver:
     def _receive(self, request: HttpRequest, directory: Opened, wish: Wish, answer: Answer) -> None:
         try:
             with closing(directory):
-                status, saved = self._save(request, directory.descriptor, wish)
-            if status:
-                self._refuse(request, status)
+                saved = self._save(request, directory.descriptor, wish)
+            if isinstance(saved, BadMessage):
+                self._refuse(request, saved.status, saved.message)
             else:
                 answer(request, saved)
         except Exception:
             log.exception("an upload failed")
-            self._refuse(request, 500)
+            self._refuse(request, 500, "")
 
-    def _save(self, request: HttpRequest, directory: int, wish: Wish) -> tuple[int, Sequence[Saved]]:
-        """What was saved, with status 0 where that were all and there were some; else one that says why not."""
+    def _save(self, request: HttpRequest, directory: int, wish: Wish) -> Sequence[Saved] | BadMessage:
+        """What was saved, where that were all and there were some; else why not, "" for what the status says."""
         try:
             if wish.name is not None:
-                return 0, [self._uploads.save_body(request, wish.name, directory, is_exact=wish.is_exact)]
+                return [self._uploads.save_body(request, wish.name, directory, is_exact=wish.is_exact)]
+            if not wish.boundary:
+                return BadMessage(NO_BOUNDARY)
             parts = MimeMultipartTransformer(wish.boundary).bind(self._body_of(request, wish))
-            saved = self._uploads.save(parts, directory)
-            return 0 if saved else 400, saved
-        except HttpException as error:
-            return error.status if isinstance(error, BadMessage) else 400, ()
+            return self._uploads.save(parts, directory) or BadMessage(NO_FILE)
+        except BadMessage as error:
+            return BadMessage("", error.status) if error.status == _CONTENT_TOO_LARGE else error
+        except HttpException:
+            return BadMessage("")
         except ValueError:
-            return 400, ()  # no boundary
+            return BadMessage("")  # a boundary that can be none
         except PermissionError:
-            return 403, ()
+            return BadMessage("", _FORBIDDEN)
         except FileExistsError:
-            return _taken(request), ()  # in a form: thousands of that name
+            return BadMessage("", _taken(request))  # in a form: thousands of that name
         except OSError as error:
             if error.errno in _STATUS_OF:
-                return _STATUS_OF[error.errno], ()
+                return BadMessage("", _STATUS_OF[error.errno])
             raise
 
     def _body_of(self, request: HttpRequest, wish: Wish) -> Iterator[bytes]:

@@ -46,7 +46,8 @@ def wish_of(request: HttpRequest, own_name: str | None) -> Wish:
     if own_name is None:
         return Wish(clean_name(_name_in_slug(headers.get_all("slug"))))
     if clean_name(own_name) != own_name:
-        raise BadMessage(f"a file is to be called {own_name[:80]!r}, expected a visible name of up to 240 bytes", 403)
+        raise BadMessage(f"a file is to be called {own_name[:80]!r}, expected a visible name of up to 240 bytes, "
+                         "without a dot in front, spaces at its ends, backslashes and control characters", 403)
     return Wish(own_name, is_exact=True)
 
 

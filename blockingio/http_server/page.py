@@ -48,7 +48,7 @@ _MAX_SHOWN = 200
 _SENTENCES = {
     400: "What was sent for {path} could not be understood.",
     401: "{method} {path} needs a user and a password that are known here.",
-    403: "That is not allowed here: {method} {path}.",
+    403: "The server may not read {path}.",
     404: "There is nothing here that is called {path}.",
     405: "{method} cannot be asked of {path}.",
     409: "What was to be saved in {path} has a name that is taken, and so are all that are like it.",
@@ -58,7 +58,7 @@ _SENTENCES = {
     416: "{path} has no such part.",
     500: "The server failed at {path}.  Its log says more.",
     503: "The server has too much to do for {path}: try again in a moment.",
-    507: "There is no room left to save in {path}.",
+    507: "There is no room left to save what was sent for {path}.",
 }
 
 
@@ -113,13 +113,19 @@ def escape(text: str) -> str:
 
 def shown_path(request: HttpRequest) -> str:
     """What a request was for, in a sentence."""
-    path = decode_lenient(request.uri.path) or "/"
+    return _shortened(decode_lenient(request.uri.path) or "/")
+
+
+def shown_folder(request: HttpRequest) -> str:
+    """The folder that it is in, or is."""
+    return _shortened(decode_lenient(request.uri.path).rpartition("/")[0] + "/")
+
+
+def _shortened(path: str) -> str:
     return path if len(path) <= _MAX_SHOWN else f"{path[:_MAX_SHOWN]}…"
 
 
 def sentence_for(status: int, request: HttpRequest) -> str:
     """What an error page says of a request that is refused, as text."""
-    path = shown_path(request)
-    if status == 403 and request.method in ("GET", "HEAD"):
-        return f"The server may not read {path}."
-    return _SENTENCES.get(status, "{method} {path} was refused.").format(path=path, method=request.method)
+    return _SENTENCES.get(status, "{method} {path} was refused.").format(path=shown_path(request),
+                                                                         method=request.method)

@@ -292,7 +292,8 @@ class VirtualDirectory(KnownAttributes):
         place = directory.descriptor if directory.descriptor >= 0 else os.path.join(self.root, *names)
         return read_items(place, look_behind, self._is_hidden)
 
-    def _refuse(self, request: HttpRequest, status: int) -> None:
+    def _refuse(self, request: HttpRequest, status: int, sentence: str = "") -> None:
+        """``sentence`` says why, "" for what the status says by itself."""
         response = request.response
         # A handler that was called for an error may meet one itself: that one gets the small page.
         if response.status_code < 400:
@@ -300,7 +301,10 @@ class VirtualDirectory(KnownAttributes):
             if self.error_page_handler is not None:
                 self.error_page_handler(request)
                 return
-        self._send_error(request, sentence_for(response.status_code, request))
+        self._send_error(request, sentence or self._sentence_for(response.status_code, request))
+
+    def _sentence_for(self, status: int, request: HttpRequest) -> str:
+        return sentence_for(status, request)
 
     def _send_error(self, request: HttpRequest, sentence: str, link: str | None = None) -> None:
         """The page for the status that is set; ``link`` None: to the top, "": none."""

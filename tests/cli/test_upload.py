@@ -96,8 +96,10 @@ def test_a_script_is_told_what_was_saved(directory: Path) -> None:
         for target, fields, body, status, said in (
                 ("/", FORM, form(("a", bytes(3001))), 413,
                  "What was sent for / is larger than is taken here: 3.0 kB at most."),
-                ("/sub/x/", FORM, form(("a", b"x")), 404, "There is nothing here that is called /sub/x/."),
-                ("/sub/", "X: y", b"", 415, "What was sent for /sub/ is of a kind that is not taken here.")):
+                ("/sub/x/", FORM, form(("a", b"x")), 404,
+                 "There is no folder here that is called /sub/x/, so nothing can be saved in it."),
+                ("/sub/", "X: y", b"", 415, "What was sent for /sub/ was not taken: "
+                                            "expected a form with files, or a file with its name in Slug.")):
             response = send(client, "POST", target, fields, JSON, body=body)
             assert response.header("content-type") == "application/json; charset=utf-8"
             assert (response.status, json.loads(response.body)) == (status, {"status": status, "message": said})
@@ -209,7 +211,7 @@ def test_uploads_that_are_refused(directory: Path, target: str, fields: list[str
 
 
 @pytest.mark.parametrize(("number", "status"), [
-    (errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EACCES, 403)])
+    (errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EACCES, 403), (errno.EROFS, 403)])
 def test_a_disk_that_takes_no_more(directory: Path, monkeypatch: pytest.MonkeyPatch, number: int,
                                    status: int) -> None:
     def refuse(*_: object, **__: object) -> None:
