@@ -238,6 +238,138 @@ def test_a_time_that_is_none(name: str, seconds: Any) -> None:
         assert getattr(client, name) == 5
 
 
+# ------------------------------------------------------------------ settings of the wrong type
+
+def settings_of(thing: Any) -> list[str]:
+    """What can be set, by descriptors and by the annotations of its class that name a bool or a Callable."""
+    kind = type(thing)
+    declared = [name for name, text in kind.__annotations__.items() if text == "bool" or text[:9] == "Callable["]
+    return declared + [name for name in dir(kind) if name[0] != "_" and hasattr(getattr(kind, name), "__set__")
+                       or name in ("session_timeout", "auto_compress")]
+
+
+class Nonsense:
+    def __repr__(self) -> str:
+        return "<nonsense>"
+
+
+@pytest.mark.parametrize("make, least", [
+    (lambda: HttpServer.bind("127.0.0.1", 0), 18), (HttpClient, 13), (lambda: VirtualDirectory("."), 5)])
+def test_a_setting_says_what_it_takes(make: Callable[[], Any], least: int) -> None:
+    thing = make()
+    names = settings_of(thing)
+    assert len(names) >= least
+    try:
+        for name in names:
+            before = getattr(thing, name)
+            with pytest.raises(ValueError, match=f"^{name} cannot be <nonsense>(:|, expected) .+") as caught:
+                setattr(thing, name, Nonsense())
+            assert "not iterable" not in str(caught.value)
+            assert getattr(thing, name) == before
+    finally:
+        getattr(thing, "close", int)()
+
+
+FLAGS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: HttpServer.bind("127.0.0.1", 0), "auto_compress"), (HttpClient, "auto_uncompress"),
+    *[(lambda: VirtualDirectory("."), name) for name in ("allow_directory_listing", "follow_links", "jail_root")]]
+
+
+@pytest.mark.parametrize("make, name", FLAGS)
+def test_a_word_is_no_flag(make: Callable[[], Any], name: str) -> None:
+    """"no" would be taken for True."""
+    thing = make()
+    try:
+        for word in ("no", "false", "", None, 2, []):
+            with pytest.raises(ValueError, match=re.escape(f"{name} cannot be {word!r}, expected True or False")):
+                setattr(thing, name, word)
+        for flag in (True, False):
+            setattr(thing, name, flag)
+            assert getattr(thing, name) is flag
+    finally:
+        getattr(thing, "close", int)()
+
+
+def test_a_derived_class_is_told_too() -> None:
+    class Own(VirtualDirectory):
+        own: bool
+
+    directory = Own(".")
+    directory.own = "no"  # type: ignore[assignment]  # whose meaning is the program's
+    with pytest.raises(ValueError, match="^jail_root cannot be 'no', expected True or False$"):
+        directory.jail_root = "no"  # type: ignore[assignment]
+
+
+def test_a_number_that_is_not_whole_is_told_that(client: HttpClient) -> None:
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        for name in ("max_body_size", "max_header_size", "max_connections", "max_sessions", "min_body_rate"):
+            or_none = ", or None" if name in ("max_body_size", "max_connections", "min_body_rate") else ""
+            with pytest.raises(ValueError, match=rf"^{name} cannot be 1\.5, expected a whole number .*zero.*"
+                                                 f"{or_none}$"):
+                setattr(server, name, 1.5)
+    for seconds in ("5", -1, []):
+        with pytest.raises(ValueError, match="^idle_timeout cannot be .*, expected seconds from zero up, or None$"):
+            client.idle_timeout = seconds  # type: ignore[assignment]
+
+
+def test_what_is_set_of_one_message(client: HttpClient) -> None:
+    wrong: dict[str, Any] = {"deadline": "5", "reason_phrase": 5, "encoding": None, "persistent_connection": "no"}
+    caught: dict[str, str] = {}
+
+    def handler(request: Any) -> None:
+        for name, value in wrong.items():
+            try:
+                setattr(request.response, name, value)
+            except (TypeError, ValueError) as error:
+                caught[name] = str(error)
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as raw:
+        assert raw.send(get()).read_response().status == 200
+    with scripted(answering(OK)) as peer:
+        request = client.get_url(peer.url())
+        for name, value in {"follow_redirects": "no", "max_redirects": "5", "persistent_connection": "no"}.items():
+            with pytest.raises(ValueError, match=f"^{name} cannot be {value!r}, expected .+"):
+                setattr(request, name, value)
+        request.close().read()
+        client.close()
+    assert set(caught) == set(wrong)
+    for name, text in caught.items():
+        assert name.replace("_", " ") in text.replace("_", " ") and repr(wrong[name]) in text
+
+
+# ------------------------------------------------------------------ hosts
+
+@pytest.mark.parametrize("host, advice", [
+    ("http://127.0.0.1:4040/", "that is a URL, expected the host alone"), ("https://a.example", "that is a URL"),
+    ("127.0.0.1:4040", "the port is given by itself"), ("localhost:", "the port is given by itself"),
+    ("[::1]", "without brackets"), ("[::1]:80", "without brackets"), ("*", r"0\.0\.0\.0"),
+    ("/run/a.socket", "InternetAddressType.UNIX"), ("a/b", "that is a path")])
+def test_what_is_no_host_to_listen_on(host: str, advice: str) -> None:
+    with pytest.raises(OSError, match=re.escape(f"no address for host {host!r}: not a host name: ") + f".*{advice}"):
+        HttpServer.bind(host, 0)
+
+
+def test_how_is_listened() -> None:
+    for name, value in {"backlog": "x", "v6_only": "no", "shared": "no"}.items():
+        with pytest.raises(ValueError, match=f"^{name} cannot be {value!r}, expected .+"):
+            HttpServer.bind("127.0.0.1", 0, **{name: value})  # type: ignore[arg-type]
+    for found in ("127.0.0.1", 4040, None):
+        with pytest.raises(TypeError, match=r"listen_on\(\) takes a socket that listens, found .*: .* there is bind\(\)"):
+            HttpServer.listen_on(found)  # type: ignore[arg-type]
+
+
+def test_what_is_no_host_to_ask(client: HttpClient) -> None:
+    wrong: list[tuple[Any, Any, Any, str]] = [
+        (None, 80, "/", "a host is a str, not NoneType"), (b"a", 80, "/", "a host is a str, not bytes"),
+        ("a", 80, None, "a path is a str, not NoneType"), ("a", 80, b"/", "a path is a str, not bytes"),
+        ("a:80", 80, "/", "a host, and its port by itself, found 'a:80'"),
+        ("a", -1, "/", "a port from 0 to 65535, found -1")]
+    for host, port, path, message in wrong:
+        with pytest.raises((TypeError, ValueError), match=message):
+            client.get(host, port, path)
+
+
 # ------------------------------------------------------------------ a dict that is written
 
 OBJECTS: list[Any] = [{"a": 1}, {}, [1, "a"], [], OrderedDict(a=1)]

@@ -37,6 +37,7 @@ from blockingio.errors import HttpException, shown_uri
 from blockingio.net.security import SecurityContext
 from blockingio.net.wire_log import WireLogs
 from blockingio.net.x509 import X509Certificate
+from blockingio.values.checks import check, is_field_value, is_wait
 from blockingio.values.known_attributes import KnownAttributes
 from blockingio.values.reference import check_port
 from blockingio.values.uri import Uri
@@ -139,6 +140,7 @@ class HttpClient(KnownAttributes):
 
     @idle_timeout.setter
     def idle_timeout(self, seconds: float | None) -> None:
+        check("idle_timeout", seconds, is_wait)
         self._pool.idle_timeout = seconds
 
     @property
@@ -157,6 +159,7 @@ class HttpClient(KnownAttributes):
 
     @user_agent.setter
     def user_agent(self, user_agent: str | None) -> None:
+        check("user_agent", user_agent, is_field_value)
         self._origins = Origins(user_agent)
 
     @property

@@ -27,6 +27,7 @@ from blockingio.client.lease import C, Lease
 from blockingio.errors import HttpException, StateError
 from blockingio.net.system import begin_anew_in_child
 from blockingio.stream.thread import Thread
+from blockingio.values.checks import check, is_count
 
 # Seconds; dart:io's HttpClient.idleTimeout.
 IDLE_TIMEOUT: Final = 15.0
@@ -101,8 +102,7 @@ class Pool(Generic[C]):
 
     @max_per_host.setter
     def max_per_host(self, limit: int | None) -> None:
-        if limit is not None and limit < 1:
-            raise ValueError(f"expected at least one connection a host, or None, found {limit}")
+        check("max_connections_per_host", limit, is_count)
         with self._guard:
             self._max_per_host = limit
             for key in list(self._hosts):

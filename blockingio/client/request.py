@@ -21,6 +21,7 @@ from blockingio.client.response import HttpClientResponse
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.system import ReentrantLock, after_fork_in_child
+from blockingio.values.checks import check, is_flag, is_size
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
@@ -132,6 +133,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
 
     @follow_redirects.setter
     def follow_redirects(self, follows: bool) -> None:
+        check("follow_redirects", follows, is_flag)
         self._plan.follow_redirects = bool(follows)
 
     @property
@@ -141,6 +143,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
 
     @max_redirects.setter
     def max_redirects(self, most: int) -> None:
+        check("max_redirects", most, is_size)
         self._plan.max_redirects = most
 
     @property

@@ -46,13 +46,16 @@ def http_uri(host: str, port: int, path: str) -> Uri:
 
     ValueError for CR, LF and NUL, and for what begins as a URL.
     """
+    for what, text in (("host", host), ("path", path)):
+        if not isinstance(text, str):
+            raise TypeError(f"a {what} is a str, not {type(text).__name__}")
     check_one_line(path)
     if path[:1] != "/" and is_url(path):
         raise ValueError(f"a path begins with a slash or a name, found the URL {shown_uri(path)!r}")
     path, _, _ = path.partition("#")
     if path[:1] != "/":
         path = "/" + path
-    if type(port) is int and _PLAIN_HOST.fullmatch(host) and ORIGIN_FORM_RE.fullmatch(path):
+    if type(port) is int and port >= 0 and _PLAIN_HOST.fullmatch(host) and ORIGIN_FORM_RE.fullmatch(path):
         # Nothing needs to be encoded, and this is three times faster.
         return Uri.parse(f"http://{host}:{port}{path}")
     check_port(port)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
+from blockingio.values.checks import check, is_duration
+
 
 class Timeout:
     """An attribute that is a number of seconds above zero, or None.
@@ -25,6 +27,5 @@ class Timeout:
         def __get__(self, client: object | None, owner: type) -> Timeout | float | None: ...
 
     def __set__(self, client: object, seconds: Any) -> None:
-        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-            raise ValueError(f"{self._name} cannot be {seconds!r}, expected seconds above zero, or None")
+        check(self._name, seconds, is_duration)
         vars(client)[self._name] = seconds

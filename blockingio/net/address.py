@@ -11,12 +11,24 @@ faster than the ipaddress module, and costs no import.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from enum import Enum
 from typing import Any, ClassVar
 
 _MAPPED_PREFIX = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96, RFC 4291 2.5.5.2
 _RAW_LOOPBACK_IP_V6 = bytes(15) + b"\x01"
+
+
+# What people write where a host belongs, and what they are told.  None of these marks is in a host or an address that
+# a resolver knows; a zone, "fe80::1%eth0", may have any character behind its "%".
+_NO_HOST = {
+    re.compile(r"[^%]*://"): "that is a URL, expected the host alone",
+    re.compile(r"[^%]*/"): "that is a path; a Unix-domain socket is InternetAddress(path, InternetAddressType.UNIX)",
+    re.compile(r"\["): "an IPv6 address stands without brackets here, as ::1",
+    re.compile(r"[^:%]*:\d*\Z"): "the port is given by itself, behind the host",
+    re.compile(r"\*\Z"): "all addresses of this machine are 0.0.0.0, and :: with IPv6",
+}
 
 
 class InternetAddressType(Enum):
@@ -278,6 +290,9 @@ def host_for_system(host: str) -> bytes:
     unknown = socket.gaierror(socket.EAI_NONAME, "not a host name")
     if not host or "\0" in host:
         raise unknown
+    for mark, advice in _NO_HOST.items():
+        if mark.match(host):
+            raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {advice}")
     try:
         return host.encode("ascii") if host.isascii() else host.encode("idna")
     except UnicodeError:

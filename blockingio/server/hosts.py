@@ -32,6 +32,8 @@ class AllowedHosts:
     def __init__(self, given: Iterable[str], *, any_address: bool = False) -> None:
         if isinstance(given, str):
             raise ValueError(f"expected a list of hosts, found the one str {given!r}")
+        if not hasattr(given, "__iter__"):
+            raise TypeError(f"expected a list of hosts")
         self.given = list(given) if isinstance(given, list) else tuple(given)
         self._any_address = any_address
         self._hosts: set[str] = set()

@@ -25,6 +25,7 @@ from blockingio.server.connection import Connection
 from blockingio.server.connection_loop import ConnectionLoop
 from blockingio.server.state import ServerState, log
 from blockingio.stream.thread import Thread, in_one_go, unwatch, watch
+from blockingio.values.checks import check, is_flag, is_size
 
 # Connections that may wait to be accepted where the user names no number: what the system has at most.
 DEFAULT_BACKLOG = max(socket.SOMAXCONN, 1024)
@@ -48,6 +49,9 @@ _ACCEPT = socket.socket.accept
 def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: bool, shared: bool) -> socket.socket:
     """A listening socket.  Raises OSError, the system's own, naming address and port."""
     is_unix = address.type is InternetAddressType.UNIX
+    check("backlog", backlog, is_size)
+    check("v6_only", v6_only, is_flag)
+    check("shared", shared, is_flag)
     if v6_only and address.type is not InternetAddressType.IPV6:
         raise ValueError(f"v6_only is for an IPv6 address, got {address.address}")
     try:

@@ -63,6 +63,8 @@ class TrustedProxies:
     def __init__(self, given: Iterable[str]) -> None:
         if isinstance(given, str):
             raise ValueError(f"expected a list of addresses, found the one str {given!r}")
+        if not hasattr(given, "__iter__"):
+            raise TypeError(f"expected a list of addresses")
         self.given = list(given) if isinstance(given, list) else tuple(given)
         self._unix = _UNIX in self.given
         # What was found out before, since the same few ask again and again.

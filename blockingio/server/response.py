@@ -16,6 +16,7 @@ from blockingio.server.deadline import Deadline
 from blockingio.server.refusal import refusal
 from blockingio.server.response_head import cookie_lines, make_detached_head
 from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
+from blockingio.values.checks import check, is_wait
 from blockingio.values.cookie import Cookie, SameSite
 from blockingio.values.grammar import FIELD_VALUE_RE
 from blockingio.values.header_store import FRAMING_NAMES
@@ -74,7 +75,7 @@ class HttpResponse(ResponseWriter):
     def reason_phrase(self, phrase: str) -> None:
         if self.phase != OPEN:
             raise StateError("the response has begun: reason_phrase is set before the first write, flush or close")
-        if not FIELD_VALUE_RE.fullmatch(phrase):
+        if not isinstance(phrase, str) or not FIELD_VALUE_RE.fullmatch(phrase):
             raise ValueError(f"a reason phrase is one line of latin-1 text, got {phrase!r}")
         self._reason_phrase = phrase
 
@@ -184,8 +185,7 @@ class HttpResponse(ResponseWriter):
 
     @deadline.setter
     def deadline(self, seconds: float | None) -> None:
-        if seconds is not None and not seconds >= 0:
-            raise ValueError(f"a deadline is seconds from now, or None, got {seconds!r}")
+        check("deadline", seconds, is_wait)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

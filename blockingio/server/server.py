@@ -26,12 +26,11 @@ from blockingio.server.listener import Listener, SocketFile, bracketed, open_soc
 from blockingio.server.send_queue import forget_sending
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader, iterate
-from blockingio.server.settings import (
-    Limit, ListSetting, Setting, is_count, is_duration, is_field_value, is_headers, is_log,
-)
+from blockingio.server.settings import Limit, ListSetting, Setting, is_headers, is_log
 from blockingio.server.workers import Workers, answer_error
 from blockingio.stream.stream import Stream
 from blockingio.stream.subscription import StreamSubscription
+from blockingio.values.checks import check, is_count, is_duration, is_field_value, is_flag, is_number, is_time
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.known_attributes import KnownAttributes
 from blockingio.values.reference import check_port
@@ -68,7 +67,8 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
     state: ServerState
 
     auto_compress: Setting[bool] = Setting(
-        "Whether responses are gzipped where the client takes it, by type and from 150 bytes on.  Default: False.")
+        "Whether responses are gzipped where the client takes it, by type and from 150 bytes on.  Default: False.",
+        is_flag)
     default_response_headers: Setting[HttpHeaders] = Setting(
         "What each response's headers begin with; change them before requests come.", is_headers)
     idle_timeout: Setting[float | None] = Setting(
@@ -176,6 +176,9 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
     def listen_on(cls, server_socket: socket.socket, *,
                   context: SecurityContext | ssl.SSLContext | None = None) -> HttpServer:
         """Serve from a socket that listens already, HTTPS with a context as of bind_secure; close() leaves it open."""
+        if not hasattr(server_socket, "getsockname"):
+            raise TypeError(f"listen_on() takes a socket that listens, found {server_socket!r}: "
+                            "for an address and a port there is bind()")
         address = InternetAddress.from_socket_address(server_socket.family, server_socket.getsockname())
         tls = None if context is None else _server_context(context, False)
         return cls(server_socket, address, tls=tls, owns_socket=False)
@@ -191,8 +194,7 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
 
     @session_timeout.setter
     def session_timeout(self, seconds: float) -> None:
-        if seconds is None or not is_duration(seconds):
-            raise ValueError(f"session_timeout cannot be {seconds!r}, expected seconds")
+        check("session_timeout", seconds, is_time)
         self.state.sessions.set_timeout(seconds)
 
     @property
@@ -202,8 +204,7 @@ class HttpServer(KnownAttributes, Stream[HttpRequest]):
 
     @max_sessions.setter
     def max_sessions(self, count: int) -> None:
-        if count is None or not is_count(count):
-            raise ValueError(f"max_sessions cannot be {count!r}, expected a number above zero")
+        check("max_sessions", count, is_number)
         self.state.sessions.set_most(count)
 
     @property

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from blockingio.values.grammar import FIELD_VALUE_RE
+from blockingio.values.checks import check
 from blockingio.values.headers import HttpHeaders
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class HasState(Protocol):
 class Setting(Generic[T]):
     """An attribute of a server that its threads read too: it lives in the state."""
 
-    def __init__(self, doc: str, check: Callable[[Any], object] | None = None) -> None:
+    def __init__(self, doc: str, is_right: Callable[[Any], bool] | None = None) -> None:
         self.__doc__ = doc
-        self._check = check
+        self._check = is_right
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -45,8 +45,8 @@ class Setting(Generic[T]):
         return value
 
     def __set__(self, server: HasState, value: T) -> None:
-        if self._check is not None and not self._check(value):
-            raise ValueError(f"{self._name} cannot be {value!r}, expected {self._check.__doc__}")
+        if self._check is not None:
+            check(self._name, value, self._check)
         setattr(server.state, self._name, value)
         server.state.forget_known()
 
@@ -92,23 +92,8 @@ class ListSetting(Setting[Sequence[str] | None]):
         server.state.forget_known()
 
 
-def is_duration(value: Any) -> bool:
-    """seconds above zero, or None"""
-    return value is None or (isinstance(value, (int, float)) and value > 0)
-
-
-def is_field_value(value: Any) -> bool:
-    """one line of latin-1 text, or None"""
-    return value is None or (isinstance(value, str) and FIELD_VALUE_RE.fullmatch(value) is not None)
-
-
-def is_count(value: Any) -> bool:
-    """a number above zero, or None"""
-    return value is None or (isinstance(value, int) and value > 0)
-
-
 def is_headers(value: Any) -> bool:
-    """HttpHeaders"""
+    """HttpHeaders; for one field set default_response_headers["name"]"""
     return isinstance(value, HttpHeaders)
 
 

@@ -10,6 +10,7 @@ import re
 from datetime import datetime
 
 from blockingio.errors import HttpException
+from blockingio.values.checks import check, is_flag
 from blockingio.values.date import HttpDate
 from blockingio.values.grammar import CONTENT_LENGTH_RE
 from blockingio.values.header_names import HeaderNames
@@ -226,6 +227,7 @@ class HttpHeaders(HeaderNames, HeaderStore):
     @persistent_connection.setter
     def persistent_connection(self, persistent: bool) -> None:
         self._check_mutable()
+        check("persistent_connection", persistent, is_flag)
         persistent = bool(persistent)
         if persistent == self.persistent_connection:
             return

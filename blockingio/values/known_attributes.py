@@ -5,14 +5,19 @@ As ``__slots__`` have it, but the error names the attribute that was meant; and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
+from typing import Any
+
+from blockingio.values.checks import check, is_callable, is_flag
 
 
 class KnownAttributes:
     """Base of classes that take no public attribute but those which their bodies name.
 
-    A class that is derived from such a one takes any.
+    A class that is derived from such a one takes any.  ValueError where one that is declared to be a bool, or a
+    Callable or None, is set to something else.
     """
 
     __slots__ = ()
@@ -21,7 +26,23 @@ class KnownAttributes:
         kind: type = type(self)
         if name[:1] != "_" and KnownAttributes in kind.__bases__ and name not in _names_of(kind):
             raise AttributeError(_complaint(kind, name))
+        if name in (checks := _checks_of(kind)):
+            check(name, value, checks[name])
         super().__setattr__(name, value)
+
+
+@cache
+def _checks_of(kind: type) -> dict[str, Callable[[Any], bool]]:
+    """Of attributes that are no more than a value, by what their class declares them to be."""
+    checks: dict[str, Callable[[Any], bool]] = {}
+    for base in kind.__mro__:
+        if KnownAttributes in base.__bases__:
+            for name, declared in base.__annotations__.items():
+                if declared == "bool":
+                    checks[name] = is_flag
+                elif declared.startswith("Callable[") and declared.endswith(" | None"):
+                    checks[name] = is_callable
+    return checks
 
 
 @cache

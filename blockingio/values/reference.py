@@ -127,6 +127,8 @@ def clean_host(host: str) -> str:
             return f"[{match[1].lower()}{zone}]"
         if bare is not host and re.fullmatch(IPV_FUTURE, bare):
             return host.lower()
+        if bare is host and host.count(":") == 1:
+            raise ValueError(f"expected a host, and its port by itself, found {_shown(host)}")
         raise ValueError(f"expected an IPv6 address, found {_shown(bare)}")
     host = re.sub(PERCENT_ENCODED, _decode_unreserved, encode(host.lower(), r"\x00-\x7f"))
     if not re.fullmatch(REG_NAME, host):

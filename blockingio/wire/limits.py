@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from blockingio.values.checks import check, is_bound, is_size
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -77,10 +79,8 @@ class Limits(NamedTuple):
 
     def changed(self, name: str, value: int | None) -> Limits:
         """These with another one; ValueError for a value that is no limit."""
-        if value is not None and (not isinstance(value, int) or value < 0):
-            raise ValueError(f"{name} cannot be {value!r}, expected a number from 0 up")
-        if value is None and name != "max_body_size":
-            raise ValueError(f"{name} cannot be None: heads are kept in memory")
+        # Heads are kept in memory, so they have a limit at any time.
+        check(name, value, is_bound if name == "max_body_size" else is_size)
         return self._replace(**{name: value})  # type: ignore[arg-type]
 
 

@@ -140,6 +140,8 @@ class IOSink:
 
     @encoding.setter
     def encoding(self, encoding: str) -> None:
+        if not isinstance(encoding, str):
+            raise TypeError(f"encoding cannot be {encoding!r}, expected the name of a charset, as 'utf-8'")
         self._codec = codecs.lookup(encoding).name
 
     def write(self, obj: object) -> int:
