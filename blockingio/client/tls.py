@@ -92,8 +92,7 @@ class ClientTls:
         with self._lock:
             if self._own is None or self._shared is not shared:
                 self._shared = shared
-                with given._lock:
-                    self._own = given.make_client_context()
+                self._own = given.make_client_context()
             return self._own
 
 

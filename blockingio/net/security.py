@@ -273,12 +273,13 @@ class SecurityContext(KnownAttributes):
         return context
 
     def make_client_context(self) -> ssl.SSLContext:
-        """A new one as of ``client_context``, for a client that changes it."""
+        """A new one like ``client_context``, for a caller that changes it; from any thread, errors as there."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
         context.hostname_checks_common_name = False  # "MUST NOT be used by clients" (RFC 9110 4.3.4)
         # A trusted certificate that is no root means that one, not the root above it.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        self._finish(context, ssl.Purpose.SERVER_AUTH, self._trusted, is_server=False)
+        with self._lock:  # ``client_context`` holds it already
+            self._finish(context, ssl.Purpose.SERVER_AUTH, self._trusted, is_server=False)
         return context
 
     def _finish(self, context: ssl.SSLContext, purpose: ssl.Purpose, trusted: list[bytes], *, is_server: bool) -> None:

@@ -8,12 +8,14 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from blockingio.net import security
 from blockingio.net.security import SecurityContext
 from tests.net.tls import PASSWORD, Files, handshake, name_of, serving, trusting
+from tests.peers import PATIENCE
 
 
 @pytest.mark.parametrize("setup", [
@@ -175,6 +177,35 @@ def test_a_renewal_replaces_one_after_the_other(files: Files) -> None:
     trust = trusting(files.authority).client_context()
     handshake(context.server_context(), trust, "other.example")
     handshake(before, trust, "localhost")
+
+
+@pytest.mark.parametrize("kind", ["server_context", "client_context", "make_client_context"])
+def test_a_change_waits_for_a_context_that_is_being_made(files: Files, monkeypatch: pytest.MonkeyPatch,
+                                                         kind: str) -> None:
+    """So it is made of one state, whatever other threads do."""
+    context = serving(files)
+    changer = threading.Thread(target=context.set_alpn_protocols, args=(["http/1.1"], False))
+    load = security._load
+
+    def load_while_another_changes(made: ssl.SSLContext, *more: Any) -> None:
+        changer.start()
+        changer.join(0.1)
+        assert changer.is_alive()
+        load(made, *more)
+
+    monkeypatch.setattr(security, "_load", load_while_another_changes)
+    getattr(context, kind)()
+    changer.join(PATIENCE)
+    assert not changer.is_alive()
+
+
+def test_a_caller_may_change_a_context_that_was_made_for_it(files: Files) -> None:
+    context = trusting(files.authority)
+    own, shared = context.make_client_context(), context.client_context()
+    assert own is not shared and own is not context.make_client_context()
+    own.keylog_filename = os.devnull
+    assert shared.keylog_filename is None
+    handshake(serving(files).server_context(), own, "localhost")
 
 
 def test_half_a_pair_is_not_enough(files: Files) -> None:
