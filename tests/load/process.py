@@ -27,6 +27,22 @@ def time_left() -> float:
     return max(_END - time.monotonic(), 0.0)
 
 
+def falls_to(least: int, count: Callable[[], int], patience: float) -> bool:
+    """Wait until ``count()`` is ``least`` or below; False where it has not fallen for ``patience`` seconds.
+
+    However long it takes altogether: how fast thousands of threads end is the machine's affair, that none stays is not.
+    """
+    lowest, since = count(), time.monotonic()
+    while lowest > least:
+        if time.monotonic() - since > patience or not time_left():
+            return False
+        time.sleep(0.05)
+        now = count()
+        if now < lowest:
+            lowest, since = now, time.monotonic()
+    return True
+
+
 class Child:
     """``python -m module``; a command is sent with ``begin`` and its answer read with ``end``."""
 

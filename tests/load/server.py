@@ -1,7 +1,7 @@
 """The server under load, in a process of its own: ``python -m tests.load.server [FILES]``.
 
 FILES lowers the number of descriptors it may have.  It counts each request that its handler
-sees by the first segment of its path, and obeys commands: port, resources, counts, close.
+sees by the first segment of its path, and obeys commands: port, resources, threads, counts, close.
 """
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def main() -> None:
     logging.getLogger("blockingio").addHandler(log)
     served = Served()
     obey({"port": lambda: served.port, "resources": resources, "counts": served.counts,
-          "connections": served.connections, "close": served.close, "log": lambda: log.lines})
+          "connections": served.connections, "threads": threading.active_count, "close": served.close,
+          "log": lambda: log.lines})
     served.close(force=True)
 
 
