@@ -30,11 +30,8 @@ needs_browser = pytest.mark.skipif(
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]
-
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 # WebDriver's errors for an element that the page has not, or has no more.
 _NOT_THERE = ("no such element", "stale element reference")

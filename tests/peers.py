@@ -3,6 +3,7 @@
 RawClient       a client made of a bare socket; it sends bytes and reads one response at a time.
 eventually      waits for a condition, with a deadline.
 collecting      sees to it that what is dropped is noticed, on each Python.
+to_the_end      what comes until a connection ends, by a reset too.
 in_background   a thread for the time of a block.
 serving         an HttpServer on a port of its own, served by a thread until the block ends.
 Certificates    authorities and certificates by trustme, and ssl contexts made from them.
@@ -281,6 +282,14 @@ def _parse_fields(lines: list[bytes]) -> list[tuple[str, str]]:
         assert match, f"a field line was expected, not {line!r}"
         fields.append((match[1].decode().lower(), match[2].decode("latin-1")))
     return fields
+
+
+def to_the_end(client: RawClient) -> bytes:
+    """What comes until the connection ends; nothing of it where it ends by a reset."""
+    try:
+        return client.read_until_eof()
+    except ConnectionError:
+        return b""
 
 
 @contextmanager

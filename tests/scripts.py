@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.peers import PATIENCE, RawClient, eventually
@@ -35,7 +36,6 @@ PREFACE = """
     def ready():
         print("ready", server.port, flush=True)
 """
-
 
 #: Makes the descriptors that are its first words those of LISTEN_FDS, and itself the command behind "--".
 _ACTIVATE = """
@@ -61,8 +61,7 @@ class Script:
         # Not measured: a signal in the middle of coverage's own locks would leave them locked.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
         self.process = subprocess.Popen([sys.executable, "-W", "error", "-c", source], cwd=ROOT, text=True,
-                                        env=environment,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         start_new_session=True)
         self.port = 0
 
@@ -74,10 +73,8 @@ class Script:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # it, and what it forked
-        except ProcessLookupError:
-            pass
         self.process.communicate()
 
     def signal(self, number: signal.Signals) -> None:
@@ -90,17 +87,17 @@ class Script:
         signal would end; even then it must not take longer than this waits.
         """
         self.signal(signal.SIGINT)
-        assert self.process.stdout
-        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
-            raise AssertionError(f"Ctrl-C was not heard for {PATIENCE:g} s")
-        return self._read_line()
+        return self._next_line("Ctrl-C was not heard")
 
     def line(self) -> str:
         """The next line that it says, or what forked from it; "" where all have ended."""
+        return self._next_line("the script has said nothing").rstrip("\n")
+
+    def _next_line(self, complaint: str) -> str:
         assert self.process.stdout
         if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
-            raise AssertionError(f"the script has said nothing for {PATIENCE:g} s")
-        return self._read_line().rstrip("\n")
+            raise AssertionError(f"{complaint} for {PATIENCE:g} s")
+        return self._read_line()
 
     def _read_line(self) -> str:
         """No byte more than that: select() and end() would not see what a buffer of ours holds."""

@@ -15,7 +15,7 @@ import pytest
 
 from blockingio import HttpException, HttpRequest
 from tests.neighbours import NEVER, PAUSE, POST, SOON, assert_others_are_served, assert_refused, hello, pause
-from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
+from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving, to_the_end
 
 MIB = 1 << 20
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -309,10 +309,7 @@ def test_plain_http_on_a_tls_port_delays_nobody(tls_contexts: TlsContexts) -> No
     with serving(hello, context=tls_contexts.server) as server, RawClient(server.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert_others_are_served(server, tls_contexts.client)
-        try:
-            client.read_until_eof()
-        except ConnectionError:
-            pass
+        to_the_end(client)
 
 
 # --------------------------------------------------------------- slow to take

@@ -17,7 +17,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from blockingio import HttpClient, HttpClientRequest, HttpClientResponse
@@ -143,9 +143,7 @@ class Server:
     """``port``; ``asked``: all requests that ``answering`` was sent; ``connections``: how many there were."""
 
     def __init__(self, scripts: tuple[Script, ...], host: str, context: ssl.SSLContext | None) -> None:
-        self._listener = socket.create_server(
-            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port: int = self._listener.getsockname()[1]
         self.asked: list[Asked] = []
         self.connections = 0
@@ -153,7 +151,6 @@ class Server:
         self.context = context
         self._scripts = scripts
         self._threads: list[threading.Thread] = []
-        self._sockets: list[socket.socket] = []
         self._is_closed = False
         self._acceptor = threading.Thread(target=self._accept, name="scripted")
         self._acceptor.start()
@@ -172,7 +169,6 @@ class Server:
                 return
             script = self._scripts[min(self.connections, len(self._scripts) - 1)]
             self.connections += 1
-            self._sockets.append(sock)
             thread = threading.Thread(target=self._serve, args=(script, sock), name="script")
             self._threads.append(thread)
             thread.start()
@@ -205,9 +201,7 @@ class Server:
 
 
 @contextmanager
-def scripted(
-    *scripts: Script, host: str = "127.0.0.1", context: ssl.SSLContext | None = None
-) -> Iterator[Server]:
+def scripted(*scripts: Script, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server whose n-th connection is served by the n-th script, further ones by the last."""
     server = Server(scripts, host, context)
     for script in scripts:
@@ -223,11 +217,9 @@ def scripted(
 
 def ended(peer: Peer) -> None:
     """Whatever comes, until the client ends the connection."""
-    try:
+    with suppress(ConnectionError):
         while peer.socket.recv(65536):
             pass
-    except ConnectionError:
-        pass
 
 
 class answering:

@@ -88,9 +88,8 @@ class Reader:
     def _rest(self) -> tuple[str, bool]:
         """A head without an end: nonsense in it may be answered before its end, or never."""
         rest = self.data
-        if re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]", rest) or len(rest) > 400:
-            return "end", True
-        return "end", False
+        bad = re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]", rest)
+        return "end", bad is not None or len(rest) > 400
 
     def _message(self) -> tuple[Message, bool]:
         head, self.data = self.data.split(b"\r\n\r\n", 1)

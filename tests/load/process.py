@@ -85,12 +85,6 @@ class Child:
         finally:
             self._process.stdout.close()
 
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
 
 def obey(commands: Mapping[str, Callable[..., Any]]) -> None:
     """Do what comes on standard input until it ends."""

@@ -17,7 +17,7 @@ from blockingio import (
     AccessRecord, HttpException, HttpRequest, HttpResponse, HttpServer, InternetAddress, InternetAddressType,
 )
 from tests.peers import PATIENCE, RawClient, TlsContexts, collecting, eventually, serving
-from tests.server.visits import Handler, answering, get, post, running, small_window, tell
+from tests.server.visits import Handler, answering, get, post, running, small_window, tell, to_the_end
 
 #: host ident user [date] "request" status size seconds
 LINE = re.compile(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
@@ -31,10 +31,7 @@ def logged(handler: Handler, *raws: bytes, **settings: Any) -> list[AccessRecord
         for number, raw in enumerate(raws):
             with RawClient(server.port) as client:
                 client.send(raw).finish_sending()
-                try:
-                    client.read_until_eof()
-                except ConnectionError:
-                    pass
+                to_the_end(client)
             eventually(lambda: len(records) > number)
     assert len(records) == len(raws)
     return records

@@ -22,7 +22,7 @@ from blockingio.server.listener import Listener
 from blockingio.server.thread_pool import ThreadPool
 from blockingio.stream.thread import Thread
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
-from tests.server.visits import get, in_background, queued, running, tell
+from tests.server.visits import get, in_background, queued, running, tell, to_the_end
 
 
 def accept_fails(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> list[int]:
@@ -406,10 +406,7 @@ def test_a_bug_of_ours_ends_one_connection(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("blockingio.server.connection_loop.HttpRequest", bug)
     with serving(tell) as server:
         with RawClient(server.port) as client:
-            try:
-                client.send(get()).read_until_eof()
-            except ConnectionError:
-                pass
+            to_the_end(client.send(get()))
         with RawClient(server.port) as client:
             assert client.get("/x").body == b"/x"
         eventually(lambda: not server.connections_info().total)

@@ -9,7 +9,7 @@ import pytest
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
 from blockingio.server.response_writer import ResponseWriter
 from tests.peers import PATIENCE, RawClient, eventually, serving
-from tests.server.visits import get, in_background, running, small_window, tell, to_the_end
+from tests.server.visits import big_or_tell, get, in_background, running, small_window, tell, to_the_end
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.
@@ -20,16 +20,7 @@ SOON = 0.2
                          ids=["in one write", "in large pieces", "in pieces of 64 KiB"])
 def test_a_client_that_never_reads_does_not_delay_the_loop(pieces: int) -> None:
     """A plain loop, on one thread: the good client beside it is served in the seconds that RawClient waits."""
-
-    def handler(request: HttpRequest) -> None:
-        if request.uri.path == "/big":
-            for _ in range(pieces):
-                request.response.write(b"x" * (20 * MIB // pieces))
-            request.response.close()
-        else:
-            tell(request)
-
-    with HttpServer.bind("127.0.0.1", 0) as server, running(server, handler):
+    with HttpServer.bind("127.0.0.1", 0) as server, running(server, big_or_tell(20 * MIB, pieces)):
         with small_window(server.port) as never, RawClient(server.port) as good:
             never.send(get("/big"))
             eventually(lambda: server.connections_info().active)

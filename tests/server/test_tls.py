@@ -12,10 +12,9 @@ import requests
 
 from blockingio import HttpException, HttpRequest, HttpServer, SecurityContext
 from blockingio.net.channel import Channel
+from tests.neighbours import assert_others_are_served
 from tests.peers import PATIENCE, Certificates, RawClient, TlsContexts, collecting, eventually, serving
-from tests.server.visits import (
-    answering, assert_others_are_served, body_length, get, in_background, post, running, small_window, tell,
-)
+from tests.server.visits import answering, body_length, get, in_background, post, running, small_window, tell
 
 MIB = 1 << 20
 #: Seconds of a limit that is to be met.

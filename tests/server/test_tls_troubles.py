@@ -17,9 +17,10 @@ import pytest
 from blockingio import AccessRecord, HttpException, HttpRequest, HttpResponse, HttpServer
 from blockingio.net.tls_channel import handshake_turns
 from blockingio.net.turns import FEW
+from tests.neighbours import assert_others_are_served
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually, serving
 from tests.server.visits import (
-    answering, assert_others_are_served, body_length, get, post, reading, running, small_window, tell, to_the_end,
+    answering, big_or_tell, body_length, get, post, reading, running, small_window, tell, to_the_end,
 )
 
 MIB = 1 << 20
@@ -268,14 +269,7 @@ def test_a_reset_at_any_time(tls_contexts: TlsContexts) -> None:
 
 @pytest.mark.parametrize("pieces", [1, 20])
 def test_a_client_that_never_reads_delays_nobody(pieces: int, tls_contexts: TlsContexts) -> None:
-    def handler(request: HttpRequest) -> None:
-        if request.uri.path == "/big":
-            for _ in range(pieces):
-                request.response.write(b"x" * (20 * MIB // pieces))
-            request.response.close()
-        else:
-            tell(request)
-
+    handler = big_or_tell(20 * MIB, pieces)
     with HttpServer.bind_secure("127.0.0.1", 0, tls_contexts.server) as server, running(server, handler):
         with small_window(server.port, tls_contexts.client) as never:
             never.send(get("/big"))

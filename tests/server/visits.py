@@ -9,7 +9,7 @@ from typing import Any
 
 from blockingio import HttpException, HttpRequest, HttpResponse, HttpServer
 from tests.peers import PATIENCE, RawClient, RawResponse, eventually, serving
-from tests.peers import in_background as in_background
+from tests.peers import in_background as in_background, to_the_end as to_the_end
 
 Handler = Callable[[HttpRequest], object]
 Write = Callable[[HttpResponse], object]
@@ -25,8 +25,7 @@ def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GE
 
 def post(body: bytes, *fields: str, version: str = "1.1") -> bytes:
     """A POST with this body, counted."""
-    lines = [f"POST / HTTP/{version}", "Host: localhost", f"Content-Length: {len(body)}", *fields, "", ""]
-    return "\r\n".join(lines).encode("latin-1") + body
+    return get("/", f"Content-Length: {len(body)}", *fields, version=version, method="POST") + body
 
 
 def post_chunks(*chunks: bytes, trailers: bytes = b"", fields: bytes = b"") -> bytes:
@@ -94,14 +93,6 @@ def queued(server: HttpServer, number: int) -> None:
     eventually(lambda: server.connections_info().active == number)
 
 
-def to_the_end(client: RawClient) -> bytes:
-    """What comes until the connection ends, by a reset too."""
-    try:
-        return client.read_until_eof()
-    except ConnectionError:
-        return b""
-
-
 def reading(errors: list[Exception]) -> Handler:
     """A handler that reads the body, keeps what HttpException that raises, and answers."""
 
@@ -115,7 +106,7 @@ def reading(errors: list[Exception]) -> Handler:
     return handler
 
 
-def body_by(read: Callable[[HttpRequest], bytes]) -> Handler:
+def body_by(read: Callable[[HttpRequest], object]) -> Handler:
     """A handler that reads so and answers what it read."""
 
     def handler(request: HttpRequest) -> None:
@@ -125,16 +116,22 @@ def body_by(read: Callable[[HttpRequest], bytes]) -> Handler:
     return handler
 
 
-def body_length(request: HttpRequest) -> None:
-    """A handler that answers how long the body was."""
-    request.response.write(str(len(request.read())))
-    request.response.close()
+#: A handler that answers how long the body was.
+body_length = body_by(lambda request: len(request.read()))
 
 
-def assert_others_are_served(server: HttpServer, context: ssl.SSLContext) -> None:
-    """Another client is answered, in the seconds that RawClient waits."""
-    with RawClient(server.port, context=context) as client:
-        assert client.get("/good").body == b"/good"
+def big_or_tell(size: int, pieces: int) -> Handler:
+    """A handler that answers /big with so many bytes in so many pieces, and else tells."""
+
+    def handler(request: HttpRequest) -> None:
+        if request.uri.path == "/big":
+            for _ in range(pieces):
+                request.response.write(b"x" * (size // pieces))
+            request.response.close()
+        else:
+            tell(request)
+
+    return handler
 
 
 def is_free(port: int) -> bool:

@@ -14,7 +14,7 @@ import requests
 
 from blockingio import HttpClient, HttpException, HttpRequest, SecurityContext
 from blockingio.testing import Fault, RunningServer, serving
-from tests.peers import PATIENCE, RawClient, eventually
+from tests.peers import PATIENCE, RawClient, eventually, to_the_end
 
 
 def asked(server: RunningServer, method: str, path: str, body: bytes | None = None, **fields: str) -> tuple[int, bytes]:
@@ -288,10 +288,7 @@ def test_close_ends_at_once_what_takes_its_time(how: str) -> None:
         closing.start()
         closing.join(PATIENCE)
         assert not closing.is_alive()
-        try:
-            client.read_until_eof()
-        except ConnectionError:
-            pass
+        to_the_end(client)
 
 
 def test_an_action_can_close_the_server() -> None:
