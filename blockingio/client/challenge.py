@@ -62,11 +62,6 @@ def parse_parameters(text: str) -> dict[str, str]:
     return parameters
 
 
-def quoted(text: str) -> str:
-    """The text as a quoted-string (RFC 9110 5.6.4)."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def _take_parameter(found: re.Match[str], parameters: dict[str, str]) -> None:
     """The first of a name counts."""
     name, in_quotes, bare = found.group(1, 2, 3)

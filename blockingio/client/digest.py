@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 
-from blockingio.client.challenge import Challenge, quoted
+from blockingio.client.challenge import Challenge
+from blockingio.values.grammar import quoted
 from blockingio.values.percent import encode
 
 # The algorithms of RFC 7616 6.1 in upper case -> hashlib's names, strongest last.

@@ -240,8 +240,10 @@ class Channel:
 
     def half_close(self) -> None:
         """Nothing more will be sent: the peer reads to the end.  Never raises."""
+        self.say_end()
         with suppress(OSError):  # it is gone already: just what is wanted
-            self.socket.shutdown(socket.SHUT_WR)
+            # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def linger(self, seconds: float) -> None:
         """Read input away until it ends or the time is up, so that a reset cannot overtake our last bytes.

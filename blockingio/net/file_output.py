@@ -11,7 +11,6 @@ import os
 import select
 from collections.abc import Callable, Iterable
 from errno import EINVAL, ENOSYS, EOPNOTSUPP, EPERM
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from blockingio.net import system
@@ -74,8 +73,7 @@ class Splice:
     def __enter__(self) -> Splice:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._exit)
         os.close(self._entrance)
 

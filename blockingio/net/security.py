@@ -40,6 +40,8 @@ _ENCRYPTED_RE: Final = re.compile(b"-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-
 # What OpenSSL calls it when a certificate and a private key do not belong together.
 _MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
 
+_PKCS12: Final = " PKCS#12 must be converted (openssl pkcs12 -in FILE -out FILE.pem)"
+
 _DESCRIPTORS: Final = "/proc/self/fd"
 _HAS_MEMORY_FILES: Final = hasattr(os, "memfd_create") and os.path.isdir(_DESCRIPTORS)
 
@@ -226,9 +228,12 @@ class SecurityContext(KnownAttributes):
             self._set_pair(_Chain(pem.encode("ascii"), name), self._key, key)
 
     def _use_private_key(self, data: bytes, password: str | None, name: str) -> None:
-        key = _private_key(data, password, name)
+        if not _PRIVATE_KEY_RE.search(data):
+            raise _error(f"{name}: no private key, expected PEM (BEGIN PRIVATE KEY);{_PKCS12}")
+        if password is None and _ENCRYPTED_RE.search(data):
+            raise _error(f"{name}: the private key is encrypted, expected a password")
         with self._lock:
-            self._set_pair(self._chain, key, self._key_in_chain)
+            self._set_pair(self._chain, _Secret(data, password, name), self._key_in_chain)
 
     def _set_pair(self, chain: _Chain | None, key: _Secret | None, key_in_chain: _Secret | None) -> None:
         """Take these, unless both halves are there and OpenSSL cannot read them."""
@@ -335,18 +340,8 @@ def _certificates(data: bytes, name: str) -> list[bytes]:
         for der in ders:
             judge.load_verify_locations(cadata=der)
     except (binascii.Error, ValueError, ssl.SSLError):
-        raise _error(f"{name}: no X.509 certificate, expected PEM (BEGIN CERTIFICATE) or one in DER;"
-                     " PKCS#12 must be converted (openssl pkcs12 -in FILE -out FILE.pem)") from None
+        raise _error(f"{name}: no X.509 certificate, expected PEM (BEGIN CERTIFICATE) or one in DER;{_PKCS12}") from None
     return ders
-
-
-def _private_key(data: bytes, password: str | None, name: str) -> _Secret:
-    if not _PRIVATE_KEY_RE.search(data):
-        raise _error(f"{name}: no private key, expected PEM (BEGIN PRIVATE KEY);"
-                     " PKCS#12 must be converted (openssl pkcs12 -in FILE -out FILE.pem)")
-    if password is None and _ENCRYPTED_RE.search(data):
-        raise _error(f"{name}: the private key is encrypted, expected a password")
-    return _Secret(data, password, name)
 
 
 def _load(context: ssl.SSLContext, chain: _Chain, secret: _Secret) -> None:

@@ -185,12 +185,6 @@ class DuplexTlsChannel(NonBlockingChannel, TlsChannel):
             if not self._aborted:
                 self.socket.unwrap()  # type: ignore[attr-defined]  # sends close_notify, cannot wait for the peer's
 
-    def half_close(self) -> None:
-        self.say_end()
-        with suppress(OSError):
-            # Not ssl.SSLSocket's own shutdown(), which would make it a plain socket.
-            socket.socket.shutdown(self.socket, socket.SHUT_WR)
-
     def _wait_as_wanted(self, error: OSError, end: float | None) -> None:
         if error.errno == _WANTS_READ:
             self._wait_for_input(end)

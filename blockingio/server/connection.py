@@ -276,23 +276,19 @@ class Connection:
 
     def end_by_response(self) -> None:
         """``closed_by_response`` says so: the thread that closes the last response closes the socket."""
-        # Else here, where the client may take its time: that is not the handler's.
-        if not (self.channel.notes_end and self._end_elsewhere()):
-            self._end()
+        if self.channel.notes_end:  # then the client may take its time, which is not the handler's
+            try:
+                self.state.threads.run(self.end)
+                return
+            except Exception:
+                self.broken = True  # no thread is left to wait for what the client confirms
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Close it, once the last response is done.  By the one thread that still has it."""
         self.close()
         self.forget()
         self.state.made_room()
-
-    def _end_elsewhere(self) -> bool:
-        """``_end`` on a thread of its own; False where there is none."""
-        try:
-            self.state.threads.run(self._end)
-        except Exception:
-            self.broken = True  # no thread is left to wait for what the client confirms
-            return False
-        return True
 
     def _end_reading_ahead(self) -> None:
         """The connection's thread waits for input: until the client ends it, or LINGER_TIME is over."""

@@ -48,9 +48,9 @@ class ConnectionLoop:
 
     def run(self) -> None:
         """Serve until the client or the server ends it.  Never raises; the socket gets closed."""
-        connection, state = self._connection, self._state
+        connection = self._connection
         try:
-            if state.tls is None or connection.handshake():
+            if self._state.tls is None or connection.handshake():
                 self._serve()
             elif connection.speaks_plain_http:
                 self._refuse_plain_http()
@@ -71,9 +71,7 @@ class ConnectionLoop:
         if connection.relay is not None:
             connection.relay.pass_in(connection.source.take_pending())
         elif not connection.detached:
-            connection.close()
-            connection.forget()
-            state.made_room()
+            connection.end()
 
     def _serve(self) -> None:
         self._take_settings()

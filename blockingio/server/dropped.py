@@ -74,8 +74,14 @@ def users_frame() -> FrameType | None:
     return frame
 
 
+def looping_frame() -> FrameType | None:
+    """The frame of the ``for`` that asks for a request just now; None where something else does."""
+    frame = users_frame()
+    return frame if frame is not None and instruction_of(frame) == _FOR_ITER else None
+
+
 def instruction_of(frame: FrameType) -> int:
-    """The number of the one that it is at."""
+    """The opcode of the instruction that it is at."""
     code, at = frame.f_code.co_code, frame.f_lasti
     while code[at] == _CACHE:  # 3.12 stands on the last of an instruction's caches
         at -= 2
@@ -88,8 +94,8 @@ def _is_variable_of_a_loop(request: Given) -> bool:
     A variable that something else was put into, as in ``first, second = next(requests), next(requests)``, counts
     as a holder, and so do a queue and a thread.
     """
-    frame = users_frame()
-    if frame is None or instruction_of(frame) != _FOR_ITER:
+    frame = looping_frame()
+    if frame is None:
         return False
     variables = frame.f_locals
     found = any(value is request for value in list(variables.values()))

@@ -16,13 +16,11 @@ from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from blockingio.server.dropped import Given, instruction_of, users_frame
+from blockingio.server.dropped import Given, instruction_of, looping_frame, users_frame
 from blockingio.wire.sink import BUFFERING, OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_FOR_ITER = opmap["FOR_ITER"]
 
 # At these a loop lets go of its iterator without an exception: 3.14 has one of its own.  And at these it is not known
 # what has happened to the user's own generator that the loop is in: its reader may just be done.
@@ -31,9 +29,9 @@ _NO_EXCEPTION = frozenset(opmap[name] for name in ("POP_TOP", "POP_ITER", "YIELD
 
 
 def asking_loop() -> CodeType | None:
-    """The code of the ``for`` that asks for a request just now; None where something else does."""
-    frame = users_frame()
-    return frame.f_code if frame is not None and instruction_of(frame) == _FOR_ITER else None
+    """The code of ``looping_frame``."""
+    frame = looping_frame()
+    return None if frame is None else frame.f_code
 
 
 def answer_if_left_by_exception(given: ref[Any] | None, loop: CodeType | None,

@@ -8,7 +8,7 @@ process reads those of the others as they are at that moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from mmap import mmap
 from time import monotonic, sleep
 
@@ -63,24 +63,20 @@ class LoadShare:
         On the accept thread; until ``is_over``.
         """
         end = 0.0
-        while min(self._others()) < len(connections) and not is_over():
+        while min(self._of_others(self._cells, _ABSENT)) < len(connections) and not is_over():
             if not end:
-                if self._changes_of_others() != self._seen:
+                if self._of_others(self._changes, 0) != self._seen:
                     self._patience = _COURTESY  # they do something
                 end = monotonic() + self._patience
             if monotonic() >= end:
                 # It is busy, or stuck.  Those in the backlog are not to wait for it one by one: each half as long.
                 self._patience = self._patience / 2 if self._patience > _GLANCE else 0
-                self._seen = self._changes_of_others()
+                self._seen = self._of_others(self._changes, 0)
                 return
             sleep(_GLANCE)
 
-    def _others(self) -> list[int]:
-        cells = list(self._cells)
-        cells[self._place] = _ABSENT
-        return cells
-
-    def _changes_of_others(self) -> list[int]:
-        changes = list(self._changes)
-        changes[self._place] = 0
-        return changes
+    def _of_others(self, values: Iterable[int], own: int) -> list[int]:
+        """The values by place, with ``own`` in place of this process's."""
+        found = list(values)
+        found[self._place] = own
+        return found

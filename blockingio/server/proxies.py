@@ -164,7 +164,7 @@ def _number_of(address: InternetAddress) -> tuple[int, int]:
 def _nodes(headers: HttpHeaders) -> Iterator[str]:
     """What the fields say of the clients, the last one first: X-Forwarded-For, where it says nothing Forwarded."""
     if "x-forwarded-for" in headers:
-        nodes = [node for node in map(_stripped, headers["x-forwarded-for"].split(",")) if node]
+        nodes = _not_blank(headers["x-forwarded-for"].split(","))
         if nodes:
             yield from reversed(nodes)
             return
@@ -173,8 +173,8 @@ def _nodes(headers: HttpHeaders) -> Iterator[str]:
         yield from reversed([_for(member) for member in _members(line)])
 
 
-def _stripped(text: str) -> str:
-    return text.strip(OWS)
+def _not_blank(members: Iterable[str]) -> list[str]:
+    return [stripped for member in members if (stripped := member.strip(OWS))]
 
 
 def _members(line: str) -> list[str]:
@@ -182,7 +182,7 @@ def _members(line: str) -> list[str]:
     members = _compiled(_MEMBERS).split(line)
     if any(between.strip(",") for between in members):
         return ['"']
-    return [member for member in map(_stripped, _compiled(_MEMBERS).findall(line)) if member]
+    return _not_blank(_compiled(_MEMBERS).findall(line))
 
 
 def _for(member: str) -> str:

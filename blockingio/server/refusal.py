@@ -58,12 +58,5 @@ def _named(line: bytes, at: int) -> str:
 
 
 def _escaped(data: bytes) -> str:
-    return "".join(_shown(byte) for byte in data)
-
-
-def _shown(byte: int) -> str:
-    if byte == 0x5C:
-        return "\\\\"
-    if 0x20 <= byte < 0x7F:
-        return chr(byte)
-    return {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}.get(byte) or f"\\x{byte:02x}"
+    """As a literal of Python has it: "\\r" for CR, "\\x00" for NUL."""
+    return data.decode("latin-1").encode("unicode_escape").decode("ascii")

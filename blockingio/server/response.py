@@ -14,7 +14,7 @@ from blockingio.server.compression import negotiate
 from blockingio.server.response_writer import STARTED, ResponseWriter
 from blockingio.server.deadline import Deadline
 from blockingio.server.refusal import refusal
-from blockingio.server.response_head import cookie_lines, make_detached_head
+from blockingio.server.response_head import cookie_lines, make_detached_head, phrase_of
 from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
 from blockingio.values.checks import check, is_wait
 from blockingio.values.cookie import Cookie, SameSite
@@ -69,7 +69,7 @@ class HttpResponse(ResponseWriter):
     @property
     def reason_phrase(self) -> str:
         """The registered one until set.  Setting it: ValueError for CR, LF and the like, StateError once begun."""
-        return self._phrase()
+        return phrase_of(self._status_code) if self._reason_phrase is None else self._reason_phrase
 
     @reason_phrase.setter
     def reason_phrase(self, phrase: str) -> None:

@@ -20,7 +20,7 @@ from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
 from blockingio.server.piece import FilePart, Piece, pieces_of
 from blockingio.server.refusal import failure
-from blockingio.server.response_head import cookie_lines, make_head, phrase_of
+from blockingio.server.response_head import cookie_lines, make_head
 from blockingio.server.session import HttpSession
 from blockingio.values.cookie import Cookie
 from blockingio.values.headers import HttpHeaders
@@ -214,9 +214,6 @@ class ResponseWriter(IOSink):
 
     # ---------------------------------------------------------------- its head
 
-    def _phrase(self) -> str:
-        return phrase_of(self._status_code) if self._reason_phrase is None else self._reason_phrase
-
     def _freeze_headers(self) -> None:
         if self._headers is not None:
             self._headers.freeze(STARTED)
@@ -363,15 +360,13 @@ class ResponseWriter(IOSink):
         self._connection.end_because(reason_of(error))
 
     def _send_later(self, *pieces: Piece | FilePart) -> None:
-        if not self._make_send_queue().put(*pieces):
+        queue = self._send_queue
+        if queue is None:
+            connection, state = self._connection, self._connection.state
+            queue = connection.send_queue = self._send_queue = SendQueue(
+                connection.channel, state.body_timeout, state.budget, state.threads.run)
+        if not queue.put(*pieces):
             self._gone = True  # bytes are missing, so nothing may follow them
-
-    def _make_send_queue(self) -> SendQueue:
-        if self._send_queue is None:
-            state = self._connection.state
-            self._connection.send_queue = self._send_queue = SendQueue(
-                self._connection.channel, state.body_timeout, state.budget, state.threads.run)
-        return self._send_queue
 
     def flush(self) -> None:
         """Send what is buffered, the head too if it has not gone, and wait until the system has taken it."""

@@ -286,10 +286,7 @@ def answer_error(request: HttpRequest, status: int, error: BadMessage | None = N
     ``error`` is what was wrong with the request.
     """
     try:
-        if error is None:
-            request.response.fail(status)
-        else:
-            request.response.fail(status, error)
+        request.response.fail(status, error)
     except Exception:
         log.exception("the answer %d to %s %s failed", status, request.method, request.target)
         request.response.give_up()

@@ -218,14 +218,14 @@ class StreamSubscription(Generic[T]):
 
         on_error comes before the futures: a thread that waits for a future may then look at what on_error did.
         """
-        is_heard = self._on_error is not None and self._state == _LISTENING
-        if is_heard and self._on_error is not None:
-            self._call(self._on_error, error)
+        on_error = self._on_error if self._state == _LISTENING else None
+        if on_error is not None:
+            self._call(on_error, error)
         with self._lock:
             self._error = self._error or first
             futures, self._futures = self._futures, []
         is_taken = _settle(futures, error)
-        if not is_heard and not is_taken:
+        if on_error is None and not is_taken:
             _log.error("%s: %s", what, error, exc_info=error)
         if is_taken or self._cancel_on_error:
             self.cancel()

@@ -119,10 +119,9 @@ class Thread(threading.Thread):
         """On the new thread."""
         _starting.discard(self)
         try:
-            task, _ = self._claim.pop()
+            task = self._claim.pop()[0]
         except IndexError:
             return
-        del _
         task()
 
     def _bootstrap(self) -> None:

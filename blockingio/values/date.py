@@ -56,11 +56,10 @@ class HttpDate:
             month, day, hour, minute, second, year = match.groups()
         elif match := re.fullmatch(RFC850_DATE, date):
             day, month, year, hour, minute, second = match.groups()
-            parts = int(year), MONTH_NUMBERS[month], int(day), int(hour), int(minute), int(second)
-            return _moment(date, _full_year(parts), *parts[1:])
         else:
             raise ValueError(f"expected an HTTP date as 'Sun, 06 Nov 1994 08:49:37 GMT', found {date[:80]!r}")
-        return _moment(date, int(year), MONTH_NUMBERS[month], int(day), int(hour), int(minute), int(second))
+        parts = int(year), MONTH_NUMBERS[month], int(day), int(hour), int(minute), int(second)
+        return _moment(date, parts[0] if len(year) == 4 else _full_year(parts), *parts[1:])
 
     @staticmethod
     def format_timestamp(seconds: float) -> str:

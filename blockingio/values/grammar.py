@@ -27,6 +27,12 @@ FIELD_VALUE_RE: Final = re.compile(FIELD_VALUE)
 # its backslashes                                                         RFC 9110 5.6.4
 QUOTED_STRING: Final = r'"((?:[^"\\]|\\.)*+)"'
 
+
+def quoted(text: str) -> str:
+    """The text as a quoted-string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 # Content-Length = 1*DIGIT; RFC 9110 8.6 asks to foresee large values.  18 digits are an exabyte,
 # and a 64-bit integer everywhere.
 CONTENT_LENGTH: Final = "[0-9]{1,18}+"

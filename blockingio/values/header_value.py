@@ -15,7 +15,7 @@ from re import Pattern
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from blockingio.values.grammar import QUOTED_STRING, TOKEN_RE
+from blockingio.values.grammar import QUOTED_STRING, TOKEN_RE, quoted
 from blockingio.values.kept import kept
 
 _NO_PARAMETERS: Final[Mapping[str, str | None]] = MappingProxyType({})
@@ -72,20 +72,16 @@ class HeaderValue:
 
     def __str__(self) -> str:
         if self._text is None:
-            self._text = self._format()
+            text = self._value
+            for name, value in self._parameters.items():
+                if value is None:
+                    text += f"; {name}"
+                elif TOKEN_RE.fullmatch(value):
+                    text += f"; {name}={value}"
+                else:
+                    text += f"; {name}={quoted(value)}"
+            self._text = text
         return self._text
-
-    def _format(self) -> str:
-        text = self._value
-        for name, value in self._parameters.items():
-            if value is None:
-                text += f"; {name}"
-            elif TOKEN_RE.fullmatch(value):
-                text += f"; {name}={value}"
-            else:
-                escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-                text += f'; {name}="{escaped}"'
-        return text
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}.parse({str(self)!r})"

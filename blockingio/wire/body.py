@@ -37,7 +37,7 @@ class Body:
 
     __slots__ = ("lock", "length", "finished", "held_back", "is_here", "trailers", "_source", "_failure")
 
-    def __init__(self, source: Source, length: int) -> None:
+    def __init__(self, source: Source, length: int = -1) -> None:
         self.lock = Lock()
         self.length = length
         self.finished = length == 0
@@ -151,7 +151,7 @@ class ChunkedBody(Body):
     _LINE = CHUNK_LINE
 
     def __init__(self, source: Source, limits: Limits) -> None:
-        super().__init__(source, -1)
+        super().__init__(source)
         self._limits = limits
         self._chunk = 0  # bytes of the current chunk still to come
         self._total = 0
@@ -284,9 +284,6 @@ class UntilCloseBody(Body):
     """Everything until the end of input: responses only (RFC 9112 6.3, case 8)."""
 
     __slots__ = ()
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(source, -1)
 
     def _read_some(self, limit: int) -> bytes:
         data = self._source.read_some(limit)

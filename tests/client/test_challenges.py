@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from blockingio.client.challenge import parse_challenges, parse_parameters, quoted
+from blockingio.client.challenge import parse_challenges, parse_parameters
+from blockingio.values.grammar import quoted
 
 
 @pytest.mark.parametrize(

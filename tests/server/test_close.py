@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
+from blockingio.errors import BadMessage
 from blockingio.server import connection_loop as connection_module
 from blockingio.server.listener import Listener
 from tests.peers import PATIENCE, RawClient, TlsContexts, eventually
@@ -352,11 +353,11 @@ def test_close_where_telling_a_client_fails(monkeypatch: pytest.MonkeyPatch, cap
     fail = HttpResponse.fail
     failed: list[HttpResponse] = []
 
-    def fail_once(response: HttpResponse, status: int) -> None:
+    def fail_once(response: HttpResponse, status: int, error: BadMessage | None) -> None:
         if not failed:
             failed.append(response)
             raise LookupError("as the test wants it")
-        fail(response, status)
+        fail(response, status, error)
 
     monkeypatch.setattr(HttpResponse, "fail", fail_once)
     with HttpServer.bind("127.0.0.1", 0) as server, asking(server, "/1", "/2", "/3") as clients:

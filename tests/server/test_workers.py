@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
+from blockingio.errors import BadMessage
 from tests.peers import PATIENCE, RawClient, eventually, serving
 from tests.server.visits import (
     answering, asking, get, in_background, queued, reset_once_heard, running, tell, to_the_end,
@@ -135,7 +136,7 @@ def test_a_handlers_failure_whose_answer_fails_too(workers: int, monkeypatch: py
             raise ZeroDivisionError
         tell(request)
 
-    def fail(response: HttpResponse, status: int) -> None:
+    def fail(response: HttpResponse, status: int, error: BadMessage | None) -> None:
         raise LookupError("as the test wants it")
 
     monkeypatch.setattr(HttpResponse, "fail", fail)
