@@ -1,7 +1,6 @@
 """The server and its interpreter: signals, forks and exits.
 
-Each script is a process of its own, which says ``ready PORT`` once it listens, and whose
-output and status are judged.
+Each script is a process of its own, which says ``ready PORT`` once it listens, and whose output and status are judged.
 """
 from __future__ import annotations
 

@@ -59,8 +59,7 @@ def kept_certificate(hosts: Sequence[str], environment: Mapping[str, str] = os.e
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = directory / _FILE
         with _locked(directory / _LOCK):
-            text = _read(file)
-            found = _usable(text, names, _LEAST_LEFT) if text is not None else None
+            found = _usable(_read(file), names, _LEAST_LEFT)
             if found is None:
                 text = _make(names)
                 _write(file, text)
@@ -107,16 +106,16 @@ def _usable(text: str, names: Sequence[str], least_left: timedelta) -> KeptCerti
     return KeptCertificate(context, fingerprint_of(der), None)
 
 
-def _read(file: Path) -> str | None:
-    """The text of the file; None where there is none, or one that another user can read, or could have written."""
+def _read(file: Path) -> str:
+    """The text of the file; "" where there is none, or one that another user can read, or could have written."""
     try:
         descriptor = open_itself(file, O_READ)
     except OSError:
-        return None
+        return ""
     with open(descriptor, "rb") as opened:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not _is_private(status):
-            return None
+            return ""
         return opened.read(_MAX_SIZE).decode("utf-8", "replace")
 
 

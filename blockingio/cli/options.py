@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,16 +35,14 @@ _OF_THE_ANSWER = frozenset((
     "connection", "content-encoding", "content-length", "content-range", "content-type", "date", "etag", "keep-alive",
     "last-modified", "trailer", "transfer-encoding", "upgrade"))
 
-# Options that do not go with others, and why not.
+# Options each of which does not go with any of others, and why not.
 _APART = (
     ("https", "it makes a certificate of its own", "certificate"),
     ("unix", "a socket without ports", "port"),
     ("open", "no browser opens a Unix-domain socket", "unix"),
     ("drop", "nothing is served then", "spa reload once after"),
     ("once", "it is --after 1", "after"),
-    ("once", "it is one process that counts", "processes"),
-    ("after", "it is one process that counts", "processes"),
-    ("for", "it is one process that counts", "processes"),
+    ("once after for", "it is one process that counts", "processes"),
     ("reload", "it is one process that looks", "processes"),
     ("reload", "pages would come from the browser's cache", "cache"),
 )
@@ -215,9 +214,9 @@ def check(parser: Parser, options: argparse.Namespace) -> None:
     if options.after == 0:
         parser.error("argument --after: expected at least 1")
     _check_permission(parser, options)
-    for name, reason, others in _APART:
-        for other in others.split() if _is_given(name, parser, options) else ():
-            if _is_given(other, parser, options):
+    for names, reason, others in _APART:
+        for name, other in product(names.split(), others.split()):
+            if _is_given(name, parser, options) and _is_given(other, parser, options):
                 parser.error(f"argument --{name}: {reason}, so expected no --{other} with it")
     if options.once:
         options.after = 1

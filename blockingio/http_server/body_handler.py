@@ -46,9 +46,8 @@ class HttpBody:
 class HttpRequestBody(HttpBody):
     """A request's body, with the ``request`` that it came in.
 
-    A context manager where files were spooled: leaving it closes them, as ``close`` does.  Without
-    it they are closed when the last reference to them goes, which the body itself has.  Follows package:http_server's
-    HttpRequestBody.
+    A context manager where files were spooled: leaving it closes them, as ``close`` does.  Without it they are closed
+    when the last reference to them goes, which the body itself has.  Follows package:http_server's HttpRequestBody.
     """
 
     __slots__ = ("request",)

@@ -1,8 +1,7 @@
 """WebSockets: echoes of small and of large messages, the memory of an idle socket, and a broadcast to thousands.
 
 The generator is a process of its own, of bare sockets that do not block, with one message on its way on each
-connection:
-`python -m tests.benchmarks.websocket PORT CONNECTIONS SIZE SECONDS`.
+connection: `python -m tests.benchmarks.websocket PORT CONNECTIONS SIZE SECONDS`.
 """
 from __future__ import annotations
 

@@ -15,9 +15,8 @@ WORKERS = 4
 class Echo:
     """Answers each request with a JSON summary, and remembers which connection it came on.
 
-    A client knows its connection by its own port.  A request whose body breaks is left to the
-    library to answer: ``raises`` lets the exception out of the handler, else it is caught and the
-    response closed as it is.
+    A client knows its connection by its own port.  A request whose body breaks is left to the library to answer:
+    ``raises`` lets the exception out of the handler, else it is caught and the response closed as it is.
     """
 
     def __init__(self, raises: bool = False) -> None:

@@ -1,9 +1,8 @@
 """What a strict reader makes of bytes that hold requests: a model to hold the server against.
 
-Written from RFC 9112 alone, for whole inputs, without a thought for speed; it knows
-nothing of the library.  Where the standard leaves a choice between taking and refusing
-(a coding between commas of its own, say), the reading is given and marked ``unsure``: a server may take
-the message, but then only so, or refuse it.
+Written from RFC 9112 alone, for whole inputs, without a thought for speed; it knows nothing of the library.  Where the
+standard leaves a choice between taking and refusing (a coding between commas of its own, say), the reading is given and
+marked ``unsure``: a server may take the message, but then only so, or refuse it.
 """
 import re
 from typing import NamedTuple

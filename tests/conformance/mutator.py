@@ -1,9 +1,8 @@
 """Valid requests, and damage to them: seeded, and aware of the grammar.
 
-A request is a list of tokens, each of a kind (a method, a blank, a line end, a chunk's size ...).
-Damage swaps a token for something that has been misread by some server before, or takes one
-out, doubles it, moves it, or changes bytes.  Each request has a number of its own in its
-target, and some bodies hold a request that nobody may ever see as one.
+A request is a list of tokens, each of a kind (a method, a blank, a line end, a chunk's size ...).  Damage swaps a token
+for something that has been misread by some server before, or takes one out, doubles it, moves it, or changes bytes.
+Each request has a number of its own in its target, and some bodies hold a request that nobody may ever see as one.
 """
 import random
 from typing import NamedTuple

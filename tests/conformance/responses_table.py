@@ -40,8 +40,7 @@ class ResponseCase(NamedTuple):
 
 
 def case(name: str, section: str, raw: bytes, outcome: Got | Broken, *, method: str = "GET",
-         closes: bool = False, again: bool | None = None, framed: bool = False,
-         trails: bool = False) -> ResponseCase:
+         closes: bool = False, again: bool | None = None, framed: bool = False, trails: bool = False) -> ResponseCase:
     """A row; a connection is used again after a whole response, unless that ended it or says so.
 
     ``framed``: where a broken message ends is beyond doubt.
@@ -69,10 +68,8 @@ LINES: tuple[ResponseCase, ...] = (
     case("a status nobody registered", "9110 15", b"HTTP/1.1 299 Mine\r\n" + HELLO, Got(299, "Mine")),
     case("an empty reason", "9112 4", b"HTTP/1.1 200 \r\n" + HELLO, Got(reason="")),
     case("no reason and no blank", "9112 4", b"HTTP/1.1 200\r\n" + HELLO, Got(reason="")),
-    case("a reason of many words", "9112 4", b"HTTP/1.1 200 It  is\tfine!\r\n" + HELLO,
-         Got(reason="It  is\tfine!")),
-    case("a reason above ASCII", "9112 4", b"HTTP/1.1 200 Tr\xe8s bien\r\n" + HELLO,
-         Got(reason="Tr\xe8s bien")),
+    case("a reason of many words", "9112 4", b"HTTP/1.1 200 It  is\tfine!\r\n" + HELLO, Got(reason="It  is\tfine!")),
+    case("a reason above ASCII", "9112 4", b"HTTP/1.1 200 Tr\xe8s bien\r\n" + HELLO, Got(reason="Tr\xe8s bien")),
     case("1.0", "9112 2.3", b"HTTP/1.0 200 OK\r\n" + HELLO, OK, again=False),
     case("1.0 that stays open", "9112 9.3", b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" + HELLO, OK),
     case("1.2 is taken as 1.1", "9110 2.5", b"HTTP/1.2 200 OK\r\n" + HELLO, OK),
@@ -113,8 +110,7 @@ LINES: tuple[ResponseCase, ...] = (
 FIELDS: tuple[ResponseCase, ...] = (
     case("fields", "9112 5", TOP + b"A: b\r\nc:d\r\na:  e \r\n" + HELLO,
          Got(fields={"a": ["b", "e"], "c": ["d"], "content-length": ["5"]})),
-    case("an empty value", "9110 5.5", TOP + b"A:\r\n" + HELLO,
-         Got(fields={"a": [""], "content-length": ["5"]})),
+    case("an empty value", "9110 5.5", TOP + b"A:\r\n" + HELLO, Got(fields={"a": [""], "content-length": ["5"]})),
     case("bytes above ASCII", "9110 5.5", TOP + b"A: \xe9\x85\r\n" + HELLO,
          Got(fields={"a": ["\xe9\x85"], "content-length": ["5"]})),
     case("set-cookie in two lines", "9110 5.3", TOP + b"Set-Cookie: a=1, b\r\nSet-Cookie: c=2\r\n" + HELLO,
@@ -157,19 +153,16 @@ INTERIM: tuple[ResponseCase, ...] = (
 BODIES: tuple[ResponseCase, ...] = (
     case("a length of nothing", "9112 6.3", TOP + b"Content-Length: 0\r\n\r\n", NONE),
     case("leading zeros", "9110 8.6", TOP + b"Content-Length: 005\r\n\r\nhello", OK),
-    case("every byte", "9112 6", TOP + b"Content-Length: 256\r\n\r\n" + bytes(range(256)),
-         Got(body=bytes(range(256)))),
+    case("every byte", "9112 6", TOP + b"Content-Length: 256\r\n\r\n" + bytes(range(256)), Got(body=bytes(range(256)))),
     case("until close", "9112 6.3", TOP + b"\r\nhello", OK, closes=True),
     case("until close, and nothing", "9112 6.3", TOP + b"\r\n", NONE, closes=True),
     case("until close on 1.0", "9112 6.3", b"HTTP/1.0 200 OK\r\n\r\nhello", OK, closes=True),
     case("close, with a length", "9112 9.6", TOP + b"Connection: close\r\n" + HELLO, OK, again=False),
     case("close, with chunks", "9112 9.6",
-         TOP + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" + LAST, OK,
-         again=False),
+         TOP + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" + LAST, OK, again=False),
     case("a body cut short", "9112 8", TOP + b"Content-Length: 6\r\n\r\nhello", BROKEN, closes=True),
     case("a body that never began", "9112 8", TOP + b"Content-Length: 6\r\n\r\n", BROKEN, closes=True),
-    case("more than the length", "9112 6.3", TOP + b"Content-Length: 3\r\n\r\nhello", Got(body=b"hel"),
-         trails=True),
+    case("more than the length", "9112 6.3", TOP + b"Content-Length: 3\r\n\r\nhello", Got(body=b"hel"), trails=True),
     case("HEAD with a length", "9112 6.3", TOP + b"Content-Length: 5\r\n\r\n", NONE, method="HEAD"),
     case("HEAD with chunked", "9112 6.3", TE, NONE, method="HEAD"),
     case("HEAD without framing", "9112 6.3", TOP + b"\r\n", NONE, method="HEAD"),
@@ -212,16 +205,13 @@ BODIES: tuple[ResponseCase, ...] = (
     case("identity and a length", "2616 3.6", TOP + b"Transfer-Encoding: Identity\r\n" + HELLO, OK, again=False),
     case("identity, then chunked", "9112 6.1",
          TOP + b"Transfer-Encoding: identity, chunked\r\n\r\n5\r\nhello\r\n" + LAST, BROKEN),
-    case("gzip as a transfer coding", "9112 6.1", TOP + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + LAST,
-         BROKEN),
-    case("a coding nobody knows", "9112 6.3", TOP + b"Transfer-Encoding: frobnicate\r\n\r\nhello", BROKEN,
-         closes=True),
+    case("gzip as a transfer coding", "9112 6.1", TOP + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + LAST, BROKEN),
+    case("a coding nobody knows", "9112 6.3", TOP + b"Transfer-Encoding: frobnicate\r\n\r\nhello", BROKEN, closes=True),
     case("chunked twice", "9112 6.1", TOP + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + LAST, BROKEN),
     case("chunked, then identity", "9112 6.3",
          TOP + b"Transfer-Encoding: chunked, identity\r\n\r\n5\r\nhello\r\n" + LAST, BROKEN, closes=True),
     case("chunked on 1.0", "9112 6.1",
-         b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
-         b"5\r\nhello\r\n" +
+         b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" +
          LAST, Broken(or_got=OK), again=False),
     case("101 nobody asked for", "9110 15.2.2",
          b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
@@ -274,8 +264,7 @@ CHUNKS: tuple[ResponseCase, ...] = (
 )
 
 CODED: tuple[ResponseCase, ...] = (
-    case("gzip", "9110 8.4.1.3",
-         TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED,
+    case("gzip", "9110 8.4.1.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED,
          Got(body=b"hello" * 100)),
     case("gzip by its old name", "9110 8.4.1.3",
          TOP + b"Content-Encoding: X-GZIP\r\nContent-Length: %d\r\n\r\n" % len(ZIPPED) + ZIPPED,
@@ -288,10 +277,8 @@ CODED: tuple[ResponseCase, ...] = (
          (2 * len(ZIPPED)) + ZIPPED + ZIPPED, Got(body=b"hello" * 200)),
     case("gzip cut short", "1952 2.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
          (len(ZIPPED) - 4) + ZIPPED[:-4], BROKEN, framed=True),
-    case("gzip with a wrong checksum", "1952 2.3", TOP +
-         b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
-         len(ZIPPED) + ZIPPED[:-8] +
-         b"\0" * 8, BROKEN, framed=True),
+    case("gzip with a wrong checksum", "1952 2.3", TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
+         len(ZIPPED) + ZIPPED[:-8] + b"\0" * 8, BROKEN, framed=True),
     case("gzip that is none", "1952 2.3", TOP + b"Content-Encoding: gzip\r\n" + HELLO, BROKEN, framed=True),
     case("gzip with garbage behind it", "1952 2.2",
          TOP + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (len(ZIPPED) + 7) + ZIPPED + b"garbage",
