@@ -13,14 +13,17 @@ Every wait here has a deadline, and TimeoutError or AssertionError says what did
 from __future__ import annotations
 
 import gc
+import os
 import re
 import select
+import signal
 import socket
 import ssl
 import struct
 import sysconfig
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -312,6 +315,20 @@ def in_background(work: Callable[[], object]) -> Iterator[threading.Thread]:
     assert not thread.is_alive(), f"{work} goes on"
     if errors:
         raise errors[0]
+
+
+def holds_in_child(check: Callable[[], object]) -> bool:
+    """Whether this is true in a forked child; False where it raises, or takes longer than PATIENCE."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # 3.12 warns of every fork beside threads
+        child = os.fork()
+    if not child:
+        try:
+            signal.alarm(round(PATIENCE))
+            os._exit(0 if check() else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @contextmanager

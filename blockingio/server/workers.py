@@ -157,6 +157,7 @@ class Workers:
         requests = self._begin()
         try:
             self._requests = requests
+            self._subscription.end_in_child()
             self._start(self._count)
         except BaseException:
             self._subscription.cancel()

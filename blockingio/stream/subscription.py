@@ -15,12 +15,14 @@ feeder, or several on several threads, does this:
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from blockingio.stream.waiting import Wait, Waiters, WaitCancelled
 from blockingio.stream.reader import Reader
@@ -35,6 +37,10 @@ _GENERATOR_FLAG = 0x20
 
 _LISTENING, _DONE, _CANCELLED = "listening", "done", "cancelled"
 
+# Those that threads of this process feed.  Added to by any thread, in single steps of the set below it; read by the
+# one thread of a forked child.
+_fed: WeakSet[StreamSubscription[Any]] = WeakSet()
+
 
 class StreamSubscription(Generic[T]):
     """What ``listen`` gives: pauses, resumes and cancels the feeding of a stream's events to callbacks.
@@ -42,7 +48,8 @@ class StreamSubscription(Generic[T]):
     A daemon thread feeds them (a server's ``listen`` has ``workers`` of them; the subscription that
     ``as_broadcast_stream`` shows to its callbacks has none, the readers do it).  It ends at the end of the stream, or
     when it is cancelled: at once, unless it is inside the source's own next().  Then it stays until that returns, and
-    leaves what came to the stream's next reader.  Follows dart:async's StreamSubscription.
+    leaves what came to the stream's next reader.  In a forked child, which does not have that thread, it is cancelled.
+    Follows dart:async's StreamSubscription.
     """
 
     __slots__ = ("_on_data", "_on_error", "_on_done", "_on_cancel", "_cancel_on_error", "_wait",
@@ -188,7 +195,26 @@ class StreamSubscription(Generic[T]):
 
     def start(self, reader: Reader[T]) -> None:
         """Feed it from there, on a thread of its own, which is not waited for."""
+        self.end_in_child()
         Thread(partial(self._feed, reader), name="blockingio listen", lost=self._die_loudly).start()
+
+    def end_in_child(self) -> None:
+        """Threads of this process feed it: in a child that is forked from now on, which has none of them, it is over.
+
+        There it is cancelled, and calls nothing back.  A future that was asked for before the fork is the parent's.
+        """
+        _fed.add(self)
+
+    def left_by_fork(self) -> None:
+        """This is that child, and its one thread; another one of the parent's may have held any of the locks."""
+        self._lock = Lock()
+        self._wait = Wait()
+        self._resumed = Waiters()
+        if self._state == _LISTENING:
+            self._state = _CANCELLED
+        self._pauses = 0
+        self._futures = []
+        self._is_settled = True
 
     # ---------------------------------------------------------------- inside
 
@@ -290,3 +316,12 @@ def release_frames(error: BaseException) -> None:
                 with suppress(RuntimeError):  # still running: those of this thread
                     frame.clear()
         cause = cause.__context__
+
+
+def _after_fork() -> None:
+    for subscription in list(_fed):
+        subscription.left_by_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

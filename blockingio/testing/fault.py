@@ -30,18 +30,24 @@ class Fault:
     ``reset``: RST instead of the answer, or after ``cut_after`` bytes.
     ``close_before_head``: an orderly end, and no byte.  ``bad_chunk``: the body is chunked, and where the last chunk
     should be stands what is none.  ``wrong_length``: Content-Length is off by so much, less where it is negative; the
-    body is whole, and the connection ends.  Raises ValueError for a time or a number below 0, and a rate below 1.
+    body is whole, and the connection ends.  Raises ValueError for a time or a number below 0, and a rate below 1,
+    TypeError for what is no number.
     """
 
     __slots__ = ("delay", "rate", "cut_after", "reset", "close_before_head", "bad_chunk", "wrong_length")
 
     def __init__(self, *, delay: float = 0, rate: int | None = None, cut_after: int | None = None, reset: bool = False,
                  close_before_head: bool = False, bad_chunk: bool = False, wrong_length: int = 0) -> None:
+        if not isinstance(delay, (int, float)):
+            raise TypeError(f"expected seconds as delay, found {delay!r}")
+        for name, number in (("rate", rate), ("cut_after", cut_after), ("wrong_length", wrong_length)):
+            if not isinstance(number, int) and (number is not None or name == "wrong_length"):
+                raise TypeError(f"expected an int as {name}, found {number!r}")
         if not 0 <= delay < float("inf"):
             raise ValueError(f"expected seconds as delay, 0 or more, found {delay!r}")
-        if rate is not None and not rate >= 1:
+        if rate is not None and rate < 1:
             raise ValueError(f"expected bytes a second as rate, 1 or more, found {rate!r}")
-        if cut_after is not None and not cut_after >= 0:
+        if cut_after is not None and cut_after < 0:
             raise ValueError(f"expected a number of bytes as cut_after, 0 or more, found {cut_after!r}")
         self.delay = delay
         self.rate = rate

@@ -84,8 +84,12 @@ class Rules:
     """All of one server's; written by the test, read by the workers, both under the lock."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self.begin_anew()
         self._newest_first: list[Rule] = []
+
+    def begin_anew(self) -> None:
+        """In a forked child, too: another thread of the parent may have held the lock at the fork."""
+        self._lock = Lock()
 
     def add(self, rule: Rule) -> None:
         with self._lock:
@@ -118,12 +122,16 @@ def _without_host(target: str) -> str:
 
 
 def _checked_method(method: str) -> str:
+    if not isinstance(method, str):
+        raise TypeError(f"expected a str as method, found {method!r}")
     if not TOKEN_RE.fullmatch(method):
         raise ValueError(f"expected a method as GET, or '*' for any, found {method!r}")
     return method
 
 
 def _checked_path(path: str, method: str) -> str:
+    if not isinstance(path, str):
+        raise TypeError(f"expected a str as path, found {path!r}")
     if not _TARGET_RE.fullmatch(path):
         raise ValueError(f"expected a path as it is sent, percent-encoded and without a fragment, found {path!r}")
     if not (path.startswith("/") or path == "*" or "://" in path or method == "CONNECT"):
@@ -133,6 +141,8 @@ def _checked_path(path: str, method: str) -> str:
 
 def _checked_headers(headers: Mapping[str, object] | None, is_json: bool) -> list[tuple[str, list[str]]]:
     """The fields with their values as text.  Raises ValueError as HttpHeaders does."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(f"expected a mapping of names to values as headers, found {headers!r}")
     made = HttpHeaders()
     if is_json:
         made.set("content-type", _JSON_TYPE)
@@ -148,4 +158,7 @@ def _checked_body(body: str | bytes | None, json: Any) -> bytes:
         return json_module.dumps(json).encode("utf-8")
     if body is None or isinstance(body, str):
         return (body or "").encode("utf-8")
-    return bytes(memoryview(body))
+    try:
+        return bytes(memoryview(body))
+    except TypeError:
+        raise TypeError(f"expected str or bytes as body, found {body!r}") from None

@@ -8,10 +8,14 @@ free-threaded one under its own lock), and what is guarded by ``_changed``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from threading import Condition, Event, get_ident
 from typing import Any
 
+from blockingio.errors import StateError
 from blockingio.net.security import SecurityContext
+from blockingio.net.system import begin_anew_in_child
 from blockingio.server.request import HttpRequest
 from blockingio.server.server import HttpServer
 from blockingio.testing.fault import Fault
@@ -45,12 +49,8 @@ class RunningServer:
         self.requests: list[RecordedRequest] = []
         self._action = action
         self._rules = Rules()
-        self._stopped = Event()  # set by close(): ends what is delayed or slow
-        self._changed = Condition()  # guards what follows
         self._acting: list[int] = []  # the threads on which an action runs
-        self._raised: list[BaseException] = []  # by actions, and not by verify() or close() yet
-        self._unexpected: list[str] = []
-        self._described = ""  # the rules at the first of those
+        self._begin_anew()
         self.server = (HttpServer.bind(_HOST, 0) if self.context is None
                        else HttpServer.bind_secure(_HOST, 0, self.context))
         try:
@@ -58,6 +58,23 @@ class RunningServer:
         except BaseException:
             self.server.close()
             raise
+        begin_anew_in_child(self, RunningServer._left_by_fork)
+
+    def _begin_anew(self) -> None:
+        self._stopped = Event()  # set by close(): ends what is delayed or slow
+        self._changed = Condition()  # guards what follows, and _acting
+        self._raised: list[BaseException] = []  # by actions, and not by verify() or close() yet
+        self._unexpected: list[str] = []
+        self._described = ""  # the rules at the first of those
+
+    def _left_by_fork(self) -> None:
+        """In a forked child, on its one thread: what actions do and did is the parent's to wait for and to raise."""
+        is_closed = self._stopped.is_set()
+        self._begin_anew()
+        self._rules.begin_anew()
+        self._acting = [ident for ident in self._acting if ident == get_ident()]
+        if is_closed:
+            self._stopped.set()
 
     def __repr__(self) -> str:
         state = " closed" if self._stopped.is_set() else ""
@@ -85,8 +102,10 @@ class RunningServer:
         Content-Type unless ``headers`` do; a list among ``headers`` adds each of its items.  ``action`` answers by
         itself.  ``times``: so often only, then older rules have their turn; None: always.  A rule that is not used up
         is no failure.  Raises ValueError or TypeError for what cannot be sent, or for an action beside an answer or
-        beside a fault other than ``delay`` and ``close_before_head``, which is not called where the latter is set.
+        beside a fault other than ``delay`` and ``close_before_head``, which is not called where the latter is set;
+        StateError once the server is closed.
         """
+        self._check_open()
         self._rules.add(Rule(method, path, status=status, body=body, json=json, headers=headers, action=action,
                              times=times, fault=fault))
 
@@ -108,7 +127,8 @@ class RunningServer:
         """End it.  What is delayed or slow ends at once; actions that run are waited for.
 
         Raises what an action has raised, also behind its answer, else AssertionError for an unexpected request, once.
-        The port is free in any case.  Idempotent.  Called by an action it does not wait, nor raise.
+        The port is free in any case.  Idempotent.  Called by an action it does not wait, nor raise.  In a forked child
+        it lets go of the socket, and neither waits nor raises: the parent's goes on.
         """
         self._stopped.set()
         self.server.close()
@@ -118,10 +138,16 @@ class RunningServer:
                 self._changed.wait_for(lambda: not self._acting, _GRACE)
         self.server.close(force=True)
         if not is_acting:
-            self._working.as_future().result()
+            with suppress(CancelledError):  # in a forked child: the workers are the parent's
+                self._working.as_future().result()
             self.verify()
 
+    def _check_open(self) -> None:
+        if self._stopped.is_set():
+            raise StateError(f"{self!r} answers no more, expected one that is open: serving() makes another one")
+
     def __enter__(self) -> RunningServer:
+        self._check_open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
 from blockingio.errors import BadMessage
-from tests.peers import PATIENCE, RawClient, eventually, serving
+from tests.peers import PATIENCE, RawClient, eventually, holds_in_child, serving
 from tests.server.visits import (
     answering, asking, get, in_background, queued, reset_once_heard, running, tell, to_the_end,
 )
@@ -514,3 +514,19 @@ def test_listen_ends_with_nobody_to_be_told(caplog: pytest.LogCaptureFixture) ->
         with pytest.raises(Outcome):
             subscription.as_future().result(PATIENCE)
     assert caplog.records[0].levelname == "ERROR" and "has ended" in caplog.records[0].getMessage()
+
+
+@pytest.mark.needs("os.fork")
+def test_in_a_forked_child_listening_is_cancelled() -> None:
+    """Its workers are the parent's, and answer there."""
+    with HttpServer.bind("127.0.0.1", 0) as server:
+        subscription = server.listen(lambda request: request.response.close(), workers=2)
+
+        def is_over() -> bool:
+            server.close()
+            return subscription.as_future().cancelled()
+
+        assert holds_in_child(is_over)
+        with RawClient(server.port) as client:
+            assert client.get().status == 200
+    assert subscription.as_future(1).result(PATIENCE) == 1

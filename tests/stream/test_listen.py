@@ -12,7 +12,7 @@ import pytest
 
 from blockingio.stream.stream import Stream
 from tests.stream.feed import Event, Feed, Log, new_threads, references
-from tests.peers import PATIENCE, eventually
+from tests.peers import PATIENCE, eventually, holds_in_child
 
 
 def failing() -> Iterator[int]:
@@ -316,3 +316,32 @@ def test_a_listener_whose_thread_does_not_come_up(monkeypatch: pytest.MonkeyPatc
     subscription = Stream.from_iterable([1]).listen(told.append, on_error=told.append, on_done=done.set)
     assert done.wait(PATIENCE)
     assert "did not come up" in str(told) and "cancelled" in repr(subscription)
+
+
+# ---------------------------------------------------------------- forks
+
+
+@pytest.mark.needs("os.fork")
+def test_in_a_forked_child_it_is_cancelled() -> None:
+    """The thread that feeds it is the parent's, and goes on there."""
+    feed, log = Feed(), Log()
+    subscription = Stream.from_iterable(feed).listen(log.data, on_done=log.done)
+    subscription.pause()
+
+    def is_cancelled() -> bool:
+        subscription.resume()
+        subscription.cancel()
+        return subscription.as_future().cancelled() and not subscription.is_paused and not log.calls
+
+    assert holds_in_child(is_cancelled)
+    subscription.resume()
+    feed.give(1)
+    feed.end()
+    assert subscription.as_future("the end").result(PATIENCE) == "the end" and log.calls == [1, "done"]
+
+
+@pytest.mark.needs("os.fork")
+def test_in_a_forked_child_the_end_is_what_it_was() -> None:
+    subscription = Stream.from_iterable([1]).listen(None)
+    subscription.as_future().result(PATIENCE)
+    assert holds_in_child(lambda: subscription.as_future(2).result(0) == 2)

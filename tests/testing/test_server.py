@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 
-from blockingio import HttpClient, HttpException, HttpRequest, SecurityContext
+from blockingio import HttpClient, HttpException, HttpRequest, SecurityContext, StateError
 from blockingio.testing import Fault, RunningServer, serving
-from tests.peers import PATIENCE, RawClient, eventually, to_the_end
+from tests.peers import PATIENCE, RawClient, eventually, holds_in_child, to_the_end
 
 
 def asked(server: RunningServer, method: str, path: str, body: bytes | None = None, **fields: str) -> tuple[int, bytes]:
@@ -102,15 +102,35 @@ def test_a_mistake_in_a_rule_is_raised_where_it_is_written(arguments: dict[str, 
     with serving() as server:
         with pytest.raises(ValueError, match=expected):
             server.on(**{"method": "GET", "path": "/", **arguments})
-        for wrong in ({"json": object()}, {"body": 3}, {"action": 3}, {"fault": True}):
-            with pytest.raises(TypeError):
-                server.on("GET", "/", **wrong)
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    ({"method": None}, "expected a str as method, found None"),
+    ({"path": b"/"}, "expected a str as path, found b'/'"),
+    ({"headers": [("a", "b")]}, r"expected a mapping of names to values as headers, found \[\('a', 'b'\)\]"),
+    ({"headers": {"a": None}}, "a field value cannot be"),
+    ({"body": 3}, "expected str or bytes as body, found 3"),
+    ({"json": object()}, "not JSON serializable"),
+    ({"action": 3}, "expected a function of the request as action, found 3"),
+    ({"fault": True}, "expected a Fault as fault, found True"),
+])
+def test_a_value_of_another_kind_in_a_rule(arguments: dict[str, Any], expected: str) -> None:
+    with serving() as server, pytest.raises(TypeError, match=expected):
+        server.on(**{"method": "GET", "path": "/", **arguments})
 
 
 @pytest.mark.parametrize("arguments", [{"delay": -1}, {"delay": float("nan")}, {"rate": 0}, {"cut_after": -1}])
 def test_a_fault_that_cannot_be(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Fault(**arguments)
+
+
+@pytest.mark.parametrize("name, value", [
+    ("delay", "1"), ("rate", 100.0), ("cut_after", "1"), ("wrong_length", None), ("wrong_length", 1.5)])
+def test_a_number_of_another_kind_in_a_fault(name: str, value: Any) -> None:
+    """Else it would fail in the answer."""
+    with pytest.raises(TypeError, match=f"expected .* as {name}, found {value!r}"):
+        Fault(**{name: value})
 
 
 # ------------------------------------------------------------------------ the record
@@ -299,6 +319,38 @@ def test_an_action_can_close_the_server() -> None:
     with serving(action) as server:
         asked(server, "GET", "/")
         eventually(lambda: "closed" in repr(server))
+
+
+def test_a_closed_one_answers_no_more_and_says_so() -> None:
+    with serving() as server:
+        pass
+    with pytest.raises(StateError, match="serving\\(\\) makes another one"):
+        server.on("GET", "/")
+    with pytest.raises(StateError, match=f"<RunningServer {server.url} requests=0 closed>"), server:
+        pass
+
+
+@pytest.mark.needs("os.fork")
+def test_a_forked_child_lets_go_of_it() -> None:
+    """What has happened, and what is in progress, is the parent's to tell and to wait for."""
+    entered, let_go = threading.Event(), threading.Event()
+
+    def action(request: HttpRequest) -> None:
+        entered.set()
+        assert let_go.wait(PATIENCE)
+        request.response.close()
+
+    server = serving()
+    server.on("GET", "/", action=action)
+    assert asked(server, "GET", "/unexpected")[0] == 404
+    with RawClient(server.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert entered.wait(PATIENCE)
+        assert holds_in_child(lambda: server.close() is None and "closed" in repr(server))
+        let_go.set()
+        assert client.read_response().status == 200
+    with pytest.raises(AssertionError, match="GET /unexpected"):
+        server.close()
 
 
 def test_what_serving_cannot_do_leaves_nothing_open() -> None:
