@@ -2,16 +2,22 @@
 from __future__ import annotations
 
 import inspect
+import io
+import json
 import pydoc
 import re
+import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from blockingio import HttpClient, HttpClientRequest, HttpClientResponse, HttpServer, SecurityContext, Uri
-from blockingio import HttpClientBasicCredentials, InternetAddress
+from blockingio import HttpClientBasicCredentials, HttpHeaders, HttpRequest, HttpResponse, HttpStatus, InternetAddress
 from blockingio.http_server import VirtualDirectory, VirtualHost
 from tests.client.servers import OK, answering, scripted
 from tests.peers import RawClient, serving
@@ -252,6 +258,9 @@ class Nonsense:
     def __repr__(self) -> str:
         return "<nonsense>"
 
+    def tell(self) -> None:
+        """Not called."""
+
 
 @pytest.mark.parametrize("make, least", [
     (lambda: HttpServer.bind("127.0.0.1", 0), 18), (HttpClient, 13), (lambda: VirtualDirectory("."), 5)])
@@ -372,7 +381,7 @@ def test_what_is_no_host_to_ask(client: HttpClient) -> None:
 
 # ------------------------------------------------------------------ a dict that is written
 
-OBJECTS: list[Any] = [{"a": 1}, {}, [1, "a"], [], OrderedDict(a=1)]
+OBJECTS: list[Any] = [{"a": 1}, {}, [1, "a"], [], OrderedDict(a=1), {1}, frozenset()]
 WAYS: list[Callable[[Any, Any], object]] = [
     lambda sink, obj: sink.write(obj),
     lambda sink, obj: sink.writeln(obj),
@@ -403,3 +412,150 @@ def test_a_dict_or_list_is_not_written_as_python_shows_it(client: HttpClient, ob
     for message in (*caught, str(error.value)):
         assert message == f"write() takes no {type(obj).__name__}: write json.dumps(...) of it, or each of its items"
     assert len(caught) == 1
+
+
+OTHERS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: (text for text in "abc"), "generator: write_all() writes each of its items"),
+    (lambda: map(str, [1]), "map: write_all() writes each of its items"),
+    (lambda: iter("abc"), "str_ascii_iterator: write_all()"),
+    (lambda: io.BytesIO(b"abc").readline, "builtin_function_or_method: call it"),
+    (lambda: lambda: "abc", "function: call it"), (lambda: str, "type: call it"), (lambda: Nonsense().tell, "method: call it"),
+    (lambda: object(), "object, which has neither __str__ nor __repr__"),
+    (lambda: open(__file__, "rb"), "BufferedReader: write_all() writes each of its items")]
+
+
+@pytest.mark.parametrize("make, message", OTHERS, ids=range(len(OTHERS)))
+def test_what_has_no_text_is_not_written(make: Callable[[], Any], message: str) -> None:
+    obj = make()
+    caught: list[str] = []
+
+    def handler(request: Any) -> None:
+        try:
+            request.response.write(obj)
+        except TypeError as error:
+            caught.append(str(error))
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as raw:
+        assert raw.send(get()).read_response().body == b""
+    getattr(obj, "close", int)()
+    assert len(caught) == 1 and caught[0].startswith(f"write() takes no {message}")
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+def test_what_has_a_text_is_written() -> None:
+    objects = [None, True, 1.5, Path("a"), date(2020, 1, 2), ValueError("b"), Fraction(1, 2), HttpStatus.OK, Nonsense(),
+               Uri.parse("/c"), Point(1, 2)]
+
+    def handler(request: Any) -> None:
+        with request.response as response:
+            response.write_all(objects, " ")
+
+    with serving(handler) as server, RawClient(server.port) as raw:
+        assert raw.send(get()).read_response().body.decode() == " ".join(map(str, objects))
+
+
+# ------------------------------------------------------------------ what other libraries call otherwise
+
+
+def said_by(use: Callable[[], object]) -> str:
+    with pytest.raises(AttributeError) as caught:
+        use()
+    return str(caught.value)
+
+
+def test_names_from_elsewhere() -> None:
+    """Of the server's request and response; reading and setting say the same."""
+    said: dict[str, str] = {}
+    names = {"request": ["path", "url", "args", "body", "json", "form", "write", "status_code", "close", "remote_addr"],
+             "response": ["status", "body", "send", "end", "json", "content_type", "set_header", "set_cookie"]}
+
+    def handler(request: Any) -> None:
+        for owner, kind in (("request", request), ("response", request.response)):
+            for name in names[owner]:
+                said[f"{owner}.{name}"] = said_by(lambda: getattr(kind, name))
+                assert said_by(lambda: setattr(kind, name, 5)) == said[f"{owner}.{name}"]
+                assert not hasattr(kind, name) and name not in dir(kind)
+            said_by(lambda: kind.nonsense)
+            assert {"headers", "cookies"} <= set(dir(kind))
+        request.response.close()
+
+    with serving(handler) as server, RawClient(server.port) as raw:
+        assert raw.send(get()).read_response().status == 200
+    assert len(said) == sum(map(len, names.values()))
+    assert said["request.path"] == "a request has no 'path': it is request.uri.path"
+    assert said["request.write"] == "a request has no 'write': it is request.response.write"
+    assert said["request.json"] == "a request has no 'json': it is json.load(request)"
+    assert said["response.status"] == "a response has no 'status': it is status_code"
+    assert said["response.content_type"] == "a response has no 'content_type': it is headers.content_type"
+    for kind, words in ((HttpRequest, ("json", "form")), (HttpResponse, ("status", "end"))):
+        assert not re.search(rf"^ \\|  ({'|'.join(words)})\\b", pydoc.plain(pydoc.render_doc(kind)), re.MULTILINE)
+
+
+# ------------------------------------------------------------------ headers and cookies
+
+
+def test_a_field_of_the_wrong_type() -> None:
+    headers = HttpHeaders()
+    for value in (None, b"a", {}, {"a": 1}):
+        for use in (headers.set, headers.add, headers.__setitem__):
+            with pytest.raises(TypeError, match=f"a field value cannot be {type(value).__name__}, expected a str"):
+                use("x-a", value)
+    with pytest.raises(TypeError, match=r"expected a ContentType.* ContentType.parse\('text/html'\), not str"):
+        headers.content_type = "text/html"  # type: ignore[assignment]
+    assert not list(headers)
+
+
+@pytest.mark.parametrize("cookie", ["a=b", "a=b\r\nx-injected: 1", b"a=b", {"a": "b"}, None])
+def test_a_cookie_that_is_none(client: HttpClient, cookie: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Text would go out as it is, whatever is in it."""
+    caught: list[str] = []
+
+    def handler(request: Any) -> None:
+        try:
+            with request.response as response:
+                response.cookies.append(cookie)
+        except TypeError as error:
+            caught.append(str(error))
+            raise
+
+    with serving(handler) as server, RawClient(server.port) as raw:
+        answer = raw.send(get()).read_response()
+        assert answer.status == 500 and not answer.get_all("set-cookie") + answer.get_all("x-injected")
+    with scripted(answering(OK)) as peer:
+        request = client.get_url(peer.url())
+        request.cookies.append(cookie)
+        with pytest.raises(TypeError) as error:
+            request.close()
+        request.abort()
+        client.close()
+    for message in (*caught, str(error.value)):
+        assert message == f"expected a Cookie in cookies, as Cookie(name, value), not {type(cookie).__name__}"
+    assert len(caught) == 1
+
+
+# ------------------------------------------------------------------ what a client got instead
+
+
+@pytest.mark.parametrize("head, body, described", [
+    (b"404 Not Found\r\ncontent-type: text/html", b"<html>", "status 404, text/html, 6 bytes"),
+    (b"200 OK\r\ncontent-type: application/json", b"{'a': 1}", "status 200, application/json, 8 bytes"),
+    (b"200 OK", b"", "status 200, no Content-Type, nothing left to read")])
+def test_a_body_that_is_no_json(client: HttpClient, head: bytes, body: bytes, described: str) -> None:
+    answer = b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+    with scripted(answering(answer)) as peer:
+        response = client.get_url(peer.url("/a").replace("//", "//me:secret@")).close()
+        with pytest.raises(json.JSONDecodeError, match=f"in the body of http://.*/a \\({described}\\): line 1 ") as caught:
+            response.json()
+        assert "secret" not in str(caught.value) and caught.value.doc == body.decode()
+        client.close()
+
+
+def test_https_where_http_is_spoken(client: HttpClient) -> None:
+    with serving(lambda request: request.response.close()) as server:
+        with pytest.raises(ssl.SSLError, match="does not answer in TLS, is the URL an http one.*port = "):
+            client.get_url(f"https://127.0.0.1:{server.port}/")

@@ -51,6 +51,10 @@ class Holder(Protocol):
     def drop(self, sock: socket.socket) -> None: ...  # closes it
 
 
+# What the versions of OpenSSL call it where the peer's first bytes are no TLS record.
+_NO_TLS = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"))
+
+
 def connect(host: str, port: int, deadline: Deadline, holder: Holder) -> socket.socket:
     """A socket that is connected to ``host``; it stays with ``holder``."""
     try:
@@ -62,7 +66,10 @@ def connect(host: str, port: int, deadline: Deadline, holder: Holder) -> socket.
 
 def named(error: OSError, host: str, port: int) -> OSError:
     """The same error, of its own class and number, its message naming the host that could not be reached."""
-    text = f"{error.strerror or error}, address = {host}, port = {port}"
+    reason = error.strerror or str(error)
+    if getattr(error, "reason", None) in _NO_TLS:
+        reason += ": the peer does not answer in TLS, is the URL an http one?"
+    text = f"{reason}, address = {host}, port = {port}"
     again = error.__class__(error.errno, text) if error.errno is not None else error.__class__(text)
     # What ssl.SSLError and its kin know beside the message.
     vars(again).update(vars(error))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from threading import Lock
-from typing import NoReturn
 from weakref import ref
 
 from blockingio.client.exchange import Exchange
@@ -22,7 +21,8 @@ from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.net.system import ReentrantLock, after_fork_in_child
 from blockingio.values.checks import check, is_flag, is_size
-from blockingio.values.cookie import Cookie
+from blockingio.values.cookie import Cookie, checked_cookies
+from blockingio.values.elsewhere import WithoutElsewhere, names_here, point_elsewhere
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.sink import BUFFERING, CHUNKED, CLOSED, COUNTED, NO_BODY, OPEN, STREAMING, IOSink
@@ -42,14 +42,7 @@ after_fork_in_child(_renew_lock)
 _ABORTED = "the request was aborted"
 
 
-class _WithoutTheResponses(type):
-    """Leaves out of dir(), and so of help(), the names that only say that the response has them."""
-
-    def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if name not in _RESPONSE_NAMES]
-
-
-class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
+class HttpClientRequest(IOSink, metaclass=WithoutElsewhere):
     """A request: set its headers, write its body, ``close`` it for the response.
 
     The body goes with a Content-Length if one is set or all of it fits the buffer, else chunked.
@@ -249,7 +242,7 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
     def _freeze_headers(self) -> None:
         headers = self._plan.headers
         if self._cookies:
-            pairs = headers.get_all("cookie") + [cookie.pair() for cookie in self._cookies]
+            pairs = headers.get_all("cookie") + [cookie.pair() for cookie in checked_cookies(self._cookies)]
             headers.set_trusted("cookie", "; ".join(pairs))
         headers.freeze("the request's headers have been sent, or stand since its first write")
         self._declared = headers.content_length if "content-length" in headers.by_name else -1
@@ -325,28 +318,20 @@ class HttpClientRequest(IOSink, metaclass=_WithoutTheResponses):
             done.set_exception(HttpException("the request was dropped without close()", self._plan.uri))
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in _RESPONSE_NAMES]
+        return names_here(type(self), list(super().__dir__()))
 
     def __repr__(self) -> str:
         state = "closed" if self.phase == CLOSED else "open" if self.phase == OPEN else "being sent"
         return f"<HttpClientRequest {self.method} {shown_uri(self.uri)} {state}>"
 
 
-class _OfTheResponse:
-    """What is asked of a request, though it is its response that has it; in place of a bare AttributeError.
-
-    A ``__getattr__`` would say the same, and make each attribute of a request twice as slow.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, request: HttpClientRequest | None, owner: type) -> NoReturn:
-        message = f"a request has no {self._name!r}, its response has: call close() to send it and to get that"
-        raise AttributeError(message, name=self._name, obj=request)
-
-
-_RESPONSE_NAMES = frozenset(name for name in dir(HttpClientResponse)
-                            if name[0] != "_" and not hasattr(HttpClientRequest, name))
-for _name in _RESPONSE_NAMES:
-    setattr(HttpClientRequest, _name, _OfTheResponse(_name))
+point_elsewhere(HttpClientRequest, {
+    **{name: f"a request has no {name!r}, its response has: call close() to send it and to get that"
+       for name in dir(HttpClientResponse) if name[0] != "_"},
+    "body": "a request has no 'body': write() sends text, and add() bytes",
+    "data": "a request has no 'data': write() sends text, and add() bytes",
+    "send": "a request has no 'send': close() sends it, and gives the response",
+    "params": "a request has no 'params': they are part of its URL, Uri(..., query_parameters={...}) makes one",
+    "url": "a request has no 'url': it is 'uri'",
+    "content_type": "a request has no 'content_type': it is headers.content_type",
+})

@@ -192,8 +192,17 @@ class HttpClientResponse(Stream[bytes]):
         data = self.read()
         try:
             return json.loads(codec.decode(data)[0].removeprefix("\ufeff"), parse_constant=_refuse_constant)
+        except json.JSONDecodeError as error:
+            what = f"{error.msg} in the body of {shown_uri(self.prepared.uri)} ({self._described(len(data))})"
+            raise json.JSONDecodeError(what, error.doc, error.pos) from None
         except RecursionError as error:
             raise ValueError(f"the body is JSON that is nested too deeply: {error}") from None
+
+    def _described(self, size: int) -> str:
+        """What came instead of JSON, for a message: the body itself may be private."""
+        kind = self.headers.content_type
+        rest = f"{size} bytes" if size else "nothing left to read"
+        return f"status {self.status_code}, {'no Content-Type' if kind is None else kind.mime_type}, {rest}"
 
     def _text_codec(self) -> CodecInfo:
         content_type = self.headers.content_type

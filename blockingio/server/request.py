@@ -19,6 +19,7 @@ from blockingio.net.file_output import PIPE_SIZE, CannotSplice, Splice, write_pi
 from blockingio.server.session import HttpSession
 from blockingio.stream.stream import Stream
 from blockingio.values.cookie import Cookie
+from blockingio.values.elsewhere import WithoutElsewhere, names_here, point_elsewhere
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.body import AgainBody, Body, FixedBody
@@ -43,7 +44,7 @@ _SECURITY = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _HOST_AND_PORT = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
-class HttpRequest(Stream[bytes]):
+class HttpRequest(Stream[bytes], metaclass=WithoutElsewhere):
     """A request; iterating it yields the body in chunks as they come, decoded from chunked.
 
     ``response`` is the HttpResponse to it.  ``read`` makes it a binary file: ``json.load(request)`` works.
@@ -329,6 +330,24 @@ class HttpRequest(Stream[bytes]):
         if body.held_back:
             body.held_back = False
             self.response.send_continue()
+
+    def __dir__(self) -> list[str]:
+        return names_here(type(self), list(super().__dir__()))
+
+
+# What other libraries have under these names, and what is the response's.
+point_elsewhere(HttpRequest, {name: f"a request has no {name!r}: it is {place}" for name, place in {
+    "path": "request.uri.path", "url": "request.uri, or as a whole request.requested_uri",
+    "query": "request.uri.query, or request.uri.query_parameters", "host": "request.asked_host",
+    **dict.fromkeys(("args", "params", "query_params", "query_parameters"), "request.uri.query_parameters"),
+    **dict.fromkeys(("body", "data", "content"), "request.read()"),
+    "text": "request.read().decode()", "json": "json.load(request)",
+    **dict.fromkeys(("form", "files"), "body of HttpBodyHandler.process_request(request), from blockingio.http_server"),
+    "remote_addr": "request.client_address", "content_type": "request.headers.content_type",
+    **{name: f"request.response.{name}" for name in (
+        "status_code", "reason_phrase", "write", "writeln", "write_all", "add", "close", "flush", "redirect",
+        "detach_socket")},
+}.items()})
 
 
 def _origin(scheme: str, host: str | None) -> Uri | None:

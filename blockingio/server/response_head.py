@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from time import time
 
-from blockingio.values.cookie import Cookie
+from blockingio.values.cookie import Cookie, checked_cookies
 from blockingio.values.date import HttpDate
 from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.headers import HttpHeaders
@@ -157,7 +157,7 @@ def _counted(length: int) -> bytes:
 
 
 def cookie_lines(cookies: Iterable[Cookie]) -> bytes:
-    return b"".join([b"set-cookie: %b\r\n" % str(cookie).encode("latin-1") for cookie in cookies])
+    return b"".join([b"set-cookie: %b\r\n" % str(cookie).encode("latin-1") for cookie in checked_cookies(cookies)])
 
 
 def _connection_line(asked: RequestHead, status: int, options: Sequence[str], keep: bool) -> bytes:

@@ -86,8 +86,8 @@ class ResponseWriter(IOSink):
                 self._parts = []
             else:
                 self._send_rest()
-        except ValueError:
-            self.fail(500)  # a cookie that cannot be written, say
+        except (ValueError, TypeError):
+            self.fail(500)  # a cookie that cannot be written, or is none, say
             raise
         except BaseException:
             self.give_up()

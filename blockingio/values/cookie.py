@@ -8,6 +8,7 @@ are taken as they stand there, to be read.  An attribute that makes no sense is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
 
@@ -243,6 +244,14 @@ class Cookie:
         return all(getattr(self, slot) == getattr(other, slot) for slot in Cookie.__slots__)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def checked_cookies(cookies: Iterable[Cookie]) -> Iterable[Cookie]:
+    """The same; TypeError where text is among them, which would go out as it is, with CR and LF."""
+    for cookie in cookies:
+        if not isinstance(cookie, Cookie):
+            raise TypeError(f"expected a Cookie in cookies, as Cookie(name, value), not {type(cookie).__name__}")
+    return cookies
 
 
 def _check_name(name: str) -> None:

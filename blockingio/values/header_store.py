@@ -412,9 +412,10 @@ def field_texts(value: object) -> list[str]:
         return [_checked(str.__str__(value))]
     if isinstance(value, datetime):
         return [HttpDate.format(value)]
-    if value is None or isinstance(value, (bytes, bytearray, memoryview)):
-        raise TypeError(f"a field value cannot be {type(value).__name__}")
-    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+    if value is None or isinstance(value, (bytes, bytearray, memoryview, Mapping)):
+        raise TypeError(f"a field value cannot be {type(value).__name__}, expected a str, a number, a date, or a list of "
+                        "them")
+    if isinstance(value, Iterable):
         return [text for item in value for text in field_texts(item)]
     return [_checked(str(value))]
 

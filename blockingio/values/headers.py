@@ -171,7 +171,8 @@ class HttpHeaders(HeaderNames, HeaderStore):
         elif isinstance(content_type, ContentType):
             self._put_type(field_texts(str(content_type)))
         else:
-            raise TypeError(f"expected a ContentType or None, not {type(content_type).__name__}")
+            raise TypeError(f"expected a ContentType or None, as ContentType.HTML or ContentType.parse('text/html'), not "
+                            f"{type(content_type).__name__}")
 
     @property
     def content_length(self) -> int:

@@ -54,6 +54,21 @@ def _bytes_of(obj: object) -> bytes | None:
         return None
 
 
+def _check_text(obj: object) -> None:
+    """TypeError for what people write by mistake, as str() of it is only how Python shows it."""
+    kind = type(obj)
+    if isinstance(obj, (dict, list, set, frozenset)):
+        raise TypeError(f"write() takes no {kind.__name__}: write json.dumps(...) of it, or each of its items")
+    if kind.__str__ is not object.__str__:
+        return
+    if hasattr(obj, "__next__"):
+        raise TypeError(f"write() takes no {kind.__name__}: write_all() writes each of its items")
+    if callable(obj):
+        raise TypeError(f"write() takes no {kind.__name__}: call it, and write what it gives")
+    if kind.__repr__ is object.__repr__:
+        raise TypeError(f"write() takes no {kind.__name__}, which has neither __str__ nor __repr__: write its attributes")
+
+
 class IOSink:
     """What HttpResponse and HttpClientRequest share, and a file to Python.
 
@@ -147,8 +162,9 @@ class IOSink:
     def write(self, obj: object) -> int:
         """Write what is bytes-like as it is, a str encoded, anything else as ``str(obj)``.
 
-        Returns the number of characters, for bytes of bytes, as a file does.  Raises TypeError for a dict or a list,
-        whose ``str`` is no format: json.dumps makes JSON of them; ValueError where the encoding has no such character,
+        Returns the number of characters, for bytes of bytes, as a file does.  Raises TypeError for what has no text
+        of its own: a dict, list or set (json.dumps makes JSON of most), an iterator or file, whose items
+        ``write_all`` writes, a function, and an object whose ``str`` is that of Python's own object; ValueError where the encoding has no such character,
         StateError after close(), HttpException where it is more than the content_length that was set.
         """
         if isinstance(obj, str):
@@ -159,9 +175,7 @@ class IOSink:
             if bytes_like is not None:
                 self._add(bytes_like)
                 return len(bytes_like)
-            if isinstance(obj, (dict, list)):
-                kind = type(obj).__name__
-                raise TypeError(f"write() takes no {kind}: write json.dumps(...) of it, or each of its items")
+            _check_text(obj)
             text = str(obj)
         try:
             codec = self._codec or self._find_codec()

@@ -108,7 +108,7 @@ def test_made_up_names_do_not_pile_up() -> None:
     (True, "True"), (1.5, "1.5"), (DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
     (ContentType.TEXT, "text/plain; charset=utf-8"),
     (HeaderValue("a", {"b": "c d"}), 'a; b="c d"'), (Uri.parse("http://h/x"), "http://h/x"),
-    (Cookie("a", "b"), "a=b; HttpOnly"), (HttpStatus.OK, "200"), (HttpHeaders.AGE_HEADER, "age"), ({}, "{}"),
+    (Cookie("a", "b"), "a=b; HttpOnly"), (HttpStatus.OK, "200"), (HttpHeaders.AGE_HEADER, "age"),
 ])
 def test_values_become_text(value: object, text: str) -> None:
     headers = HttpHeaders()
