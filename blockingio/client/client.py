@@ -338,10 +338,8 @@ class HttpClient(KnownAttributes):
 
     def lease(self, prepared: PreparedRequest, *, is_fresh: bool) -> Lease[Connection]:
         """A place with a connection that is ready; ``is_fresh``: a new one, to the same proxy as before."""
-        if is_fresh:
-            # What has been sent is sent again, and it was made for this proxy.
-            return self._lease_through(prepared.proxy, prepared, is_fresh)
-        *first, last = self._proxies(prepared.uri)
+        # What is sent again on a fresh one was made for its proxy.
+        *first, last = [prepared.proxy] if is_fresh else self._proxies(prepared.uri)
         for proxy in first:
             try:
                 return self._lease_through(proxy, prepared, is_fresh)

@@ -173,7 +173,7 @@ class _Tunnel:
     def _final_head(self, source: Source) -> tuple[int, str, Fields]:
         limits = self._way.settings.limits
         for _ in range(MOST_INTERIM):
-            head = source.head(limits, self._check_deadline)
+            head = source.head(limits, self._way.deadline.left)
             if head is None:
                 raise HttpException("it ended the connection")
             line, _, block = head.partition(b"\r\n")
@@ -181,9 +181,6 @@ class _Tunnel:
             if status >= 200:
                 return status, reason, parse_fields(block, version, limits, of_request=False)
         raise HttpException(f"{MOST_INTERIM} interim responses came, expected a final one")
-
-    def _check_deadline(self) -> None:
-        self._way.deadline.left()
 
     def _answer(self, fields: Fields, attempt: Attempt | None) -> StoredCredentials | None:
         """What to try next after a 407; None: nothing."""

@@ -15,6 +15,7 @@ import socket
 from codecs import CodecInfo
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from typing import Any, NoReturn
 
 from blockingio.client.connect import Deadline
@@ -139,10 +140,7 @@ class HttpClientResponse(Stream[bytes]):
 
     def __iter__(self) -> Iterator[bytes]:
         """The chunks of the body that are still to come, each of 256 KiB at most."""
-        return iter(self._next_chunk, b"")
-
-    def _next_chunk(self) -> bytes:
-        return self._read_some(_CHUNK_SIZE)
+        return iter(partial(self._read_some, _CHUNK_SIZE), b"")
 
     def read(self, size: int = -1) -> bytes:
         """The next ``size`` bytes of the body, fewer only at its end; all that is left where it is below 0.

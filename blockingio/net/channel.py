@@ -30,7 +30,7 @@ _START_SIZE = 16 * 1024
 _READ_SIZE = 256 * 1024
 
 # Seconds between two looks at whether the peer has taken what was sent.
-_LOOK_EVERY = 0.002
+_LOOK_EVERY = 0.01
 
 # Pieces of input that are read away at the end at most, each of up to 64 KiB.
 _LINGER_PIECES = 64
@@ -135,25 +135,14 @@ class Channel:
         """Bytes that the kernel has taken, and the peer has not confirmed; 0 where the system does not say."""
         return system.unsent(self.socket)
 
-    def wait_until_taken(self, seconds: float) -> bool:
-        """Until the peer's system has confirmed all that was sent; False where the time is up.
-
-        By looking again and again: the kernel has no event for it.
-        """
-        end = monotonic() + seconds
-        while left := self.unsent():
-            if monotonic() >= end:
-                break
-            sleep(_LOOK_EVERY)
-        return not left
-
     def wait_while_taken(self, patience: float | None, is_over: Callable[[], bool]) -> None:
         """Until the peer's system has confirmed all, or nothing for ``patience`` seconds (None: any), or ``is_over``.
 
-        Also until the connection is broken.  By the owner of both halves."""
+        Also until the connection is broken.  By the owner of both halves.  The kernel has no event for it.
+        """
         left, since = self.unsent(), monotonic()
         while left and not is_over() and not self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            sleep(5 * _LOOK_EVERY)
+            sleep(_LOOK_EVERY)
             before, left = left, self.unsent()
             if left != before:
                 since = monotonic()

@@ -13,7 +13,7 @@ from contextlib import suppress
 from time import monotonic
 
 from blockingio.net.channel import Channel, DuplexChannel, NonBlockingChannel, TlsChannel, end_of
-from blockingio.net.system import DONT_WAIT, LONGEST_TIME, READABLE, WRITABLE, ReentrantLock, input_watch
+from blockingio.net.system import DONT_WAIT, LONGEST_TIME, WRITABLE, ReentrantLock, input_watch
 from blockingio.net.turns import Turns
 
 # Bytes that OpenSSL is given at once, four records.  Where it cannot send all of them it says nothing of those that it

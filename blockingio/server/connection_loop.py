@@ -51,7 +51,10 @@ class ConnectionLoop:
         connection = self._connection
         try:
             if self._state.tls is None or connection.handshake():
-                self._serve()
+                self._take_settings()
+                receive, hand_over = self._receive, self._hand_over
+                while (head := receive()) is not None and hand_over(head):
+                    pass
             elif connection.speaks_plain_http:
                 self._refuse_plain_http()
         except Exception as error:
@@ -72,12 +75,6 @@ class ConnectionLoop:
             connection.relay.pass_in(connection.source.take_pending())
         elif not connection.detached:
             connection.end()
-
-    def _serve(self) -> None:
-        self._take_settings()
-        receive, hand_over = self._receive, self._hand_over
-        while (head := receive()) is not None and hand_over(head):
-            pass
 
     def _take_settings(self) -> None:
         """They have changed since the last request, or what was waited for had a limit of its own."""
@@ -176,9 +173,11 @@ class ConnectionLoop:
 
     def _note_end(self, head: RequestHead, body: Body | None) -> None:
         """Where the request that is handed over next ends: its body is yet to come, or nothing comes behind it."""
-        connection = self._connection
+        connection, state = self._connection, self._state
         if body is not None and not body.is_here:
-            self._set_pace(body)
+            pace = BodyPace(connection.channel, state.body_timeout, state.min_body_rate, connection.source.pending_size)
+            connection.source.receive_from(pace.receive)
+            connection.body, connection.pace = body, pace
         elif head.is_last and not connection.source.pending:
             # The client sends nothing more, so this thread is done: the thread that closes the response closes the
             # socket.
@@ -212,13 +211,6 @@ class ConnectionLoop:
         return True
 
     # ---------------------------------------------------------------- limits
-
-    def _set_pace(self, body: Body) -> None:
-        """A body comes next: how long to wait for it, between two pieces and in all."""
-        connection, state = self._connection, self._state
-        pace = BodyPace(connection.channel, state.body_timeout, state.min_body_rate, connection.source.pending_size)
-        connection.source.receive_from(pace.receive)
-        connection.body, connection.pace = body, pace
 
     def _before_wait(self) -> None:
         """A head is on its way: from its first byte on it has header_timeout."""

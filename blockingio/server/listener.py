@@ -62,7 +62,9 @@ def open_socket(address: InternetAddress, port: int, *, backlog: int, v6_only: b
         if not is_unix:
             claim_port(sock, shared=shared)
         if address.type is InternetAddressType.IPV6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(_is_v6_only(address, v6_only)))
+            # Only the wildcard can take IPv4 too.
+            only_v6 = v6_only or address != InternetAddress.ANY_IP_V6
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(only_v6))
         if is_unix:
             _bind_path(sock, address.address)
         else:
@@ -142,11 +144,6 @@ def bracketed(address: InternetAddress) -> str:
     return f"[{address.address}]" if address.type is InternetAddressType.IPV6 else address.address
 
 
-def _is_v6_only(address: InternetAddress, v6_only: bool) -> bool:
-    # Only the wildcard can take IPv4 too.
-    return v6_only or address != InternetAddress.ANY_IP_V6
-
-
 def _socket_address(address: InternetAddress, port: int) -> Any:
     if address.type is InternetAddressType.IPV6:
         host, _, zone = address.address.partition("%")
@@ -168,9 +165,6 @@ class Listener(socketserver.ThreadingTCPServer):
     ``serve_forever`` runs on a thread of the listener's own from ``start`` until ``stop``; the
     socket is its maker's to close, or to have given back.
     """
-
-    daemon_threads = True
-    block_on_close = False
 
     def __init__(self, state: ServerState, sock: socket.socket, ended: Callable[[BaseException], object]) -> None:
         """``ended`` is told once, on any thread, what has ended the accept loop before ``stop``."""

@@ -197,7 +197,7 @@ def _for(member: str) -> str:
 def _address(node: str) -> str | None:
     """The canonical address in an entry, without its port; None where it is none."""
     match = _compiled(_NODE).fullmatch(node)
-    found = InternetAddress.try_parse(match[1] or match[2] or match[3]) if match is not None else None
-    if found is None or (match is not None and match[1] and ":" not in match[1]):
+    if match is None or match[1] and ":" not in match[1]:
         return None
-    return found.address
+    found = InternetAddress.try_parse(match[1] or match[2] or match[3])
+    return None if found is None else found.address

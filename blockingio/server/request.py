@@ -25,7 +25,7 @@ from blockingio.values.uri import Uri
 from blockingio.wire.body import AgainBody, Body, FixedBody
 from blockingio.wire.head import RequestHead
 from blockingio.wire.limits import BODY_RECEIVE_SIZE, FILE_RECEIVE_SIZE
-from blockingio.wire.sink import CLOSED, OPEN
+from blockingio.wire.sink import CLOSED
 
 if TYPE_CHECKING:
     from blockingio.net.x509 import X509Certificate

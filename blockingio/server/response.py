@@ -6,6 +6,7 @@ How it goes out is ResponseWriter's, on which it stands.
 from __future__ import annotations
 
 from concurrent.futures import Future
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage, StateError
@@ -303,7 +304,8 @@ class HttpResponse(ResponseWriter, metaclass=WithoutElsewhere):
         if self.phase == CLOSED:
             return
         if reset:
-            self._connection.channel.wait_until_taken(_CONFIRM_TIME)
+            end = monotonic() + _CONFIRM_TIME
+            self._connection.channel.wait_while_taken(None, lambda: monotonic() >= end)
             self._connection.channel.abort()
             self.give_up()
             return

@@ -86,13 +86,12 @@ class SendQueue:
         """Whether anything is left to send."""
         return self._sending
 
-    def wait(self, seconds: float | None = None) -> bool:
-        """Until all is sent, or the time is up; False where it failed."""
-        end = None if seconds is None else monotonic() + seconds
+    def wait(self) -> bool:
+        """Until all is sent; False where it failed."""
         while True:
-            piece = in_one_go(None if end is None else max(end - monotonic(), 0))
+            seconds = in_one_go(None)
             with self._condition:
-                if self._condition.wait_for(lambda: not self._sending, piece) or (end and monotonic() >= end):
+                if self._condition.wait_for(lambda: not self._sending, seconds):
                     return not self.failed
 
     def finish(self, then: Callable[[bool], None]) -> None:

@@ -77,19 +77,15 @@ class TimerThread:
     def cancel(self, timer: Timer) -> None:
         """Nothing where it has been made, or cancelled before."""
         with self._condition:
-            if self._entries.pop(timer.order, None) is not None:
-                self._forget_cancelled()
+            if self._entries.pop(timer.order, None) is not None and len(self._due) > 2 * len(self._entries):
+                # More than half are cancelled: so each is paid for by its own cancel.  The thread sleeps on.
+                self._due[:] = self._entries.values()
+                heapq.heapify(self._due)
 
     def prune(self) -> None:
         """The thread ends now where nothing else is due."""
         with self._condition:
             self._condition.notify()
-
-    def _forget_cancelled(self) -> None:
-        """Where they are more than half: so each is paid for by its own cancel.  The thread sleeps on."""
-        if len(self._due) > 2 * len(self._entries):
-            self._due[:] = self._entries.values()
-            heapq.heapify(self._due)
 
     def _start(self) -> None:
         """Under the lock; the thread is not waited for."""

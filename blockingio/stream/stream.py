@@ -10,6 +10,7 @@ and a ``_kept_readers`` among its ``__slots__``, where it has slots: see ``Strea
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -24,7 +25,7 @@ from blockingio.stream.reader import HookReader, IteratorReader, Reader, TimedIt
 from blockingio.stream.subscription import StreamSubscription
 from blockingio.stream.views import (
     AsyncMapReader, DistinctReader, EventSink, ExpandReader, HandleErrorReader, MapReader, PeriodicReader,
-    SkipReader, SkipWhileReader, TakeReader, TakeWhileReader, TimeoutReader, WhereReader,
+    SkipWhileReader, TakeReader, TakeWhileReader, TimeoutReader, WhereReader,
 )
 
 __all__ = ["EventSink", "Stream", "StreamSubscription", "StreamTransformer"]
@@ -155,7 +156,7 @@ class Stream(Generic[T]):
     def skip(self, count: int) -> Stream[T]:
         """Without the first ``count`` events.  Raises ValueError below 0."""
         number = _checked(count)
-        return self._view(lambda source: SkipReader(source, number))
+        return self._view(lambda source: SkipWhileReader(source, _is_of_first(number)))
 
     def skip_while(self, test: Callable[[T], bool]) -> Stream[T]:
         """From the first event on for which ``test`` is false."""
@@ -405,6 +406,12 @@ def _checked(count: int) -> int:
     if number < 0:
         raise ValueError(f"expected a number of at least 0, found {number}")
     return number
+
+
+def _is_of_first(count: int) -> Callable[[object], bool]:
+    """A test that is true for so many events."""
+    places = itertools.count()
+    return lambda event: next(places) < count
 
 
 def _found(event: T, otherwise: str, or_else: Callable[[], T] | None = None) -> T:

@@ -114,20 +114,6 @@ class TakeReader(_View[T, T]):
         return event
 
 
-class SkipReader(_View[T, T]):
-    def __init__(self, source: Reader[T], count: int) -> None:
-        super().__init__(source)
-        self._left = count
-
-    def _advance(self, wait: Wait | None) -> T:
-        while self._left > 0:
-            self._source.pull(wait)
-            self._left -= 1
-            if wait is not None:
-                wait.check()
-        return self._source.pull(wait)
-
-
 class TakeWhileReader(_View[T, T]):
     def __init__(self, source: Reader[T], test: Callable[[T], bool]) -> None:
         super().__init__(source)

@@ -35,14 +35,13 @@ def quoted(text: str) -> str:
 
 # Content-Length = 1*DIGIT; RFC 9110 8.6 asks to foresee large values.  18 digits are an exabyte,
 # and a 64-bit integer everywhere.
-CONTENT_LENGTH: Final = "[0-9]{1,18}+"
-CONTENT_LENGTH_RE: Final = re.compile(CONTENT_LENGTH)
+CONTENT_LENGTH_RE: Final = re.compile("[0-9]{1,18}+")
 
 # IMF-fixdate, as "Sun, 06 Nov 1994 08:49:37 GMT"                         RFC 9110 5.6.7
 _TIME = "([0-9]{2}):([0-9]{2}):([0-9]{2})"
 _MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-IMF_FIXDATE: Final = f"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{{2}}) {_MONTH} ([0-9]{{4}}) {_TIME} GMT"
-IMF_FIXDATE_RE: Final = re.compile(IMF_FIXDATE)
+IMF_FIXDATE_RE: Final = re.compile(
+    f"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{{2}}) {_MONTH} ([0-9]{{4}}) {_TIME} GMT")
 # rfc850-date, as "Sunday, 06-Nov-94 08:49:37 GMT"
 RFC850_DATE: Final = f"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, ([0-9]{{2}})-{_MONTH}-([0-9]{{2}}) {_TIME} GMT"
 # asctime-date, as "Sun Nov  6 08:49:37 1994"
@@ -50,8 +49,7 @@ ASCTIME_DATE: Final = f"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} ([0-9]{{2}}| [0
 
 # cookie-value = *cookie-octet / ( DQUOTE *cookie-octet DQUOTE )          RFC 6265 4.1.1
 _COOKIE_OCTET = r"[!#-+\--:<-\[\]-~]"
-COOKIE_VALUE: Final = f'(?:{_COOKIE_OCTET}*+|"{_COOKIE_OCTET}*+")'
-COOKIE_VALUE_RE: Final = re.compile(COOKIE_VALUE)
+COOKIE_VALUE_RE: Final = re.compile(f'(?:{_COOKIE_OCTET}*+|"{_COOKIE_OCTET}*+")')
 # path-value, av-octet: any character but CTLs and ";"
 COOKIE_ATTRIBUTE: Final = r"[\x20-:<-~]*+"
 

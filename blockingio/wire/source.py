@@ -159,7 +159,7 @@ class Source:
         """From here on bytes come from this callable."""
         self._receive = receive
 
-    def head(self, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
+    def head(self, limits: Limits, before_wait: Callable[[], object]) -> bytes | None:
         """A message head without the blank line that ends it, or None at the end of input.
 
         ``before_wait`` is called each time that part of a head is here and more must be waited for.
@@ -196,7 +196,7 @@ class Source:
         self._heads += 1
         return head
 
-    def _slow_head(self, start: bytes, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
+    def _slow_head(self, start: bytes, limits: Limits, before_wait: Callable[[], object]) -> bytes | None:
         """A head that comes in pieces, or after empty lines."""
         data = self._partial = bytearray(start)
         begin = 0  # where the head does, behind empty lines
@@ -373,7 +373,7 @@ class LenientSource(Source):
         self.is_lax = False
         self._strict_head = b""  # the last one that had no LF alone; often the same object comes again
 
-    def head(self, limits: Limits, before_wait: Callable[[], None]) -> bytes | None:
+    def head(self, limits: Limits, before_wait: Callable[[], object]) -> bytes | None:
         head = super().head(limits, before_wait)
         if head is None or head is self._strict_head:
             return head

@@ -180,7 +180,7 @@ STEPS: list[tuple[Any, str, Callable[..., object]]] = [
     (threading.Thread, "_set_ident", is_connections),
     (threads_module, "schedule_as_batch", lambda: True),
     (ConnectionLoop, "run", lambda *args: True),
-    (ConnectionLoop, "_serve", lambda *args: True),
+    (ConnectionLoop, "_take_settings", lambda *args: True),
 ]
 
 
