@@ -116,10 +116,10 @@ class RawClient:
     """
 
     def __init__(self, port: int, host: str = "127.0.0.1", *, context: ssl.SSLContext | None = None,
-                 server_hostname: str = "localhost", seconds: float = PATIENCE) -> None:
+                 seconds: float = PATIENCE) -> None:
         sock = socket.create_connection((host, port), seconds)
         try:
-            self.socket = context.wrap_socket(sock, server_hostname=server_hostname) if context else sock
+            self.socket = context.wrap_socket(sock, server_hostname="localhost") if context else sock
         except BaseException:
             sock.close()
             raise

@@ -69,7 +69,7 @@ class Target:
             method.encode(), self.path.encode("latin-1"), self.authority.encode("latin-1"), length, body)
 
     def connect(self) -> socket.socket:
-        """Raises Unreachable."""
+        """A connection, by TLS where that is asked for, which does not block.  Raises Unreachable."""
         try:
             sock = socket.socket(self.family, socket.SOCK_STREAM)
             try:

@@ -41,7 +41,7 @@ class NoHttp(Exception):
 
 
 def baseline_of(target: Target) -> Baseline:
-    """Raises Unreachable, NoHttp."""
+    """Ask GET, HEAD and POST.  Raises Unreachable, NoHttp."""
     statuses = {}
     for method, body in (("GET", b""), ("HEAD", b""), ("POST", b"hello")):
         with closing(Exchange(target)) as exchange:
@@ -60,7 +60,7 @@ def baseline_of(target: Target) -> Baseline:
 
 
 def judge(question: Question, seen: Observation, baseline: Baseline) -> Verdict:
-    """The first of what is wrong."""
+    """The first thing that is wrong, if any."""
     wrong = _too_much(question, seen)
     if wrong:
         return Verdict(MUST, wrong)

@@ -85,7 +85,7 @@ def _serve(server: HttpServer, options: argparse.Namespace, scheme: str, kept: K
 
 
 def _end_after(options: argparse.Namespace, shutdown: Shutdown, complete: int) -> None:
-    """One more download is complete."""
+    """End the share once so many downloads are complete as were asked for."""
     if complete == options.after:
         name = "--once" if options.once else "--after"
         shutdown.share_ended(f"Ended after {downloads_text(complete)} ({name})")
@@ -141,7 +141,7 @@ def _add_headers(server: HttpServer, options: argparse.Namespace) -> None:
 
 
 def _open_log(options: argparse.Namespace, file: LogFile | None) -> RequestLog | None:
-    """None where no line is wanted."""
+    """The access log, None where no line is wanted."""
     if file is None and options.quiet:
         return None
     user, sender = (auth.partition(":")[0] if auth else None for auth in (options.auth, options.upload_auth))

@@ -124,7 +124,7 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def _write(file: Path, text: str) -> None:
-    """In one step, as others see it."""
+    """Write the file; other processes find the old one or the new one, whole."""
     temporary = file.with_name(f".{secrets.token_hex(8)}.pem")
     descriptor = os.open(temporary, _NEW | os.O_EXCL, 0o600)
     try:

@@ -27,7 +27,7 @@ class LogFile:
         self._descriptor = os.open(self._path, _APPEND, 0o644)
 
     def write(self, text: str) -> None:
-        """All of it, at once."""
+        """Append all of it."""
         data = text.encode("ascii", "backslashreplace")
         try:
             self._follow()
@@ -53,7 +53,7 @@ class LogFile:
             self._descriptor = -1
 
     def _follow(self) -> None:
-        """Open what has the name now."""
+        """Open the file again, where another one has its name now, or none."""
         try:
             is_same = os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
         except OSError:

@@ -196,7 +196,7 @@ class Reloader:
                 self._send(page, ":\n\n")
 
     def _greet(self, page: _Page) -> None:
-        """With what it has missed."""
+        """Tell a page what it has missed."""
         missed: list[str] | None = [change.path for change in self._changes if change.time >= page.since]
         if page.last:
             token, _, number = page.last.rpartition("-")
@@ -210,7 +210,7 @@ class Reloader:
         self._send(page, f"retry: 1000\n{self._event(missed)}")
 
     def _event(self, changed: list[str] | None) -> str:
-        """``None``: what has changed is not known."""
+        """``changed`` None: what has changed is not known."""
         return f"id: {self._token}-{self._number}\ndata: {json.dumps(changed)}\n\n"
 
     def _send(self, page: _Page, text: str) -> None:
@@ -242,5 +242,5 @@ def _stamp(status: os.stat_result) -> _Stamp:
 
 
 def _number(text: str) -> int:
-    """0 where that is none."""
+    """The number, 0 for what is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0

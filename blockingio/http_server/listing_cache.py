@@ -27,7 +27,7 @@ class _Seen(NamedTuple):
 
 
 class _Kept:
-    """One listing.  ``turn`` is held for a look, so that those who wait for it find it done; ``seen`` is replaced in
+    """One listing.  ``turn`` is held for a look, so that threads that wait for it find it done; ``seen`` is replaced in
     one step."""
 
     __slots__ = ("turn", "seen")

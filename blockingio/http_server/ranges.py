@@ -63,16 +63,10 @@ def parse_range(field: str, length: int) -> list[tuple[int, int]] | None:
         return None
     if not ranges:
         raise RangeNotSatisfiable
-    if not length or _overlap(ranges):
-        return None
-    return ranges
+    overlap = any(begin <= end for (_, end), (begin, _) in pairwise(sorted(ranges)))
+    return ranges if length and not overlap else None
 
 
 def _number(digits: str) -> int:
     digits = digits.lstrip("0") or "0"
     return int(digits) if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS
-
-
-def _overlap(ranges: list[tuple[int, int]]) -> bool:
-    ordered = sorted(ranges)
-    return any(begin <= end for (_, end), (begin, _) in pairwise(ordered))

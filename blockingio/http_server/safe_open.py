@@ -124,7 +124,9 @@ class _Walk:
             if name in ("", "."):
                 continue
             if name == "..":
-                self._up()
+                if len(self._directories) == 1:
+                    raise _outside()
+                os.close(self._directories.pop())
                 continue
             here = self._directories[-1]
             try:
@@ -137,11 +139,6 @@ class _Walk:
                 left.extend(self._read_link(name, error))
         # A link to a directory that it is itself in, or to the root.
         return _with_stat(os.open(".", O_READ, dir_fd=self._directories[-1]))
-
-    def _up(self) -> None:
-        if len(self._directories) == 1:
-            raise _outside()
-        os.close(self._directories.pop())
 
     def _read_link(self, name: str, refusal: OSError) -> list[str]:
         """The steps that a link stands for, the first of them last."""

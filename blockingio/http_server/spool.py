@@ -32,7 +32,7 @@ class SpooledFile(io.BufferedReader):
 
 
 def check_spool(spool: Spool) -> None:
-    """TypeError for what is no place."""
+    """Raises TypeError unless it is a directory, a bool or None."""
     if spool is not None and not isinstance(spool, (bool, str, os.PathLike)):
         raise TypeError(f"expected a directory, True or None as spool, found {spool!r}")
 

@@ -97,7 +97,7 @@ class VirtualDirectory(KnownAttributes):
         return f"<VirtualDirectory {str(self.root)!r}{prefix}>"
 
     def _add_to_listings(self, extra: Extra) -> None:
-        """Before anything is served."""
+        """Have all listings show this too; call it before anything is served."""
         self._extra = extra
         self._script = extra.script()
 

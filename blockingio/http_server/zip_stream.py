@@ -120,7 +120,7 @@ def _is_linked_folder(folder: Opened, entry: Entry) -> bool:
 
 
 def _date(seconds: float) -> tuple[int, int, int, int, int, int]:
-    """Local time, as a ZIP has it."""
+    """For a ZIP: local time, of a year that it can have."""
     try:
         date = localtime(seconds)[:6]
     except (ValueError, OverflowError, OSError):

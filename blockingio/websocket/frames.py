@@ -36,7 +36,7 @@ class Pong(NamedTuple):
 
 
 class Close(NamedTuple):
-    """``code`` None: it names none."""
+    """``code`` None: the frame has none."""
 
     code: int | None
     reason: str

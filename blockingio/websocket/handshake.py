@@ -52,12 +52,12 @@ def items(headers: HttpHeaders, name: str) -> list[str]:
 
 
 def has_item(headers: HttpHeaders, name: str, item: str) -> bool:
-    """Case-insensitively."""
+    """Whether a list has this member; case does not count."""
     return item in (found.lower() for found in items(headers, name))
 
 
 def check_protocols(protocols: tuple[str, ...] | list[str]) -> None:
-    """Tokens, each once (RFC 6455 4.1)."""
+    """Raises ValueError unless they are tokens, each once (RFC 6455 4.1), TypeError unless they are str."""
     for protocol in protocols:
         if not isinstance(protocol, str):
             raise TypeError(f"a protocol is {protocol!r}, expected a str")

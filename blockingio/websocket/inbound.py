@@ -193,7 +193,7 @@ def _check_size(size: int, wide: int) -> None:
 
 
 def _read_close(payload: bytes) -> Close:
-    """RFC 6455 5.5.1, 7.4."""
+    """The code and the reason (RFC 6455 5.5.1, 7.4)."""
     if not payload:
         return Close(None, "")
     code = int.from_bytes(payload[:2])

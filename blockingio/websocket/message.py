@@ -31,7 +31,7 @@ class Message:
             self._check_size(self._size + size)
 
     def add(self, piece: bytes | bytearray) -> None:
-        """Raises Violation."""
+        """Take a piece of the payload.  Raises Violation."""
         if self._inflater is None:
             self._keep(piece)
         else:
@@ -39,7 +39,7 @@ class Message:
                 self._keep(data)
 
     def end(self) -> str | bytes:
-        """The whole.  Raises Violation."""
+        """The whole message.  Raises Violation."""
         if self._inflater is not None:
             for data in self._inflater.finish():
                 self._keep(data)
@@ -77,7 +77,7 @@ class Utf8Check:
         self._decoder = getincrementaldecoder("utf-8")()
 
     def add(self, piece: bytes | bytearray) -> None:
-        """Raises Violation where it cannot be text."""
+        """Look at a piece.  Raises Violation where it cannot be text."""
         try:
             self._decoder.decode(piece)
         except UnicodeDecodeError as error:

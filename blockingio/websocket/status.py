@@ -6,7 +6,7 @@ from enum import IntEnum
 
 # What a peer may send in a Close frame: defined by RFC 6455 7.4.1, or registered since, or free (7.4.2).
 _TO_RECEIVE = frozenset((*range(1000, 1004), *range(1007, 1015)))
-# What an application may close with; 1002 is for the library to say, 1012 to 1014 are no server's of ours.
+# What an application may close with: 1002 is the library's own, 1012 to 1014 are not for servers of this library.
 _TO_SEND = frozenset((1000, 1001, 1003, *range(1007, 1012)))
 
 # Bytes of a reason: a control frame has 125, and the code takes two (RFC 6455 5.5).

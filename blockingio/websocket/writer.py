@@ -74,7 +74,7 @@ class Writer:
         return make_frame(first, payload, self._masks)
 
     def _send(self, data: bytes | memoryview) -> None:
-        """Under the lock.  Raises OSError."""
+        """Send all of it, under the lock.  Raises OSError."""
         channel = self._channel
         if self._rest:
             rest, self._rest = self._rest, b""
@@ -89,7 +89,7 @@ class Writer:
             self.progress += 1
 
     def _break(self) -> None:
-        """Under the lock."""
+        """The end of the writing half; under the lock."""
         self.is_broken = True  # first: where it is closed by this, that is known too
         self.is_closed = True
 

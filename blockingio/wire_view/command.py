@@ -99,7 +99,7 @@ class _Log:
 
 def _exchange(url: str, options: argparse.Namespace, fields: Sequence[tuple[str, str | None]], body: bytes | None,
               log: _Log) -> Exchange:
-    """Make it.  Raises OSError, HttpException, ValueError."""
+    """Make the request.  Raises OSError, HttpException, ValueError."""
     with HttpClient() as client:
         client.wire_log = log
         client.connection_timeout = client.response_timeout = _PATIENCE
@@ -132,7 +132,7 @@ def _fields(lines: Sequence[str]) -> list[tuple[str, str | None]]:
 
 
 def _set_headers(request: HttpClientRequest, fields: Sequence[tuple[str, str | None]], *, has_body: bool) -> None:
-    """Raises ValueError."""
+    """Those of -H, and the type that a body has without.  Raises ValueError."""
     if has_body:
         request.headers.set("content-type", _FORM)
     seen: set[str] = set()
@@ -149,7 +149,7 @@ def _set_headers(request: HttpClientRequest, fields: Sequence[tuple[str, str | N
 
 
 def _body(pieces: Sequence[str]) -> bytes | None:
-    """None: there is none.  Raises OSError."""
+    """What -d says, joined; None without -d.  Raises OSError."""
     return b"&".join(map(_piece, pieces)) if pieces else None
 
 

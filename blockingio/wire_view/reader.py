@@ -45,12 +45,12 @@ class _Head:
         self.hides_more = False  # a folded line belongs to a field with a secret in it
 
     def values(self, name: bytes) -> list[bytes]:
-        """The members of a list."""
+        """The members of a list, in lower case."""
         return [part.strip(b" \t").lower() for field, value in self.fields if field == name
                 for part in value.split(b",")]
 
     def length(self) -> int | None:
-        """None: none that makes sense."""
+        """Content-Length; None where there is none, or none that makes sense."""
         values = set(self.values(b"content-length"))
         text = values.pop() if len(values) == 1 else b""
         return int(text) if text.isdigit() and len(text) < 19 else None
@@ -158,7 +158,7 @@ class Reader:
         return ""
 
     def _end_head(self) -> Iterator[str]:
-        """What comes behind it; as remarks."""
+        """Prepare for what follows the head; remarks on that."""
         head, self._head = self._head, _Head()
         if self._of_requests:
             method, _, _ = head.first.partition(b" ")

@@ -100,7 +100,7 @@ class _Connection:
         self._readers: dict[str, Reader] = {}
 
     def lines(self, record: WireRecord) -> Iterator[tuple[str, Line]]:
-        """Each with its direction."""
+        """Those of a record, each with its direction."""
         if record.direction == "open":
             tls = ", TLS" if record.is_tls else ""
             yield "open", Line(None, remark=f"open: {printable(record.peer)}{tls}")

@@ -1,7 +1,7 @@
 """The environ of a request (PEP 3333, RFC 3875 4.1), and its wsgi.input.
 
-Nothing in it is another thing than what it is called: a field with an underscore in its name would pass for another
-one, and Proxy for a setting of HTTP clients; both are left out.
+Two kinds of fields are left out: names with an underscore, which would pass for those with a hyphen, and Proxy, which
+would be HTTP_PROXY, a setting of HTTP clients.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Environs:
             "wsgi.multiprocess": multiprocess, "wsgi.run_once": False, "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
         }
-        # By the identity of the headers, which are kept here too, so that it is no other's, and what it was made for.
+        # By the id of the headers, which are kept too, so that no other object has that id; with the authority and the
+        # scheme that the environ was made for.
         self._kept: dict[int, tuple[HttpHeaders, str, str, dict[str, Any]]] = {}
 
     def of(self, request: HttpRequest, slots: Slots | None) -> dict[str, Any] | None:
@@ -77,7 +78,7 @@ class Environs:
 
     def _keep(self, headers: HttpHeaders, scheme: str, authority: str,
               version: str) -> tuple[HttpHeaders, str, str, dict[str, Any]]:
-        """``version``: headers are those of one only."""
+        """What of an environ is kept.  ``version`` is no part of the key: headers are never those of two versions."""
         environ = self._same.copy()
         name, _, port = authority.rpartition(":")
         if not name or port == "0" or not port.isdecimal():

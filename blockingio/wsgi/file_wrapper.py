@@ -12,8 +12,7 @@ from typing import Any
 class FileWrapper:
     """An iterator of what a file still has, in blocks; closes it where it can be closed.
 
-    Frameworks wrap it once more, for a part of it: they ``seek``, where it is ``seekable``, and take it for its own
-    iterator.
+    Frameworks wrap it again to send a range: they ``seek``, where it is ``seekable``, and iterate.
     """
 
     def __init__(self, file: Any, block_size: int = 65536) -> None:
@@ -32,15 +31,15 @@ class FileWrapper:
         return data
 
     def seekable(self) -> bool:
-        """Whether it goes elsewhere in the file."""
+        """Whether the file can be sought in."""
         return hasattr(self.file, "seekable") and bool(self.file.seekable())
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go there, as a file does."""
+        """Set the position in the file, and return it."""
         return int(self.file.seek(offset, whence))
 
     def tell(self) -> int:
-        """Where it is in the file."""
+        """The position in the file."""
         return int(self.file.tell())
 
     def stretch(self) -> tuple[int, int, int] | None:

@@ -1,10 +1,10 @@
 """WsgiHandler: requests for a WSGI application (PEP 3333).
 
 With ``server.for_each`` the application is called on the connection's own thread: nothing is handed from thread to
-thread.  ``workers`` are slots of which such a thread has one while the application computes.  It waits for its
-client without: for the head it has none yet, before each piece of an upload and of a download that it has to wait for
-it leaves its slot, and takes one again behind.  So at most ``workers`` calls run at once, and a slow client holds
-none of them.  Called by anything else, ``listen`` or a loop, the handler works on the thread that calls it.
+thread.  ``workers`` are slots: such a thread has one while the application computes, and none while it waits for its
+client, be it for a head, or for a piece of an upload or a download.  So at most ``workers`` calls run at once, and a
+slow client holds none of them.  Called by anything else, ``listen`` or a loop, the handler works on the thread that
+calls it.
 """
 
 from __future__ import annotations
