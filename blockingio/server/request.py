@@ -19,7 +19,7 @@ from blockingio.net.file_output import PIPE_SIZE, CannotSplice, Splice, write_pi
 from blockingio.server.session import HttpSession
 from blockingio.stream.stream import Stream
 from blockingio.values.cookie import Cookie
-from blockingio.values.elsewhere import WithoutElsewhere, names_here, point_elsewhere
+from blockingio.values.elsewhere import names_here, point_elsewhere
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
 from blockingio.wire.body import AgainBody, Body, FixedBody
@@ -44,7 +44,7 @@ _SECURITY = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _HOST_AND_PORT = re.compile(r"(?:[0-9A-Za-z\-._~]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
-class HttpRequest(Stream[bytes], metaclass=WithoutElsewhere):
+class HttpRequest(Stream[bytes]):
     """A request; iterating it yields the body in chunks as they come, decoded from chunked.
 
     ``response`` is the HttpResponse to it.  ``read`` makes it a binary file: ``json.load(request)`` works.
@@ -338,15 +338,13 @@ class HttpRequest(Stream[bytes], metaclass=WithoutElsewhere):
 # What other libraries have under these names, and what is the response's.
 point_elsewhere(HttpRequest, {name: f"a request has no {name!r}: it is {place}" for name, place in {
     "path": "request.uri.path", "url": "request.uri, or as a whole request.requested_uri",
-    "query": "request.uri.query, or request.uri.query_parameters", "host": "request.asked_host",
-    **dict.fromkeys(("args", "params", "query_params", "query_parameters"), "request.uri.query_parameters"),
-    **dict.fromkeys(("body", "data", "content"), "request.read()"),
+    "query": "request.uri.query, or request.uri.query_parameters", "args": "request.uri.query_parameters",
+    "query_parameters": "request.uri.query_parameters", "body": "request.read()", "data": "request.read()",
     "text": "request.read().decode()", "json": "json.load(request)",
-    **dict.fromkeys(("form", "files"), "body of HttpBodyHandler.process_request(request), from blockingio.http_server"),
+    "form": "the body of HttpBodyHandler.process_request(request), from blockingio.http_server",
     "remote_addr": "request.client_address", "content_type": "request.headers.content_type",
-    **{name: f"request.response.{name}" for name in (
-        "status_code", "reason_phrase", "write", "writeln", "write_all", "add", "close", "flush", "redirect",
-        "detach_socket")},
+    "status_code": "request.response.status_code", "write": "request.response.write",
+    "close": "request.response.close", "redirect": "request.response.redirect",
 }.items()})
 
 

@@ -20,7 +20,7 @@ from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
 from blockingio.values.checks import check, is_wait
 from blockingio.values.cookie import Cookie, SameSite
 from blockingio.values.grammar import FIELD_VALUE_RE
-from blockingio.values.elsewhere import WithoutElsewhere, names_here, point_elsewhere
+from blockingio.values.elsewhere import names_here, point_elsewhere
 from blockingio.values.header_store import FRAMING_NAMES
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.uri import Uri
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _CONFIRM_TIME = 2.0
 
 
-class HttpResponse(ResponseWriter, metaclass=WithoutElsewhere):
+class HttpResponse(ResponseWriter):
     """The answer.  The head goes out with the first byte that leaves; a body that is closed
     before it outgrows the buffer is sent with its Content-Length in one write.
 
@@ -335,10 +335,8 @@ class HttpResponse(ResponseWriter, metaclass=WithoutElsewhere):
 
 # What other libraries have under these names.
 point_elsewhere(HttpResponse, {name: f"a response has no {name!r}: it is {place}" for name, place in {
-    **dict.fromkeys(("status", "code"), "status_code"), "reason": "reason_phrase",
-    **dict.fromkeys(("body", "data", "text", "content", "send"), "write(), for bytes add()"),
-    "json": "write(json.dumps(...)), with headers.content_type = ContentType.JSON", "end": "close()",
-    "content_type": "headers.content_type",
-    **dict.fromkeys(("set_header", "add_header", "send_header"), "headers.set(name, value) or headers.add(name, value)"),
+    "status": "status_code", "body": "write(), for bytes add()", "send": "write(), for bytes add()", "end": "close()",
+    "json": "write(json.dumps(...)), with headers.content_type = ContentType.JSON",
+    "content_type": "headers.content_type", "set_header": "headers.set(name, value)",
     "set_cookie": "cookies.append(Cookie(name, value))",
 }.items()})

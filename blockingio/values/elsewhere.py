@@ -14,6 +14,7 @@ class Elsewhere:
 
     def __init__(self, message: str) -> None:
         self.message = message
+        self.__doc__ = f"None here: {message}."
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
