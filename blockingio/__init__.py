@@ -7,7 +7,7 @@
         request.response.write("Hello, world!")
         request.response.close()
 
-Here are the public names, nothing else.  Each is loaded when it is first asked for: a script
+Here are the public names.  Each is loaded when it is first asked for: a script
 that only serves need not wait for the client, nor one without HTTPS for OpenSSL.
 """
 
@@ -16,6 +16,23 @@ from __future__ import annotations
 from importlib import import_module
 
 __version__ = "1.1.0"
+
+
+def by_need(namespace: dict[str, object], homes: dict[str, str]) -> tuple[object, object]:
+    """A package's ``__getattr__`` and ``__dir__``, which load a name's module when the name is first used (PEP 562).
+
+    ``namespace`` is the package's globals(); ``homes`` has the names, each with its module below the package.
+    """
+    package = namespace["__name__"]
+
+    def load(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = namespace[name] = getattr(import_module(f"{package}.{homes[name]}"), name)
+        return value
+
+    return load, lambda: sorted({*namespace, *homes})
+
 
 _MODULES = {
     "client": (
@@ -52,14 +69,4 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names.s
 
 __all__ = [*_HOMES, "__version__"]
 
-
-def __getattr__(name: str) -> object:
-    """Load a public name's module when the name is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = by_need(globals(), _HOMES)

@@ -13,20 +13,10 @@ loads that module in every run, so the names below are loaded when they are firs
 
 from __future__ import annotations
 
-from importlib import import_module
+from blockingio import by_need
 
 _HOMES = {"Fault": "fault", "RecordedRequest": "record", "RunningServer": "server", "serving": "server"}
 
 __all__ = ["Fault", "RecordedRequest", "RunningServer", "serving"]
 
-
-def __getattr__(name: str) -> object:
-    """Load a public name's module when the name is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = by_need(globals(), _HOMES)

@@ -11,18 +11,9 @@ A client has a ``wire_log`` too.  From a shell: ``python -m blockingio.wire_view
 
 from __future__ import annotations
 
-from importlib import import_module
+from blockingio import by_need
 
 __all__ = ["WireView"]
 
-
-def __getattr__(name: str) -> object:
-    """Load it when it is first used (PEP 562): the command's first step, before Ctrl-C is heard, is to load this."""
-    if name != "WireView":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.view"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# Not at once: the command's first step, before Ctrl-C is heard, is to load this.
+__getattr__, __dir__ = by_need(globals(), {"WireView": "view"})

@@ -11,18 +11,9 @@ From a shell: ``python -m blockingio.wsgi MODULE:APPLICATION``.
 
 from __future__ import annotations
 
-from importlib import import_module
+from blockingio import by_need
 
 __all__ = ["WsgiHandler"]
 
-
-def __getattr__(name: str) -> object:
-    """Load it when it is first used (PEP 562): the command's first step, before Ctrl-C is heard, is to load this."""
-    if name != "WsgiHandler":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.handler"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# Not at once: the command's first step, before Ctrl-C is heard, is to load this.
+__getattr__, __dir__ = by_need(globals(), {"WsgiHandler": "handler"})
