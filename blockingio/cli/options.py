@@ -20,7 +20,7 @@ from blockingio.cli.share_limits import parse_duration
 from blockingio.cli.site import MOST_UPLOADED
 from blockingio.net.system import AF_UNIX, CAN_FORK, CAN_WRITE_BELOW
 from blockingio.server.hosts import AllowedHosts
-from blockingio.values.arguments import whole_number
+from blockingio.values.arguments import OneLineParser, whole_number
 from blockingio.values.headers import HttpHeaders
 from blockingio.values.reference import LAST_PORT
 
@@ -68,8 +68,12 @@ seconds are over; a second one at once.
 """
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(OneLineParser):
     """The options of the command line, and those that the environment adds."""
+
+    # As python -m http.server has them.
+    foreign = {**dict.fromkeys(("-d", "--directory"), "the DIRECTORY, without an option"),
+               "--tls-cert": "--certificate", "--tls-key": "--key"}
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         program = _program()
@@ -99,7 +103,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line, where argparse would print the usage as well; with the variables that may be the reason."""
-        named = [variable for option, variable in self._given.items() if re.search(rf"{option}(?![\w-])", message)]
+        named = [variable for option, variable in self._given.items()
+                 if re.search(rf"{option}(?![\w-])", message.partition(": did you mean ")[0])]
         note = f" ({', '.join(named)} {'are' if len(named) > 1 else 'is'} set)" if named else ""
         self.exit(2, f"{self.prog}: {on_one_line(message)}{note}\n")
 
