@@ -35,8 +35,7 @@ log = logging.getLogger("blockingio")
 # systemd's first descriptor (sd_listen_fds(3)).
 _FIRST_INHERITED = 3
 
-# Seconds: a process that has lived for so long did not die at once; the pause in front of the next one that follows
-# one that did: the first, and the longest.
+# Seconds: a process that lived less died at once.  The pause before its successor is forked: the first, the longest.
 _LONG_LIFE = 5.0
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 30.0

@@ -334,7 +334,7 @@ class HttpClient(KnownAttributes):
 
     def redirect_to(self, prepared: PreparedRequest) -> HttpClientResponse:
         """The response to a prepared request, further redirects and challenges followed."""
-        return follow(run(self.begin(prepared), _tell_nobody), _tell_nobody)
+        return follow(run(self.begin(prepared), _ignore), _ignore)
 
     def lease(self, prepared: PreparedRequest, *, is_fresh: bool) -> Lease[Connection]:
         """A place with a connection that is ready; ``is_fresh``: a new one, to the same proxy as before."""
@@ -400,5 +400,5 @@ class HttpClient(KnownAttributes):
             prepared.headers.set("proxy-authorization", prepared.proxy_attempt.authorization)
 
 
-def _tell_nobody(exchange: Exchange) -> None:
+def _ignore(exchange: Exchange) -> None:
     """A redirect by hand has no request that could be aborted."""

@@ -18,7 +18,7 @@ from blockingio.values.percent import encode
 _ALGORITHMS = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 _STRENGTHS = {name: strength for strength, name in enumerate(_ALGORITHMS)}
 
-_CNONCE_SIZE = 16  # bytes from the system: as many as no one can guess or meet twice
+_CNONCE_SIZE = 16  # random bytes: none can be guessed, or comes twice
 
 # attr-char of an ext-value (RFC 8187 3.2.1); all others are percent-encoded.
 _ATTR_CHARACTERS = r"!#$&+\-.^_`|~0-9A-Za-z"

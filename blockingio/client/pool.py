@@ -3,13 +3,12 @@
 A request acquires a Lease for a key (scheme, host, port and proxy), and settles it.  Where a host may have
 no more connections, ``acquire`` waits; waiting requests are served in the order in which they came.
 
-The pool decides under its lock and does no I/O there: connections are judged, closed and cut
-outside.  It knows nothing of sockets or HTTP, only what Pooled says.  Expired connections are
-closed by a thread that lives no longer than there are connections, and then one idle_timeout at most.
+The pool decides under its lock and does no I/O there: connections are tested, closed and cut outside.  It knows nothing
+of sockets or HTTP, only what Pooled says.  A thread closes expired connections; it ends at most one idle_timeout after
+the last connection.
 
-A lease may be dropped by the garbage collector, in any thread and at any point, also while that
-very thread holds the lock.  So ``__del__`` never waits for the lock: it leaves a note, and the
-thread that has the lock, or had it last, reads the notes.
+A lease may be dropped by the garbage collector, on any thread, also on the one that holds the lock.  So ``__del__``
+never waits for the lock: it leaves a note, and the thread that has the lock, or had it last, reads the notes.
 
 After a fork the child's pool is empty: the connections that there were are the parent's, also those whose leases
 the child has a copy of.  They are not in ``_active`` any more, and so settling such a lease changes nothing.

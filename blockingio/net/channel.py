@@ -58,8 +58,8 @@ class Channel:
         self.receive_timeout: float | None = None
         # Bytes that the system has taken by the functions here.  Written by the owner of the writing half.
         self.sent = 0
-        # Between cut() and close(): a number that is another socket's by now is not shut down.  Reentrant: a signal
-        # handler may call server.close() in the middle of either.
+        # Held by cut() and close(): the number of a closed socket may be another one's, which is not to be shut down.
+        # Reentrant: a signal handler may call server.close() in the middle of either.
         self._lock = ReentrantLock()
         self._open = True
         self._aborted = False

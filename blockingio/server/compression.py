@@ -56,7 +56,9 @@ def negotiate(status: int, headers: HttpHeaders, asked: HttpHeaders, length: int
     15.4.5).  ``length`` is that of the content before it is compressed; -1: not known, so it counts as long.
     ``asked``: the request's headers.
     """
-    if status < 200 or status in _WITHOUT_CONTENT or "content-encoding" in headers or not is_compressible(headers):
+    if status < 200 or status in _WITHOUT_CONTENT or "content-encoding" in headers:
+        return False
+    if not _is_compressible(headers.get("content-type", "")):
         return False
     add_vary(headers)
     if status == 206 or 0 <= length < _WORTH_IT or not accepts_gzip(asked):
@@ -78,14 +80,10 @@ def add_vary(headers: HttpHeaders) -> None:
         headers.add("vary", "Accept-Encoding")
 
 
-def is_compressible(headers: HttpHeaders) -> bool:
-    """Whether the Content-Type names something that gets smaller."""
-    return "content-type" in headers and _is_compressible_type(headers["content-type"])
-
-
 @kept(_VALUES_KEPT, _VALUE_KEPT_SIZE)
-def _is_compressible_type(text: str) -> bool:
-    return _compiled(_COMPRESSIBLE).match(text) is not None
+def _is_compressible(content_type: str) -> bool:
+    """Whether this Content-Type names something that gets smaller; "": there is none."""
+    return _compiled(_COMPRESSIBLE).match(content_type) is not None
 
 
 def accepts_gzip(headers: HttpHeaders) -> bool:

@@ -1,6 +1,6 @@
 """One client's connection: its socket, its peer, and what may be asked of it from any thread.
 
-A socket has two halves.  The writing half belongs to the open response, then to no one.  The reading half belongs to
+A socket has two halves.  The writing half belongs to the open response, else it is free.  The reading half belongs to
 the connection's thread, except from the hand-over of a request with a body until its response is closed.
 ``writing`` is locked while a response is open: the connection's thread takes it before a hand-over, the response
 gives it back.  So a thread that takes it knows that nothing else writes.
@@ -27,7 +27,6 @@ from blockingio.wire.source import Source
 if TYPE_CHECKING:
     import socket
 
-    from blockingio.net.file_output import Splice
     from blockingio.net.x509 import X509Certificate
     from blockingio.server.pace import BodyPace
     from blockingio.server.send_queue import SendQueue
@@ -63,7 +62,7 @@ class Connection:
         self.source = Source(self.channel.receive)
         self.writing = threading.Lock()
         # Written by the response's thread before it gives writing back, read by this thread once it has it.
-        self.is_last = False  # no further request is answered on this connection
+        self.is_last = False  # no further request is answered on this connection: the client has yet to close
         self.may_read_ahead = False  # this thread is in receive() while a response is open
         self.head_due: float | None = None  # when the head that is coming must be whole, on the monotonic clock
         self.is_cut = False
@@ -90,11 +89,6 @@ class Connection:
     @property
     def scheme(self) -> str:
         return "http" if self.state.tls is None else "https"
-
-    @property
-    def authority(self) -> str:
-        """The server's own, for a request that names none."""
-        return self.state.name
 
     @property
     def info(self) -> HttpConnectionInfo | None:
@@ -129,21 +123,13 @@ class Connection:
     def forwarded(self, fields: Fields, name: str, *, by_anybody: bool = True) -> str:
         """What a list that proxies add to, X-Forwarded-Proto say, is believed to say; "" for nothing.
 
-        ``by_anybody``: everybody is believed where no trusted proxies are set.
+        ``by_anybody``: without trusted proxies every peer is believed.
         """
         proxies = self.state.trusted_proxies
         if proxies is not None:
             peer = self.peer[0] if isinstance(self.peer, tuple) else ""
             return proxies.member(peer, fields.headers, name)
         return first_member(fields.headers, name) if by_anybody else ""
-
-    def splice_into(self, descriptor: int) -> Splice | None:
-        """What moves a body that is yet to come into an open file inside the system; None where it has to be received.
-
-        By the thread that works on its request.
-        """
-        pace = self.pace
-        return None if pace is None else pace.splice_into(descriptor)
 
     @property
     def is_idle(self) -> bool:
@@ -154,11 +140,6 @@ class Connection:
     def is_open(self) -> bool:
         """A response is open, or about to be."""
         return self.writing.locked()
-
-    @property
-    def is_closing(self) -> bool:
-        """The last response is done; the client has yet to close."""
-        return self.is_last
 
     def cut(self, reason: str) -> None:
         """End it at once, in both directions; its thread notices and closes the socket."""

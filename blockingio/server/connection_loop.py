@@ -229,7 +229,7 @@ class ConnectionLoop:
             raise BadMessage(f"a request head was not whole within {limit:g} seconds", 408, "RFC 9110 15.5.9")
 
     def _waits_on(self) -> bool:
-        """Nothing came in time.  Whether to wait on: a response is open, or was until lately."""
+        """Nothing came in time.  True where a response is open, or the last one was closed less than that ago."""
         connection, limit = self._connection, self._state.idle_timeout
         if connection.is_last or connection.is_cut:
             return False

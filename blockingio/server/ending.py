@@ -38,7 +38,7 @@ def let_finish(state: ServerState, seconds: float) -> None:
 
 def _is_over(connection: Connection, waited: float) -> bool:
     """Whether this connection's client waits for nothing."""
-    if not connection.is_idle or connection.hands_over or connection.is_closing:
+    if not connection.is_idle or connection.hands_over or connection.is_last:
         return False
     limit = FIRST_REQUEST_TIME if connection.idle_since == connection.opened_at else NEXT_REQUEST_TIME
     return waited >= limit and not connection.channel.has_input()

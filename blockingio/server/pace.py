@@ -51,14 +51,13 @@ class BodyPace:
         return data
 
     def take(self, take: Callable[[int], int], size: int) -> int:
-        """``receive`` by a function that keeps what it takes off the socket, as the kernel's timeout lets it: how many
-        bytes these are."""
+        """``receive`` by a function that keeps what it takes off the socket; the number of bytes."""
         taken = self._wait(take, size)
         self.received += taken
         return taken
 
     def splice_into(self, descriptor: int) -> Splice | None:
-        """What takes the body off the socket and gives it to an open file; None where it has to be received here."""
+        """What moves the body into an open file inside the system; None where it has to be received here."""
         return splice_between(self._channel, descriptor)
 
     def _wait(self, receive: Callable[[int], T], size: int) -> T:

@@ -128,7 +128,7 @@ class HttpRequest(Stream[bytes]):
         return base.replace(path=uri.path or "/", query=uri.query if uri.has_query else None)
 
     def _origin_asked(self, scheme: str) -> Uri:
-        return _origin(scheme, self._head.fields.host) or Uri.parse(f"{scheme}://{self._connection.authority}")
+        return _origin(scheme, self._head.fields.host) or Uri.parse(f"{scheme}://{self._connection.state.name}")
 
     @property
     def headers(self) -> HttpHeaders:
@@ -256,7 +256,8 @@ class HttpRequest(Stream[bytes]):
         if isinstance(body, FixedBody) and body.left >= FILE_RECEIVE_SIZE:
             if here := body.here:
                 written += write_pieces((self._read_some(here),), descriptor)
-            splice = self._connection.splice_into(descriptor)
+            pace = self._connection.pace
+            splice = None if pace is None else pace.splice_into(descriptor)
             if splice is not None:
                 with splice:
                     written += self._move_by(splice)

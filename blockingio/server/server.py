@@ -402,7 +402,7 @@ class HttpConnectionsInfo:
         self.total = len(connections)
         self.closing = self.idle = 0
         for connection in connections:
-            if connection.is_closing:
+            if connection.is_last:
                 self.closing += 1
             elif connection.is_idle:
                 self.idle += 1

@@ -54,14 +54,14 @@ class Broadcast(Generic[T]):
         return reader
 
     def leave(self, number: int) -> None:
-        """Any number of times."""
+        """Idempotent."""
         with self._lock:
             is_last = self._queues.pop(number, None) is not None and not self._queues
         if is_last and self._on_cancel is not None:
             self._on_cancel(self._subscription)
 
     def advance(self, number: int, queue: deque[Outcome], wait: Wait | None) -> None:
-        """See to it that there is something in the queue.
+        """Put an event into the queue, unless one is there.
 
         Raises WaitCancelled, and StopIteration at the end and for a reader that has left.
         """
@@ -106,7 +106,7 @@ class BroadcastReader(Reader[T]):
         self.close()
 
     def close(self) -> None:
-        """See no more events than have come by now."""
+        """Events that come from now on are not for this reader."""
         self._broadcast.leave(self._number)
 
     def pull(self, wait: Wait | None) -> T:

@@ -66,7 +66,7 @@ class Thread(threading.Thread):
         self._is_given_up = False
         self._overdue_at = 0.0
         self._process = 0  # that it was started in: a fork takes only the thread that calls it along
-        # A Python whose threads have another way to say that they are there needs, we hope, none of this.
+        # Where a Python's threads have no such event, its own start() is used as it is.
         self._has_come_up = _Started()
         if isinstance(getattr(self, "_started", None), threading.Event):
             self._started = self._has_come_up
@@ -86,10 +86,11 @@ class Thread(threading.Thread):
                 wake()
 
     def give_up(self, error: BaseException | None = None) -> bool:
-        """Do not wait for it any more: where it has not come up yet, ``lost`` is called now, and it does nothing
-        if it still does.  False where the task has been called, or it was given up before.
+        """Where it has not come up yet, ``lost`` is called now, and the task never is.
 
-        In a forked child the parent's threads are not there, and not lost: there nothing is called."""
+        False where the task has been called, or the thread was given up before.  In a forked child the parent's
+        threads are not lost: there nothing is called.
+        """
         claim = self._take()
         if claim is None:
             return False
@@ -167,8 +168,7 @@ def give_up_overdue() -> None:
 
 
 def watch(wake: Callable[[], object]) -> None:
-    """The calling thread waits in pieces of ``in_one_go`` from now on until ``unwatch``; ``wake`` has it ask for the
-    next one, from any thread, once there is something to look for."""
+    """Until ``unwatch`` the calling thread waits in pieces of ``in_one_go``; ``wake``, on any thread, ends one piece."""
     _watchers[threading.get_ident()] = wake
 
 
@@ -177,8 +177,10 @@ def unwatch() -> None:
 
 
 def in_one_go(seconds: float | None) -> float | None:
-    """Seconds to wait in one go of a wait of ``seconds``, None for ever: no more than LOOK_TIME while a new thread
-    has yet to come up, which may be the one that is waited for.  Calls ``give_up_overdue``."""
+    """The first piece of a wait of ``seconds`` (None: for ever): LOOK_TIME at most while a new thread has yet to come up.
+
+    Calls ``give_up_overdue``.
+    """
     if not _starting:
         return seconds
     give_up_overdue()

@@ -29,7 +29,7 @@ RECEIVED: Final = "the headers of a received message cannot be changed"
 # Fields that the sender of a message writes by itself: how it is framed, and what becomes of the connection.
 FRAMING_NAMES: Final = frozenset(("connection", "content-length", "transfer-encoding"))
 
-# Types that one section keeps, and characters of one: a handler that answers with ever other ones gains nothing.
+# Types that one section keeps, and characters of one: a handler whose types are always new gains nothing.
 _TYPES_KEPT = 16
 _LONGEST_KEPT = 256
 

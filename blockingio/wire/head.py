@@ -35,8 +35,6 @@ _FRAMING = re.compile(
     rb"(?:\A|\n)(content-length|transfer-encoding|connection|expect|host):[ \t]*([^\r]*)", re.IGNORECASE
 )
 
-_CODING_NAME = re.compile(TOKEN)
-
 # obs-fold = OWS CRLF RWS (RFC 9112 5.2)
 _OBS_FOLD = re.compile(rb"[ \t]*+\r\n[ \t]++")
 
@@ -52,7 +50,6 @@ _BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _REQUEST_LINE_PARTS = (
     TOKEN, rb" ", rb"[\x21\x22\x24-\x7e]++", rb" ", rb"H", rb"T", rb"T", rb"P", rb"/", rb"\d", rb"\.", rb"\d")
 _FIELD_PARTS = TOKEN, rb":", rb"[\t\x20-\x7e\x80-\xff]*+"
-_DIGITS = (rb"[0-9]++",)
 _HOST_PARTS = (
     rb"\[[0-9A-Za-z:.\-_~!$&'()*+,;=]*+\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++", rb":", rb"[0-9]{1,5}+")
 _SCHEME_PARTS = rb"[hH]", rb"[tT]", rb"[tT]", rb"[pP]", rb"[sS]?", rb":", rb"/", rb"/"
@@ -271,7 +268,7 @@ def _frame_request(fields: Fields, lengths: list[bytes], codings: list[bytes]) -
         fault, status = _length_fault(lengths[0])
         if fault:
             line, at = field_spots(fields.block, b"content-length")[0]
-            digits = reach(_DIGITS, line, at)
+            digits = reach((rb"[0-9]++",), line, at)
             raise BadMessage(fault, status, "RFC 9110 8.6", Spot(line, min(digits, at + CONTENT_LENGTH_DIGITS)))
         fields.content_length = int(lengths[0])
     if codings:
@@ -340,7 +337,7 @@ def _length_fault(value: bytes) -> tuple[str, int]:
 def _is_unknown_coding(coding: bytes) -> bool:
     """Whether this names a transfer-coding that other software may know (RFC 9112 7): chunked may be there once."""
     name = coding.partition(b";")[0].rstrip(b" \t")
-    return name != b"chunked" and _CODING_NAME.fullmatch(name) is not None
+    return name != b"chunked" and re.fullmatch(TOKEN, name) is not None
 
 
 def _take_host(fields: Fields, hosts: list[bytes]) -> None:

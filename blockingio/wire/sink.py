@@ -101,8 +101,7 @@ class IOSink:
         raise NotImplementedError
 
     def _freeze_headers(self) -> None:
-        """From the first write on the headers stand: they become immutable, ``_declared`` is the content_length
-        that was set, and the phase buffering."""
+        """At the first write: the headers become immutable, ``_declared`` the content_length, the phase buffering."""
         raise NotImplementedError
 
     def _begin(self, length: int, body: bytes = b"") -> bytes:

@@ -121,9 +121,9 @@ class Source:
         return None
 
     def receive_here(self, size: int, receive_now: Callable[[int], bytes]) -> bool:
-        """Have more of a body, of which not all is pending: ``size`` bytes at most of what has come already.
+        """Receive more of a body of which not all is pending: ``size`` bytes at most of what has come already.
 
-        Behind a head that was alone before it, and by one call, which does not wait.  False where nothing was received.
+        Only behind a head with nothing before it, and by one call, which does not wait.  False where nothing came.
         """
         data, at = self._data, self._at
         if len(data) < HEAD_RECEIVE_SIZE:
@@ -139,16 +139,15 @@ class Source:
         return True
 
     def unread_head(self, head: bytes, body: bytes = b"") -> None:
-        """The head that was read last counts as not read, and so do empty lines before it.
+        """The head that was read last counts as not read, with the empty lines before it, and ``body`` behind it.
 
-        And ``body``, what was taken behind it, as it came.  Nothing else may have been read since.  What is here before
-        the head is either empty lines or another message.
+        ``body`` is what was taken, as it came.  Nothing else may have been read since.
         """
         self._heads -= 1
         at = self._at - len(body) - len(head) - 4
         if at < 0:  # more was received behind it: it was alone, and is not here any more
             self._data, at = b"%b\r\n\r\n%b%b" % (head, body, self.pending), 0
-        self._at = at if self._data[:at].strip(b"\r\n") else 0
+        self._at = at if self._data[:at].strip(b"\r\n") else 0  # before it are empty lines, or another message
 
     @property
     def pending_size(self) -> int:
