@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from threading import Lock
+from typing import NoReturn
 from weakref import ref
 
 from blockingio.client.exchange import Exchange

@@ -46,7 +46,7 @@ class Connection:
     __slots__ = ("state", "channel", "source", "certificate", "broken", "idle_since", "opened_at", "hands_over",
                  "writing", "is_last", "is_cut", "may_read_ahead", "head_due", "client_closes", "closed_by_response",
                  "relay", "detached", "speaks_plain_http", "rest_of_plain", "peer", "accepted_at", "is_shaking_hands",
-                 "handshake_due", "body", "pace", "send_queue", "_reason", "_linger_timer")
+                 "handshake_due", "body", "address", "pace", "send_queue", "_reason", "_linger_timer")
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state
@@ -58,7 +58,8 @@ class Connection:
         # The first two are the same until the first answer.
         self.idle_since = self.opened_at = self.accepted_at = monotonic()
         self.hands_over = False  # close() waits for its end: no request comes on the queue behind the close
-        self.peer = peer  # its address as the socket module has it
+        self.peer = peer  # its address as the socket module has it ...
+        self.address: str = peer[0] if isinstance(peer, tuple) else ""  # ... and the IP address of that; "" without one
         self.source = Source(self.channel.receive)
         self.writing = threading.Lock()
         # Written by the response's thread before it gives writing back, read by this thread once it has it.
@@ -99,26 +100,24 @@ class Connection:
     @property
     def remote(self) -> str:
         """The client's address; "-" on a Unix-domain socket."""
-        return self.peer[0] if isinstance(self.peer, tuple) else "-"
+        return self.address or "-"
 
     def client_address(self, fields: Fields) -> str:
         """The address of a request's client: the peer's, or what trusted proxies say; "" where there is none."""
-        peer = self.peer[0] if isinstance(self.peer, tuple) else ""
         proxies = self.state.trusted_proxies
-        return peer if proxies is None else proxies.client(peer, fields.headers)
+        return self.address if proxies is None else proxies.client(self.address, fields.headers)
 
     def is_on_this_machine(self, fields: Fields | None) -> bool:
         """Whether a request's client is: its peer, and where that is a trusted proxy the client that it asks for.
 
         ``fields`` None: they could not be read, so what client a proxy asks for is unknown.
         """
-        peer = self.peer[0] if isinstance(self.peer, tuple) else ""
         proxies = self.state.trusted_proxies
-        if not _is_loopback(peer):
+        if not _is_loopback(self.address):
             return False
-        if proxies is None or not proxies.has(peer):
+        if proxies is None or not proxies.has(self.address):
             return True
-        return fields is not None and _is_loopback(proxies.client(peer, fields.headers))
+        return fields is not None and _is_loopback(proxies.client(self.address, fields.headers))
 
     def forwarded(self, fields: Fields, name: str, *, by_anybody: bool = True) -> str:
         """What a list that proxies add to, X-Forwarded-Proto say, is believed to say; "" for nothing.
@@ -127,8 +126,7 @@ class Connection:
         """
         proxies = self.state.trusted_proxies
         if proxies is not None:
-            peer = self.peer[0] if isinstance(self.peer, tuple) else ""
-            return proxies.member(peer, fields.headers, name)
+            return proxies.member(self.address, fields.headers, name)
         return first_member(fields.headers, name) if by_anybody else ""
 
     @property

@@ -200,8 +200,7 @@ class HttpRequest(Stream[bytes]):
         state = connection.state
         if state.trusted_proxies is not None:
             return self.scheme, state.name, self.client_address
-        peer = connection.peer
-        return "http" if state.tls is None else "https", state.name, peer[0] if isinstance(peer, tuple) else ""
+        return "http" if state.tls is None else "https", state.name, connection.address
 
     # ---------------------------------------------------------------- the body
 

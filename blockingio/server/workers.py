@@ -101,14 +101,14 @@ class Workers:
 
     def work_here(self) -> None:
         """On this thread and the others, until the server is closed or an action ends it."""
-        if isinstance(self._action, ConnectionAction):
-            self._work_on_connections(self._action)
-            return
         try:
-            self._start(self._count - 1)
-            self._serve()
-            while self._threads:
-                self._threads.pop().end()
+            if isinstance(self._action, ConnectionAction):
+                self._work_on_connections(self._action)
+            else:
+                self._start(self._count - 1)
+                self._serve()
+                while self._threads:
+                    self._threads.pop().end()
         finally:
             self._subscription.cancel()
         if self._fatal is not None:
@@ -148,9 +148,6 @@ class Workers:
             while at_work:
                 sleep(_LOOK_EVERY)
             self._end(None)
-            self._subscription.cancel()
-        if self._fatal is not None:
-            raise self._fatal.with_traceback(None)
 
     def work_in_background(self) -> StreamSubscription[HttpRequest]:
         # Here, so that the accept thread is there to notice where no worker comes up.
