@@ -62,6 +62,16 @@ def is_asleep(pid: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] not in "RD"
 
 
+def has_ipv6() -> bool:
+    """Whether this machine has ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 #: Whether an object waits for the thread that made it, or for a collection, where another thread lets go of it.
 IS_FREED_BY_ITS_THREAD = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 

@@ -1,6 +1,7 @@
 """The command's sites to talk to."""
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,3 +28,8 @@ def site(directory: Path, **options: Any) -> Iterator[RawClient]:
 def send(client: RawClient, method: str, target: str, *fields: str, body: bytes = b"") -> RawResponse:
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *fields]
     return client.send("\r\n".join([*lines, "", ""]).encode() + body).read_response(method)
+
+
+def temporaries(directory: Path) -> list[str]:
+    """Uploads that are not whole yet."""
+    return [name for name in os.listdir(directory) if name.startswith(".")]

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from blockingio.cli.shutdown import GRACE
-from tests.cli.command import Command
+from tests.cli.command import Command, port_of
 from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, Certificates, RawClient, eventually
 from tests.scripts import PYTHON_PATH, activated
@@ -85,10 +85,6 @@ def ending(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield number
     signal.signal(signal.SIGHUP, before)
-
-
-def port_of(url: str) -> int:
-    return int(url.rstrip("/").rpartition(":")[2])
 
 
 def begin_download(client: RawClient) -> bytes:

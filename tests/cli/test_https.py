@@ -14,7 +14,7 @@ import requests
 from blockingio.cli import kept_certificate as kept_module
 from blockingio.cli.kept_certificate import kept_certificate
 from blockingio.net.x509 import X509Certificate
-from tests.cli.command import Command
+from tests.cli.command import Command, port_of
 from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, RawClient
 
@@ -40,10 +40,6 @@ def kept(cache: Path, hosts: list[str] = HOSTS) -> str:
     found = kept_certificate(hosts, environment(cache))
     assert found.file == cache / "blockingio" / "https.pem" and not found.trouble
     return found.fingerprint
-
-
-def port_of(url: str) -> int:
-    return int(url.rstrip("/").rpartition(":")[2])
 
 
 def fingerprint_line(command: Command) -> str:

@@ -22,7 +22,7 @@ from blockingio.http_server.listing import Entry, View, select
 from blockingio.http_server.listing_page import listing_page
 from blockingio.server.thread_pool import ThreadPool
 from tests.cli.command import Command
-from tests.cli.sites import make_directory, send, site
+from tests.cli.sites import make_directory, send, site, temporaries
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
 pytestmark = pytest.mark.needs("dir_fd")
@@ -246,10 +246,6 @@ def begin_upload(client: RawClient) -> bytes:
     request = upload("a.bin", bytes(1000))
     client.send(request[:-500])
     return request[-500:]
-
-
-def temporaries(directory: Path) -> list[str]:
-    return [name for name in os.listdir(directory) if name.startswith(".")]
 
 
 def test_uploads_that_are_slow_hold_up_nobody(directory: Path) -> None:

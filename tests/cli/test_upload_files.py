@@ -18,7 +18,7 @@ from blockingio import WireRecord
 from blockingio.cli.site import Site, SiteOptions
 from blockingio.net import system
 from tests.cli.command import Command
-from tests.cli.sites import make_directory, send, site
+from tests.cli.sites import make_directory, send, site, temporaries
 from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 
 pytestmark = pytest.mark.needs("dir_fd")
@@ -37,10 +37,6 @@ def head(method: str, target: str, size: int | None, *fields: str) -> bytes:
     """``size`` None: chunked."""
     framing = "Transfer-Encoding: chunked" if size is None else f"Content-Length: {size}"
     return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", framing, *fields, "", ""]).encode("latin-1")
-
-
-def temporaries(directory: Path) -> list[str]:
-    return [name for name in os.listdir(directory) if name.startswith(".")]
 
 
 def saved(response: RawResponse) -> dict[str, object]:

@@ -11,6 +11,7 @@ A script that fails fails the test, at the end of the block.
 
 from __future__ import annotations
 
+import base64
 import re
 import socket
 import ssl
@@ -274,3 +275,8 @@ class Site:
 
     def post(self, server: Server) -> HttpClientRequest:
         return self.open(server, method="POST")
+
+
+def basic(username: str, password: str) -> str:
+    """Credentials as a field has them (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()

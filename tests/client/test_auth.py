@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from blockingio import (
 from blockingio.client.auth import ProtectionSpace
 from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession
-from tests.client.servers import OK, Asked, always, answering, scripted
+from tests.client.servers import OK, Asked, always, answering, basic, scripted
 
 EMPTY_401 = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n"
 
@@ -30,10 +29,6 @@ def challenge(text: str) -> bytes:
     return (
         b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\nwww-authenticate: %b\r\n\r\nwho?" % text.encode()
     )
-
-
-def basic(username: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import socket
@@ -20,11 +19,7 @@ from blockingio import (
     Uri,
 )
 from blockingio.client.proxy import Proxy, parse_proxies
-from tests.client.servers import OK, Asked, Peer, always, answering, scripted
-
-
-def basic(username: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+from tests.client.servers import OK, Asked, Peer, always, answering, basic, scripted
 
 
 @pytest.fixture

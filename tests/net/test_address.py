@@ -9,21 +9,12 @@ from pathlib import Path
 import pytest
 
 from blockingio.net.address import HttpConnectionInfo, InternetAddress, InternetAddressType
-from tests.peers import PATIENCE
+from tests.peers import PATIENCE, has_ipv6
 
 UNIX = InternetAddressType.UNIX
 IPV4 = InternetAddressType.IPV4
 IPV6 = InternetAddressType.IPV6
 ANY = InternetAddressType.ANY
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")

@@ -18,19 +18,10 @@ import pytest
 
 import blockingio
 from blockingio import HttpRequest, HttpServer, InternetAddress, InternetAddressType
-from tests.peers import PATIENCE, RawClient, TlsContexts, serving
+from tests.peers import PATIENCE, RawClient, TlsContexts, has_ipv6, serving
 from tests.server.visits import GET, answering, get, in_background, is_free, running
 
 ROOT = Path(blockingio.__file__).parent.parent
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="the system has no IPv6")

@@ -18,7 +18,7 @@ from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from blockingio.stream.stream import Stream, StreamSubscription
+from blockingio.stream.stream import EventSink, Stream, StreamSubscription
 from tests.peers import PATIENCE, eventually
 
 T = TypeVar("T")
@@ -198,3 +198,20 @@ def references(count: int) -> Iterator[tuple[list[Event], list[weakref.ref[Event
 
 def new_threads(before: set[threading.Thread]) -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread not in before]
+
+
+def no_threads(before: set[threading.Thread]) -> None:
+    """Wait until all that are new have ended."""
+    eventually(lambda: not new_threads(before))
+
+
+def same(event: Any) -> Any:
+    return event
+
+
+def is_even(number: int) -> bool:
+    return number % 2 == 0
+
+
+def close(sink: EventSink[Any]) -> None:
+    sink.close()

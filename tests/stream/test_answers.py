@@ -9,14 +9,10 @@ import pytest
 
 from blockingio.errors import StateError
 from blockingio.stream.stream import Stream
-from tests.stream.feed import Feed, in_thread, references
+from tests.stream.feed import Feed, in_thread, is_even, references
 from tests.peers import PATIENCE, eventually
 
 Answer = Callable[[Stream[Any]], Any]
-
-
-def is_even(number: int) -> bool:
-    return number % 2 == 0
 
 
 def add(first: Any, second: Any) -> Any:

@@ -10,12 +10,8 @@ from typing import Any
 import pytest
 
 from blockingio.stream.stream import Stream, StreamSubscription
-from tests.stream.feed import Event, Feed, in_thread, new_threads, references
+from tests.stream.feed import Event, Feed, in_thread, new_threads, references, same
 from tests.peers import PATIENCE, eventually
-
-
-def same(event: Any) -> Any:
-    return event
 
 
 def first_of_two(reader: Iterator[int]) -> int:

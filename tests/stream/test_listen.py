@@ -11,17 +11,13 @@ from typing import Any
 import pytest
 
 from blockingio.stream.stream import Stream
-from tests.stream.feed import Event, Feed, Log, new_threads, references
+from tests.stream.feed import Event, Feed, Log, no_threads, references
 from tests.peers import PATIENCE, eventually, holds_in_child
 
 
 def failing() -> Iterator[int]:
     yield 1
     raise ValueError("bad")
-
-
-def no_threads(before: set[threading.Thread]) -> None:
-    eventually(lambda: not new_threads(before))
 
 
 # ---------------------------------------------------------------- callbacks

@@ -4,15 +4,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from blockingio.stream.stream import Stream
-
-
-def same(event: Any) -> Any:
-    return event
+from tests.stream.feed import same
 
 
 def test_periodic_waits_in_its_readers_thread() -> None:

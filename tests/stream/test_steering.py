@@ -10,12 +10,8 @@ from typing import Any
 import pytest
 
 from blockingio.stream.stream import Stream, StreamSubscription
-from tests.stream.feed import Feed, Log, PuttingBack, QueueStream, Waiting, in_thread, new_threads
+from tests.stream.feed import Feed, Log, PuttingBack, QueueStream, Waiting, in_thread, new_threads, no_threads
 from tests.peers import PATIENCE, eventually
-
-
-def no_threads(before: set[threading.Thread]) -> None:
-    eventually(lambda: not new_threads(before))
 
 
 # ---------------------------------------------------------------- pause and resume

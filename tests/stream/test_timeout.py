@@ -12,19 +12,11 @@ import pytest
 from blockingio.errors import StateError
 from blockingio.stream.waiting import Wait, WaitCancelled
 from blockingio.stream.stream import EventSink, Stream
-from tests.stream.feed import Feed, in_thread
+from tests.stream.feed import Feed, close, in_thread, same
 from tests.peers import PATIENCE, eventually
 
 # Seconds: a limit that is there to be passed, and long enough for what is there on a busy machine.
 SOON = 0.4
-
-
-def same(event: Any) -> Any:
-    return event
-
-
-def close(sink: EventSink[Any]) -> None:
-    sink.close()
 
 
 # ---------------------------------------------------------------- without on_timeout

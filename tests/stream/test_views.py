@@ -9,20 +9,12 @@ import pytest
 
 from blockingio.errors import StateError
 from blockingio.stream.stream import Stream, StreamTransformer
-from tests.stream.feed import Feed, in_thread, references
+from tests.stream.feed import Feed, in_thread, is_even, references, same
 from tests.peers import PATIENCE, eventually
 
 
 def stream(*events: Any) -> Stream[Any]:
     return Stream.from_iterable(iter(events))
-
-
-def is_even(number: int) -> bool:
-    return number % 2 == 0
-
-
-def same(event: Any) -> Any:
-    return event
 
 
 def done(value: Any) -> Future[Any]:

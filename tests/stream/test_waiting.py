@@ -11,24 +11,12 @@ import pytest
 
 from blockingio.errors import StateError
 from blockingio.stream.reader import HookReader, Outcome
-from blockingio.stream.stream import EventSink, Stream
-from tests.stream.feed import Feed, QueueStream, Waiting, in_thread, new_threads, references
+from blockingio.stream.stream import Stream
+from tests.stream.feed import Feed, QueueStream, Waiting, close, in_thread, is_even, new_threads, references, same
 from tests.peers import PATIENCE, eventually
 
 # Seconds: a limit that is there to be passed, and one that what is there already meets on a busy machine too.
 SOON, FAIR = 0.02, 0.25
-
-
-def same(event: Any) -> Any:
-    return event
-
-
-def is_even(number: int) -> bool:
-    return number % 2 == 0
-
-
-def close(sink: EventSink[Any]) -> None:
-    sink.close()
 
 
 class Always(Waiting):

@@ -16,7 +16,7 @@ import pytest
 
 from blockingio.cli.application import NoApplication, load, show
 from blockingio.cli.wsgi_command import main
-from tests.cli.command import Command
+from tests.cli.command import Command, port_of
 from tests.peers import PATIENCE, RawClient, eventually
 
 APPLICATION = """
@@ -52,10 +52,6 @@ def serving(directory: Path, *arguments: str, inherits: tuple[socket.socket, ...
         line = command.line()
         assert line.startswith("Listening on "), line
         yield command, line.removeprefix("Listening on ")
-
-
-def port_of(url: str) -> int:
-    return int(url.rstrip("/").rpartition(":")[2])
 
 
 def test_serving_until_a_signal(directory: Path) -> None:
