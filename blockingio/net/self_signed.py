@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from blockingio.net.address import InternetAddress, InternetAddressType
+from blockingio.net.address import InternetAddress
 from blockingio.net.x509 import BIT_STRING, GENERALIZED_TIME, INTEGER, SEQUENCE, SET, UTC_TIME, pem
 
 # The curve y^2 = x^3 - 3x + b over the integers modulo P; its generator has the order N (SEC 2 2.4.2).
@@ -105,7 +105,7 @@ def _canonical(host: str) -> str:
     if not isinstance(host, str):
         raise TypeError(f"expected a str as host, found {host!r}")
     address = InternetAddress.try_parse(host)
-    if address is not None and address.type != InternetAddressType.UNIX and "%" not in host:
+    if address is not None and "%" not in host:
         return address.address
     try:
         name = (host if host.isascii() else host.encode("idna").decode("ascii")).lower()

@@ -1,9 +1,8 @@
-"""Turns: many threads have something to compute, and few of them do it at once, in the order in which they came.
+"""Turns: of many threads that compute, few do it at once, in the order in which they came.
 
-Without that all of them share the processors and hold each other up at the GIL: the first is done when the last is,
-and threads that are past it, and have a request to answer, wait among them.  Still each that has its turn is another
-thread to the kernel, with a share of its own, and the one that answers requests has no more than any: so it is let
-pass first.
+Else all of them share the processors and the GIL: the first is done when the last is, and threads that have a request
+to answer wait among them.  To the kernel a thread in its turn counts as much as one that answers requests: so it lets
+those go first.
 """
 
 from __future__ import annotations
@@ -19,14 +18,12 @@ from blockingio.net.system import begin_anew_in_child
 # So many need no turns: they do not hold each other up for long, and to wait for a turn costs a wake-up.
 FEW = 8
 
-# Seconds that a turn is waited for at most, for each thread that waits already and for the one that has its turn: a few
-# times what a signature takes.  So none is held up by turns that do not compute but wait, in a callback of the
-# program's say; and where other programs keep the processors busy, and a thread that is let in comes late, more go at
+# Seconds that a turn is waited for at most, for each thread that is ahead: a few times what a signature takes.  So a
+# turn that waits, in a callback of the program's say, holds no other up for long; and on a busy machine more go at
 # once, and nearly as much gets done as without turns.
 PATIENCE = 0.002
 
-# Seconds for which a turn lets others pass at most: a few short answers.  Those that take longer than that are not
-# waiting for a processor.
+# Seconds for which a turn lets others pass at most: a few short answers.  Longer ones do not wait for a processor.
 COURTESY = 0.001
 
 # Seconds between two looks at whether they have passed.

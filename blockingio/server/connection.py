@@ -45,8 +45,8 @@ class Connection:
 
     __slots__ = ("state", "channel", "source", "certificate", "broken", "idle_since", "opened_at", "hands_over",
                  "writing", "is_last", "is_cut", "may_read_ahead", "head_due", "client_closes", "closed_by_response",
-                 "relay", "detached", "speaks_plain_http", "rest_of_plain", "peer", "accepted_at", "is_shaking_hands",
-                 "handshake_due", "body", "address", "pace", "send_queue", "_reason", "_linger_timer")
+                 "relay", "detached", "speaks_plain_http", "rest_of_plain", "peer", "address", "accepted_at",
+                 "is_shaking_hands", "handshake_due", "body", "pace", "send_queue", "_reason", "_linger_timer")
 
     def __init__(self, state: ServerState, sock: socket.socket, peer: Any) -> None:
         self.state = state

@@ -19,8 +19,8 @@ T = TypeVar("T")
 class BodyPace:
     """Receives in place of the channel while a body is read; it belongs to the thread that owns the reading half.
 
-    What counts is the time that is spent in waiting for the client: a handler may take its own.  What is here
-    already is received without a timeout: to set one, and another behind the body, costs more than the rest.
+    Only time spent in waiting for the client counts, not the handler's.  What is here already is received without a
+    timeout: to set one, and another behind the body, costs more than the rest.
     """
 
     __slots__ = ("is_waiting", "due", "received", "_channel", "_gap", "_rate", "_waited", "_waits")

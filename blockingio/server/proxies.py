@@ -38,8 +38,7 @@ _MEMBERS = r'(?:[^",]|"(?:[^"\\]|\\.)*+")++'
 # Most servers have no proxy in front: each is compiled when it is first asked for.
 _compiled = lru_cache(maxsize=None)(re.compile)
 
-# How many addresses, and clients by what fields say of them, are kept at most, and the characters of such an address
-# and of such fields.
+# Addresses, and clients by their fields, that are kept at most; and characters of such an address or such fields.
 _MOST_KEPT = 1024
 _LONGEST_KEPT = 256
 

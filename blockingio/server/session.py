@@ -21,7 +21,7 @@ SESSION_COOKIE = "BLOCKINGIOSESSID"
 # Random bytes of an id: twice what RFC 6265 8.4 and OWASP ask for, so that none can be guessed.
 _ID_SIZE = 32
 
-# Sessions of one server at most: one for each client that keeps no cookies, so any client could fill the memory.
+# Sessions of one server at most: a client that keeps no cookies gets one for each request, and could fill the memory.
 MAX_SESSIONS = 100_000
 
 

@@ -23,8 +23,7 @@ _MOST_IDLE = 64
 
 
 class _Worker:
-    """One thread.  ``task`` and ``lost`` are set by run(), or task by close(), before wake is released; from then
-    on they are the thread's own."""
+    """One thread.  run() sets ``task`` and ``lost`` before it releases ``wake``; from then on they are the thread's."""
 
     __slots__ = ("task", "lost", "wake")
 
