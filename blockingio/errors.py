@@ -30,6 +30,9 @@ class HttpException(Exception):
     Follows dart:io's HttpException.
     """
 
+    #: Whether a client is to blame, and has its answer: a server's for_each and listen do not log that.
+    is_of_peer = False
+
     def __init__(self, message: str, uri: _Uri | None = None) -> None:
         super().__init__(message)
         self.message = message

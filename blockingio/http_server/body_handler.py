@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from blockingio.errors import BadMessage, HttpException, StateError
+from blockingio.errors import BadMessage, HttpException
 from blockingio.http_server.form_data import HttpMultipartFormData
 from blockingio.http_server.gather import form_encoding, gather_bytes, gather_file, gather_text
 from blockingio.http_server.multipart import MimeMultipart, MimeMultipartTransformer
@@ -135,7 +135,8 @@ class HttpBodyHandler(StreamTransformer["HttpRequest", HttpRequestBody]):
         None keeps all in memory.  Everything else is kept in memory in any case.
 
         Raises HttpException where the body is broken; the request has been answered then: 400, or
-        the status that its framing asks for (413 for one over ``max_body_size``).  Raises OSError
+        the status that its framing asks for (413 for one over ``max_body_size``), with the reason for a client on this
+        machine.  A handler may let it pass: ``for_each`` does not log it, as it is the client's doing.  Raises OSError
         where a temporary file cannot be written; that is the caller's to answer.
         """
         check_spool(spool)
@@ -168,16 +169,9 @@ class _Bodies(Iterator[HttpRequestBody]):
 
 
 def _refuse(request: HttpRequest, error: HttpException) -> NoReturn:
-    response = request.response
-    try:
-        if isinstance(error, BadMessage):
-            response.status_code = error.status
-            response.explain(error)
-        else:
-            response.status_code = 400
-        response.close()
-    except StateError:
-        response.add_error(error)  # an answer had been begun: it cannot be completed as a good one
+    known = error if isinstance(error, BadMessage) else None
+    request.response.fail(400 if known is None else known.status, known)
+    error.is_of_peer = True
     if error.uri is None:
         error.uri = request.uri
     raise error

@@ -9,12 +9,11 @@ from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from blockingio.errors import BadMessage, StateError
+from blockingio.errors import StateError
 from blockingio.net.address import HttpConnectionInfo
 from blockingio.server.compression import negotiate
 from blockingio.server.response_writer import STARTED, ResponseWriter
 from blockingio.server.deadline import Deadline
-from blockingio.server.refusal import refusal
 from blockingio.server.response_head import cookie_lines, make_detached_head, phrase_of
 from blockingio.server.session import SESSION_COOKIE, HttpSession, Sessions
 from blockingio.values.checks import check, is_wait
@@ -314,11 +313,6 @@ class HttpResponse(ResponseWriter):
         self._finish(not self._gone)
 
     # ---------------------------------------------------------------- its end
-
-    def explain(self, error: BadMessage) -> None:
-        """Write what was wrong with the request's framing, to a client on this machine; to others nothing."""
-        if error.section and self._connection.is_on_this_machine(self._asked.fields):
-            self.write(refusal(error, explains=True))
 
     def __enter__(self) -> HttpResponse:
         return self

@@ -412,3 +412,52 @@ def test_responses(answering: int) -> None:
             HttpBodyHandler.process_response(response)
         response = client.get("127.0.0.1", answering, f"/={quoted('text/plain')}/%C3%BC").close()
         assert HttpBodyHandler.process_response(response, default_encoding="latin-1").body == "ü"
+
+
+# ------------------------------------------------------------------ a handler that lets the error pass
+
+BROKEN = [
+    ("application/json", b"{a}", "400 Bad Request: the body is no JSON: Expecting property name"),
+    ("application/json", b"", "400 Bad Request: the body is no JSON"),
+    ("text/plain; charset=klingon", b"x", "400 Bad Request: the charset is 'klingon', expected one"),
+    ("text/plain; charset=utf-8", b"\xff", "400 Bad Request: the text is not in utf-8"),
+    ("multipart/form-data", b"x", "400 Bad Request: the Content-Type is multipart/form-data: expected a boundary"),
+    (MULTIPART, b"x", "400 Bad Request: the multipart body ended in part 0"),
+    (MULTIPART, b"--b\r\n\r\nx\r\n--b--", "400 Bad Request: "),
+    ("text/plain", b"x" * 101, "413 Content Too Large: "),
+]
+
+
+@pytest.mark.parametrize("content_type, body, said", BROKEN)
+def test_a_broken_body_is_no_error_of_the_handler(content_type: str, body: bytes, said: str) -> None:
+    """Nothing is logged, which each test judges, and the client learns why."""
+    def handle(request: HttpRequest) -> None:
+        HttpBodyHandler.process_request(request)
+        request.response.close()
+
+    with serving(handle, max_body_size=100) as server:
+        answer = post(server.port, content_type, body)
+        assert answer.body.decode().startswith(said) and answer.header("content-type") == "text/plain; charset=utf-8"
+        assert post(server.port, "text/plain", b"x").status == 200
+
+
+def test_a_broken_body_of_a_client_elsewhere_is_answered_without_the_reason() -> None:
+    def handle(request: HttpRequest) -> None:
+        HttpBodyHandler.process_request(request)
+
+    with serving(handle, trusted_proxies=["127.0.0.1"]) as server:
+        answer = post(server.port, "application/json", b"{a}", "X-Forwarded-For: 192.0.2.7")
+        assert (answer.status, answer.body) == (400, b"400 Bad Request\n")
+
+
+def test_an_answer_that_was_begun_is_cut_where_the_body_is_broken() -> None:
+    def handle(request: HttpRequest) -> None:
+        request.response.write("a")
+        request.response.flush()
+        HttpBodyHandler.process_request(request)
+
+    with serving(handle) as server, RawClient(server.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                    b"Content-Length: 1\r\n\r\n{")
+        with pytest.raises(EOFError):
+            client.read_response()
