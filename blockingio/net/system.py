@@ -30,6 +30,9 @@ except ImportError:  # Windows
 
 T = TypeVar("T")
 
+#: Whether this interpreter is built with the global interpreter lock.
+HAS_GIL = "free-threading" not in sys.version
+
 #: threading.RLock is a function that calls this: a step of Python for each connection and each request.
 ReentrantLock = type(RLock())
 

@@ -15,7 +15,7 @@ from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.connection import Connection
 from blockingio.server.pace import BodyPace
 from blockingio.server.request import HttpRequest
-from blockingio.server.response import HttpResponse
+from blockingio.server.response import UnfinishedResponse
 from blockingio.server.refusal import refusal
 from blockingio.server.response_head import make_head
 from blockingio.server.state import log
@@ -157,7 +157,7 @@ class ConnectionLoop:
         if not reads_ahead:
             self._note_end(head, body)
         # No variable here ever holds the request: its handler is to be the only holder, at once.
-        state.requests.hand_over(HttpRequest(connection, head, body, HttpResponse(connection, head, body)))
+        state.requests.hand_over(HttpRequest(connection, head, body, UnfinishedResponse(connection, head, body)))
         connection.hands_over = False
         return reads_ahead or (not connection.closed_by_response and self._wait(head, body))
 

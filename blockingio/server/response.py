@@ -5,6 +5,7 @@ How it goes out is ResponseWriter's, on which it stands.
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -334,3 +335,23 @@ point_elsewhere(HttpResponse, {name: f"a response has no {name!r}: it is {place}
     "content_type": "headers.content_type", "set_header": "headers.set(name, value)",
     "set_cookie": "cookies.append(Cookie(name, value))",
 }.items()})
+
+
+class UnfinishedResponse(HttpResponse):
+    """An HttpResponse with a finalizer, which it loses at its end: ``_finish`` makes it a plain one.
+
+    A finalizer that has nothing to do would still have its share of Ctrl-C: a loop's thread lets go of one answered
+    request after the other, and what is raised in a finalizer the interpreter drops.  Without the GIL, where a change of
+    class stops all threads, it stays: there the connection's thread, which made the response, calls it.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        if not (self.finished or sys.is_finalizing()):
+            self._end_dropped()
+
+
+# In messages it is called as users know it.
+UnfinishedResponse.__name__ = UnfinishedResponse.__qualname__ = HttpResponse.__name__
+HttpResponse._finished_class = HttpResponse

@@ -6,15 +6,14 @@ it.  What the client does not take at once a SendQueue sends.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from concurrent.futures import Future, InvalidStateError
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from blockingio.errors import BadMessage, HttpException
 from blockingio.net.channel import reason_of
-from blockingio.net.system import read_at
+from blockingio.net.system import HAS_GIL, read_at
 from blockingio.server.access import AccessRecord, log_access
 from blockingio.server.compression import gzip_compressor, negotiate
 from blockingio.server.send_queue import SendQueue
@@ -42,6 +41,9 @@ class ResponseWriter(IOSink):
     __slots__ = ("_connection", "_asked", "_body", "_keep", "_gone", "_status_code", "_reason_phrase",
                  "_cookies", "_session", "_send_queue", "_done", "_deadline", "started_at", "_sent",
                  "finished")
+
+    # What it becomes with its end, of the same layout: see response.py.
+    _finished_class: ClassVar[type[ResponseWriter]]
 
     def __init__(self, connection: Connection, asked: RequestHead, body: Body | None) -> None:
         # IOSink's, set here: a call of its own would cost each request one more frame.
@@ -152,12 +154,14 @@ class ResponseWriter(IOSink):
         connection.idle_since = monotonic()
         if not self._keep or state.closing:
             connection.note_last_response()
-        if connection.closed_by_response:
-            self.finished = True
-            connection.end_by_response()
-            return
+        closes = connection.closed_by_response
         # In one step as Ctrl-C sees it, which comes between calls: what is not finished is not released.
         self.finished = True
+        if HAS_GIL:
+            self.__class__ = self._finished_class
+        if closes:
+            connection.end_by_response()
+            return
         connection.writing.release()
         if state.closing and not connection.is_last:
             connection.cut("the server was closed")  # close() has just begun, and took this connection for a busy one
@@ -188,9 +192,8 @@ class ResponseWriter(IOSink):
             asked.fields.headers, not self._gone,
         ))
 
-    def __del__(self) -> None:
-        if self.finished or sys.is_finalizing():
-            return
+    def _end_dropped(self) -> None:
+        """What is not finished will be used no more."""
         if self.phase == UNTAKEN:
             self.fail(503)  # Ctrl-C came in the moment in which a loop was about to get it
         elif self.phase != CLOSED:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from blockingio import ContentType, Cookie, HttpResponse
 from blockingio.server.connection import Connection
+from blockingio.server.response import UnfinishedResponse
 from blockingio.server.state import ServerState
 from blockingio.wire.head import RequestHead, parse_fields
 from blockingio.wire.limits import DEFAULT_LIMITS
@@ -93,7 +94,7 @@ def run(options: Options, score: Score) -> None:
 def _time(handler: Callable[[HttpResponse], None], connection: Connection) -> float:
     """Microseconds for one answer."""
     head = RequestHead("GET", "/", "1.1", parse_fields(b"Host: localhost", "1.1", DEFAULT_LIMITS, of_request=True))
-    responses = [HttpResponse(connection, head, None) for _ in range(ANSWERS)]
+    responses = [UnfinishedResponse(connection, head, None) for _ in range(ANSWERS)]
     for response in responses:
         response.phase = OPEN
     begin = time.perf_counter()

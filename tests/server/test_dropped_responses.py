@@ -2,18 +2,21 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
+from types import FrameType
 
 import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
 from blockingio.http_server import VirtualHost
 from tests.peers import PATIENCE, RawClient, collecting, eventually, serving
-from tests.server.visits import get, in_background, post, reset_once_heard, tell, to_the_end
+from tests.server.visits import (
+    get, in_background, post, post_chunks, reset_once_heard, small_window, tell, to_the_end)
 
 Put = Callable[[HttpRequest], object]
 
@@ -342,3 +345,47 @@ def test_a_warning_that_is_made_an_error_keeps_nobody_waiting() -> None:
                 for request in server:
                     request.response.write("forgotten")
         assert client.read_response().body == b"forgotten"
+
+
+# ------------------------------------------------------------ what has been answered
+
+def test_a_loop_lets_go_of_what_is_answered_without_a_finalizer() -> None:
+    """A Ctrl-C that arrives in one, on the thread of the loop, the interpreter would drop."""
+    large = b"x" * 5_000_000
+    called: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "__del__" and isinstance(frame.f_locals["self"], HttpResponse):
+            called.append(str(frame.f_locals["self"]))
+
+    def loop(server: HttpServer) -> None:
+        sys.setprofile(note)
+        for request in server:
+            path = request.uri.path
+            if path == "/error":
+                request.response.fail(500)
+                continue
+            request.read()
+            with request.response as response:
+                response.write(large if path == "/large" else path)
+
+    gc.collect()  # what other tests have left
+    with HttpServer.bind("127.0.0.1", 0) as server, in_background(lambda: loop(server)):
+        try:
+            with RawClient(server.port) as client, small_window(server.port) as slow:
+                slow.send(get("/large"))
+                for _ in range(3):
+                    assert client.get("/kept").body == b"/kept"
+                assert client.send(post(b"body")).read_response().body == b"/"
+                assert client.send(post_chunks(b"bo", b"dy")).read_response().body == b"/"
+                assert client.send(get("/head", method="HEAD")).read_response("HEAD").status == 200
+                assert client.get("/error").status == 500
+                assert client.get("/last", "Connection: close").body == b"/last"
+                assert slow.read_response().body == large
+            with RawClient(server.port) as client:
+                assert client.send(get("/old", version="1.0")).read_until_eof().endswith(b"/old")
+            with RawClient(server.port) as client:
+                assert client.get("/next").body == b"/next"  # by now it has let go of all others
+        finally:
+            server.close()
+    assert called == []

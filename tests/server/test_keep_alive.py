@@ -475,7 +475,7 @@ def test_an_error_in_the_server_itself_ends_the_connection(raw: bytes, where: st
 
     with serving(tell) as server:
         with RawClient(server.port) as client, monkeypatch.context() as patch:
-            name = "HttpResponse" if where == "before" else "HttpRequest"
+            name = "UnfinishedResponse" if where == "before" else "HttpRequest"
             patch.setattr(f"blockingio.server.connection_loop.{name}", fail)
             client.send(raw)
             to_the_end(client)
