@@ -130,13 +130,15 @@ class RunningServer:
         The port is free in any case.  Idempotent.  Called by an action it does not wait, nor raise.  In a forked child
         it lets go of the socket, and neither waits nor raises: the parent's goes on.
         """
-        self._stopped.set()
-        self.server.close()
-        with self._changed:
-            is_acting = get_ident() in self._acting
-            if not is_acting:
-                self._changed.wait_for(lambda: not self._acting, _GRACE)
-        self.server.close(force=True)
+        try:
+            self._stopped.set()
+            self.server.close()
+            with self._changed:
+                is_acting = get_ident() in self._acting
+                if not is_acting:
+                    self._changed.wait_for(lambda: not self._acting, _GRACE)
+        finally:  # also at Ctrl-C: then connections are cut, and no action is waited for
+            self.server.close(force=True)
         if not is_acting:
             with suppress(CancelledError):  # in a forked child: the workers are the parent's
                 self._working.as_future().result()

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
 import ssl
 import threading
@@ -290,6 +291,35 @@ def test_close_waits_for_actions_and_lets_them_answer() -> None:
     closing.join(PATIENCE)
     asking.join(PATIENCE)
     assert answers == [b"late"] and not closing.is_alive()
+
+
+@pytest.mark.needs("signal.pthread_kill")
+def test_ctrl_c_while_actions_are_waited_for_cuts_their_connections() -> None:
+    entered, let_go = threading.Event(), threading.Event()
+
+    def action(request: HttpRequest) -> None:
+        entered.set()
+        assert let_go.wait(PATIENCE)
+        request.response.close()
+
+    def interrupt() -> None:
+        eventually(lambda: "closed" in repr(server))
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    server = serving(action)
+    with RawClient(server.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert entered.wait(PATIENCE)
+        interrupting = threading.Thread(target=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            interrupting.start()
+            server.close()
+        assert client.is_ended()
+        interrupting.join()
+        with socket.create_server(("127.0.0.1", server.port)):
+            pass  # the port is free
+        let_go.set()
+    server.close()
 
 
 @pytest.mark.parametrize("how", ["delay", "rate", "cut", "a body that does not come", "an idle connection"])
