@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from blockingio import HttpClient, HttpClientRequest, HttpClientResponse, HttpServer, SecurityContext, Uri
+from blockingio import HttpClient, HttpClientRequest, HttpClientResponse, HttpServer, SecurityContext, Uri, WebSocket
+from blockingio import WebSocketTransformer
 from blockingio import HttpClientBasicCredentials, HttpHeaders, HttpRequest, HttpResponse, HttpStatus, InternetAddress
 from blockingio.http_server import VirtualDirectory, VirtualHost
 from tests.client.servers import OK, answering, scripted
@@ -560,3 +561,32 @@ def test_https_where_http_is_spoken(client: HttpClient) -> None:
     with serving(lambda request: request.response.close()) as server:
         with pytest.raises(ssl.SSLError, match="does not answer in TLS, is the URL an http one.*port = "):
             client.get_url(f"https://127.0.0.1:{server.port}/")
+
+
+# ------------------------------------------------------------------ WebSockets, and keys
+
+
+def test_what_is_no_message(client: HttpClient) -> None:
+    with serving(lambda request: WebSocketTransformer.upgrade(request).close()) as server:
+        socket = WebSocket.connect(f"ws://127.0.0.1:{server.port}/", custom_client=client)
+        for data in (5, None, {}, ["a"]):
+            with pytest.raises(TypeError, match=rf"^add\(\) takes a str .*, got {type(data).__name__}: .* json.dumps"):
+                socket.add(data)  # type: ignore[arg-type]
+        for name in ("ping_interval", "max_message_size"):
+            before = getattr(socket, name)
+            for value in ("5", -1, []):
+                with pytest.raises(ValueError, match=f"^{name} cannot be {re.escape(repr(value))}, expected .+, or None$"):
+                    setattr(socket, name, value)
+            assert getattr(socket, name) == before
+        for name, place in (("send", "add()"), ("recv", "for message in socket")):
+            assert place in said_by(lambda: getattr(socket, name)) and name not in dir(socket)
+        socket.close()
+
+
+@pytest.mark.parametrize("name", [
+    "use_certificate_chain_bytes", "use_private_key_bytes", "set_trusted_certificates_bytes",
+    "set_client_authorities_bytes"])
+@pytest.mark.parametrize("data", ["-----BEGIN", None, 5])
+def test_a_certificate_that_is_not_bytes(name: str, data: Any) -> None:
+    with pytest.raises(TypeError, match=f"^expected the bytes of PEM or DER, not {type(data).__name__}$"):
+        getattr(SecurityContext(), name)(data)

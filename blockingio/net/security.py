@@ -324,7 +324,10 @@ def _read(file: str | Path) -> bytes:
 
 
 def _bytes(data: bytes) -> bytes:
-    return bytes(memoryview(data))  # a str or a number is a TypeError here
+    try:
+        return bytes(memoryview(data))  # of a number bytes() would make zeros
+    except TypeError:
+        raise TypeError(f"expected the bytes of PEM or DER, not {type(data).__name__}") from None
 
 
 def _error(message: str) -> ssl.SSLError:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from blockingio.errors import StateError
 from blockingio.stream.stream import Stream
+from blockingio.values.checks import check, is_bound, is_duration
+from blockingio.values.elsewhere import names_here, point_elsewhere
 from blockingio.values.uri import Uri
 from blockingio.websocket.client_handshake import connect
 from blockingio.websocket.compression import MIN_OWN_BITS, Agreement, CompressionOptions
@@ -140,8 +142,7 @@ class WebSocket(Stream[str | bytes]):
 
     @ping_interval.setter
     def ping_interval(self, seconds: float | None) -> None:
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"ping_interval is {seconds!r}, expected None or seconds above 0")
+        check("ping_interval", seconds, is_duration)
         self._link.heartbeat.set_interval(seconds)
 
     @property
@@ -154,8 +155,7 @@ class WebSocket(Stream[str | bytes]):
 
     @max_message_size.setter
     def max_message_size(self, size: int | None) -> None:
-        if size is not None and not size >= 0:
-            raise ValueError(f"max_message_size is {size!r}, expected None or a number of bytes from 0 on")
+        check("max_message_size", size, is_bound)
         self._link.inbound.max_size = size
         self._link.inbox.max_bytes = DEFAULT_SIZE if size is None else size
 
@@ -230,6 +230,9 @@ class WebSocket(Stream[str | bytes]):
         """
         self._link.close(code, check_close(code, reason))
 
+    def __dir__(self) -> list[str]:
+        return names_here(type(self), list(super().__dir__()))
+
     def __enter__(self) -> WebSocket:
         return self
 
@@ -244,5 +247,16 @@ class WebSocket(Stream[str | bytes]):
 
 def _view_of(data: Buffer) -> memoryview:
     """The bytes of it.  Raises TypeError for what is not bytes-like."""
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise TypeError(f"add() takes a str or what is bytes-like, got {type(data).__name__}: of a dict, a list or a number "
+                        "send json.dumps(...)") from None
     return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+
+
+# What other libraries have under these names.
+point_elsewhere(WebSocket, {name: f"a WebSocket has no {name!r}: {place}" for name, place in {
+    "send": "add() sends", "recv": "for message in socket receives, and socket.first() the next one",
+    "receive": "for message in socket receives, and socket.first() the next one",
+}.items()})
