@@ -1,4 +1,4 @@
-"""The suite's guard: what every test must leave behind it, which is nothing; and the TLS fixtures."""
+"""The suite's guard: what every test must leave behind it, which is nothing; and fixtures for clients and TLS."""
 from __future__ import annotations
 
 import gc
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from blockingio import HttpClient
 from tests.peers import PATIENCE, Certificates, TlsContexts
 
 # Seconds: most threads that are still there are about to end, and a collection costs as much as several tests.
@@ -130,6 +131,14 @@ def logs_no_error(request: pytest.FixtureRequest) -> Iterator[None]:
     logger.removeHandler(errors)
     if errors.texts and "caplog" not in request.fixturenames:
         pytest.fail("logged: " + "\n".join(errors.texts), pytrace=False)
+
+
+@pytest.fixture
+def client() -> Iterator[HttpClient]:
+    """One that asks no proxy, whatever the environment names."""
+    with HttpClient() as client:
+        client.find_proxy = None
+        yield client
 
 
 @pytest.fixture(scope="session")

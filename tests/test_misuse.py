@@ -8,7 +8,7 @@ import pydoc
 import re
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -23,13 +23,6 @@ from blockingio.http_server import VirtualDirectory, VirtualHost
 from tests.client.servers import OK, answering, scripted
 from tests.peers import RawClient, serving
 from tests.server.visits import get
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 # ------------------------------------------------------------------ a URL for a host

@@ -223,6 +223,13 @@ def ended(peer: Peer) -> None:
             pass
 
 
+def dies_at_the_second(peer: Peer) -> None:
+    """Answers one request, takes the next one and goes away."""
+    peer.demand()
+    peer.send(OK)
+    peer.demand()
+
+
 class answering:
     """A script: one response for each request, then it waits for the client to end, or ends itself."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,13 +29,6 @@ def challenge(text: str) -> bytes:
     return (
         b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\nwww-authenticate: %b\r\n\r\nwho?" % text.encode()
     )
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 # ------------------------------------------------------------------ credentials

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,13 +13,6 @@ from blockingio import ContentType, HttpClient, HttpClientRequest, HttpException
 from tests.client.servers import EMPTY, OK, Asked, Peer, answering, ended, scripted
 
 BUFFER = 64 * 1024  # what is held back so that a body can be counted
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def post(client: HttpClient, fill: object, method: str = "POST") -> Asked:

@@ -16,15 +16,8 @@ import pytest
 from blockingio import HttpClient, HttpClientResponse, HttpException, StateError, Uri
 from blockingio.client.connection import Connection
 from blockingio.net.channel import TlsChannel
-from tests.client.servers import EMPTY, OK, Asked, Peer, always, answering, scripted
+from tests.client.servers import EMPTY, OK, Asked, Peer, always, answering, dies_at_the_second, scripted
 from tests.peers import PATIENCE, eventually
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def read_ok(response: HttpClientResponse) -> None:
@@ -302,13 +295,6 @@ def test_unasked_input_makes_a_connection_unusable(client: HttpClient) -> None:
         assert server.connections == 2
 
 
-def dies_at_the_second(peer: Peer) -> None:
-    """Answers one request, takes the next one and goes away."""
-    peer.demand()
-    peer.send(OK)
-    peer.demand()
-
-
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_an_idempotent_request_is_sent_once_more(client: HttpClient, method: str) -> None:
     response = OK if method != "HEAD" else b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
@@ -377,12 +363,7 @@ def test_not_once_a_byte_of_the_response_came(client: HttpClient, start: bytes) 
 
 
 def test_a_body_too_long_to_be_kept_is_not_sent_again(client: HttpClient) -> None:
-    def script(peer: Peer) -> None:
-        peer.demand()
-        peer.send(OK)
-        peer.demand()
-
-    with scripted(script) as server:
+    with scripted(dies_at_the_second) as server:
         read_ok(client.get_url(server.url()).close())
         request = client.put_url(server.url())
         request.add(bytes(300_000))

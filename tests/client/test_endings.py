@@ -6,22 +6,14 @@ import gc
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
 
 from blockingio import HttpClient, HttpClientResponse, HttpException, StateError, Uri
-from tests.client.servers import OK, Peer, answering, ended, scripted
+from tests.client.servers import OK, Peer, answering, dies_at_the_second, ended, scripted
 from tests.peers import PATIENCE, eventually
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def test_done_is_what_close_gives(client: HttpClient) -> None:
@@ -274,11 +266,6 @@ def test_abort_while_a_request_is_sent_once_more(client: HttpClient) -> None:
         if server.connections:
             request.abort()
         return socket.create_connection(("127.0.0.1", server.port))
-
-    def dies_at_the_second(peer: Peer) -> None:
-        peer.demand()
-        peer.send(OK)
-        peer.demand()
 
     client.connection_factory = factory
     with scripted(dies_at_the_second, ended) as server:

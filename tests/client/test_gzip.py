@@ -7,7 +7,7 @@ import io
 import random
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -127,13 +127,6 @@ def test_a_read_of_little_makes_little() -> None:
 
 
 # ------------------------------------------------------------------ through the client
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def answer(body: bytes, coding: bytes = b"gzip", more: bytes = b"") -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,13 +11,6 @@ from blockingio import Cookie, HttpClient, HttpException, RedirectException, Red
 from blockingio.client.redirects import is_trusted
 from blockingio.testing import serving
 from tests.client.servers import OK, Asked, Peer, always, answering, scripted
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def to(location: str, status: int = 302, body: bytes = b"") -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,13 +13,6 @@ from blockingio import Cookie, HttpClient, HttpClientRequest, HttpException, Int
 from blockingio.client.origins import Origins
 from blockingio.testing import serving
 from tests.client.servers import EMPTY, OK, Asked, answering, scripted
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def ask(client: HttpClient, make: Callable[[int], HttpClientRequest], response: bytes = EMPTY) -> Asked:

@@ -6,7 +6,6 @@ import json
 import socket
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,13 +14,6 @@ import pytest
 from blockingio import HttpClient, HttpClientResponse, HttpException, StateError
 from tests.client.servers import OK, Peer, answering, scripted
 from tests.peers import PATIENCE
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 class Answered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,13 +14,6 @@ from tests.client.servers import EMPTY, OK, Asked, always, answering, scripted
 KEPT = 256 * 1024  # bytes of an upload that are kept
 
 MOVED = b"HTTP/1.1 %d X\r\nlocation: /new\r\ncontent-length: 0\r\n\r\n"
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def pattern(size: int) -> bytes:

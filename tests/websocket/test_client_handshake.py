@@ -4,7 +4,7 @@ from __future__ import annotations
 import base64
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,6 @@ def bad(answer: Callable[[Asked], bytes]) -> Callable[[Peer], None]:
         peer.send(answer(peer.demand()))
         assert peer.is_ended()
     return script
-
-
-@pytest.fixture
-def client() -> Iterator[HttpClient]:
-    with HttpClient() as client:
-        client.find_proxy = None
-        yield client
 
 
 def test_the_request() -> None:
