@@ -1,6 +1,7 @@
 """The programs in README.rst do what stands beside them."""
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 import threading
@@ -100,6 +101,21 @@ def test_how_long_is_waited_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
         names["client"].close()
         assert (server.header_timeout, server.body_timeout, server.idle_timeout) == (10, 30, 60)
         assert (names["client"].connection_timeout, names["client"].response_timeout) == (5, 30)
+
+
+def test_applications(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running("Applications\n-----", monkeypatch) as (server, _), RawClient(server.port) as client:
+        assert client.get("/").body == b"Hello, world!"
+
+
+def test_each_program_finds_what_it_imports() -> None:
+    """So that it runs as it stands, copied into a file."""
+    programs = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
+    assert len(programs) > 8
+    for program in programs:
+        for statement in ast.parse(textwrap.dedent(program)).body:
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                exec(ast.unparse(statement), {})
 
 
 def test_the_changelog_knows_this_version() -> None:
