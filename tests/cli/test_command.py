@@ -19,14 +19,8 @@ import requests
 
 from blockingio.cli.shutdown import GRACE
 from tests.cli.command import Command, port_of
-from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, Certificates, RawClient, eventually
 from tests.scripts import PYTHON_PATH, activated
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 LOG_LINE = (r"127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"

@@ -15,15 +15,9 @@ from blockingio.cli import kept_certificate as kept_module
 from blockingio.cli.kept_certificate import kept_certificate
 from blockingio.net.x509 import X509Certificate
 from tests.cli.command import Command, port_of
-from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, RawClient
 
 HOSTS = ["localhost", "127.0.0.1", "a.example"]
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 @pytest.fixture

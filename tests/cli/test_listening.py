@@ -17,13 +17,7 @@ from blockingio import HttpServer
 from blockingio.cli.binding import socket_text
 from blockingio.cli.command import main
 from tests.cli.command import PROJECT, Command
-from tests.cli.sites import make_directory
 from tests.peers import PATIENCE, RawClient, eventually
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 @pytest.mark.needs("socket.AF_UNIX")

@@ -12,13 +12,7 @@ import blockingio
 from blockingio.cli.command import main
 from blockingio.cli.options import make_parser
 from tests.cli.command import Command
-from tests.cli.sites import make_directory
 from tests.peers import PATIENCE
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

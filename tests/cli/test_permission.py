@@ -7,13 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.sites import make_directory, site
+from tests.cli.sites import site
 from tests.peers import RawClient
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 def ask(client: RawClient, *lines: str, body: bytes = b"") -> tuple[int, str]:

@@ -11,14 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from tests.cli.sites import make_directory
 from tests.cli.test_command import begin_download, begin_upload, port_of, refuses
 from tests.peers import PATIENCE, RawClient, eventually
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 @pytest.fixture

@@ -9,13 +9,8 @@ import pytest
 import requests
 
 from blockingio.cli.site import is_dotfile
-from tests.cli.sites import make_directory, send, site
+from tests.cli.sites import send, site
 from tests.peers import PATIENCE
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 def test_index_and_listing(directory: Path) -> None:

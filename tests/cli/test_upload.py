@@ -22,15 +22,10 @@ from blockingio.http_server.listing import Entry, View, select
 from blockingio.http_server.listing_page import listing_page
 from blockingio.server.thread_pool import ThreadPool
 from tests.cli.command import Command
-from tests.cli.sites import make_directory, send, site, temporaries
+from tests.cli.sites import send, site, temporaries
 from tests.peers import PATIENCE, RawClient, eventually, serving
 
 pytestmark = pytest.mark.needs("dir_fd")
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 def form(*files: tuple[str, bytes], name: str = "file") -> bytes:

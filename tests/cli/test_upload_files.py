@@ -18,7 +18,7 @@ from blockingio import WireRecord
 from blockingio.cli.site import Site, SiteOptions
 from blockingio.net import system
 from tests.cli.command import Command
-from tests.cli.sites import make_directory, send, site, temporaries
+from tests.cli.sites import send, site, temporaries
 from tests.peers import PATIENCE, RawClient, RawResponse, TlsContexts, eventually, serving
 
 pytestmark = pytest.mark.needs("dir_fd")
@@ -26,11 +26,6 @@ pytestmark = pytest.mark.needs("dir_fd")
 CONTENT = os.urandom((3 << 20) + 1)
 SIZES = (0, 1, 64 << 10, len(CONTENT))
 ALL_THERE = ["hello.txt", "sub"]
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return make_directory(tmp_path)
 
 
 def head(method: str, target: str, size: int | None, *fields: str) -> bytes:
