@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Command
-from tests.cli.test_command import begin_download, begin_upload, port_of, refuses
+from tests.cli.command import Command, port_of
+from tests.cli.test_command import begin_download, begin_upload, refuses
 from tests.peers import PATIENCE, RawClient, eventually
 
 
