@@ -33,7 +33,7 @@ class AllowedHosts:
         if isinstance(given, str):
             raise ValueError(f"expected a list of hosts, found the one str {given!r}")
         if not hasattr(given, "__iter__"):
-            raise TypeError(f"expected a list of hosts")
+            raise TypeError(f"expected a list of hosts, found {given!r}")
         self.given = list(given) if isinstance(given, list) else tuple(given)
         self._any_address = any_address
         self._hosts: set[str] = set()

@@ -63,7 +63,7 @@ class TrustedProxies:
         if isinstance(given, str):
             raise ValueError(f"expected a list of addresses, found the one str {given!r}")
         if not hasattr(given, "__iter__"):
-            raise TypeError(f"expected a list of addresses")
+            raise TypeError(f"expected a list of addresses, found {given!r}")
         self.given = list(given) if isinstance(given, list) else tuple(given)
         self._unix = _UNIX in self.given
         # What was found out before, since the same few ask again and again.

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar, NoReturn
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -15,7 +15,8 @@ class OneLineParser(argparse.ArgumentParser):
     # Options of other programs, and what stands for them here.
     foreign: ClassVar[Mapping[str, str]] = {}
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None,  # type: ignore[override]  # of its overloads one
+                   namespace: argparse.Namespace | None = None) -> argparse.Namespace:
         """The options; ends with status 2 where there are others."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
