@@ -5,6 +5,7 @@ What it does is the same where the system splices, where it does not, and where 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import socket
 import threading
@@ -324,7 +325,9 @@ def test_an_end_in_the_middle(end: str, tmp_path: Path) -> None:
             eventually(lambda: [record.state for record in server.connections()] == ["body"])
             server.close(force=True)
         elif end == "reset":
-            eventually(lambda: (tmp_path / "file").exists() and (tmp_path / "file").stat().st_size == 1 << 20)
+            # But for what a buffered file keeps of it.
+            least = (1 << 20) - io.DEFAULT_BUFFER_SIZE
+            eventually(lambda: (tmp_path / "file").exists() and (tmp_path / "file").stat().st_size >= least)
             client.reset()
         else:
             client.close()
