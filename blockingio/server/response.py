@@ -342,7 +342,7 @@ class UnfinishedResponse(HttpResponse):
 
     A finalizer that has nothing to do would still have its share of Ctrl-C: a loop's thread lets go of one answered
     request after the other, and what is raised in a finalizer the interpreter drops.  Without the GIL, where a change of
-    class stops all threads, it stays: there the connection's thread, which made the response, calls it.
+    class stops all threads, it stays: there the connection's thread, which made the response, calls it while the connection goes on.
     """
 
     __slots__ = ()

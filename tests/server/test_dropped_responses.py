@@ -14,6 +14,7 @@ import pytest
 
 from blockingio import HttpRequest, HttpResponse, HttpServer
 from blockingio.http_server import VirtualHost
+from blockingio.net.system import HAS_GIL
 from tests.peers import PATIENCE, RawClient, collecting, eventually, serving
 from tests.server.visits import (
     get, in_background, post, post_chunks, reset_once_heard, small_window, tell, to_the_end)
@@ -351,6 +352,7 @@ def test_a_warning_that_is_made_an_error_keeps_nobody_waiting() -> None:
 
 def test_a_loop_lets_go_of_what_is_answered_without_a_finalizer() -> None:
     """A Ctrl-C that arrives in one, on the thread of the loop, the interpreter would drop."""
+    ended = 2  # connections that end with their answer
     large = b"x" * 5_000_000
     called: list[str] = []
 
@@ -388,4 +390,5 @@ def test_a_loop_lets_go_of_what_is_answered_without_a_finalizer() -> None:
                 assert client.get("/next").body == b"/next"  # by now it has let go of all others
         finally:
             server.close()
-    assert called == []
+    # Without the GIL they keep it, and the connection's thread calls it, unless that is done with its last answer.
+    assert called == [] if HAS_GIL else len(called) <= ended
