@@ -341,8 +341,9 @@ class UnfinishedResponse(HttpResponse):
     """An HttpResponse with a finalizer, which it loses at its end: ``_finish`` makes it a plain one.
 
     A finalizer that has nothing to do would still have its share of Ctrl-C: a loop's thread lets go of one answered
-    request after the other, and what is raised in a finalizer the interpreter drops.  Without the GIL, where a change of
-    class stops all threads, it stays: there the connection's thread, which made the response, calls it while the connection goes on.
+    request after the other, and what is raised in a finalizer the interpreter drops.  Without the GIL a change of class
+    stops all threads, so there it stays; the connection's thread, which made the response, calls it while the
+    connection goes on.
     """
 
     __slots__ = ()
