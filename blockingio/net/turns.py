@@ -38,11 +38,12 @@ class Turns:
     that are past it.
     """
 
-    __slots__ = ("_most", "_patience", "_lock", "_present", "_inside", "_waiting", "__weakref__")
+    __slots__ = ("_most", "_patience", "_courtesy", "_lock", "_present", "_inside", "_waiting", "__weakref__")
 
-    def __init__(self, most: int | None = None, patience: float = PATIENCE) -> None:
+    def __init__(self, most: int | None = None, patience: float = PATIENCE, courtesy: float = COURTESY) -> None:
         self._most = most or max(_processors() - 1, 1)
         self._patience = patience
+        self._courtesy = courtesy
         self._begin_anew()
         begin_anew_in_child(self, Turns._begin_anew)
 
@@ -88,7 +89,7 @@ class Turns:
 
     def let_pass(self, are_waiting: Callable[[], object]) -> None:
         """In a turn, before what is computed: while some that are past it wait, let them have the processor."""
-        end = monotonic() + COURTESY
+        end = monotonic() + self._courtesy
         while are_waiting() and monotonic() < end:
             sleep(_LOOK_EVERY)
 

@@ -126,7 +126,7 @@ def test_none_waits_without_end() -> None:
 @pytest.mark.parametrize("waiting", [[False], [True, False], [True, True, False]])
 def test_those_that_are_past_it_pass_first(waiting: list[bool]) -> None:
     looks = iter(waiting)
-    Turns(1, LONG).let_pass(lambda: next(looks))
+    Turns(1, LONG, LONG).let_pass(lambda: next(looks))
     assert not list(looks)
 
 
