@@ -21,7 +21,8 @@ __version__ = "1.1.0"
 def by_need(namespace: dict[str, object], homes: dict[str, str]) -> tuple[object, object]:
     """A package's ``__getattr__`` and ``__dir__``, which load a name's module when the name is first used (PEP 562).
 
-    ``namespace`` is the package's globals(); ``homes`` has the names, each with its module below the package.
+    ``namespace`` is the package's globals(); ``homes`` has the names, each with its module below the package.  It is
+    here because commands load this package before they can hear Ctrl-C, and so it loads nothing.
     """
     package = namespace["__name__"]
 

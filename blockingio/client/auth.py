@@ -18,7 +18,7 @@ from typing import NamedTuple
 from blockingio.client.challenge import Challenge, parse_challenges, parse_parameters
 from blockingio.client.digest import DigestSession, strength
 from blockingio.client.target import host_key
-from blockingio.net.system import begin_anew_in_child
+from blockingio.stream.fork import begin_anew_in_child
 from blockingio.values.percent import decode_lenient
 from blockingio.values.uri import Uri
 

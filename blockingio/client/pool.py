@@ -24,7 +24,7 @@ from typing import Any, Final, Generic
 
 from blockingio.client.lease import C, Lease
 from blockingio.errors import HttpException, StateError
-from blockingio.net.system import begin_anew_in_child
+from blockingio.stream.fork import begin_anew_in_child
 from blockingio.stream.thread import Thread
 from blockingio.values.checks import check, is_count
 

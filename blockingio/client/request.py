@@ -20,7 +20,8 @@ from blockingio.client.prepared_request import EXPECTS_CONTENT, KeptBody, Prepar
 from blockingio.client.response import HttpClientResponse
 from blockingio.errors import HttpException, StateError, shown_uri
 from blockingio.net.address import HttpConnectionInfo
-from blockingio.net.system import ReentrantLock, after_fork_in_child
+from blockingio.net.system import ReentrantLock
+from blockingio.stream.fork import after_fork_in_child
 from blockingio.values.checks import check, is_flag, is_size
 from blockingio.values.cookie import Cookie, checked_cookies
 from blockingio.values.elsewhere import WithoutElsewhere, names_here, point_elsewhere

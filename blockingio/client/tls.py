@@ -21,7 +21,7 @@ from blockingio.client.connect import Deadline, named
 from blockingio.client.keylog import key_log_of
 from blockingio.net.channel import TlsChannel
 from blockingio.net.security import SecurityContext
-from blockingio.net.system import begin_anew_in_child
+from blockingio.stream.fork import begin_anew_in_child
 from blockingio.net.x509 import X509Certificate
 
 

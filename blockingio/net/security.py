@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from blockingio.net.self_signed import make_self_signed
-from blockingio.net.system import begin_anew_in_child
+from blockingio.stream.fork import begin_anew_in_child
 from blockingio.net.x509 import X509Certificate
 from blockingio.values.known_attributes import KnownAttributes
 

@@ -19,16 +19,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from threading import Lock, RLock
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, finalize
+from weakref import finalize
 
 try:
     import fcntl
     import termios
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
-
-T = TypeVar("T")
 
 #: Whether this interpreter is built with the global interpreter lock.
 HAS_GIL = "free-threading" not in sys.version
@@ -304,34 +301,6 @@ def claim_port(sock: socket.socket, *, shared: bool) -> None:
 # ---------------------------------------------------------------------- processes and threads
 
 CAN_FORK = hasattr(os, "fork")
-
-
-def after_fork_in_child(function: Callable[[], object]) -> None:
-    """Call it in each child that is forked from now on; where the system cannot fork there will be none."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=function)
-
-
-# By object: what is to be done about the locks that will never be released in a forked child, and about sockets that
-# are the parent's.  Changed by any thread, in single steps of the dict below it, also without the GIL; read by the
-# child's one thread.
-_inheritors: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
-
-
-def begin_anew_in_child(inheritor: T, begin_anew: Callable[[T], None]) -> None:
-    """Call ``begin_anew(inheritor)`` in each child that is forked from now on, for as long as the object lives.
-
-    It is called by the only thread that there is, before that one goes on; not in the parent, nor before exec().
-    """
-    _inheritors[inheritor] = begin_anew
-
-
-def _begin_all_anew() -> None:
-    for inheritor, begin_anew in list(_inheritors.items()):
-        begin_anew(inheritor)
-
-
-after_fork_in_child(_begin_all_anew)
 
 
 def schedule_as_batch() -> None:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from blockingio.net.system import begin_anew_in_child
+from blockingio.stream.fork import begin_anew_in_child
 
 # So many need no turns: they do not hold each other up for long, and to wait for a turn costs a wake-up.
 FEW = 8

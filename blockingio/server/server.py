@@ -16,7 +16,7 @@ from weakref import WeakSet
 import blockingio.net as net
 import blockingio.server as room
 from blockingio.net.address import InternetAddress, InternetAddressType
-from blockingio.net.system import after_fork_in_child
+from blockingio.stream.fork import after_fork_in_child
 from blockingio.server.connection import Connection
 from blockingio.server.connection_record import ConnectionRecord
 from blockingio.server.connection_view import connection_table

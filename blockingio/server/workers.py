@@ -12,7 +12,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from blockingio.errors import BadMessage
-from blockingio.net.system import begin_anew_in_child
+from blockingio.stream.fork import begin_anew_in_child
 from blockingio.server.request import HttpRequest
 from blockingio.server.request_queue import RequestQueue, RequestReader
 from blockingio.server.slots import ConnectionAction, Slots

@@ -15,15 +15,14 @@ feeder, or several on several threads, does this:
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
 
+from blockingio.stream.fork import begin_anew_in_child
 from blockingio.stream.waiting import Wait, Waiters, WaitCancelled
 from blockingio.stream.reader import Reader
 from blockingio.stream.thread import Thread
@@ -36,10 +35,6 @@ _log = logging.getLogger("blockingio")
 _GENERATOR_FLAG = 0x20
 
 _LISTENING, _DONE, _CANCELLED = "listening", "done", "cancelled"
-
-# Those that threads of this process feed.  Added to by any thread, in single steps of the set below it; read by the
-# one thread of a forked child.
-_fed: WeakSet[StreamSubscription[Any]] = WeakSet()
 
 
 class StreamSubscription(Generic[T]):
@@ -203,9 +198,9 @@ class StreamSubscription(Generic[T]):
 
         There it is cancelled, and calls nothing back.  A future that was asked for before the fork is the parent's.
         """
-        _fed.add(self)
+        begin_anew_in_child(self, StreamSubscription._left_by_fork)
 
-    def left_by_fork(self) -> None:
+    def _left_by_fork(self) -> None:
         """This is that child, and its one thread; another one of the parent's may have held any of the locks."""
         self._lock = Lock()
         self._wait = Wait()
@@ -316,12 +311,3 @@ def release_frames(error: BaseException) -> None:
                 with suppress(RuntimeError):  # still running: those of this thread
                     frame.clear()
         cause = cause.__context__
-
-
-def _after_fork() -> None:
-    for subscription in list(_fed):
-        subscription.left_by_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from blockingio.stream.fork import after_fork_in_child
+
 _log = logging.getLogger("blockingio")
 
 # Seconds after which a thread that has not come up counts as one that never will: far more than a busy machine
@@ -187,7 +189,6 @@ def in_one_go(seconds: float | None) -> float | None:
     return LOOK_TIME if seconds is None else min(seconds, LOOK_TIME)
 
 
-if hasattr(os, "register_at_fork"):
-    # They are the parent's.
-    os.register_at_fork(after_in_child=_starting.clear)
-    os.register_at_fork(after_in_child=_watchers.clear)
+# They are the parent's.
+after_fork_in_child(_starting.clear)
+after_fork_in_child(_watchers.clear)

@@ -15,7 +15,7 @@ from typing import Any
 
 from blockingio.errors import StateError
 from blockingio.net.security import SecurityContext
-from blockingio.net.system import begin_anew_in_child
+from blockingio.stream.fork import begin_anew_in_child
 from blockingio.server.request import HttpRequest
 from blockingio.server.server import HttpServer
 from blockingio.testing.fault import Fault
